@@ -1,0 +1,216 @@
+# Copyright (c) 2026, edgefleet maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The one exception family of the collection, and what a response code means.
+
+Every module imports this file, also on the run that changes nothing, so it stays cheap: the words live in ``rc_table``,
+which is imported only once something has gone wrong.
+
+Python versions supported: >=3.9
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+# Layers of a TSS2 response code, bits 16 to 23 (TSS 2.0 Overview and Common Structures, section 3.2; tss2_common.h).
+LAYERS: t.Dict[int, str] = {
+    0: "tpm",
+    6: "fapi",
+    7: "esys",
+    8: "sys",
+    9: "mu",
+    10: "tcti",
+    11: "rm",
+    12: "rm",
+}
+
+# The codes that the rest of the collection asks about, by base code: compare with is_rc(), never with ==.
+RC_INITIALIZE = 0x100
+RC_FAILURE = 0x101
+RC_DISABLED = 0x120
+RC_PCR_CHANGED = 0x128
+RC_AUTH_UNAVAILABLE = 0x12F
+RC_COMMAND_CODE = 0x143
+RC_NV_LOCKED = 0x148
+RC_NV_AUTHORIZATION = 0x149
+RC_NV_UNINITIALIZED = 0x14A
+RC_NV_SPACE = 0x14B
+RC_NV_DEFINED = 0x14C
+RC_VALUE = 0x084
+RC_HIERARCHY = 0x085
+RC_HANDLE = 0x08B
+RC_AUTH_FAIL = 0x08E
+RC_SIZE = 0x095
+RC_POLICY_FAIL = 0x09D
+RC_INTEGRITY = 0x09F
+RC_BAD_AUTH = 0x0A2
+RC_OBJECT_MEMORY = 0x902
+RC_SESSION_MEMORY = 0x903
+RC_YIELDED = 0x908
+RC_TESTING = 0x90A
+RC_NV_RATE = 0x920
+RC_LOCKOUT = 0x921
+RC_RETRY = 0x922
+RC_NV_UNAVAILABLE = 0x923
+
+# Base codes after which the very same command may be sent again: the TPM says that it has not carried it out.
+# LOCKOUT and the *_MEMORY warnings are not among them: waiting does not cure those (TPM 2.0 library part 2, 6.6.3).
+RETRYABLE: t.FrozenSet[int] = frozenset((RC_RETRY, RC_YIELDED, RC_TESTING, RC_NV_RATE, RC_NV_UNAVAILABLE))
+
+# Kinds of TransportError.
+ABSENT = "absent"  # there is no TPM at that address
+PERMISSION = "permission"  # it is there, we may not open it
+BUSY = "busy"  # somebody else holds it
+NO_ANSWER = "no_answer"  # opened, but nobody answers
+BROKEN = "broken"  # the connection ended in mid-command: the command may or may not have been carried out
+NOT_A_TPM = "not_a_tpm"  # something answers, but it does not speak TPM 2.0
+UNSUPPORTED = "unsupported"  # the TCTI is unknown or its library is not installed
+OTHER = "other"
+
+_TCTI_KINDS: t.Dict[int, str] = {
+    0xA0008: ABSENT,
+    0xA0009: NO_ANSWER,
+    0xA000A: BROKEN,
+    0xA000C: PERMISSION,
+    0xA0011: NOT_A_TPM,
+    0xA0015: UNSUPPORTED,
+}
+
+
+class ResponseCode(t.NamedTuple):
+    """A response code, taken apart and put into words."""
+
+    rc: int  # as received
+    layer: str  # a value of LAYERS, or "unknown"
+    name: str  # TPM_RC_BAD_AUTH, TSS2_TCTI_RC_IO_ERROR or UNKNOWN_0x...
+    base: int  # what is_rc() compares: position bits and resource manager layer removed
+    subject: str  # "handle 1", "parameter 2", "session 1", or ""
+    meaning: str
+    cure: str
+    warning: bool  # the TPM's own "not now" class, 0x900 and up
+
+
+class TpmError(Exception):
+    """Root of everything that this collection raises on purpose: one sentence that says what to do, and the code if there is one."""
+
+    def __init__(self, message: str, rc: t.Optional[int] = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.rc = rc
+
+
+class TpmResponseError(TpmError):
+    """The TPM, or the TSS below us, answered a command with a response code."""
+
+    rc: int
+
+    def __init__(self, attempt: str, obj: str, rc: int, cure: t.Optional[str] = None) -> None:
+        super().__init__(sentence(attempt, obj, rc, cure), rc)
+        self.attempt = attempt
+        self.obj = obj
+
+
+class TransportError(TpmError):
+    """No TPM, no permission, or nobody answers; ``kind`` is one of the constants above."""
+
+    def __init__(self, message: str, kind: str = OTHER, rc: t.Optional[int] = None) -> None:
+        super().__init__(message, rc)
+        self.kind = kind
+
+
+class InputError(TpmError):
+    """What the user asked for makes no sense; nothing was attempted."""
+
+
+class MismatchError(TpmError):
+    """Something different is already there, and replacing it was not asked for."""
+
+
+class CapacityError(TpmError):
+    """The TPM has no room or no such ability for what was asked for."""
+
+
+class StateError(TpmError):
+    """The TPM is in a state from which we must not go on, for example lockoutAuth is set and none was given."""
+
+
+class DependencyError(TpmError):
+    """A library on the device is missing or too old."""
+
+
+def base_code(rc: int) -> int:
+    """Return ``rc`` without position bits and without the resource manager's layer (TPM 2.0 library part 2, 6.6).
+
+    A code of another TSS layer is returned whole, so that TCTI 0xA000A can never equal a TPM code.
+    """
+    rc &= 0xFFFFFFFF
+    layer, low = rc >> 16, rc & 0xFFFF
+    # The kernel's resource manager and tabrmd forward TPM codes under their own layer; TSS base codes all lie below 0x80.
+    if layer == 0 or (LAYERS.get(layer) == "rm" and low >= 0x80):
+        if low <= 0xFFF:
+            return 0x80 | (low & 0x3F) if low & 0x80 else low
+    return rc
+
+
+def is_rc(rc: t.Optional[int], *bases: int) -> bool:
+    """Return whether ``rc`` is one of ``bases``, whichever handle, parameter or session it names; None never is."""
+    return rc is not None and base_code(rc) in {base_code(base) for base in bases}
+
+
+def subject(rc: int) -> str:
+    """Return what a code is about, "handle 1", "parameter 2" or "session 1", or "" if it does not say (part 2, 6.6.2)."""
+    base, low = base_code(rc), rc & 0xFFF
+    if 0x910 <= base <= 0x916:
+        return "handle %d" % (base - 0x90F)
+    if 0x918 <= base <= 0x91E:
+        return "session %d" % (base - 0x917)
+    if base > 0xFFF or not base & 0x80:
+        return ""
+    if low & 0x40:
+        kind, number = "parameter", (low >> 8) & 0xF
+    elif low & 0x800:
+        kind, number = "session", (low >> 8) & 0x7
+    else:
+        kind, number = "handle", (low >> 8) & 0x7
+    return "%s %d" % (kind, number) if number else ""
+
+
+def decode(rc: int) -> ResponseCode:
+    """Put a response code into words; an unknown one is named UNKNOWN_0x..., never an error."""
+    # Not at the top: a run on which nothing fails must not pay for the words.
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import rc_table
+
+    rc &= 0xFFFFFFFF
+    base = base_code(rc)
+    layer = LAYERS.get(rc >> 16, "unknown")
+    name, meaning, cure = rc_table.look_up(layer, base)
+    meaning, cure = rc_table.EXACT.get(rc, (meaning, cure))
+    return ResponseCode(rc, layer, name or "UNKNOWN_0x%x" % rc, base, subject(rc), meaning, cure, 0x900 <= base <= 0x97F)
+
+
+def sentence(attempt: str, obj: str, rc: int, cure: t.Optional[str] = None) -> str:
+    """Return the one sentence that a user reads: what was attempted, on what, the reason by name, and what to do.
+
+    ``attempt`` is a verb ("define"), ``obj`` its object ("NV index 0x01800010"); ``cure`` replaces the table's, where the
+    caller knows better.
+    """
+    code = decode(rc)
+    place = ["0x%x" % code.rc]
+    if code.subject:
+        place.append(code.subject)
+    if code.layer == "rm":
+        place.append("from the resource manager")
+    text = "Could not %s %s: %s (%s): %s; %s" % (attempt, obj, code.name, ", ".join(place), code.meaning, cure or code.cure)
+    return " ".join(text.split()).rstrip(" .") + "."
+
+
+def from_rc(attempt: str, obj: str, rc: int, cure: t.Optional[str] = None) -> TpmError:
+    """Return the exception for ``rc``: TransportError for the TCTI layer, TpmResponseError for every other."""
+    if (rc >> 16) & 0xFF == 10:
+        return TransportError(sentence(attempt, obj, rc, cure), _TCTI_KINDS.get(rc, OTHER), rc)
+    return TpmResponseError(attempt, obj, rc, cure)
