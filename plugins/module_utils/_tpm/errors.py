@@ -27,6 +27,7 @@ LAYERS: t.Dict[int, str] = {
     10: "tcti",
     11: "rm",
     12: "rm",
+    13: "policy",
 }
 
 # The codes that the rest of the collection asks about, by base code: compare with is_rc(), never with ==.
@@ -188,7 +189,14 @@ def decode(rc: int) -> ResponseCode:
     rc &= 0xFFFFFFFF
     base = base_code(rc)
     layer = LAYERS.get(rc >> 16, "unknown")
-    name, meaning, cure = rc_table.look_up(layer, base)
+    name = ""
+    meaning, cure = rc_table.VENDOR if base <= 0xFFF and not base & 0x80 and base & 0x400 else rc_table.UNKNOWN
+    if base in rc_table.TPM:
+        name, meaning, cure = rc_table.TPM[base]
+        name = "TPM_RC_" + name
+    elif layer not in ("tpm", "unknown") and rc & 0xFFFF in rc_table.TSS:
+        name, meaning, cure = rc_table.TSS[rc & 0xFFFF]
+        name = "TSS2_%s_RC_%s" % ("RESMGR" if layer == "rm" else layer.upper(), name)
     meaning, cure = rc_table.EXACT.get(rc, (meaning, cure))
     return ResponseCode(rc, layer, name or "UNKNOWN_0x%x" % rc, base, subject(rc), meaning, cure, 0x900 <= base <= 0x97F)
 
