@@ -43,26 +43,28 @@ It says, in this order:
 
 1. what was attempted, and on which object;
 2. the name of the TPM's reason. Look it up below, or in the TPM 2.0 library specification, part 2, section 6.6.3;
-3. the code as it was received, and what it is about. `session 1` is the first authorization of the command, `handle 1` its first object,
-   `parameter 2` the second of its parameters. `from the resource manager` means that not the TPM but the kernel or tabrmd answered;
+3. the code as it was received, and what it is about. `session 1` is the first authorization of the command, `handle 1` its first
+   object, `parameter 2` the second of its parameters. `from the resource manager` means that not the TPM but the kernel or tabrmd
+   answered;
 4. what the reason means;
 5. what to do. Where the task knows more than the code tells, its advice replaces the one below.
 
-`tpm2_info` and `tpm2_hierarchy` in the advice are modules of this collection; other `tpm2_…` names are programs of tpm2-tools, which also has
-`tpm2_rc_decode` to take a code apart.
+`tpm2_info` and `tpm2_hierarchy` in the advice are modules of this collection; other `tpm2_…` names are programs of tpm2-tools,
+which also has `tpm2_rc_decode` to take a code apart.
 
-A wrong value is not like another wrong value. After **TPM_RC_AUTH_FAIL** and **TPM_RC_LOCKOUT** do not run the play again before you know the right value:
-each attempt counts, and a locked TPM refuses everybody. **TPM_RC_BAD_AUTH** does not count.
+A wrong value is not like another wrong value. After **TPM_RC_AUTH_FAIL** and **TPM_RC_LOCKOUT** do not run the play again before
+you know the right value: each attempt counts, and a locked TPM refuses everybody. **TPM_RC_BAD_AUTH** does not count.
 
 ## Finding a code in the tables
 
-The next table has the codes that are met most, as they are met. The others list codes without the position, because each of them can occur in many:
+The next table has the codes that are met most, as they are met. The others list codes without the position, because each of them
+can occur in many:
 
-- in a code of three digits whose middle digit is 8 to f, such as `0x9a2` or `0x1c4`, the first digit is the position and the rest is the code. From 8 on it is
-  a session: 9 is session 1. If the middle digit is c, d, e or f, it is a parameter instead: subtract 4 from that digit. So `0x9a2` is `0x0a2` for session 1,
-  and `0x1c4` is `0x084` for parameter 1;
-- a code of five digits comes from a layer of software above the TPM, which the first digit names: 6 FAPI, 7 ESYS, 8 SYS, 9 MU, a TCTI (the way to the TPM),
-  b resource manager (which keeps the TPM's own code in the last three digits);
+- in a code of three digits whose middle digit is 8 to f, such as `0x9a2` or `0x1c4`, the first digit is the position and the rest is
+  the code. From 8 on it is a session: 9 is session 1. If the middle digit is c, d, e or f, it is a parameter instead: subtract 4 from
+  that digit. So `0x9a2` is `0x0a2` for session 1, and `0x1c4` is `0x084` for parameter 1;
+- a code of five digits comes from a layer of software above the TPM, which the first digit names: 6 FAPI, 7 ESYS, 8 SYS, 9 MU,
+  a TCTI (the way to the TPM), b resource manager (which keeps the TPM's own code in the last three digits);
 - a code that no table knows is shown as `UNKNOWN_0x…`.
 """
 
@@ -80,7 +82,7 @@ def load(name: str) -> ModuleType:
 def section(title: str, note: str, rows: list[tuple[str, str, str, str]]) -> str:
     """Return one table: rows of code, name, meaning, cure."""
     lines = ["## " + title, "", note, "", "| Code | Name | What it means | What to do |", "| --- | --- | --- | --- |"]
-    lines += ["| `%s` | %s | %s | %s |" % (code, name, meaning, cure) for code, name, meaning, cure in rows]
+    lines += [f"| `{code}` | {name} | {meaning} | {cure} |" for code, name, meaning, cure in rows]
     return "\n".join(lines) + "\n"
 
 
@@ -99,10 +101,10 @@ def whole(table: ModuleType, errors: ModuleType, rc: int) -> tuple[str, str, str
         name = "TPM_RC_" + name
     else:
         name, meaning, cure = table.TSS[rc & 0xFFFF]
-        name = "TSS2_%s_RC_%s" % (errors.LAYERS[rc >> 16].upper(), name)
+        name = f"TSS2_{errors.LAYERS[rc >> 16].upper()}_RC_{name}"
     meaning, cure = table.EXACT.get(rc, (meaning, cure))
     place = errors.subject(rc)
-    return "0x%03x" % rc, name + (", " + place if place else ""), meaning, cure
+    return f"0x{rc:03x}", name + (", " + place if place else ""), meaning, cure
 
 
 def render() -> str:
@@ -110,12 +112,12 @@ def render() -> str:
     table, errors = load("rc_table"), load("errors")
 
     def tpm(wanted: str) -> list[tuple[str, str, str, str]]:
-        return [("0x%03x" % rc, "TPM_RC_" + row[0], row[1], row[2]) for rc, row in sorted(table.TPM.items()) if kind(rc) == wanted]
+        return [(f"0x{rc:03x}", "TPM_RC_" + row[0], row[1], row[2]) for rc, row in sorted(table.TPM.items()) if kind(rc) == wanted]
 
-    tss = [("0x?%04x" % rc, "TSS2_…_RC_" + row[0], row[1], row[2]) for rc, row in sorted(table.TSS.items())]
+    tss = [(f"0x?{rc:04x}", "TSS2_…_RC_" + row[0], row[1], row[2]) for rc, row in sorted(table.TSS.items())]
     met = [whole(table, errors, rc) for rc in sorted({*MET, *table.EXACT})]
     name, meaning, cure = table.TPM[errors.RC_BAD_AUTH]
-    example = "Could not define NV index 0x01800010: TPM_RC_%s (0x9a2, session 1): %s; %s." % (name, meaning, cure)
+    example = f"Could not define NV index 0x01800010: TPM_RC_{name} (0x9a2, session 1): {meaning}; {cure}."
     return "\n".join([
         HEAD.replace("EXAMPLE", example),
         section("Codes that are met most", "As they are received.", met),
@@ -123,7 +125,8 @@ def render() -> str:
         section("Other errors", "Format 0 of the specification.", tpm("error")),
         section("Warnings", "The TPM is in order, but cannot do it now. After RETRY, YIELDED, TESTING, NV_RATE and NV_UNAVAILABLE "
                 "the command may be sent again as it is; after the others something has to change first.", tpm("warning")),
-        section("Errors of the TSS", "In place of `?` and `…` stands the layer: IO_ERROR of the TCTI is `0xa000a`, TSS2_TCTI_RC_IO_ERROR.", tss),
+        section("Errors of the TSS",
+                "In place of `?` and `…` stands the layer: IO_ERROR of the TCTI is `0xa000a`, TSS2_TCTI_RC_IO_ERROR.", tss),
     ])
 
 
@@ -137,7 +140,7 @@ def main() -> int:
     if options.check:
         if options.output.is_file() and options.output.read_text(encoding="utf-8") == page:
             return 0
-        sys.stderr.write("%s is stale: run scripts/errors_doc.py\n" % options.output.name)
+        sys.stderr.write(f"{options.output.name} is stale: run scripts/errors_doc.py\n")
         return 1
     options.output.write_text(page, encoding="utf-8")
     return 0

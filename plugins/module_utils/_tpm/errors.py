@@ -18,7 +18,7 @@ from __future__ import annotations
 import typing as t
 
 # Layers of a TSS2 response code, bits 16 to 23 (TSS 2.0 Overview and Common Structures, section 3.2; tss2_common.h).
-LAYERS: t.Dict[int, str] = {
+LAYERS: dict[int, str] = {
     0: "tpm",
     6: "fapi",
     7: "esys",
@@ -61,7 +61,7 @@ RC_NV_UNAVAILABLE = 0x923
 
 # Base codes after which the very same command may be sent again: the TPM says that it has not carried it out.
 # LOCKOUT and the *_MEMORY warnings are not among them: waiting does not cure those (TPM 2.0 library part 2, 6.6.3).
-RETRYABLE: t.FrozenSet[int] = frozenset((RC_RETRY, RC_YIELDED, RC_TESTING, RC_NV_RATE, RC_NV_UNAVAILABLE))
+RETRYABLE: frozenset[int] = frozenset((RC_RETRY, RC_YIELDED, RC_TESTING, RC_NV_RATE, RC_NV_UNAVAILABLE))
 
 # Kinds of TransportError.
 ABSENT = "absent"  # there is no TPM at that address
@@ -73,7 +73,7 @@ NOT_A_TPM = "not_a_tpm"  # something answers, but it does not speak TPM 2.0
 UNSUPPORTED = "unsupported"  # the TCTI is unknown or its library is not installed
 OTHER = "other"
 
-_TCTI_KINDS: t.Dict[int, str] = {
+_TCTI_KINDS: dict[int, str] = {
     0xA0008: ABSENT,
     0xA0009: NO_ANSWER,
     0xA000A: BROKEN,
@@ -99,7 +99,7 @@ class ResponseCode(t.NamedTuple):
 class TpmError(Exception):
     """Root of everything that this collection raises on purpose: one sentence that says what to do, and the code if there is one."""
 
-    def __init__(self, message: str, rc: t.Optional[int] = None) -> None:
+    def __init__(self, message: str, rc: int | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.rc = rc
@@ -110,7 +110,7 @@ class TpmResponseError(TpmError):
 
     rc: int
 
-    def __init__(self, attempt: str, obj: str, rc: int, cure: t.Optional[str] = None) -> None:
+    def __init__(self, attempt: str, obj: str, rc: int, cure: str | None = None) -> None:
         super().__init__(sentence(attempt, obj, rc, cure), rc)
         self.attempt = attempt
         self.obj = obj
@@ -119,7 +119,7 @@ class TpmResponseError(TpmError):
 class TransportError(TpmError):
     """No TPM, no permission, or nobody answers; ``kind`` is one of the constants above."""
 
-    def __init__(self, message: str, kind: str = OTHER, rc: t.Optional[int] = None) -> None:
+    def __init__(self, message: str, kind: str = OTHER, rc: int | None = None) -> None:
         super().__init__(message, rc)
         self.kind = kind
 
@@ -158,7 +158,7 @@ def base_code(rc: int) -> int:
     return rc
 
 
-def is_rc(rc: t.Optional[int], *bases: int) -> bool:
+def is_rc(rc: int | None, *bases: int) -> bool:
     """Return whether ``rc`` is one of ``bases``, whichever handle, parameter or session it names; None never is."""
     return rc is not None and base_code(rc) in {base_code(base) for base in bases}
 
@@ -167,9 +167,9 @@ def subject(rc: int) -> str:
     """Return what a code is about, "handle 1", "parameter 2" or "session 1", or "" if it does not say (part 2, 6.6.2)."""
     base, low = base_code(rc), rc & 0xFFF
     if 0x910 <= base <= 0x916:
-        return "handle %d" % (base - 0x90F)
+        return f"handle {base - 0x90F}"
     if 0x918 <= base <= 0x91E:
-        return "session %d" % (base - 0x917)
+        return f"session {base - 0x917}"
     if base > 0xFFF or not base & 0x80:
         return ""
     if low & 0x40:
@@ -178,7 +178,7 @@ def subject(rc: int) -> str:
         kind, number = "session", (low >> 8) & 0x7
     else:
         kind, number = "handle", (low >> 8) & 0x7
-    return "%s %d" % (kind, number) if number else ""
+    return f"{kind} {number}" if number else ""
 
 
 def decode(rc: int) -> ResponseCode:
@@ -196,28 +196,28 @@ def decode(rc: int) -> ResponseCode:
         name = "TPM_RC_" + name
     elif layer not in ("tpm", "unknown") and rc & 0xFFFF in rc_table.TSS:
         name, meaning, cure = rc_table.TSS[rc & 0xFFFF]
-        name = "TSS2_%s_RC_%s" % ("RESMGR" if layer == "rm" else layer.upper(), name)
+        name = "TSS2_{}_RC_{}".format("RESMGR" if layer == "rm" else layer.upper(), name)
     meaning, cure = rc_table.EXACT.get(rc, (meaning, cure))
-    return ResponseCode(rc, layer, name or "UNKNOWN_0x%x" % rc, base, subject(rc), meaning, cure, 0x900 <= base <= 0x97F)
+    return ResponseCode(rc, layer, name or f"UNKNOWN_0x{rc:x}", base, subject(rc), meaning, cure, 0x900 <= base <= 0x97F)
 
 
-def sentence(attempt: str, obj: str, rc: int, cure: t.Optional[str] = None) -> str:
+def sentence(attempt: str, obj: str, rc: int, cure: str | None = None) -> str:
     """Return the one sentence that a user reads: what was attempted, on what, the reason by name, and what to do.
 
     ``attempt`` is a verb ("define"), ``obj`` its object ("NV index 0x01800010"); ``cure`` replaces the table's, where the
     caller knows better.
     """
     code = decode(rc)
-    place = ["0x%x" % code.rc]
+    place = [f"0x{code.rc:x}"]
     if code.subject:
         place.append(code.subject)
     if code.layer == "rm":
         place.append("from the resource manager")
-    text = "Could not %s %s: %s (%s): %s; %s" % (attempt, obj, code.name, ", ".join(place), code.meaning, cure or code.cure)
+    text = "Could not {} {}: {} ({}): {}; {}".format(attempt, obj, code.name, ", ".join(place), code.meaning, cure or code.cure)
     return " ".join(text.split()).rstrip(" .") + "."
 
 
-def from_rc(attempt: str, obj: str, rc: int, cure: t.Optional[str] = None) -> TpmError:
+def from_rc(attempt: str, obj: str, rc: int, cure: str | None = None) -> TpmError:
     """Return the exception for ``rc``: TransportError for the TCTI layer, TpmResponseError for every other."""
     if (rc >> 16) & 0xFF == 10:
         return TransportError(sentence(attempt, obj, rc, cure), _TCTI_KINDS.get(rc, OTHER), rc)

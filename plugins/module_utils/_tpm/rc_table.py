@@ -15,9 +15,7 @@ Python versions supported: >=3.9
 
 from __future__ import annotations
 
-import typing as t
-
-Row = t.Tuple[str, str, str]  # name without prefix, meaning, cure
+Row = tuple[str, str, str]  # name without prefix, meaning, cure
 
 _BUG = "report this as a bug in the collection, with the sentence"
 _RETRY = "wait a moment and run the play again"
@@ -29,7 +27,7 @@ _FIRMWARE = "make a new key under the present firmware"
 _FAPI = "this collection does not use FAPI: look at the program that does, and at /etc/tpm2-tss/fapi-config.json"
 
 # Format 0 errors (bit 7 clear, bit 8 set), warnings (0x900 and up), and format 1 codes (bit 7 set) without their position bits.
-TPM: t.Dict[int, Row] = {
+TPM: dict[int, Row] = {
     0x000: ("SUCCESS", "the command succeeded", "nothing to do"),
     0x01E: ("BAD_TAG", "the command's tag was not understood, as by a TPM 1.2", "check that the device has a TPM 2.0"),
     0x100: ("INITIALIZE", "the TPM has had no TPM2_Startup since its reset, or was sent a second one",
@@ -135,7 +133,7 @@ TPM: t.Dict[int, Row] = {
     0x0AB: ("EXT_MU", "the TPM does not sign externally hashed messages with this key", _ALGORITHM),
     0x0AC: ("ONE_SHOT_SIGNATURE", "the TPM does not sign messages of any length with this key", _ALGORITHM),
     0x0AD: ("SIGN_CONTEXT_KEY", "the signature was begun with another key", _BUG),
-    0x0B0: ("CHANNEL", "the command needs a secure channel to the TPM", "do without that policy, or use a TPM stack that opens the channel"),
+    0x0B0: ("CHANNEL", "the command needs a secure channel to the TPM", "do without that policy, or use a TSS that opens the channel"),
     0x0B1: ("CHANNEL_KEY", "the secure channel was opened with a key other than the required one",
             "check which keys the policy names"),
     # Warnings
@@ -151,8 +149,8 @@ TPM: t.Dict[int, Row] = {
     0x908: ("YIELDED", "the TPM suspended the command, which can be sent again", _RETRY),
     0x909: ("CANCELED", "the command was cancelled", _RETRY),
     0x90A: ("TESTING", "the TPM is busy with its self-tests", _RETRY),
-    **{0x910 + i: ("REFERENCE_H%d" % i, "handle %d of the command is not loaded" % (i + 1), _STALE) for i in range(7)},
-    **{0x918 + i: ("REFERENCE_S%d" % i, "session %d of the command is not loaded" % (i + 1), _STALE) for i in range(7)},
+    **{0x910 + i: (f"REFERENCE_H{i}", f"handle {i + 1} of the command is not loaded", _STALE) for i in range(7)},
+    **{0x918 + i: (f"REFERENCE_S{i}", f"session {i + 1} of the command is not loaded", _STALE) for i in range(7)},
     0x920: ("NV_RATE", "the TPM slows down writes to spare its NV memory", "wait a minute and run again, and write less often"),
     0x921: ("LOCKOUT", "the TPM is in dictionary attack lockout, or lockout authorization itself is blocked after a wrong value",
             "do not try further values, wait for the recovery time, or reset with the right lockout_auth, or clear by platform"),
@@ -162,7 +160,7 @@ TPM: t.Dict[int, Row] = {
 }
 
 # Errors that the layers above the TPM make up, by base code; the same numbers in every layer.
-TSS: t.Dict[int, Row] = {
+TSS: dict[int, Row] = {
     1: ("GENERAL_FAILURE", "the TSS failed for a reason that it does not tell", _TSS),
     2: ("NOT_IMPLEMENTED", "the installed TSS does not implement this", "install a newer tpm2-tss on the device"),
     3: ("BAD_CONTEXT", "a context of the TSS is not valid", _BUG),
@@ -225,7 +223,7 @@ TSS: t.Dict[int, Row] = {
 }
 
 # Whole codes that say more than their base code does: (meaning, cure).
-EXACT: t.Dict[int, t.Tuple[str, str]] = {
+EXACT: dict[int, tuple[str, str]] = {
     0x08E: ("this authorization cannot do that, as lockout cannot enable TPM2_Clear again, or the auth value is wrong and was counted",
             "use platform authorization to enable TPM2_Clear, and otherwise find the right value before another run"),
     0x184: ("the handle cannot be used, on some TPMs because nothing is there",
