@@ -1,0 +1,174 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Reads over a raw transport, with the standard library alone: what a run that changes nothing needs.
+
+No command here opens a session, loads an object or changes anything (TPM 2.0 Library Part 3, sections 12.4, 22.4, 30.2, 31.6, 31.13).
+"""
+
+from __future__ import annotations
+
+import struct
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import backoff
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, marshal, names, nv, pcr
+
+PROPERTIES = 0x100
+NV_BUFFER_MAX = 0x12C
+# A read of this size passes on every TPM 2.0 (MAX_NV_BUFFER_SIZE is 512 at the least in use), so its limit need not be asked for.
+SAFE_NV_READ = 512
+MAX_COUNT = 254
+
+
+class Transmitter(t.Protocol):
+    """What the reader needs of a transport: see C(_transport)."""
+
+    def transmit(self, command: bytes) -> bytes:
+        """Send one command, return its response."""
+
+
+class Reader:
+    """Facts of a TPM, one command each. Every method raises TransportError or TpmResponseError."""
+
+    def __init__(self, transport: Transmitter) -> None:
+        self._transport = transport
+        self._properties: dict[int, int] | None = None
+
+    def _once(self, command: bytes) -> tuple[int, bytes]:
+        tag, code, body = marshal.response(self._transport.transmit(command))
+        if tag == marshal.TAG_TPM12:
+            raise errors.TransportError(
+                "Could not use this TPM: it answers as a TPM 1.2; switch it to TPM 2.0 in the firmware where it can, or use another device.",
+                errors.NOT_A_TPM,
+            )
+        return code, body
+
+    def _send(self, command: bytes) -> tuple[int, bytes]:
+        return backoff.repeat(lambda: self._once(command))
+
+    def _ask(self, attempt: str, obj: str, command: bytes) -> bytes:
+        code, body = self._send(command)
+        if code:
+            raise errors.from_rc(attempt, obj, code)
+        return body
+
+    def capability(self, capability: int, first: int, item: t.Callable[[marshal.Cursor], tuple[int, t.Any]]) -> dict[int, t.Any]:
+        """A whole TPM2_GetCapability list: C(item) reads one entry and returns its key, which orders the list, and its value."""
+        found: dict[int, t.Any] = {}
+        more, start = True, first
+        while more:
+            command = marshal.command(marshal.CC_GET_CAPABILITY, parameters=marshal.capability_request(capability, start, MAX_COUNT))
+            more, count, cursor = marshal.capability_head(self._ask("read", f"the TPM's capability {capability}", command))
+            found.update(item(cursor) for _each in range(count))
+            more = more and count > 0
+            start = max(found) + 1 if found else first
+        return found
+
+    def properties(self) -> dict[int, int]:
+        """All TPM properties (TPM_PT) from 0x100 on: one command on most TPMs, asked once."""
+        if self._properties is None:
+            self._properties = self.capability(marshal.CAP_TPM_PROPERTIES, PROPERTIES, lambda c: (c.u32(), c.u32()))
+        return self._properties
+
+    def handles(self, first: int) -> list[int]:
+        """All handles of the type of C(first) (its top byte) from there on."""
+        found = self.capability(marshal.CAP_HANDLES, first, lambda c: (c.u32(), None))
+        return [handle for handle in found if handle >> 24 == first >> 24]
+
+    def banks(self) -> list[pcr.Selection]:
+        """The allocated PCR banks."""
+        command = marshal.command(marshal.CC_GET_CAPABILITY, parameters=marshal.capability_request(marshal.CAP_PCRS, 0, 1))
+        cursor = marshal.Cursor(self._ask("read", "the TPM's PCR banks", command))
+        cursor.take(5)
+        return [bank for bank in pcr.parse(cursor) if bank.indices]
+
+    def numbers(self, capability: int, width: int) -> list[int]:
+        """Algorithms (width 6: identifier and attributes), curves (width 2) or commands (width 4) as numbers."""
+        size = 2 if width != 4 else 4
+        read = {2: lambda c: (c.u16(), None), 4: lambda c: (c.u32() & 0xFFFF, None), 6: lambda c: (c.u16(), c.u32())}[width]
+        return sorted(self.capability(capability, 0 if size == 2 else 0x11F, t.cast("t.Any", read)))
+
+    def auth_policy(self, hierarchy: int) -> bytes | None:
+        """The policy digest of a hierarchy (empty: none), or None where the TPM cannot tell (before revision 1.38)."""
+        command = marshal.command(marshal.CC_GET_CAPABILITY, parameters=marshal.capability_request(marshal.CAP_AUTH_POLICIES, hierarchy, 1))
+        code, body = self._send(command)
+        if errors.is_rc(code, errors.RC_VALUE):
+            return None
+        if code:
+            raise errors.from_rc("read the policy of", f"the {handles.HIERARCHY_NAMES[hierarchy]} hierarchy", code)
+        _more, count, cursor = marshal.capability_head(body)
+        if not count or cursor.u32() != hierarchy:
+            return None
+        cursor.u16()
+        return cursor.rest()
+
+    def read_public(self, handle: int) -> tuple[names.Public, bytes] | None:
+        """The public area and Qualified Name of a loaded or persistent object, None where there is none."""
+        code, body = self._send(marshal.command(marshal.CC_READ_PUBLIC, [handle]))
+        # 0x18B is the normal answer; some chips say 0x184 (VALUE) of the same handle.
+        if errors.is_rc(code, errors.RC_HANDLE, errors.RC_VALUE):
+            return None
+        if code:
+            raise errors.from_rc("read the public area of", handles.text(handle), code)
+        cursor = marshal.Cursor(body)
+        public, _name, qualified = names.parse_public(cursor.sized()), cursor.sized(), cursor.sized()
+        return public, qualified
+
+    def nv_read_public(self, index: int) -> nv.NvPublic | None:
+        """The definition of an NV index, None where there is none."""
+        code, body = self._send(marshal.command(marshal.CC_NV_READ_PUBLIC, [index]))
+        if errors.is_rc(code, errors.RC_HANDLE, errors.RC_VALUE):
+            return None
+        if code:
+            raise errors.from_rc("read the public area of", f"NV index {handles.text(index)}", code)
+        return nv.parse(marshal.Cursor(body).sized())
+
+    def nv_read(self, index: int, size: int, authority: int) -> bytes:
+        """C(size) bytes of an NV index, read with the empty auth of C(authority): the index itself or TPM_RH_OWNER."""
+        limit = SAFE_NV_READ
+        if size > SAFE_NV_READ:
+            limit = self.properties().get(NV_BUFFER_MAX) or SAFE_NV_READ
+        found = b""
+        while len(found) < size:
+            piece = struct.pack(">HH", min(limit, size - len(found)), len(found))
+            command = marshal.command(marshal.CC_NV_READ, [authority, index], piece, [b""])
+            found += marshal.Cursor(self._ask("read", f"NV index {handles.text(index)}", command)).sized()
+        return found
+
+    def pcr_read(self, chosen: t.Sequence[pcr.Selection]) -> dict[str, dict[int, bytes]]:
+        """The values of PCRs by bank and index; those of banks that are not allocated are missing."""
+        found: dict[str, dict[int, bytes]] = {one.bank: {} for one in chosen}
+        left = list(chosen)
+        while left:
+            body = self._ask("read", "the PCRs", marshal.command(marshal.CC_PCR_READ, parameters=pcr.marshal(left)))
+            cursor = marshal.Cursor(body)
+            cursor.u32()
+            got = [(one.bank, index) for one in pcr.parse(cursor) for index in one.indices]
+            digests = [cursor.sized() for _each in range(cursor.u32())]
+            for (bank, index), value in zip(got, digests):
+                found[bank][index] = value
+            left = _remaining(left, found) if digests else []
+        return found
+
+    def platform_auth_is_empty(self) -> bool | None:
+        """Whether the platform hierarchy takes an empty auth; None where it is disabled. Changes nothing.
+
+        TPM2_ClockRateAdjust by nothing (Part 3, section 29.3) needs that auth; platform auth has no dictionary attack protection.
+        """
+        code, _body = self._send(marshal.command(marshal.CC_CLOCK_RATE_ADJUST, [handles.RH_PLATFORM], b"\0", [b""]))
+        if code and not errors.is_rc(code, errors.RC_BAD_AUTH, errors.RC_HIERARCHY, errors.RC_AUTH_UNAVAILABLE):
+            raise errors.from_rc("look at", "the platform hierarchy", code)
+        return None if errors.is_rc(code, errors.RC_HIERARCHY) else code == 0
+
+
+def _remaining(asked: t.Sequence[pcr.Selection], found: t.Mapping[str, t.Mapping[int, bytes]]) -> list[pcr.Selection]:
+    left = [pcr.Selection(one.bank, tuple(index for index in one.indices if index not in found[one.bank])) for one in asked]
+    return [one for one in left if one.indices]
+
+
+__all__ = ("Reader", "Transmitter")

@@ -1,0 +1,153 @@
+# Copyright (c) 2026, edgefleet maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""TSS2 key files (ASN.1 Specification for TPM 2.0 Key Files) and public keys as PEM (RFC 5480, RFC 8017, RFC 7468).
+
+A file holds a loadable key or a sealed blob. The lines before C(-----BEGIN) are explanatory text in the sense of RFC 7468,
+section 2: other programs skip them. We note the parent's Name there, which tells a blob of another TPM without asking the TPM.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import Cursor, sized
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.names import Public, parse_public
+
+OID_LOADABLE = bytes.fromhex("06066781050a0103")
+OID_SEALED = bytes.fromhex("06066781050a0105")
+_LABEL = "TSS2 PRIVATE KEY"
+_PEM = re.compile(rf"-----BEGIN {_LABEL}-----\s+([A-Za-z0-9+/=\s]+?)-----END {_LABEL}-----", re.ASCII)
+_PARENT_NAME = re.compile(r"^Parent-Name: ([0-9a-f]+)\s*$", re.MULTILINE)
+
+_INTEGER, _OCTETS, _SEQUENCE, _BOOLEAN_TRUE = 0x02, 0x04, 0x30, b"\x01\x01\xff"
+_EMPTY_AUTH = 0xA0
+
+
+class KeyFile(t.NamedTuple):
+    """What a TSS2 key file holds. C(parent) is a handle; C(private) the content of the TPM2B_PRIVATE; C(parent_name) may be unknown."""
+
+    sealed: bool
+    empty_auth: bool
+    parent: int
+    public: Public
+    private: bytes
+    parent_name: t.Optional[bytes] = None
+
+
+def _der(tag: int, *content: bytes) -> bytes:
+    body = b"".join(content)
+    size = len(body)
+    if size < 0x80:
+        return bytes([tag, size]) + body
+    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag, 0x80 | len(length)]) + length + body
+
+
+def _integer(value: int) -> bytes:
+    return _der(_INTEGER, value.to_bytes(value.bit_length() // 8 + 1, "big"))
+
+
+def _pem(label: str, der: bytes) -> str:
+    text = base64.b64encode(der).decode("ascii")
+    lines = [text[at : at + 64] for at in range(0, len(text), 64)]
+    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""])
+
+
+def write(key: KeyFile) -> str:
+    """The file's text. No policy is stored: tpm2-tools and OpenSSL's provider refuse files that carry one."""
+    flag = _der(_EMPTY_AUTH, _BOOLEAN_TRUE) if key.empty_auth else b""
+    body = [OID_SEALED if key.sealed else OID_LOADABLE, flag, _integer(key.parent)]
+    body += [_der(_OCTETS, sized(key.public.raw)), _der(_OCTETS, sized(key.private))]
+    head = f"{'Sealed data' if key.sealed else 'Private key'} of a TPM 2.0\nParent: {key.parent:#010x}\n"
+    if key.parent_name is not None:
+        head += f"Parent-Name: {key.parent_name.hex()}\n"
+    return head + _pem(_LABEL, _der(_SEQUENCE, *body))
+
+
+def _element(cursor: Cursor) -> tuple[int, bytes]:
+    tag, size = cursor.u8(), cursor.u8()
+    if size == 0x80 or size > 0x84:
+        raise TpmError("the DER length is malformed")
+    if size & 0x80:
+        size = int.from_bytes(cursor.take(size & 0x7F), "big")
+    return tag, cursor.take(size)
+
+
+def _two_byte(data: bytes) -> bytes:
+    cursor = Cursor(data)
+    content = cursor.sized()
+    if cursor.at() != len(data):
+        raise TpmError("a sized buffer in it has bytes left over")
+    return content
+
+
+def _read_der(der: bytes, parent_name: bytes | None) -> KeyFile:
+    outer = Cursor(der)
+    tag, body = _element(outer)
+    if tag != _SEQUENCE or outer.at() != len(der):
+        raise TpmError("it is not one DER sequence")
+    cursor = Cursor(body)
+    kind = _der(*_element(cursor))
+    if kind not in (OID_LOADABLE, OID_SEALED):
+        raise TpmError("it holds neither a loadable key nor a sealed blob")
+    empty_auth, (tag, value) = False, _element(cursor)
+    while tag >= 0xA0:
+        # emptyAuth counts whatever its BOOLEAN looks like (some writers use 01); other fields are not for us.
+        empty_auth = empty_auth or (tag == _EMPTY_AUTH and value[-1:] != b"\0")
+        tag, value = _element(cursor)
+    parts = [(tag, value), _element(cursor), _element(cursor)]
+    if [tag for tag, _value in parts] != [_INTEGER, _OCTETS, _OCTETS]:
+        raise TpmError("parent, public or private part is missing")
+    public = parse_public(_two_byte(parts[1][1]))
+    return KeyFile(kind == OID_SEALED, empty_auth, int.from_bytes(parts[0][1], "big"), public, _two_byte(parts[2][1]), parent_name)
+
+
+def read(data: bytes, path: str) -> KeyFile:
+    """Parse a TSS2 PEM file. Raises InputError naming C(path) where the file is torn, foreign or of a kind we do not know."""
+    text = data.decode("ascii", "replace")
+    found = _PEM.search(text)
+    if not found:
+        raise InputError(f"Could not read {path}: it holds no whole '{_LABEL}' PEM block; restore the file, or remove it to have it made anew.")
+    name = _PARENT_NAME.search(text[: found.start()])
+    try:
+        der = base64.b64decode("".join(found.group(1).split()), validate=True)
+        return _read_der(der, bytes.fromhex(name.group(1)) if name else None)
+    except (TpmError, binascii.Error, ValueError) as error:
+        reason = str(error).rstrip(".")
+        raise InputError(f"Could not read {path}: {reason}; restore the file, or remove it to have it made anew.") from None
+
+
+_OID_RSA = bytes.fromhex("06092a864886f70d0101010500")
+_OID_EC = bytes.fromhex("06072a8648ce3d0201")
+_OID_CURVES = {0x0003: "06082a8648ce3d030107", 0x0004: "06052b81040022", 0x0005: "06052b81040023"}
+_COORDINATE = {0x0003: 32, 0x0004: 48, 0x0005: 66}
+
+
+def public_pem(public: Public) -> str:
+    """The SubjectPublicKeyInfo of an RSA or ECC key as PEM. Raises TpmError for other objects and curves."""
+    if public.type == alg.RSA:
+        exponent = int.from_bytes(public.detail[2:6], "big") or 65537
+        modulus = int.from_bytes(Cursor(public.unique).sized(), "big")
+        head, key = _der(_SEQUENCE, _OID_RSA), _der(_SEQUENCE, _integer(modulus), _integer(exponent))
+    else:
+        curve = int.from_bytes(public.detail[:2], "big")
+        if public.type != alg.ECC or curve not in _OID_CURVES:
+            raise TpmError(f"A public key of type {public.algorithm} cannot be written as PEM.")
+        cursor = Cursor(public.unique)
+        # Coordinates may come without their leading zeros; a point never does.
+        key = b"\x04" + b"".join(cursor.sized().rjust(_COORDINATE[curve], b"\0") for _each in "xy")
+        head = _der(_SEQUENCE, _OID_EC, bytes.fromhex(_OID_CURVES[curve]))
+    return _pem("PUBLIC KEY", _der(_SEQUENCE, head, _der(0x03, b"\0", key)))
+
+
+__all__ = ("KeyFile", "public_pem", "read", "write")

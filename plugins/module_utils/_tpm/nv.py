@@ -1,0 +1,102 @@
+# Copyright (c) 2026, edgefleet maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""NV indices (TPM 2.0 Library Part 2, section 13; Part 1, section 37)."""
+
+from __future__ import annotations
+
+import struct
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import Cursor, sized
+
+# PolicyCommandCode(TPM2_NV_Write) then PolicyNvWritten(NO), sha256: whoever may write has not written before.
+WRITE_ONCE_POLICY = bytes.fromhex("b7afecee9bf7bcbd5078f264de85f7e361dc84f745da7efa34e91fdaf200ee9b")
+COUNTER_SIZE = 8
+
+
+class NvPublic(t.NamedTuple):
+    """A TPMS_NV_PUBLIC: index, TPM_ALG_ID of its Name, TPMA_NV word, policy digest, size in bytes."""
+
+    index: int
+    name_alg: int
+    attributes: int
+    auth_policy: bytes
+    size: int
+
+    @property
+    def raw(self) -> bytes:
+        """The marshalled structure."""
+        return struct.pack(">IHI", self.index, self.name_alg, self.attributes) + sized(self.auth_policy) + struct.pack(">H", self.size)
+
+    @property
+    def name(self) -> bytes:
+        """The Name; it changes when the index is first written. Raises TpmError for an unknown name algorithm."""
+        try:
+            return self.name_alg.to_bytes(2, "big") + alg.digest(self.name_alg, self.raw)
+        except KeyError:
+            raise TpmError(f"The NV index {self.index:#010x} has an unknown Name algorithm {self.name_alg:#06x}.") from None
+
+    @property
+    def written(self) -> bool:
+        """Whether anything was ever written."""
+        return bool(self.attributes & attributes.NV["written"])
+
+    @property
+    def type(self) -> str:
+        """ordinary, counter, bits, extend, pinfail or pinpass."""
+        return attributes.nv_type(self.attributes)
+
+    def has(self, name: str) -> bool:
+        """Whether the attribute of that name is set."""
+        return bool(self.attributes & attributes.NV[name])
+
+
+def parse(data: bytes) -> NvPublic:
+    """Parse a marshalled TPMS_NV_PUBLIC of which nothing may be left over. Raises TpmError."""
+    cursor = Cursor(data)
+    found = NvPublic(cursor.u32(), cursor.u16(), cursor.u32(), cursor.sized(), cursor.u16())
+    if cursor.at() != len(data):
+        raise TpmError(f"The public area of the NV index {found.index:#010x} has bytes left over.")
+    return found
+
+
+def differences(want: NvPublic, have: NvPublic) -> list[str]:
+    """What distinguishes two definitions, the state bits (written, locked) left aside: a phrase for each difference."""
+    found = []
+    if want.type != have.type:
+        found.append(f"it is of type {have.type}, not {want.type}")
+    if want.size != have.size:
+        found.append(f"its size is {have.size} bytes, not {want.size}")
+    if want.name_alg != have.name_alg:
+        found.append(f"its Name algorithm is {alg.alg_name(have.name_alg)}, not {alg.alg_name(want.name_alg)}")
+    mask = ~(attributes.NV_STATE | attributes.NV_TYPE_MASK)
+    missing = attributes.names(want.attributes & ~have.attributes & mask, attributes.NV)
+    surplus = attributes.names(have.attributes & ~want.attributes & mask, attributes.NV)
+    if missing:
+        found.append(f"it lacks {'|'.join(missing)}")
+    if surplus:
+        found.append(f"it has {'|'.join(surplus)}")
+    if want.auth_policy != have.auth_policy:
+        found.append(f"its policy is {have.auth_policy.hex() or 'empty'}, not {want.auth_policy.hex() or 'empty'}")
+    return found
+
+
+def describe(public: NvPublic) -> dict[str, t.Any]:
+    """An NV index for people."""
+    return {
+        "attributes": attributes.names(public.attributes, attributes.NV),
+        "policy": public.auth_policy.hex(),
+        "size": public.size,
+        "type": public.type,
+    }
+
+
+__all__ = ("COUNTER_SIZE", "WRITE_ONCE_POLICY", "NvPublic", "describe", "differences", "parse")

@@ -1,0 +1,313 @@
+# Copyright (c) 2026, edgefleet maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Policies: one description that computes its digest in software and tells how to satisfy a session.
+
+TPM 2.0 Library Part 1, section 19.7 and Part 3, section 23. A policy is a list of assertions, read top to bottom. C(authorize),
+C(signed) and C(nv) will be further assertion classes here, one entry in C(_READERS) each.
+"""
+
+from __future__ import annotations
+
+import struct
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import handles, names, pcr
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, StateError
+
+CC_NV_INCREMENT = 0x134
+CC_NV_WRITE = 0x137
+CC_NV_READ = 0x14E
+CC_POLICY_SECRET = 0x151
+CC_UNSEAL = 0x15E
+CC_POLICY_AUTH_VALUE = 0x16B
+CC_POLICY_COMMAND_CODE = 0x16C
+CC_POLICY_OR = 0x171
+CC_POLICY_PCR = 0x17F
+CC_POLICY_NV_WRITTEN = 0x18F
+COMMAND_CODES = {
+    "NV_UndefineSpaceSpecial": 0x11F,
+    "NV_Increment": CC_NV_INCREMENT,
+    "NV_SetBits": 0x135,
+    "NV_Extend": 0x136,
+    "NV_Write": CC_NV_WRITE,
+    "NV_WriteLock": 0x138,
+    "NV_ChangeAuth": 0x13B,
+    "ActivateCredential": 0x147,
+    "Certify": 0x148,
+    "Duplicate": 0x14B,
+    "NV_Read": CC_NV_READ,
+    "NV_ReadLock": 0x14F,
+    "ObjectChangeAuth": 0x150,
+    "ECDH_ZGen": 0x154,
+    "Quote": 0x158,
+    "RSA_Decrypt": 0x159,
+    "Sign": 0x15D,
+    "Unseal": CC_UNSEAL,
+    "NV_Certify": 0x184,
+}
+MAX_BRANCHES = 8
+MAX_DEPTH = 4
+# In software every policy of this collection is a SHA-256 policy: the nameAlg of all that we create.
+HASH = alg.SHA256
+
+PcrValues = t.Mapping[str, t.Mapping[int, bytes]]
+
+
+class Pcr(t.NamedTuple):
+    """TPM2_PolicyPCR; C(values) maps an index to its digest where not the current ones are meant."""
+
+    selection: pcr.Selection
+    values: t.Optional[t.Mapping[int, bytes]] = None
+
+
+class CommandCode(t.NamedTuple):
+    """TPM2_PolicyCommandCode."""
+
+    code: int
+
+
+class NvWritten(t.NamedTuple):
+    """TPM2_PolicyNvWritten."""
+
+    written: bool
+
+
+class AuthValue(t.NamedTuple):
+    """TPM2_PolicyAuthValue. Also stands for C(password): both have one digest, and only this one keeps the value off the bus."""
+
+
+class Secret(t.NamedTuple):
+    """TPM2_PolicySecret with the auth of a hierarchy (its handle) and a policyRef."""
+
+    hierarchy: int
+    ref: bytes = b""
+
+
+class Or(t.NamedTuple):
+    """TPM2_PolicyOR over 2 to 8 branches, each a policy of its own."""
+
+    branches: tuple[tuple[t.Any, ...], ...]
+
+
+class Offer(t.NamedTuple):
+    """C(Or) as a session needs it: the digests of all branches."""
+
+    digests: tuple[bytes, ...]
+
+
+Policy = t.Tuple[t.Any, ...]
+
+
+def _bad(message: str) -> InputError:
+    return InputError(f"Could not read the policy: {message}.")
+
+
+def _read_pcr(value: t.Any, depth: int) -> Pcr:
+    if not isinstance(value, dict) or not set(value) <= {"bank", "indices", "values"} or "indices" not in value:
+        raise _bad("pcr needs 'indices' and may have 'bank' and 'values', for example {bank: sha256, indices: [7]}")
+    indices = value["indices"]
+    if not isinstance(indices, list) or not all(isinstance(index, int) and not isinstance(index, bool) for index in indices):
+        raise _bad("pcr indices must be a list of integers")
+    chosen = pcr.selection(str(value.get("bank") or "sha256"), indices)
+    return Pcr(chosen, _read_values(value.get("values"), chosen))
+
+
+def _read_values(given: t.Any, chosen: pcr.Selection) -> dict[int, bytes] | None:
+    if given is None:
+        return None
+    size = alg.digest_size(alg.IDS[chosen.bank])
+    try:
+        values = {int(index): bytes.fromhex(str(text)) for index, text in given.items()}
+    except (AttributeError, ValueError):
+        raise _bad("pcr values must map each index to a digest in hex") from None
+    if sorted(values) != list(chosen.indices) or any(len(value) != size for value in values.values()):
+        raise _bad(f"pcr values must give one digest of {size} bytes for each of the indices {list(chosen.indices)}")
+    return values
+
+
+def _read_command_code(value: t.Any, depth: int) -> CommandCode:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return CommandCode(value)
+    name = str(value)
+    for prefix in ("TPM2_CC_", "TPM2_"):
+        name = name[len(prefix) :] if name.startswith(prefix) else name
+    if name not in COMMAND_CODES:
+        raise _bad(f"'{value}' is no command code that we know; take one of {', '.join(COMMAND_CODES)}")
+    return CommandCode(COMMAND_CODES[name])
+
+
+def _read_nv_written(value: t.Any, depth: int) -> NvWritten:
+    if not isinstance(value, bool):
+        raise _bad("nv_written takes true or false")
+    return NvWritten(value)
+
+
+def _read_auth_value(value: t.Any, depth: int) -> AuthValue:
+    if value not in (None, True):
+        raise _bad("auth_value and password take no argument")
+    return AuthValue()
+
+
+def _read_secret(value: t.Any, depth: int) -> Secret:
+    if not isinstance(value, dict) or not set(value) <= {"hierarchy", "ref"}:
+        raise _bad("secret needs 'hierarchy' and may have 'ref' (hex)")
+    name = value.get("hierarchy")
+    if name not in ("owner", "endorsement", "platform"):
+        raise _bad("secret works with the hierarchy owner, endorsement or platform; a wrong lockout auth would block the TPM")
+    try:
+        ref = bytes.fromhex(str(value.get("ref") or ""))
+    except ValueError:
+        raise _bad("the ref of a secret must be hex") from None
+    return Secret(handles.HIERARCHIES[name], ref)
+
+
+def _read_or(value: t.Any, depth: int) -> Or:
+    if not isinstance(value, list) or not 2 <= len(value) <= MAX_BRANCHES or not all(isinstance(one, list) and one for one in value):
+        raise _bad(f"or needs 2 to {MAX_BRANCHES} branches, each a list of assertions; nest them for more")
+    return Or(tuple(_read(branch, depth + 1) for branch in value))
+
+
+_READERS: dict[str, t.Callable[[t.Any, int], t.Any]] = {
+    "auth_value": _read_auth_value,
+    "command_code": _read_command_code,
+    "nv_written": _read_nv_written,
+    "or": _read_or,
+    "password": _read_auth_value,
+    "pcr": _read_pcr,
+    "secret": _read_secret,
+}
+
+
+def _read(items: t.Any, depth: int) -> Policy:
+    if depth > MAX_DEPTH:
+        raise _bad(f"or is nested more than {MAX_DEPTH} deep")
+    if not isinstance(items, list):
+        raise _bad("a policy is a list of assertions")
+    found = []
+    for item in items:
+        pair = (item, None) if isinstance(item, str) else None
+        if isinstance(item, dict) and len(item) == 1:
+            pair = next(iter(item.items()))
+        if pair is None or pair[0] not in _READERS:
+            raise _bad(f"an assertion is one of {', '.join(sorted(_READERS))}, each an entry of its own in the list")
+        found.append(_READERS[pair[0]](pair[1], depth))
+    return tuple(found)
+
+
+def read(items: t.Any) -> Policy:
+    """Read a policy as a playbook gives it. Raises InputError with what is wrong and what would be right."""
+    return _read(items or [], 0)
+
+
+def selections(policy: Policy) -> list[pcr.Selection]:
+    """All PCRs that a policy speaks of."""
+    found = []
+    for one in policy:
+        if isinstance(one, Pcr):
+            found.append(one.selection)
+        elif isinstance(one, Or):
+            for branch in one.branches:
+                found += selections(branch)
+    return found
+
+
+def _extend(old: bytes, code: int, *parts: bytes) -> bytes:
+    return alg.digest(HASH, old + struct.pack(">I", code) + b"".join(parts))
+
+
+def _pcr_values(one: Pcr, current: PcrValues) -> t.Mapping[int, bytes]:
+    return current.get(one.selection.bank, {}) if one.values is None else one.values
+
+
+def _extended(one: t.Any, old: bytes, current: PcrValues) -> bytes:
+    if isinstance(one, Pcr):
+        composite = pcr.composite(HASH, one.selection, _pcr_values(one, current))
+        return _extend(old, CC_POLICY_PCR, pcr.marshal([one.selection]), composite)
+    if isinstance(one, CommandCode):
+        return _extend(old, CC_POLICY_COMMAND_CODE, struct.pack(">I", one.code))
+    if isinstance(one, NvWritten):
+        return _extend(old, CC_POLICY_NV_WRITTEN, bytes([one.written]))
+    if isinstance(one, AuthValue):
+        return _extend(old, CC_POLICY_AUTH_VALUE)
+    if isinstance(one, Secret):
+        return alg.digest(HASH, _extend(old, CC_POLICY_SECRET, names.hierarchy_name(one.hierarchy)) + one.ref)
+    return _extend(bytes(len(old)), CC_POLICY_OR, *_branches(one, old, current))
+
+
+def _branches(one: Or, old: bytes, current: PcrValues) -> list[bytes]:
+    return [digest(branch, current, old) for branch in one.branches]
+
+
+def digest(policy: Policy, current: PcrValues, start: bytes | None = None) -> bytes:
+    """The policy digest (32 bytes) as the TPM computes it; C(current) holds the PCR values by bank and index.
+
+    An empty policy has an empty digest, as an object without policy has. Raises KeyError where a PCR value is missing.
+    """
+    if not policy and start is None:
+        return b""
+    value = bytes(alg.digest_size(HASH)) if start is None else start
+    for one in policy:
+        value = _extended(one, value, current)
+    return value
+
+
+def check_measured(policy: Policy, current: PcrValues, allow_unmeasured: bool) -> None:
+    """Refuse PCR assertions that prove nothing. Raises StateError."""
+    for one in policy:
+        if isinstance(one, Pcr):
+            pcr.check_measured(one.selection, _pcr_values(one, current), allow_unmeasured)
+        elif isinstance(one, Or):
+            for branch in one.branches:
+                check_measured(branch, current, allow_unmeasured)
+
+
+def _obstacle(one: t.Any, code: int, current: PcrValues, written: bool | None) -> str | None:
+    """Why an assertion cannot hold now, None where it can."""
+    if isinstance(one, Pcr) and one.values is not None:
+        now = current.get(one.selection.bank, {})
+        moved = [str(index) for index in one.selection.indices if now.get(index) != one.values[index]]
+        return f"PCR {','.join(moved)} of bank {one.selection.bank} has another value now" if moved else None
+    if isinstance(one, CommandCode) and one.code != code:
+        return f"it allows the command {one.code:#x} only"
+    if isinstance(one, NvWritten) and written is not None and one.written != written:
+        return "the index has been written" if written else "the index has not been written"
+    return None
+
+
+def steps(policy: Policy, code: int, current: PcrValues, written: bool | None = None) -> list[t.Any]:
+    """The assertions that a session must make so that the command C(code) is allowed now; C(Or) comes as C(Offer).
+
+    The first branch that can hold is taken. Raises StateError where none can.
+    """
+    found, reasons = _steps(policy, code, current, written, bytes(alg.digest_size(HASH)))
+    if found is None:
+        raise StateError(f"Could not satisfy the policy: {'; '.join(reasons)}; bring the device into the state it was made for, or make the object anew.")
+    return found
+
+
+def _steps(policy: Policy, code: int, current: PcrValues, written: bool | None, start: bytes) -> tuple[list[t.Any] | None, list[str]]:
+    made: list[t.Any] = []
+    value = start
+    for one in policy:
+        reason = _obstacle(one, code, current, written)
+        if reason:
+            return None, [reason]
+        if not isinstance(one, Or):
+            made.append(one)
+        else:
+            tried = [_steps(branch, code, current, written, value) for branch in one.branches]
+            fitting = next((found for found, _why in tried if found is not None), None)
+            if fitting is None:
+                return None, [reason for _found, why in tried for reason in why]
+            made += fitting + [Offer(tuple(_branches(one, value, current)))]
+        value = _extended(one, value, current)
+    return made, []
+
+
+__all__ = ("AuthValue", "CommandCode", "NvWritten", "Offer", "Or", "Pcr", "Policy", "Secret", "check_measured", "digest", "read", "selections", "steps")

@@ -1,0 +1,84 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""swtpm's data channel: commands and responses as they are, over TCP or a UNIX socket (swtpm(8), --server)."""
+
+from __future__ import annotations
+
+import socket
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti import Tcti
+
+# Key generation is the slowest command; a real chip takes up to 35 s for it. Reads never wait that long, but a dead peer must end.
+TIMEOUT = 120.0
+CONNECT_TIMEOUT = 10.0
+
+
+def _options(tcti: Tcti) -> dict[str, str]:
+    pairs = [part.partition("=") for part in tcti.conf.split(",") if part]
+    unknown = [name for name, _equal, _value in pairs if name not in ("host", "port", "path")]
+    if unknown:
+        raise errors.InputError(f"Could not use the tcti '{tcti.text}': unknown option '{unknown[0]}'; swtpm takes host, port and path.")
+    return {name: value for name, _equal, value in pairs}
+
+
+def _open(tcti: Tcti) -> socket.socket:
+    options = _options(tcti)
+    if "path" in options:
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        made.settimeout(CONNECT_TIMEOUT)
+        made.connect(options["path"])
+        return made
+    port = options.get("port", "2321")
+    if not port.isdigit() or not 0 < int(port) < 65536:
+        raise errors.InputError(f"Could not use the tcti '{tcti.text}': the port must be a number from 1 to 65535.")
+    return socket.create_connection((options.get("host", "127.0.0.1"), int(port)), CONNECT_TIMEOUT)
+
+
+class Socket:
+    """A software TPM behind a socket. Raises TransportError on opening and on each command."""
+
+    def __init__(self, tcti: Tcti) -> None:
+        self._text = tcti.text
+        try:
+            self._socket = _open(tcti)
+        except OSError as error:
+            raise errors.TransportError(
+                f"Could not reach the TPM at {tcti.text}: {error.strerror or error}; start it, or name another tcti.", errors.NO_ANSWER
+            ) from None
+        self._socket.settimeout(TIMEOUT)
+
+    def transmit(self, command: bytes) -> bytes:
+        """Send one command, return its response."""
+        try:
+            self._socket.sendall(command)
+            head = self._receive(10)
+            return head + self._receive(int.from_bytes(head[2:6], "big") - 10)
+        except OSError as error:
+            raise errors.TransportError(
+                f"Could not talk to the TPM at {self._text}: {error.strerror or error}; see that it runs, then run again.", errors.BROKEN
+            ) from None
+
+    def _receive(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            piece = self._socket.recv(size - len(data))
+            if not piece:
+                raise errors.TransportError(
+                    f"Could not talk to the TPM at {self._text}: it closed the connection in mid-command; see that it runs, then run again.",
+                    errors.BROKEN,
+                )
+            data += piece
+        return data
+
+    def close(self) -> None:
+        """End the connection."""
+        self._socket.close()
+
+
+__all__ = ("Socket",)
