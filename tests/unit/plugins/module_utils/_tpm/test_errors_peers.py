@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, rc_table
 
 HEADERS = Path("/usr/include/tss2")
