@@ -1,0 +1,5 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The lab behind `make demo`: software TPMs, a lab CA, an inventory, and the playbook runs. Standard library only."""

@@ -1,0 +1,171 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One lab device: a folder with its TPM state, and the swtpm process that serves it."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import os
+import pathlib
+import random
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+from . import authority, tpm
+from .settings import DemoError
+
+_START_ATTEMPTS = 8
+_STOP_SECONDS = 10.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Device:
+    """A device's name and folder; everything else is in the folder, so that the next `make demo` continues with it."""
+
+    name: str
+    folder: pathlib.Path
+
+    @property
+    def serial(self) -> str:
+        """The serial number that the factory prints on the label."""
+        return f"EF-2026-{int(self.name.rpartition('-')[2]):06d}"
+
+    @property
+    def files(self) -> pathlib.Path:
+        """Stands for /var/lib/edgefleet-tpm2 on the device."""
+        return self.folder / "files"
+
+    @property
+    def secrets(self) -> pathlib.Path:
+        return self.folder / "secrets.yml"
+
+    @property
+    def state(self) -> pathlib.Path:
+        return self.folder / "tpm"
+
+    @property
+    def port(self) -> int:
+        """The recorded port of swtpm's data channel (its control channel is the next one).
+
+        Raises:
+            DemoError: the device was never started.
+        """
+        try:
+            return int((self.folder / "port").read_text())
+        except (OSError, ValueError) as exc:
+            raise DemoError(f"{self.name} has no recorded port: run `make demo`.") from exc
+
+    @property
+    def tcti(self) -> str:
+        return f"swtpm:host=127.0.0.1,port={self.port}"
+
+    def make(self, setup_conf: pathlib.Path) -> bool:
+        """Create what is missing of the device; return whether its TPM is new."""
+        self.files.mkdir(parents=True, exist_ok=True)
+        if not self.secrets.exists():
+            key = base64.b64encode(secrets.token_bytes(32)).decode()
+            text = "---\n# Stands for a file that you encrypt with ansible-vault.\ntpm2_profile_telemetry_key: " + key + "\n"
+            with open(os.open(self.secrets, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as out:
+                out.write(text)
+        if self.state.exists():
+            return False
+        authority.manufacture(setup_conf=setup_conf, name=self.name, tpm_dir=self.state)
+        return True
+
+    def pid(self) -> int | None:
+        """The process id of this device's swtpm, or None. A pid file of an earlier boot names somebody else's process."""
+        try:
+            pid = int((self.folder / "swtpm.pid").read_text())
+        except (OSError, ValueError):
+            return None
+        return pid if self._is_served_by(pid) else None
+
+    def start(self) -> None:
+        """Power the device on if it is off, and measure its boot.
+
+        Raises:
+            DemoError: swtpm does not start.
+        """
+        if self.pid() is None:
+            self._launch()
+        tpm.measure_boot(self.port)
+
+    def stop(self) -> None:
+        """Power the device off: this device's own process only."""
+        pid = self.pid()
+        if pid is None:
+            return
+        try:
+            tpm.shut_down(self.port)
+        except DemoError:
+            pass  # a hanging TPM is ended all the same
+        for kind in (signal.SIGTERM, signal.SIGKILL):
+            if self._is_served_by(pid):
+                os.kill(pid, kind)
+            deadline = time.monotonic() + _STOP_SECONDS
+            while self._is_served_by(pid) and time.monotonic() < deadline:
+                time.sleep(0.02)
+        (self.folder / "swtpm.pid").unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Stop the device and delete everything of it."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _is_served_by(self, pid: int) -> bool:
+        try:
+            arguments = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            return False
+        return f"dir={self.state},mode=0600" in arguments
+
+    def _launch(self) -> None:
+        recorded = self.folder / "port"
+        last = ""
+        for _attempt in range(_START_ATTEMPTS):
+            port = int(recorded.read_text()) if recorded.exists() else 0
+            if not _is_free(port):
+                port = _choose_port()
+                recorded.write_text(f"{port}\n")
+            done = subprocess.run(self._command(port), capture_output=True, text=True, check=False)
+            if done.returncode == 0:
+                return
+            last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        raise DemoError(f"swtpm of {self.name} does not start ({last}): run `demo/clean`, then `make demo`.")
+
+    def _command(self, port: int) -> list[str]:
+        address = "type=tcp,bindaddr=127.0.0.1,port="
+        return [
+            *("swtpm", "socket", "--tpm2", "--daemon", "--tpmstate", f"dir={self.state},mode=0600"),
+            *("--server", f"{address}{port}", "--ctrl", f"{address}{port + 1}", "--flags", "not-need-init,startup-clear"),
+            *("--pid", f"file={self.folder / 'swtpm.pid'}", "--log", f"file={self.folder / 'swtpm.log'},level=1"),
+        ]
+
+
+def _is_free(port: int) -> bool:
+    if port <= 0:
+        return False
+    for number in (port, port + 1):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", number))
+            except OSError:
+                return False
+    return True
+
+
+def _choose_port() -> int:
+    """A free pair below the kernel's ephemeral range. Random, so that demos in several checkouts seldom meet."""
+    for port in random.sample(range(20000, 32000, 2), 500):
+        if _is_free(port):
+            return port
+    raise DemoError("No two neighbouring loopback ports are free between 20000 and 32000: end some servers, then `make demo`.")
+

@@ -1,0 +1,89 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs a playbook of the collection over the lab and follows it, result by result."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import subprocess
+import typing as t
+
+from .settings import REPO, Settings
+
+Event = dict[str, t.Any]
+
+
+@dataclasses.dataclass
+class Run:
+    """What one playbook run did.
+
+    Attributes:
+        exit_status: that of ansible-playbook.
+        log: its whole output.
+        results: per device and action of the collection, the last result.
+        failures: per device, what the failed task said.
+        totals: per device, Ansible's own counts (ok, changed, failures, unreachable, ...).
+    """
+
+    exit_status: int
+    log: pathlib.Path
+    results: dict[str, dict[str, Event]] = dataclasses.field(default_factory=dict)
+    failures: dict[str, str] = dataclasses.field(default_factory=dict)
+    totals: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
+
+    def changed(self, name: str) -> int:
+        """How many task results of a device were `changed`."""
+        return self.totals.get(name, {}).get("changed", 0)
+
+    def take(self, event: Event) -> None:
+        """Add one line of the event stream."""
+        host = event["host"]
+        if event["event"] == "totals":
+            self.totals[host] = {key: value for key, value in event.items() if isinstance(value, int)}
+            return
+        if event["result"]:
+            self.results.setdefault(host, {})[event["action"]] = event["result"]
+        if event["status"] in ("failed", "unreachable"):
+            self.failures[host] = event["msg"]
+
+
+def run(settings: Settings, playbook: str, *, limit: str = "", label: str, on_event: t.Callable[[Event], None]) -> Run:
+    """Run ``playbooks/<playbook>.yml``; call ``on_event`` while it runs. Ansible's own output goes to ``<label>.log``."""
+    read_end, write_end = os.pipe()
+    log = settings.root / f"{label}.log"
+    command = [settings.playbook_program, "-i", str(settings.inventory), str(REPO / "playbooks" / f"{playbook}.yml")]
+    if limit:
+        command += ["--limit", limit]
+    with open(log, "w", encoding="utf-8") as out:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, pass_fds=(write_end,), env=_environment(settings, write_end)
+        )
+    os.close(write_end)
+    result = Run(exit_status=-1, log=log)
+    with os.fdopen(read_end, encoding="utf-8") as events:
+        for line in events:
+            event = json.loads(line)
+            result.take(event)
+            on_event(event)
+    result.exit_status = process.wait()
+    return result
+
+
+def _environment(settings: Settings, events: int) -> dict[str, str]:
+    """The caller's environment, without choices that would change what the demo shows."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "TPM2TOOLS_"))}
+    environment.update(
+        ANSIBLE_CONFIG=str(REPO / "ansible.cfg"),
+        ANSIBLE_COLLECTIONS_PATH=str(settings.collections),
+        ANSIBLE_HOME=str(settings.root / "ansible"),
+        ANSIBLE_CALLBACK_PLUGINS=str(REPO / "demo" / "callback_plugins"),
+        ANSIBLE_CALLBACKS_ENABLED="edgefleet_events",
+        ANSIBLE_NOCOLOR="1",
+        EDGEFLEET_EVENTS_FD=str(events),
+    )
+    return environment
