@@ -1,0 +1,7 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The test bed: real software TPMs, a fault-injecting proxy, and a runner of single modules.
+
+``tests/`` is put on the path by ``tests/conftest.py``; from there ``from support.swtpm import Swtpm``.
+"""

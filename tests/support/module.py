@@ -1,0 +1,154 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run a module of the collection in its own process on a chosen Python, and read its answer."""
+
+from __future__ import annotations
+
+import dataclasses
+import json as _json
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+import typing as t
+
+from support.places import python_path
+from support.proxy import Drop, Proxy
+
+_RUNNER = pathlib.Path(__file__).with_name("run_module.py")
+TIMEOUT_SECONDS = 180.0
+
+
+@dataclasses.dataclass
+class Result:
+    """What a module's process left: return code (-9 where it was killed), its JSON (None where it gave none), its output."""
+
+    rc: int
+    json: dict[str, t.Any] | None
+    stdout: str
+    stderr: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether the module ended well."""
+        return self.rc == 0 and self.json is not None and not self.json.get("failed")
+
+    @property
+    def changed(self) -> bool:
+        """What the module says it changed."""
+        return bool(self.json and self.json.get("changed"))
+
+    @property
+    def msg(self) -> str:
+        """The module's message, or "" ."""
+        return str((self.json or {}).get("msg", ""))
+
+    def expect_ok(self) -> dict[str, t.Any]:
+        """Return the JSON; raise AssertionError with all output where the module did not end well."""
+        if not self.ok or self.json is None:
+            raise AssertionError(f"the module failed (rc {self.rc}): {self.msg}\nstdout: {self.stdout}\nstderr: {self.stderr}")
+        return self.json
+
+    def expect_failed(self) -> str:
+        """Return the message of a clean failure: JSON, `failed`, one message, no traceback. Raises AssertionError."""
+        if self.json is None or not self.json.get("failed"):
+            raise AssertionError(f"no clean failure (rc {self.rc})\nstdout: {self.stdout}\nstderr: {self.stderr}")
+        if "Traceback" in self.stdout + self.stderr or not self.msg:
+            raise AssertionError(f"a traceback or no message\nstdout: {self.stdout}\nstderr: {self.stderr}")
+        return self.msg
+
+
+class Running:
+    """A module's process under way."""
+
+    def __init__(self, command: list[str], arguments: dict[str, t.Any], environment: dict[str, str]) -> None:
+        # Files, not pipes: a killed process then needs nobody to drain it.
+        self._stdout, self._stderr = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+        with tempfile.TemporaryFile() as stdin:
+            stdin.write(_json.dumps(arguments).encode())
+            stdin.seek(0)
+            self.process = subprocess.Popen(command, stdin=stdin, stdout=self._stdout, stderr=self._stderr, env=environment)
+
+    def kill(self) -> None:
+        """SIGKILL this process alone, and wait until it is gone."""
+        if self.process.poll() is None:
+            os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def wait(self, timeout: float = TIMEOUT_SECONDS) -> Result:
+        """Wait for its end. A process that does not end is killed, and that is an AssertionError."""
+        try:
+            rc = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"the module did not end within {timeout} s\n{self._read(self._stderr)}") from None
+        stdout, stderr = self._read(self._stdout), self._read(self._stderr)
+        return Result(rc, _parse(stdout), stdout, stderr)
+
+    @staticmethod
+    def _read(file: t.IO[bytes]) -> str:
+        file.seek(0)
+        return file.read().decode(errors="replace")
+
+
+def _parse(stdout: str) -> dict[str, t.Any] | None:
+    try:
+        answer = _json.loads(stdout)
+    except ValueError:
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def start(
+    module_name: str,
+    args: dict[str, t.Any],
+    *,
+    python: str,
+    check: bool = False,
+    diff: bool = False,
+    env: dict[str, str] | None = None,
+) -> Running:
+    """Start `module_name` with `args` on the interpreter `python`."""
+    arguments = dict(args, _ansible_check_mode=check, _ansible_diff=diff, _ansible_remote_tmp=tempfile.gettempdir())
+    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
+    environment.update(env or {}, PYTHONPATH=python_path())
+    return Running([python, str(_RUNNER), module_name], arguments, environment)
+
+
+def run(
+    module_name: str,
+    args: dict[str, t.Any],
+    *,
+    python: str,
+    check: bool = False,
+    diff: bool = False,
+    env: dict[str, str] | None = None,
+) -> Result:
+    """Run `module_name` with `args` on the interpreter `python` to its end."""
+    return start(module_name, args, python=python, check=check, diff=diff, env=env).wait()
+
+
+def killed_run(
+    proxy: Proxy,
+    position: int,
+    module_name: str,
+    args: dict[str, t.Any],
+    *,
+    python: str,
+    when: t.Literal["before", "after"] = "before",
+) -> Result:
+    """Run a module through `proxy` and SIGKILL it just before the TPM gets command `position`, or just after the TPM acted on it.
+
+    `rc` is -9 where it was killed; a run with fewer commands ends by itself.
+    """
+    running: list[Running] = []
+
+    def strike(_record: object) -> None:
+        running[0].kill()
+        raise Drop
+
+    (proxy.before if when == "before" else proxy.after)(position, strike)
+    running.append(start(module_name, args, python=python))
+    return running[0].wait()

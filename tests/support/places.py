@@ -1,0 +1,68 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The places that the bed works with: the checkout, the virtual environment, and the import paths for a device's Python."""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import os
+import pathlib
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+WORK = ROOT / ".work"
+COLLECTIONS = WORK / "collections"
+SYSTEM_PYTHON = pathlib.Path("/usr/bin/python3")
+
+
+def venv() -> pathlib.Path:
+    """The virtual environment with ansible-core and PyPI's tpm2-pytss: EDGEFLEET_VENV, else the one of scripts/setup."""
+    return pathlib.Path(os.environ.get("EDGEFLEET_VENV") or WORK / "venv")
+
+
+@functools.cache
+def python_path() -> str:
+    """PYTHONPATH for a module: the collection and ansible-core's module_utils, nothing else of the virtual environment."""
+    _ensure_tree()
+    found = sorted(venv().glob("lib/python3.*/site-packages/ansible"))
+    if not found:
+        raise RuntimeError(f"no ansible-core in {venv()}: run scripts/setup, or set EDGEFLEET_VENV")
+    only = WORK / ("ansible-only" if venv() == WORK / "venv" else f"ansible-only-{venv().name}")
+    only.mkdir(parents=True, exist_ok=True)
+    _link(only / "ansible", found[-1].resolve())
+    return os.pathsep.join([str(COLLECTIONS), str(only)])
+
+
+def _ensure_tree() -> None:
+    WORK.mkdir(exist_ok=True)
+    with (WORK / "tree.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run([str(ROOT / "scripts" / "tree")], check=True, stdout=subprocess.DEVNULL)
+
+
+def _link(link: pathlib.Path, target: pathlib.Path) -> None:
+    # Test workers do this at the same time: make it aside, then rename.
+    if link.is_symlink() and os.readlink(link) == str(target):
+        return
+    aside = link.with_name(f"{link.name}.{os.getpid()}")
+    aside.unlink(missing_ok=True)
+    aside.symlink_to(target)
+    aside.replace(link)
+
+
+def require_python(kind: str) -> str:
+    """Return the interpreter "system" or "venv". Raises RuntimeError with the cure where it lacks tpm2-pytss."""
+    python = SYSTEM_PYTHON if kind == "system" else venv() / "bin" / "python"
+    cure = "apt-get install python3-tpm2-pytss" if kind == "system" else "scripts/setup (or set EDGEFLEET_VENV)"
+    if not python.exists():
+        raise RuntimeError(f"{python} does not exist: run {cure}")
+    probe = subprocess.run([str(python), "-c", "import tpm2_pytss"], capture_output=True, text=True, env=_probe_environment())
+    if probe.returncode != 0:
+        raise RuntimeError(f"{python} cannot import tpm2_pytss: run {cure}\n{probe.stderr}")
+    return str(python)
+
+
+def _probe_environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
