@@ -101,7 +101,8 @@ def test_leftovers_sees_objects_and_sessions(swtpm: Swtpm, tools: Tools, tmp_pat
     found = leftovers(swtpm)
     flush_leftovers(swtpm)
     assert found == ["0x80000000"]
-    assert tools.transients() == tools.loaded_sessions() == tools.saved_sessions() == leftovers(swtpm) == []
+    assert leftovers(swtpm) == []
+    assert tools.transients() == tools.loaded_sessions() == tools.saved_sessions() == []
 
 
 def test_lockout_counter_moves_with_a_wrong_auth(swtpm: Swtpm, tools: Tools) -> None:

@@ -1,0 +1,70 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a device ended with, seen from outside (tpm2-tools and the file system), in a form that two runs can be compared in."""
+
+from __future__ import annotations
+
+import pathlib
+import stat
+import typing as t
+
+from support.profile import AK, EK, MQTT_KEY, SRK
+from support.swtpm import Swtpm
+from support.tools import ToolError, Tools, lockout_counter
+
+_PRIMARIES = (SRK, EK, AK)
+_PEM_FILES = {"ak.pub.pem": AK, "mqtt.pub.pem": MQTT_KEY}
+
+
+def end_state(swtpm: Swtpm, device_dir: pathlib.Path) -> dict[str, t.Any]:
+    """Return everything that a provisioned device is judged by.
+
+    Primaries by Name (a blank TPM's copies have the same seeds), other keys by template, NV by Name and content, the sealed key by
+    what it unseals to, the exported PEM files by whether they are the key that is in the TPM.
+    """
+    tools = Tools(swtpm.tcti)
+    publics = {handle: tools.readpublic(handle) for handle in tools.handles("persistent")}
+    state: dict[str, t.Any] = {
+        "lockout_counter": lockout_counter(swtpm),
+        "primaries": {f"{handle:#010x}": publics[handle].name for handle in _PRIMARIES if handle in publics},
+        "templates": {f"{handle:#010x}": public.template for handle, public in publics.items()},
+        "nv": {f"{index:#010x}": _nv(tools, index) for index in tools.handles("nv-index")},
+        "da": tools.da(),
+        "auth_set": tools.auth_is_set(),
+        "files": {
+            path.name: f"{stat.S_IMODE(path.stat().st_mode):04o}"
+            for path in sorted(device_dir.iterdir())
+            if not path.name.endswith(".lock")
+        },
+    }
+    state["exported"] = {
+        name: handle in publics and (device_dir / name).exists() and (device_dir / name).read_text() == publics[handle].pem
+        for name, handle in _PEM_FILES.items()
+    }
+    blob = device_dir / "telemetry.key.pem"
+    state["unsealed"] = tools.load_unseal(blob).hex() if blob.exists() and SRK in publics else None
+    return state
+
+
+def _nv(tools: Tools, index: int) -> dict[str, t.Any]:
+    public = tools.nvreadpublic(index)
+    attributes = str(public["attributes"]["friendly"])
+    return {
+        "name": public["name"],
+        "attributes": attributes,
+        "policy": str(public.get("authorization policy", "")).lower(),
+        "content": tools.nvread(index).hex() if "written" in attributes and "authread" in attributes else None,
+    }
+
+
+def auth_opens(swtpm: Swtpm, hierarchy: t.Literal["owner", "endorsement", "lockout"], auth: str) -> bool:
+    """Whether `auth` is the hierarchy's auth value: sets it to itself. A wrong lockout auth costs a try of the lockout counter."""
+    letter = {"owner": "o", "endorsement": "e", "lockout": "l"}[hierarchy]
+    try:
+        Tools(swtpm.tcti).run("changeauth", "-Q", "-c", letter, *(["-p", auth] if auth else []), auth)
+    except ToolError as error:
+        if any(code in str(error) for code in ("0x98E", "0x9A2", "0x921")):
+            return False
+        raise
+    return True
