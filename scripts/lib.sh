@@ -7,6 +7,7 @@
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 WORK=$ROOT/.work
+# shellcheck disable=SC2034  # for those who source this
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/edgefleet-tpm2
 LOGS=$WORK/log
 mkdir -p "$LOGS"

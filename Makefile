@@ -1,0 +1,47 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+.PHONY: help demo test lint format bench counts faults clean
+.DEFAULT_GOAL := help
+
+DEVICES ?= 4
+NOX = .work/venv/bin/nox
+
+help: ## Print what there is.
+	@echo "edgefleet.tpm2: make TARGET"
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  %-8s %s\n' "$$name" "$$text"; done
+
+demo: ## Provision a lab fleet of software TPMs, DEVICES=4 of them, twice, and audit it; again continues with the same devices.
+	@scripts/setup demo
+	@DEVICES=$(DEVICES) demo/run
+
+test: ## Run every check and test that needs neither container nor VM, and sum up.
+	@scripts/setup test
+	@rm -f .work/log/pytest.log
+	@$(NOX); status=$$?; tail -n 1 .work/log/pytest.log; exit $$status
+
+lint: ## Run the linters: ruff, mypy, yamllint, shellcheck, REUSE, ansible-lint.
+	@scripts/setup test
+	@$(NOX) -e lint license-check extra-checks docs
+
+format: ## Lay the Python code out as the linters want it.
+	@scripts/setup test
+	@.work/venv/bin/ruff check --fix-only --quiet .
+	@.work/venv/bin/ruff format .
+
+bench: ## Measure a no-op over ten devices against tpm2-tools tasks; writes docs/benchmarks.md.
+	@scripts/setup test
+	@tests/bench/run
+
+counts: ## Print the counted bounds (TPM commands of each kind of run) beside what was counted.
+	@scripts/setup test
+	@.work/venv/bin/python -m pytest -s tests/integration/test_counts.py
+
+faults: ## Run the fault tests: the module, the TPM or the connection ends between any two TPM commands.
+	@scripts/setup test
+	@$(NOX) -e faults
+
+clean: ## End and remove the demo's devices and everything that was generated in this checkout.
+	@if [ -x demo/clean ]; then demo/clean; fi
+	@rm -rf .work

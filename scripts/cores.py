@@ -1,0 +1,86 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""scripts/cores.py: the oldest and the newest ansible-core that the Pythons on this machine can run.
+
+Makes an environment .work/core-VERSION for each (ansible-core and what it needs, nothing else), prints them, and lists them in
+.work/cores.json: [{"core": "2.18.19", "python": "3.11", "bin": FOLDER, "ansible_playbook": FILE, ...}], the oldest first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+WORK = ROOT / ".work"
+
+# Each ansible-core, with the controller Pythons that it supports.
+CORES = {
+    "2.18.19": ("3.11", "3.12", "3.13"),
+    "2.19.14": ("3.11", "3.12", "3.13"),
+    "2.21.5": ("3.12", "3.13", "3.14"),
+}
+COMMANDS = ("ansible", "ansible-doc", "ansible-galaxy", "ansible-playbook", "ansible-test")
+
+
+def find_python(version: str) -> str | None:
+    """Return a Python of that version ("3.12") which runs and can make environments; None where the machine has none."""
+    name = "python" + version
+    candidates = [shutil.which(name), f"/usr/bin/{name}", f"/usr/local/bin/{name}"]
+    pyenv = pathlib.Path(os.environ.get("PYENV_ROOT", pathlib.Path.home() / ".pyenv"))
+    candidates += [str(path) for path in sorted(pyenv.glob(f"versions/{version}.*/bin/{name}"))]
+    for candidate in candidates:
+        # A shim of pyenv is there also for versions that are switched off, so only running it tells.
+        code = "import ensurepip, os, sys, venv; print(os.path.realpath(sys.executable))"
+        if candidate and os.access(candidate, os.X_OK):
+            result = subprocess.run([candidate, "-c", code], capture_output=True, text=True, check=False)
+            if result.returncode == 0:
+                return result.stdout.strip()
+    return None
+
+
+def make_environment(core: str, python: str) -> pathlib.Path:
+    """Make .work/core-VERSION where it is missing, or was made at another place or by another Python; return its bin folder."""
+    folder = WORK / f"core-{core}"
+    stamp = folder / "stamp"
+    wanted = f"{folder}\n{python}\n"
+    if not stamp.exists() or stamp.read_text() != wanted:
+        print(f"==> installing ansible-core {core} into .work/{folder.name} with {python}", file=sys.stderr, flush=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([python, "-m", "venv", folder], check=True)
+        pip = [folder / "bin/python", "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--quiet"]
+        subprocess.run([*pip, f"ansible-core=={core}"], check=True)
+        stamp.write_text(wanted)
+    return folder / "bin"
+
+
+def main() -> int:
+    pythons = {version: find_python(version) for version in sorted({v for versions in CORES.values() for v in versions})}
+    runnable = {core: [v for v in versions if pythons[v]] for core, versions in CORES.items()}
+    usable = [core for core, versions in runnable.items() if versions]
+    if not usable:
+        print("scripts/cores.py: no Python from 3.11 to 3.14 with a working venv module was found", file=sys.stderr)
+        return 1
+    # The oldest with the lowest Python and the newest with the highest: the two ends of what is promised.
+    chosen = {usable[-1]: runnable[usable[-1]][-1], usable[0]: runnable[usable[0]][0]}
+    entries = []
+    for core in sorted(chosen, key=usable.index):
+        bin_folder = make_environment(core, str(pythons[chosen[core]]))
+        entry = {"core": core, "python": chosen[core], "bin": str(bin_folder)}
+        entry.update({command.replace("-", "_"): str(bin_folder / command) for command in COMMANDS})
+        entries.append(entry)
+        print(f"ansible-core {core} with Python {chosen[core]}: .work/core-{core}")
+    (WORK / "cores.json").write_text(json.dumps(entries, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"scripts/cores.py: this failed: {' '.join(map(str, error.cmd))}")

@@ -1,0 +1,115 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""scripts/sanity.py [newest|oldest|all] [more arguments for ansible-test sanity]: runs `ansible-test sanity` without a container.
+
+Every sanity test runs that can run without one, for a true copy of the checkout, with the ansible-cores of scripts/cores.py.
+
+ansible-test makes itself environments under ~/.ansible and wants a get-pip.py from the internet for that. It is given a home of its
+own in the cache, with the user's pip configuration and a stand-in for get-pip.py that installs the very pip it pins, from PyPI.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import runpy
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+WORK = ROOT / ".work"
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "edgefleet-tpm2"
+
+# The Pythons of controllers and devices; ansible-test runs its import test with those that the machine has.
+PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
+
+STAND_IN = """\
+# Made by scripts/sanity.py. A stand-in for get-pip.py: runs the pip in that wheel.
+import runpy
+import sys
+
+sys.path.insert(0, {wheel!r})
+arguments = [a for a in sys.argv[1:] if a not in ("--no-setuptools", "--no-wheel")]
+sys.argv = [sys.argv[0], "install", "--no-deps"] + arguments
+runpy.run_module("pip", run_name="__main__", alter_sys=True)
+"""
+
+
+def run(*command: object, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(word) for word in command], text=True, check=True, **options)  # type: ignore[call-overload,no-any-return]
+
+
+def write_pip_configuration(home: pathlib.Path, python: pathlib.Path) -> None:
+    """Carry pip's configuration, files and environment alike, over to that home: ansible-test lets no PIP_ variable through."""
+    settings: dict[str, str] = {}
+    for line in run(python, "-m", "pip", "config", "list", capture_output=True).stdout.splitlines():
+        key, _equals, value = line.partition("=")
+        section, _dot, name = key.strip().partition(".")
+        if section in ("global", "install", ":env:") and name not in ("config-file", "no-input"):
+            settings[name.lstrip(".")] = value.strip().strip("'")
+    folder = home / ".config/pip"
+    folder.mkdir(parents=True, exist_ok=True)
+    text = "".join(f"{name} = {value}\n" for name, value in sorted(settings.items()))
+    (folder / "pip.conf").write_text("[global]\n" + text)
+    (folder / "pip.conf").chmod(0o600)
+
+
+def provide_get_pip(home: pathlib.Path, python: pathlib.Path) -> None:
+    """Put the stand-in for each get-pip.py that this ansible-test asks for where it looks first."""
+    code = (
+        "import types; from ansible_test._internal.python_requirements import get_venv_packages\n"
+        f"for version in {PYTHONS!r}: print(get_venv_packages(types.SimpleNamespace(version=version))['pip'])"
+    )
+    wheels = CACHE / "wheels"
+    wheels.mkdir(parents=True, exist_ok=True)
+    for version in sorted(set(run(python, "-c", code, capture_output=True).stdout.split())):
+        wheel = wheels / f"pip-{version}-py3-none-any.whl"
+        if not wheel.exists():
+            print(f"==> fetching pip {version}, which ansible-test wants", file=sys.stderr, flush=True)
+            run(python, "-m", "pip", "download", "--quiet", "--quiet", "--no-deps", "--dest", wheels, f"pip=={version}")
+        stand_in = home / ".ansible/test/cache" / f"get_pip_{version.replace('.', '_')}.py"
+        stand_in.parent.mkdir(parents=True, exist_ok=True)
+        stand_in.write_text(STAND_IN.format(wheel=str(wheel)))
+
+
+def run_sanity(core: dict[str, str], arguments: list[str], path: str) -> bool:
+    """Run ansible-test sanity of that core; say whether all of it passed."""
+    bin_folder = pathlib.Path(core["bin"])
+    home = CACHE / "ansible-test-home"
+    write_pip_configuration(home, bin_folder / "python")
+    provide_get_pip(home, bin_folder / "python")
+    place = WORK / "sanity" / f"core-{core['core']}"
+    run(ROOT / "scripts/copy", place)
+    print(f"==> ansible-test sanity of ansible-core {core['core']} with Python {core['python']}", file=sys.stderr, flush=True)
+    environment = {"HOME": str(home), "PATH": f"{bin_folder}:{path}", "LC_ALL": "C.UTF-8"}
+    command = [bin_folder / "python", core["ansible_test"], "sanity", "--local", "--color", "no", *arguments]
+    log = WORK / "log" / f"sanity-core-{core['core']}.log"
+    with log.open("w") as output:
+        folder = place / "ansible_collections/edgefleet/tpm2"
+        result = subprocess.run(command, cwd=folder, env=environment, check=False, stdout=output, stderr=subprocess.STDOUT)
+    lines = log.read_text().splitlines()
+    print("\n".join(line for line in lines if line.startswith(("ERROR", "FATAL", "WARNING: Skipping"))))
+    tests = {line.split('"')[1] for line in lines if line.startswith("Running sanity test ")}
+    print(f"{len(tests)} sanity tests run, exit status {result.returncode}; all of the output: {log.relative_to(ROOT)}")
+    return result.returncode == 0
+
+
+def main() -> int:
+    which, arguments = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("all", [])
+    cores_script = runpy.run_path(str(ROOT / "scripts/cores.py"))
+    if cores_script["main"]() != 0:
+        return 1
+    cores = json.loads((WORK / "cores.json").read_text())
+    cores = {"all": cores, "oldest": cores[:1], "newest": cores[-1:]}[which]
+    # The folders of the real Pythons, as a manager's shims do not work with another home.
+    found = [cores_script["find_python"](version) for version in PYTHONS]
+    folders = dict.fromkeys([str(pathlib.Path(python).parent) for python in found if python] + ["/usr/local/bin", "/usr/bin", "/bin"])
+    failed = [core["core"] for core in cores if not run_sanity(core, arguments, ":".join(folders))]
+    print("ansible-test sanity: " + (f"FAILED with ansible-core {', '.join(failed)}" if failed else "passed"))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
