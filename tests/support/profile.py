@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import hashlib
 import os
 import pathlib
 import typing as t
@@ -17,7 +18,7 @@ import yaml
 Resources = list[dict[str, dict[str, t.Any]]]
 FILE = pathlib.Path(__file__).with_name("profiles") / "reference.yml"
 SERIAL = "EDGE-0001-TEST"
-TELEMETRY_KEY = bytes(range(0x60, 0x80))
+TELEMETRY_KEY = hashlib.sha256(b"the telemetry key of the tests").digest()
 SRK, EK, AK, MQTT_KEY, SERIAL_INDEX = 0x81000001, 0x81010001, 0x81020001, 0x81000210, 0x01800010
 
 

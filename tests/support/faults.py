@@ -1,0 +1,140 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the fault tests share: a device under test, and what an undisturbed run of the same profile does to its twin."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import pathlib
+import typing as t
+
+from support import module, profile, secrets
+from support.module import Result
+from support.proxy import Proxy
+from support.state import end_state
+from support.swtpm import Swtpm
+from support.tools import leftovers, lockout_counter
+
+AUTHS = {"owner": "sentinel-owner-auth", "endorsement": "sentinel-endorse-auth", "lockout": "sentinel-lockout-auth"}
+SECRETS = {**{name: auth.encode() for name, auth in AUTHS.items()}, "telemetry key": profile.TELEMETRY_KEY}
+# Positions that are tried, of each profile's first run: at least as many as it has commands (asserted).
+# The reference profile's bound is the one of design law 1.
+POSITIONS = {"reference": 30, "hardened": 40}
+EVERY_POSITION = [(variant, position) for variant, count in POSITIONS.items() for position in range(count)]
+NO_OP_COMMANDS = 8
+
+
+def resources(variant: str, device_dir: pathlib.Path) -> profile.Resources:
+    """The resources of the profile `variant`."""
+    key = base64.b64encode(profile.TELEMETRY_KEY).decode()
+    if variant == "hardened":
+        auths = {f"{name}_auth": auth for name, auth in AUTHS.items()}
+        return profile.hardened(profile.SERIAL, key, device_dir, **auths)
+    return profile.reference(profile.SERIAL, key, device_dir)
+
+
+@dataclasses.dataclass
+class Device:
+    """A TPM behind a proxy, the folder on the device, and the profile that is to be applied."""
+
+    variant: str
+    swtpm: Swtpm
+    proxy: Proxy
+    device_dir: pathlib.Path
+    python: str
+
+    @property
+    def arguments(self) -> dict[str, t.Any]:
+        """The arguments of `tpm2_profile`, the same in every run."""
+        return {"tcti": self.proxy.tcti, "resources": resources(self.variant, self.device_dir)}
+
+    def run(self, **options: t.Any) -> Result:
+        """Run the profile to its end; whatever becomes of it, no secret is in what it says."""
+        result = module.run("tpm2_profile", self.arguments, python=self.python, **options)
+        assert secrets.in_text(result.stdout + result.stderr, SECRETS) == []
+        return result
+
+    def killed_run(self, position: int, when: t.Literal["before", "after"]) -> Result:
+        """Run the profile and kill its process at a command."""
+        return module.killed_run(self.proxy, position, "tpm2_profile", self.arguments, python=self.python, when=when)
+
+    def state(self) -> dict[str, t.Any]:
+        """What the device looks like from outside."""
+        return end_state(self.swtpm, self.device_dir)
+
+
+@dataclasses.dataclass(frozen=True)
+class CleanRun:
+    """An undisturbed first run: its commands in order, its key generations, and the state it ends in."""
+
+    codes: tuple[str, ...]
+    writes: frozenset[int]
+    key_generations: int
+    state: dict[str, t.Any]
+
+    @property
+    def count(self) -> int:
+        """Number of commands."""
+        return len(self.codes)
+
+
+def clean_run(device: Device) -> CleanRun:
+    """Run the profile on a blank device without any fault."""
+    device.run().expect_ok()
+    proxy = device.proxy
+    return CleanRun(
+        codes=tuple(proxy.codes()),
+        writes=frozenset(record.index for record in proxy.writes()),
+        key_generations=len(proxy.key_generations()),
+        state=device.state(),
+    )
+
+
+def assert_converges(device: Device, clean: CleanRun, *, generated: int, loaded: frozenset[str] = frozenset()) -> None:
+    """A re-run ends in the clean run's state, with one key generation at most on top, and leaves nothing behind; another changes nothing.
+
+    `generated`: keys made by the disturbed run; `loaded`: what that run left in the TPM because it had no chance to flush.
+    """
+    device.proxy.reset()
+    files = {path: path.read_bytes() for path in device.device_dir.iterdir()}
+    result = device.run()
+    result.expect_ok()
+    made = generated + len(device.proxy.key_generations())
+    wrote = bool(device.proxy.writes()) or files != {path: path.read_bytes() for path in device.device_dir.iterdir()}
+    assert result.changed == wrote, f"changed={result.changed}, but writes were {device.proxy.writes()}"
+    assert set(leftovers(device.swtpm)) <= loaded
+    assert device.state() == clean.state
+    assert made <= clean.key_generations + 1
+    assert_nothing_to_do(device)
+
+
+def assert_nothing_to_do(device: Device) -> None:
+    """The next run reads and does nothing else."""
+    device.proxy.reset()
+    result = device.run()
+    result.expect_ok()
+    assert not result.changed
+    assert device.proxy.writes() == device.proxy.sessions() == device.proxy.loads() == []
+    if device.variant == "reference":
+        assert device.proxy.count() <= NO_OP_COMMANDS
+
+
+def assert_one_sentence(message: str) -> None:
+    """A message for a person: one line, a full stop at its end, nothing of the program's innards."""
+    assert "\n" not in message
+    assert message.endswith(".")
+    assert len(message) < 500
+    for innards in ("Traceback", "TSS2_Exception", "struct.error", "NoneType", "ESYS_TR", "<", "Errno"):
+        assert innards not in message
+
+
+def loaded_now(device: Device) -> frozenset[str]:
+    """What is loaded in the TPM now."""
+    return frozenset(leftovers(device.swtpm))
+
+
+def counter_now(device: Device) -> int:
+    """The TPM's lockout counter now."""
+    return lockout_counter(device.swtpm)
