@@ -17,7 +17,7 @@ from support.state import end_state
 from support.swtpm import Swtpm
 from support.tools import leftovers, lockout_counter
 
-AUTHS = {"owner": "sentinel-owner-auth", "endorsement": "sentinel-endorse-auth", "lockout": "sentinel-lockout-auth"}
+AUTHS = {name: secrets.made_up(name) for name in ("owner", "endorsement", "lockout")}
 SECRETS = {**{name: auth.encode() for name, auth in AUTHS.items()}, "telemetry key": profile.TELEMETRY_KEY}
 # Positions that are tried, of each profile's first run: at least as many as it has commands (asserted).
 # The reference profile's bound is the one of design law 1.

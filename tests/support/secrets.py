@@ -6,12 +6,18 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import pathlib
 import typing as t
 
 # So many bytes in a row of a secret, anywhere, are a leak.
 _WINDOW = 8
+
+
+def made_up(name: str, size: int = 24) -> str:
+    """Return a secret text that shares no eight characters with the one of another name; `size` at most 64."""
+    return hashlib.sha256(name.encode()).hexdigest()[:size]
 
 
 def on_the_wire(wire: bytes, secrets: t.Mapping[str, bytes]) -> list[str]:
