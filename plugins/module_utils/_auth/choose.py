@@ -1,0 +1,54 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""How to prove an auth value: the least that keeps it, and the command's parameters, off the bus."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.hmac import Hmac
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.password import Password
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
+
+# The digest size of SHA-256, which every TPM 2.0 takes for hierarchies (TPM_PT_CONTEXT_HASH) and for our objects (nameAlg).
+MAX_AUTH = 32
+
+
+class Auth(t.Protocol):
+    """One of Password, Hmac, PolicySession."""
+
+    value: bytes
+
+    def open(self, sessions: t.Any) -> t.Any:
+        """The session token for one command."""
+
+
+def for_value(value: bytes, secret: bool = False) -> Auth:
+    """The authorisation for a known auth value; C(secret): the command carries or returns something that must be encrypted."""
+    return Hmac(value) if value or secret else Password()
+
+
+def read(text: str | None, option: str) -> bytes | None:
+    """An auth value as a playbook gives it: text, or C(hex:…) and C(str:…) as tpm2-tools takes them. None stays None.
+
+    Raises InputError for what a TPM would mistake: longer than 32 bytes, or with a trailing zero byte, which it cuts off.
+    """
+    if text is None:
+        return None
+    try:
+        value = bytes.fromhex(text[4:]) if text.startswith("hex:") else text[4 if text.startswith("str:") else 0 :].encode()
+    except ValueError:
+        raise InputError(f"Could not read {option}: what follows 'hex:' is not hexadecimal; give pairs of hex digits.") from None
+    if len(value) > MAX_AUTH:
+        raise InputError(f"Could not use {option}: it has {len(value)} bytes and a TPM takes at most {MAX_AUTH}; give a shorter value.")
+    if value.endswith(b"\0"):
+        raise InputError(f"Could not use {option}: it ends in a zero byte, which the TPM cuts off; give a value that ends in another byte.")
+    return value
+
+
+__all__ = ("Auth", "MAX_AUTH", "for_value", "read")

@@ -1,0 +1,26 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""HMAC authorisation in the run's one salted, parameter-encrypted session (TPM 2.0 Library Part 1, sections 19.6 and 21)."""
+
+from __future__ import annotations
+
+import typing as t
+
+
+class Hmac:
+    """An auth value that must not be seen, or the empty one of a command whose parameters must not be seen."""
+
+    def __init__(self, value: bytes) -> None:
+        self.value = value
+
+    def open(self, sessions: t.Any) -> t.Any:
+        """The session token for one command."""
+        return sessions.secure()
+
+
+__all__ = ("Hmac",)

@@ -1,0 +1,101 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What the resources need of a TPM that can be changed, in the specification's verbs (TPM 2.0 Library Part 3).
+
+Everything crosses as bytes and integers; an object or session is an opaque token. Every method raises TpmResponseError or
+TransportError. C(esapi.py) is the implementation; unit tests have a fake one.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.choose import Auth
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.names import Public
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.nv import NvPublic
+
+Token = t.Any
+
+
+class Backend(t.Protocol):
+    """One connection to one TPM."""
+
+    def create_primary(self, hierarchy: int, auth: Auth, template: Public) -> tuple[Token, Public]:
+        """TPM2_CreatePrimary (24.1): a loaded primary key and its public area."""
+
+    def create(self, parent: Token, auth: Auth, template: Public, value: bytes, data: bytes) -> tuple[bytes, Public]:
+        """TPM2_Create (12.1) of a key or sealed blob with auth C(value): the private part and the public area."""
+
+    def load(self, parent: Token, auth: Auth, private: bytes, public: Public) -> Token:
+        """TPM2_Load (12.2)."""
+
+    def persistent(self, handle: int) -> Token:
+        """The object at a persistent handle."""
+
+    def name(self, item: Token) -> bytes:
+        """The Name of an object, as this connection knows it; no command."""
+
+    def evict_control(self, hierarchy: int, auth: Auth, item: Token, handle: int) -> None:
+        """TPM2_EvictControl (28.5): make a loaded object persistent at C(handle), or remove the persistent one there."""
+
+    def flush_context(self, item: Token) -> None:
+        """TPM2_FlushContext (28.4)."""
+
+    def unseal(self, item: Token, auth: Auth) -> bytes:
+        """TPM2_Unseal (12.7)."""
+
+    def nv_define_space(self, hierarchy: int, auth: Auth, public: NvPublic, value: bytes) -> None:
+        """TPM2_NV_DefineSpace (31.3) with the index auth C(value)."""
+
+    def nv_undefine_space(self, hierarchy: int, auth: Auth, index: int) -> None:
+        """TPM2_NV_UndefineSpace (31.4)."""
+
+    def nv_write(self, authority: int, auth: Auth, index: int, data: bytes) -> None:
+        """TPM2_NV_Write (31.7) of all of C(data) from offset 0; C(authority) is the index itself or a hierarchy."""
+
+    def nv_increment(self, authority: int, auth: Auth, index: int) -> None:
+        """TPM2_NV_Increment (31.8)."""
+
+    def nv_read(self, authority: int, auth: Auth, index: int, size: int) -> bytes:
+        """TPM2_NV_Read (31.13)."""
+
+    def hierarchy_change_auth(self, hierarchy: int, auth: Auth, value: bytes) -> None:
+        """TPM2_HierarchyChangeAuth (24.8)."""
+
+    def set_primary_policy(self, hierarchy: int, auth: Auth, digest: bytes) -> None:
+        """TPM2_SetPrimaryPolicy (24.3)."""
+
+    def hierarchy_control(self, authority: int, auth: Auth, hierarchy: int, enable: bool) -> None:
+        """TPM2_HierarchyControl (24.2)."""
+
+    def clear_control(self, authority: int, auth: Auth, disable: bool) -> None:
+        """TPM2_ClearControl (24.7)."""
+
+    def dictionary_attack_parameters(self, auth: Auth, max_tries: int, recovery_time: int, lockout_recovery: int) -> None:
+        """TPM2_DictionaryAttackParameters (25.3); times in seconds."""
+
+    def dictionary_attack_lock_reset(self, auth: Auth) -> None:
+        """TPM2_DictionaryAttackLockReset (25.2)."""
+
+    def holds(self, hierarchy: int, auth: Auth) -> bool:
+        """Whether a hierarchy takes this auth value; changes nothing. Never for lockout, where a wrong value counts."""
+
+    def handles(self, first: int) -> list[int]:
+        """TPM2_GetCapability (30.2): the handles of the type of C(first) from there on."""
+
+    def salt_with(self, handle: int) -> None:
+        """Encrypt the secure session to the storage key at this persistent handle."""
+
+    def notes(self) -> list[str]:
+        """What the user should hear about this connection."""
+
+    def close(self) -> None:
+        """Flush what is left of ours and end the connection; may be called twice."""
+
+
+__all__ = ("Backend", "Token")

@@ -1,0 +1,410 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The one file that imports tpm2_pytss: everything that changes a TPM or needs a session, portable over tpm2-pytss 1.2 to 3.x.
+
+Rules that hold here (each was measured in all versions): results of the library are bound to a name and turned into bytes while
+that name lives, for nested objects do not keep their parents alive; all policy calls name their arguments; nothing private is
+used but C(lib), where the Python checks are too strict; nothing is compared with ==.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.choose import Auth, for_value
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.password import Password
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import backoff
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, names, nv, pcr, policy, templates
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tss
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti import Tcti
+
+tss.quiet()
+IMPORT_ERROR: t.Optional[BaseException] = None
+try:
+    import tpm2_pytss as tss2
+    from tpm2_pytss._libtpm2_pytss import ffi, lib
+    from tpm2_pytss.TSS2_Exception import TSS2_Exception
+except (ImportError, NotImplementedError) as error:  # a missing symbol of an old tpm2-tss is an ImportError too
+    IMPORT_ERROR = error
+
+# TPMA_SESSION (Part 2, section 8.4).
+CONTINUE, DECRYPT, ENCRYPT = 0x01, 0x20, 0x40
+LOADED_SESSION = 0x02000000
+# What to do about a response code (by base code), where a command knows better than the table.
+Cures = t.Optional[t.Mapping[int, str]]
+
+
+def require_library() -> None:
+    """Raises DependencyError with what was found and where, if tpm2-pytss is missing or older than 1.2."""
+    if IMPORT_ERROR is not None:
+        raise errors.DependencyError(
+            f"Could not load tpm2-pytss on the device: {IMPORT_ERROR}; install python3-tpm2-pytss >= 1.2 for this Python, or set ansible_python_interpreter."
+        )
+    missing = [name for name in ("create_primary", "policy_nv_written", "tr_set_auth", "load_external") if not hasattr(tss2.ESAPI, name)]
+    if missing:
+        where = os.path.dirname(tss2.__file__ or "")
+        raise errors.DependencyError(f"Could not use tpm2-pytss in {where}: it is too old, ESAPI.{missing[0]} is not there; install tpm2-pytss >= 1.2.")
+
+
+class Esapi:
+    """A C(_backend.base.Backend) over the TSS. Raises DependencyError, TransportError, TpmResponseError."""
+
+    def __init__(self, tcti: Tcti, nv_buffer: int) -> None:
+        require_library()
+        self._direct = tcti.resource_manager == "none"
+        self._nv_buffer = nv_buffer
+        self._known: dict[int, t.Any] = {}
+        self._ours: list[t.Any] = []
+        self._salt: int | None = None
+        self._secure: t.Any = None
+        self._notes: list[str] = []
+        self._e = self._call("open", f"the TPM at {tcti.text}", lambda: tss2.ESAPI(tcti.text))
+        self._tr = {
+            handles.RH_OWNER: tss2.ESYS_TR.OWNER,
+            handles.RH_ENDORSEMENT: tss2.ESYS_TR.ENDORSEMENT,
+            handles.RH_LOCKOUT: tss2.ESYS_TR.LOCKOUT,
+            handles.RH_PLATFORM: tss2.ESYS_TR.PLATFORM,
+            handles.RH_NULL: tss2.ESYS_TR.NULL,
+        }
+
+    # -- calls: back-off, room, errors
+
+    def _call(self, attempt: str, obj: str, function: t.Callable[[], t.Any], cures: Cures = None) -> t.Any:
+        def once() -> tuple[int, t.Any]:
+            try:
+                return 0, function()
+            except TSS2_Exception as failed:
+                return int(failed.rc) & 0xFFFFFFFF, None
+            except (IndexError, OverflowError, TypeError, ValueError) as failed:
+                raise errors.TpmError(f"Could not {attempt} {obj}: tpm2-pytss refused the call ({failed}); report this with its version.") from None
+
+        code, result = backoff.repeat(once)
+        if errors.is_rc(code, errors.RC_OBJECT_MEMORY, errors.RC_SESSION_MEMORY) and self._make_room():
+            code, result = backoff.repeat(once)
+        if code:
+            raise errors.from_rc(attempt, obj, code, (cures or {}).get(errors.base_code(code)))
+        return result
+
+    def _authorised(self, attempt: str, obj: str, item: t.Any, auth: Auth, function: t.Callable[[t.Any], t.Any], cures: Cures = None) -> t.Any:
+        self._e.tr_set_auth(item, auth.value)
+        session = auth.open(self)
+        result = self._call(attempt, obj, lambda: function(session), cures)
+        if session in self._ours and session is not self._secure:
+            self._ours.remove(session)  # it was to end with this command
+        return result
+
+    def _make_room(self) -> bool:
+        """Without a resource manager, flush what a killed program left loaded: nobody else can use it while we hold the TPM."""
+        if not self._direct:
+            return False
+        ours = set()
+        for token in self._ours:
+            number = ffi.new("TPM2_HANDLE *")
+            if not lib.Esys_TR_GetTpmHandle(self._e._ctx, token, number):
+                ours.add(int(number[0]))
+        strangers = [handle for first in (handles.FIRST_TRANSIENT, LOADED_SESSION) for handle in self.handles(first) if handle not in ours]
+        for handle in strangers:
+            self._e.flush_context(self._e.tr_from_tpmpublic(handle))
+        if strangers:
+            left = ", ".join(handles.text(handle) for handle in strangers)
+            self._notes.append(f"flushed {left}, which an interrupted program had left in a TPM without resource manager")
+        return bool(strangers)
+
+    def handles(self, first: int) -> list[int]:
+        _more, data = self._e.get_capability(tss2.TPM2_CAP.HANDLES, first, 254)
+        listed = data.data
+        return [int(handle) for handle in listed.handles]
+
+    # -- sessions (called by the _auth strategies)
+
+    def password(self) -> t.Any:
+        """The password session handle."""
+        return tss2.ESYS_TR.PASSWORD
+
+    def secure(self) -> t.Any:
+        """The run's one HMAC session: salted to a storage key of this TPM, encrypting in both directions."""
+        if self._secure is None:
+            self._secure = self._start(tss2.TPM2_SE.HMAC, True, CONTINUE | DECRYPT | ENCRYPT)
+        return self._secure
+
+    def policy(self, steps: t.Sequence[t.Any], secret: bool, auths: t.Mapping[int, bytes]) -> t.Any:
+        """A policy session in which C(steps) have been asserted; it ends with the command that it authorises."""
+        session = self._start(tss2.TPM2_SE.POLICY, secret, DECRYPT | ENCRYPT if secret else 0)
+        for step in steps:
+            if isinstance(step, policy.Secret):
+                self._policy_secret(session, step, for_value(auths.get(step.hierarchy, b"")))
+            else:
+                self._assert(session, step)
+        return session
+
+    def _start(self, kind: t.Any, salted: bool, attributes: int) -> t.Any:
+        symmetric = tss2.TPMT_SYM_DEF(algorithm=tss2.TPM2_ALG.NULL)
+        key, passing = tss2.ESYS_TR.NONE, None
+        if salted:
+            bits, mode = tss2.TPMU_SYM_KEY_BITS(aes=128), tss2.TPMU_SYM_MODE(aes=tss2.TPM2_ALG.CFB)
+            symmetric = tss2.TPMT_SYM_DEF(algorithm=tss2.TPM2_ALG.AES, keyBits=bits, mode=mode)
+            if self._salt is None:
+                passing, _public = self.create_primary(handles.RH_NULL, Password(), templates.SALT)
+            key = passing if self._salt is None else self.persistent(self._salt)
+        session = self._call(
+            "start",
+            "a session",
+            lambda: self._e.start_auth_session(
+                tpm_key=key, bind=tss2.ESYS_TR.NONE, session_type=kind, symmetric=symmetric, auth_hash=tss2.TPM2_ALG.SHA256
+            ),
+        )
+        self._ours.append(session)
+        self._e.trsess_set_attributes(session, attributes)
+        if passing is not None:
+            self.flush_context(passing)
+        return session
+
+    def _assert(self, session: t.Any, step: t.Any) -> None:
+        calls: dict[type, tuple[str, t.Callable[[], t.Any]]] = {
+            policy.Pcr: ("PolicyPCR", lambda: self._policy_pcr(session, step)),
+            policy.CommandCode: ("PolicyCommandCode", lambda: self._e.policy_command_code(policy_session=session, code=step.code)),
+            policy.NvWritten: ("PolicyNvWritten", lambda: self._e.policy_nv_written(policy_session=session, written_set=step.written)),
+            policy.AuthValue: ("PolicyAuthValue", lambda: self._e.policy_auth_value(policy_session=session)),
+            policy.Offer: ("PolicyOR", lambda: self._e.policy_or(policy_session=session, p_hash_list=_digests(step.digests))),
+        }
+        name, function = calls[type(step)]
+        self._call("assert", f"the policy's {name}", function)
+
+    def _policy_pcr(self, session: t.Any, step: policy.Pcr) -> None:
+        selection = tss2.TPML_PCR_SELECTION.unmarshal(pcr.marshal([step.selection]))[0]
+        self._e.policy_pcr(policy_session=session, pcr_digest=b"", pcrs=selection)
+
+    def _policy_secret(self, session: t.Any, step: policy.Secret, auth: Auth) -> None:
+        item = self._tr[step.hierarchy]
+
+        def call(authorisation: t.Any) -> None:
+            self._e.policy_secret(
+                auth_handle=item, policy_session=session, nonce_tpm=b"", cp_hash_a=b"", policy_ref=step.ref, expiration=0, session1=authorisation
+            )
+
+        self._authorised("prove the auth of", _hierarchy(step.hierarchy), item, auth, call, _auth_cure(step.hierarchy))
+
+    def holds(self, hierarchy: int, auth: Auth) -> bool:
+        """See base: asks by PolicySecret in a trial session, whose result nothing uses."""
+        trial = self._start(tss2.TPM2_SE.TRIAL, False, CONTINUE)
+        try:
+            self._policy_secret(trial, policy.Secret(hierarchy), auth)
+        except errors.TpmError as failed:
+            if not errors.is_rc(failed.rc, errors.RC_BAD_AUTH):
+                raise
+            return False
+        finally:
+            self.flush_context(trial)
+        return True
+
+    def salt_with(self, handle: int) -> None:
+        self._salt = handle
+
+    # -- objects
+
+    def create_primary(self, hierarchy: int, auth: Auth, template: names.Public) -> tuple[t.Any, names.Public]:
+        item, shape = self._tr[hierarchy], _public(template)
+        made = self._authorised(
+            f"create a primary key {template.algorithm} in",
+            _hierarchy(hierarchy),
+            item,
+            auth,
+            lambda session: self._e.create_primary(tss2.TPM2B_SENSITIVE_CREATE(), shape, item, session1=session),
+            _auth_cure(hierarchy),
+        )
+        token, public = made[0], made[1]
+        self._ours.append(token)
+        return token, names.parse_public(bytes(public.marshal())[2:])
+
+    def create(self, parent: t.Any, auth: Auth, template: names.Public, value: bytes, data: bytes) -> tuple[bytes, names.Public]:
+        parts = tss2.TPMS_SENSITIVE_CREATE(userAuth=value, data=data)
+        sensitive = tss2.TPM2B_SENSITIVE_CREATE(sensitive=parts)
+        shape = _public(template)
+        what = "seal data under" if data else f"create a key {template.algorithm} under"
+        made = self._authorised(what, "its parent", parent, auth, lambda session: self._e.create(parent, sensitive, shape, session1=session))
+        private, public = made[0], made[1]
+        return bytes(private.marshal())[2:], names.parse_public(bytes(public.marshal())[2:])
+
+    def load(self, parent: t.Any, auth: Auth, private: bytes, public: names.Public) -> t.Any:
+        secret = tss2.TPM2B_PRIVATE.unmarshal(struct.pack(">H", len(private)) + private)[0]
+        shape = _public(public)
+        cures = {errors.RC_INTEGRITY: "it belongs to another TPM or parent, or the TPM was cleared; make it anew with on_mismatch: replace"}
+        token = self._authorised(
+            "load a key or sealed blob under", "its parent", parent, auth, lambda session: self._e.load(parent, secret, shape, session1=session), cures
+        )
+        self._ours.append(token)
+        return token
+
+    def persistent(self, handle: int) -> t.Any:
+        if handle not in self._known:
+            self._known[handle] = self._call("find", handles.text(handle), lambda: self._e.tr_from_tpmpublic(handle))
+        return self._known[handle]
+
+    def name(self, item: t.Any) -> bytes:
+        return bytes(self._e.tr_get_name(item))
+
+    def evict_control(self, hierarchy: int, auth: Auth, item: t.Any, handle: int) -> None:
+        leaves = handle in self._known and item == self._known[handle]
+        token = self._authorised(
+            "remove" if leaves else "make persistent",
+            handles.text(handle),
+            self._tr[hierarchy],
+            auth,
+            lambda session: self._e.evict_control(self._tr[hierarchy], item, handle, session1=session),
+            _auth_cure(hierarchy),
+        )
+        self._known.pop(handle, None)
+        if not leaves:
+            self._known[handle] = token
+
+    def flush_context(self, item: t.Any) -> None:
+        self._ours.remove(item)
+        self._call("flush", "an object or session", lambda: self._e.flush_context(item))
+
+    def unseal(self, item: t.Any, auth: Auth) -> bytes:
+        return bytes(self._authorised("unseal", "the sealed blob", item, auth, lambda session: self._e.unseal(item, session1=session)))
+
+    # -- NV
+
+    def nv_define_space(self, hierarchy: int, auth: Auth, public: nv.NvPublic, value: bytes) -> None:
+        item, raw = self._tr[hierarchy], public.raw
+        shape = tss2.TPM2B_NV_PUBLIC.unmarshal(struct.pack(">H", len(raw)) + raw)[0]
+        self._known[public.index] = self._authorised(
+            "define",
+            f"NV index {handles.text(public.index)}",
+            item,
+            auth,
+            lambda session: self._e.nv_define_space(value, shape, auth_handle=item, session1=session),
+            _auth_cure(hierarchy),
+        )
+
+    def nv_undefine_space(self, hierarchy: int, auth: Auth, index: int) -> None:
+        space, item = self.persistent(index), self._tr[hierarchy]
+        call: t.Callable[[t.Any], t.Any] = lambda session: self._e.nv_undefine_space(space, auth_handle=item, session1=session)  # noqa: E731
+        self._authorised("undefine", f"NV index {handles.text(index)}", item, auth, call, _auth_cure(hierarchy))
+        self._known.pop(index)
+
+    def _nv(self, attempt: str, authority: int, auth: Auth, index: int, function: t.Callable[[t.Any, t.Any, t.Any], t.Any]) -> t.Any:
+        space = self.persistent(index)
+        item = self._tr.get(authority, space)
+        return self._authorised(attempt, f"NV index {handles.text(index)}", item, auth, lambda session: function(space, item, session))
+
+    def nv_write(self, authority: int, auth: Auth, index: int, data: bytes) -> None:
+        for at in range(0, len(data), self._nv_buffer):
+            piece = data[at : at + self._nv_buffer]
+            self._nv(
+                "write", authority, auth, index, lambda space, item, session, p=piece, o=at: self._e.nv_write(space, p, o, auth_handle=item, session1=session)
+            )
+
+    def nv_increment(self, authority: int, auth: Auth, index: int) -> None:
+        self._nv("increment", authority, auth, index, lambda space, item, session: self._e.nv_increment(space, auth_handle=item, session1=session))
+
+    def nv_read(self, authority: int, auth: Auth, index: int, size: int) -> bytes:
+        found = b""
+        while len(found) < size:
+            piece, at = min(self._nv_buffer, size - len(found)), len(found)
+            got = self._nv(
+                "read",
+                authority,
+                auth,
+                index,
+                lambda space, item, session, p=piece, o=at: self._e.nv_read(space, p, o, auth_handle=item, session1=session),
+            )
+            found += bytes(got)
+        return found
+
+    # -- hierarchies and dictionary attack protection
+
+    def _hierarchy(self, attempt: str, hierarchy: int, auth: Auth, function: t.Callable[[t.Any, t.Any], t.Any]) -> None:
+        item = self._tr[hierarchy]
+        self._authorised(attempt, _hierarchy(hierarchy), item, auth, lambda session: function(item, session), _auth_cure(hierarchy))
+
+    def hierarchy_change_auth(self, hierarchy: int, auth: Auth, value: bytes) -> None:
+        self._hierarchy("set the auth of", hierarchy, auth, lambda item, session: self._e.hierarchy_change_auth(item, value, session1=session))
+
+    def set_primary_policy(self, hierarchy: int, auth: Auth, digest: bytes) -> None:
+        number = tss2.TPM2_ALG.SHA256 if digest else tss2.TPM2_ALG.NULL
+        buffer = tss2.TPM2B_DIGEST(buffer=digest)
+
+        def call(item: t.Any, session: t.Any) -> None:
+            # The Python method refuses the lockout hierarchy, the C function does not.
+            none = tss2.ESYS_TR.NONE
+            code = lib.Esys_SetPrimaryPolicy(self._e._ctx, item, session, none, none, buffer._cdata, number)
+            if code:
+                raise TSS2_Exception(code)
+
+        self._hierarchy("set the policy of", hierarchy, auth, call)
+
+    def hierarchy_control(self, authority: int, auth: Auth, hierarchy: int, enable: bool) -> None:
+        which = self._tr[hierarchy]
+        self._hierarchy(
+            "enable or disable a hierarchy by", authority, auth, lambda item, session: self._e.hierarchy_control(item, which, enable, session1=session)
+        )
+
+    def clear_control(self, authority: int, auth: Auth, disable: bool) -> None:
+        self._hierarchy("allow or forbid TPM2_Clear by", authority, auth, lambda item, session: self._e.clear_control(item, disable, session1=session))
+
+    def dictionary_attack_parameters(self, auth: Auth, max_tries: int, recovery_time: int, lockout_recovery: int) -> None:
+        self._hierarchy(
+            "set the dictionary attack parameters by",
+            handles.RH_LOCKOUT,
+            auth,
+            lambda item, session: self._e.dictionary_attack_parameters(
+                new_max_tries=max_tries, new_recovery_time=recovery_time, lockout_recovery=lockout_recovery, session1=session
+            ),
+        )
+
+    def dictionary_attack_lock_reset(self, auth: Auth) -> None:
+        self._hierarchy(
+            "reset the dictionary attack counter by",
+            handles.RH_LOCKOUT,
+            auth,
+            lambda item, session: self._e.dictionary_attack_lock_reset(session1=session),
+        )
+
+    # -- the end
+
+    def notes(self) -> list[str]:
+        return list(self._notes)
+
+    def close(self) -> None:
+        if self._e is None:
+            return
+        for token in reversed(self._ours):
+            try:
+                self._e.flush_context(token)
+            except TSS2_Exception:  # gone already, or the TPM is: there is nothing left to do for it
+                pass
+        self._ours, self._secure = [], None
+        self._e.close()
+        self._e = None
+
+
+def _public(shape: names.Public) -> t.Any:
+    return tss2.TPM2B_PUBLIC.unmarshal(names.to_2b(shape))[0]
+
+
+def _digests(values: t.Sequence[bytes]) -> t.Any:
+    return tss2.TPML_DIGEST(digests=[tss2.TPM2B_DIGEST(buffer=value) for value in values])
+
+
+def _hierarchy(hierarchy: int) -> str:
+    return f"the {handles.HIERARCHY_NAMES.get(hierarchy, 'null')} hierarchy"
+
+
+def _auth_cure(hierarchy: int) -> Cures:
+    """What to do about a wrong hierarchy auth. Only lockout's is counted, and blocks."""
+    name = handles.HIERARCHY_NAMES.get(hierarchy)
+    if name in (None, "lockout"):
+        return None
+    return {errors.RC_BAD_AUTH: f"give the right {name}_auth; nothing was counted towards the TPM's lockout"}
+
+
+__all__ = ("Esapi", "require_library")

@@ -1,0 +1,72 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Whether a whole plan fits, asked before the first change as far as a TPM tells, and who has the room where it does not."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles
+
+
+def _peak(plans: t.Sequence[model.Plan], field: str) -> int:
+    """The most of something that a plan takes at any moment: steps that free come before those that take."""
+    level = peak = 0
+    for plan in plans:
+        for step in plan.steps:
+            level += int(getattr(step.cost, field))
+            peak = max(peak, level)
+    return peak
+
+
+def check(plans: t.Sequence[model.Plan], properties: t.Mapping[int, int]) -> None:
+    """Raises CapacityError where the plan needs more than the TPM has, StateError where the TPM is in lockout. No I/O."""
+    _check_lockout(plans, properties)
+    slots, free = _peak(plans, "persistent_slots"), properties.get(model.PT_HR_PERSISTENT_AVAIL)
+    if free is not None and slots > free:
+        raise errors.CapacityError(
+            f"Could not start: the plan needs {slots} persistent slots and the TPM has {free} left; remove objects that are no longer used "
+            "(tpm2_info lists them with their users). Nothing was changed."
+        )
+    counters, left = _peak(plans, "nv_counters"), properties.get(model.PT_NV_COUNTERS_AVAIL)
+    if left is not None and properties.get(model.PT_NV_COUNTERS_MAX) and counters > left:
+        raise errors.CapacityError(
+            f"Could not start: the plan needs {counters} NV counters and the TPM has {left} left; undefine those that are no longer used. Nothing was changed."
+        )
+    largest, limit = max((step.cost.nv_bytes for plan in plans for step in plan.steps), default=0), properties.get(model.PT_NV_INDEX_MAX)
+    if limit and largest > limit:
+        raise errors.CapacityError(
+            f"Could not start: an NV index of {largest} bytes is wanted and this TPM takes at most {limit} for one; split it, or keep the content "
+            "in a file sealed to the TPM. Nothing was changed."
+        )
+
+
+def _check_lockout(plans: t.Sequence[model.Plan], properties: t.Mapping[int, int]) -> None:
+    if not properties.get(model.PT_PERMANENT, 0) & model.PERMANENT_IN_LOCKOUT:
+        return
+    if any(step.action == "dictionary_attack_lock_reset" for plan in plans for step in plan.steps):
+        return
+    tries, most = properties.get(model.PT_LOCKOUT_COUNTER), properties.get(model.PT_MAX_AUTH_FAIL)
+    wait = properties.get(model.PT_LOCKOUT_INTERVAL)
+    raise errors.StateError(
+        f"Could not start: the TPM is in dictionary attack lockout ({tries} failed tries of {most}); wait until it forgets one (every {wait} s), "
+        "or reset it with tpm2_da_lockout, reset: true and the lockout_auth. Nothing was changed."
+    )
+
+
+def full(failed: errors.TpmError, backend: Backend) -> errors.CapacityError:
+    """The error for TPM_RC_NV_SPACE: what failed, and what occupies the rest."""
+    found = [(handle, "NV index") for handle in backend.handles(handles.FIRST_NV)]
+    found += [(handle, "object") for handle in backend.handles(handles.FIRST_PERSISTENT)]
+    listed = "; ".join(f"{kind} {handles.text(handle)} ({handles.owner_of(handle)})" for handle, kind in found)
+    return errors.CapacityError(f"{failed.message.rstrip('.')}. The TPM's NV memory is taken by: {listed or 'nothing that it lists'}.", failed.rc)
+
+
+__all__ = ("check", "full")

@@ -1,0 +1,100 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Readers of option values that several resources share. Raises InputError with the option's name."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, names
+
+Options = t.Mapping[str, t.Any]
+
+
+def handle(value: t.Any, option: str) -> int:
+    """A handle or index given as C(0x…) text or integer."""
+    try:
+        number = int(str(value), 0)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= 0xFFFFFFFF:
+        raise errors.InputError(f"Could not read {option} '{value}': write a handle as 0x81000001 or as an integer.")
+    return number
+
+
+def content(options: Options, attempt: str) -> bytes | None:
+    """The bytes given by C(content) (text) or C(content_b64); None where neither is."""
+    if options.get("content") is not None and options.get("content_b64") is not None:
+        raise errors.InputError(f"Could not {attempt}: content and content_b64 are both given; give one of them.")
+    if options.get("content") is not None:
+        return str(options["content"]).encode()
+    if options.get("content_b64") is None:
+        return None
+    try:
+        return base64.b64decode("".join(str(options["content_b64"]).split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise errors.InputError(f"Could not {attempt}: content_b64 is not base64; encode the bytes with the b64encode filter.") from None
+
+
+def replace(options: Options) -> bool:
+    """Whether something different that is already there may be replaced."""
+    return options.get("on_mismatch") == "replace"
+
+
+def mismatch(attempt: str, reasons: t.Sequence[str], keep: str) -> errors.MismatchError:
+    """The error for something different that is already there; C(keep) says what else can be done."""
+    return errors.MismatchError(f"Could not {attempt}: {'; '.join(reasons)}. Set on_mismatch: replace to replace it (it cannot be got back), or {keep}.")
+
+
+def parent(number: int, seen: model.Observation, run: t.Any, attempt: str) -> tuple[names.Public, bytes] | None:
+    """Public area and Qualified Name of a storage parent; None where this run will make it. Raises StateError or InputError."""
+    found = seen.public(number)
+    if found is None:
+        if number in run.made:
+            return None
+        raise errors.StateError(
+            f"Could not {attempt}: its parent {handles.text(number)} does not exist; make it first (tpm2_primary_key) or name another parent."
+        )
+    if not names.is_storage_parent(found[0]):
+        raise errors.InputError(
+            f"Could not {attempt}: {handles.text(number)} is no storage parent (a restricted decryption key that its auth value opens); name the SRK."
+        )
+    return found
+
+
+class PublicFile:
+    """The PEM file to which a public key is exported, if the task asks for one."""
+
+    def __init__(self, path: str | None) -> None:
+        self.path = path
+
+    def facts(self) -> list[model.Fact]:
+        """The file as it is."""
+        return [model.Fact("file", self.path)] if self.path else []
+
+    def steps(self, seen: model.Observation, public: names.Public | None, made: t.Callable[[], names.Public]) -> list[model.Step]:
+        """One step where the file does not hold C(public) (None: the key that C(made) returns once it exists)."""
+        from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import files
+
+        if not self.path:
+            return []
+        path = self.path
+        if public is not None and seen.file(path) == keyfile.public_pem(public).encode():
+            return []
+        files.check_writable(path)
+
+        def export(_backend: t.Any) -> None:
+            files.write(path, keyfile.public_pem(made()).encode(), 0o644)
+
+        return [model.Step(f"write the public key to {path}", "export", export)]
+
+
+__all__ = ("Options", "PublicFile", "content", "handle", "mismatch", "parent", "replace")

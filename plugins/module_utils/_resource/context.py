@@ -1,0 +1,98 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What all resources of a run share: auth values of the hierarchies, and which objects the run will have made."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.choose import Auth, for_value
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles
+
+# TPMA_PERMANENT (Part 2, section 8.6): which auth values are set.
+AUTH_SET = {handles.RH_OWNER: 1 << 0, handles.RH_ENDORSEMENT: 1 << 1, handles.RH_LOCKOUT: 1 << 2}
+
+
+class Run:
+    """The auth values of one run.
+
+    C(given) are those that hold before the run (owner_auth and its sisters), C(declared) those that hierarchy resources ask for.
+    Which of the two a TPM has now follows from its AuthSet bits; a value is never tried to find out, except where two
+    different ones are given for a hierarchy without dictionary attack protection.
+    """
+
+    def __init__(self, given: t.Mapping[int, bytes], seen: model.Observation) -> None:
+        self.given = dict(given)
+        self.declared: dict[int, bytes] = {}
+        self.seen = seen
+        self.made: set[int] = set()
+        self._now: dict[int, bytes] = {}
+
+    def candidates(self, hierarchy: int) -> list[bytes]:
+        """The non-empty auth values that the task names for a hierarchy, the declared one first."""
+        values = [self.declared.get(hierarchy), self.given.get(hierarchy)]
+        return [value for at, value in enumerate(values) if value and value not in values[:at]]
+
+    def is_set(self, hierarchy: int) -> bool:
+        """Whether the TPM says that the hierarchy has an auth value. Not for platform, of which a TPM does not tell."""
+        return bool(self.seen.properties().get(model.PT_PERMANENT, 0) & AUTH_SET[hierarchy])
+
+    def current(self, hierarchy: int) -> bytes:
+        """The auth value that holds now. Raises StateError where it is set and cannot be known."""
+        if hierarchy in self._now:
+            return self._now[hierarchy]
+        values, name = self.candidates(hierarchy), handles.HIERARCHY_NAMES[hierarchy]
+        if hierarchy == handles.RH_PLATFORM:
+            empty = self.seen.get(("platform_auth", None))
+            return b"" if empty or not values else values[0]
+        if not self.is_set(hierarchy):
+            return b""
+        if not values:
+            raise errors.StateError(_unknown(name))
+        if len(values) == 1:
+            return values[0]
+        if ("session", ("holds", hierarchy)) not in self.seen:
+            raise errors.StateError(_ambiguous(name))
+        return values[0] if self.seen["session", ("holds", hierarchy)] else values[1]
+
+    def changed(self, hierarchy: int, value: bytes) -> None:
+        """The hierarchy has a new auth value from now on."""
+        self._now[hierarchy] = value
+
+    def auth(self, hierarchy: int, secret: bool = False) -> Auth:
+        """The authorisation by a hierarchy. Raises StateError as C(current) does."""
+        return for_value(self.current(hierarchy), secret)
+
+    def hierarchy_auths(self) -> dict[int, bytes]:
+        """The auth values that a policy's secret assertion may need, as far as they are known."""
+        return {number: self.candidates(number)[0] for number in (handles.RH_OWNER, handles.RH_ENDORSEMENT) if self._usable(number)}
+
+    def _usable(self, hierarchy: int) -> bool:
+        return ("properties", None) in self.seen and self.is_set(hierarchy) and len(self.candidates(hierarchy)) == 1
+
+
+def _unknown(name: str) -> str:
+    if name == "lockout":
+        return (
+            "Could not act as lockout: its auth is set and none was given; give lockout_auth. It is never guessed, "
+            "for one wrong value blocks the lockout hierarchy."
+        )
+    return f"Could not act as {name}: its auth is set and none was given; give {name}_auth."
+
+
+def _ambiguous(name: str) -> str:
+    return (
+        f"Could not choose between two auth values for {name}: its auth is set, and which of lockout_auth (or current_auth) and the declared auth "
+        "it is cannot be asked without a gamble; give only the one that holds."
+        if name == "lockout"
+        else f"Could not choose between two auth values for {name}; give only the one that holds."
+    )
+
+
+__all__ = ("AUTH_SET", "Run")

@@ -1,0 +1,69 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Dictionary attack protection (TPM 2.0 Library Part 3, section 25; Part 1, section 19.11)."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles
+
+_FIELDS = {"max_tries": model.PT_MAX_AUTH_FAIL, "recovery_time": model.PT_LOCKOUT_INTERVAL, "lockout_recovery": model.PT_LOCKOUT_RECOVERY}
+
+
+class DaLockout:
+    """How many wrong tries a TPM takes, how fast it forgets them (seconds), and how long a wrong lockout auth blocks (seconds)."""
+
+    kind = "da_lockout"
+    object = "lockout"
+    phase = model.PHASE_DA
+
+    def __init__(self, options: common.Options) -> None:
+        self._reset = bool(options.get("reset"))
+        self._want = {name: int(options[name]) for name in _FIELDS if options.get(name) is not None}
+        for name, value in self._want.items():
+            if not 0 <= value <= 0xFFFFFFFF:
+                raise errors.InputError(f"Could not plan the dictionary attack parameters: {name} {value} is out of range; give 0 to 4294967295.")
+        if self._want.get("max_tries") == 0:
+            raise errors.InputError("Could not plan the dictionary attack parameters: max_tries 0 would lock the TPM at once; give at least 1.")
+
+    def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
+        """The TPM's properties hold all of it."""
+        return [model.Fact("properties")]
+
+    def plan(self, seen: model.Observation, run: t.Any) -> model.Plan:
+        """Raises StateError where the lockout auth is set and not known."""
+        properties = seen.properties()
+        have = {name: properties[number] for name, number in _FIELDS.items()}
+        counter = properties.get(model.PT_LOCKOUT_COUNTER, 0)
+        want, steps = {**have, **self._want}, []
+        if self._reset and counter:
+            run.auth(handles.RH_LOCKOUT)
+            sentence = f"reset the counter of failed tries, now {counter}"
+            call: t.Callable[[t.Any], None] = lambda backend: backend.dictionary_attack_lock_reset(run.auth(handles.RH_LOCKOUT))  # noqa: E731
+            steps.append(model.Step(sentence, "dictionary_attack_lock_reset", call, reversible=False))
+        if want != have:
+            run.auth(handles.RH_LOCKOUT)
+            steps.append(_parameters(want, have, run))
+        before, after = {**have, "counter": counter}, {**want, "counter": 0 if self._reset else counter}
+        return model.Plan(self.kind, self.object, tuple(steps), {self.object: before}, {self.object: after if steps else before}, {})
+
+
+def _parameters(want: t.Mapping[str, int], have: t.Mapping[str, int], run: t.Any) -> model.Step:
+    changes = ", ".join(f"{name} {have[name]} -> {want[name]}" for name in want if want[name] != have[name])
+    return model.Step(
+        f"set the dictionary attack parameters ({changes})",
+        "dictionary_attack_parameters",
+        lambda backend: backend.dictionary_attack_parameters(
+            run.auth(handles.RH_LOCKOUT), want["max_tries"], want["recovery_time"], want["lockout_recovery"]
+        ),
+    )
+
+
+__all__ = ("DaLockout",)

@@ -1,0 +1,124 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""One run: observe, plan, check, apply. The fine-grained modules run one resource, tpm2_profile a list; the code is the same."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import SAFE_NV_READ, Reader
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import capacity, model, observe
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import Run
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, names
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti as transport
+
+
+class Outcome:
+    """What a run found and did. C(done) counts the steps that were carried out, also where the run then failed."""
+
+    def __init__(self) -> None:
+        self.plans: list[model.Plan] = []
+        self.done = 0
+        self.notes: list[str] = []
+
+    @property
+    def steps(self) -> list[dict[str, t.Any]]:
+        """All planned steps in the order of work, for the result."""
+        return [_describe(plan, step) for plan in self.plans for step in plan.steps]
+
+    @property
+    def diff(self) -> dict[str, t.Any]:
+        """Before and after, by object."""
+        before: dict[str, t.Any] = {}
+        after: dict[str, t.Any] = {}
+        for plan in self.plans:
+            before.update(plan.before)
+            after.update(plan.after)
+        return {"before": before, "after": after}
+
+
+def _describe(plan: model.Plan, step: model.Step) -> dict[str, t.Any]:
+    return {
+        "resource": f"{plan.kind} {plan.object}",
+        "action": step.action,
+        "sentence": step.sentence,
+        "cost": step.cost._asdict(),
+        "reversible": step.reversible,
+    }
+
+
+class Engine:
+    """One TPM and the auth values that hold before the run."""
+
+    def __init__(self, tcti: transport.Tcti, given: t.Mapping[int, bytes]) -> None:
+        self._tcti = tcti
+        self._given = given
+        self._backend: Backend | None = None
+        self._seen = model.Observation()
+
+    def run(self, resources: t.Sequence[model.Resource], check: bool, outcome: Outcome) -> None:
+        """Bring the TPM into the state of C(resources), or find out what it would take. Fills C(outcome). Raises TpmError."""
+        ordered = sorted(resources, key=lambda resource: resource.phase)
+        run = Run(self._given, self._seen)
+        for resource in ordered:
+            getattr(resource, "declare", lambda _run: None)(run)
+        try:
+            self._observe(ordered)
+            plans = [resource.plan(self._seen, run) for resource in ordered]
+            outcome.plans = plans
+            if any(plan.steps for plan in plans):
+                self._check(plans)
+                if not check:
+                    self._apply(plans, outcome)
+        finally:
+            if self._backend is not None:
+                outcome.notes += self._backend.notes()
+                self._backend.close()
+
+    def _observe(self, resources: t.Sequence[model.Resource]) -> None:
+        connection = transport.connect(self._tcti)
+        try:
+            left = observe.observe(Reader(connection), resources, self._seen)
+        finally:
+            # swtpm and /dev/tpm0 take one client at a time.
+            connection.close()
+        for fact in left:
+            learn = t.cast("t.Callable[[Backend], t.Any]", fact.learn)
+            self._seen[fact.kind, fact.key] = learn(self._open())
+
+    def _open(self) -> Backend:
+        if self._backend is None:
+            # Not at the top: a run that changes nothing must not pay for the TSS.
+            from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import esapi
+
+            properties = self._seen.get(("properties", None), {})
+            self._backend = esapi.Esapi(self._tcti, properties.get(model.PT_NV_BUFFER_MAX) or SAFE_NV_READ)
+            found = self._seen.get(("public", handles.SRK))
+            if found and names.is_storage_parent(found[0]):
+                self._backend.salt_with(handles.SRK)
+        return self._backend
+
+    def _check(self, plans: t.Sequence[model.Plan]) -> None:
+        properties = self._seen.get(("properties", None))
+        if properties is not None:
+            capacity.check(plans, properties)
+
+    def _apply(self, plans: t.Sequence[model.Plan], outcome: Outcome) -> None:
+        for plan in plans:
+            for step in plan.steps:
+                try:
+                    step.run(self._open())
+                except errors.TpmError as failed:
+                    if errors.is_rc(failed.rc, errors.RC_NV_SPACE):
+                        raise capacity.full(failed, self._open()) from None
+                    raise
+                outcome.done += 1
+
+
+__all__ = ("Engine", "Outcome")

@@ -1,0 +1,87 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Files on the device: key files, sealed blobs, public keys. Written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
+
+MAX_SIZE = 1 << 20
+
+
+def read(path: str) -> bytes | None:
+    """Content of a file, None where it does not exist. Raises InputError where it cannot be read or is no file of a sane size."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_SIZE + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(f"Could not read {path}: {error.strerror}; name a file that the module may read.") from None
+    if len(data) > MAX_SIZE:
+        raise InputError(f"Could not use {path}: it is larger than {MAX_SIZE} bytes; name the right file.")
+    return data
+
+
+def check_writable(path: str) -> None:
+    """Raises InputError where the folder of C(path) is missing or not writable: found before the TPM is changed."""
+    folder = os.path.dirname(path) or "."
+    if not os.path.isabs(path):
+        raise InputError(f"Could not use {path}: give an absolute path, for a relative one depends on how the module was started.")
+    if not os.path.isdir(folder):
+        raise InputError(f"Could not write {path}: the folder {folder} does not exist; create it first.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"Could not write {path}: no permission in {folder}; run with become, or name another folder.")
+    if os.path.isdir(path):
+        raise InputError(f"Could not write {path}: it is a folder; name a file.")
+
+
+def write(path: str, data: bytes, mode: int = 0o600) -> None:
+    """Replace a file at once: temporary file in its folder, fsync, rename, fsync of the folder. Keeps the mode of an old one.
+
+    Raises TpmError with the system's reason; the old file is whole then.
+    """
+    folder = os.path.dirname(path)
+    temporary = None
+    try:
+        if os.path.exists(path):
+            mode = os.stat(path).st_mode & 0o777
+        number, temporary = tempfile.mkstemp(prefix=".edgefleet-", dir=folder)
+        with os.fdopen(number, "wb") as file:
+            os.fchmod(number, mode)
+            file.write(data)
+            file.flush()
+            os.fsync(number)
+        os.replace(temporary, path)
+        temporary = None
+        entry = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(entry)
+        finally:
+            os.close(entry)
+    except OSError as error:
+        raise TpmError(f"Could not write {path}: {error.strerror}; make room or mend the file system, then run again.") from None
+    finally:
+        if temporary is not None:
+            os.unlink(temporary)
+
+
+def remove(path: str) -> None:
+    """Remove a file. Raises TpmError with the system's reason."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise TpmError(f"Could not remove {path}: {error.strerror}; mend the file system, then run again.") from None
+
+
+__all__ = ("check_writable", "read", "remove", "write")

@@ -1,0 +1,158 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Hierarchies: auth, policy, enabled, and whether TPM2_Clear is allowed (TPM 2.0 Library Part 3, section 24)."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import AUTH_SET
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, policy
+
+# TPMA_STARTUP_CLEAR (Part 2, section 8.7).
+_ENABLED = {handles.RH_PLATFORM: 1 << 0, handles.RH_OWNER: 1 << 1, handles.RH_ENDORSEMENT: 1 << 2}
+
+
+class Hierarchy:
+    """One of owner, endorsement, lockout, platform."""
+
+    kind = "hierarchy"
+
+    def __init__(self, options: common.Options) -> None:
+        self._options = options
+        self.object = str(options.get("hierarchy"))
+        self.hierarchy = handles.HIERARCHIES[self.object]
+        self.phase = model.PHASE_LOCKOUT if self.hierarchy == handles.RH_LOCKOUT else model.PHASE_HIERARCHY
+        self.value = choose.read(options.get("auth"), "auth")
+        self.old = choose.read(options.get("current_auth"), "current_auth")
+        self.policy = policy.read(options["policy"]) if options.get("policy") is not None else None
+        self.enabled: bool | None = options.get("enabled")
+        self.clear_disabled: bool | None = options.get("clear_disabled")
+        self.refuse_empty = bool(options.get("refuse_empty_auth"))
+        if self.enabled is not None and self.hierarchy == handles.RH_LOCKOUT:
+            raise errors.InputError("Could not plan the lockout hierarchy: it cannot be enabled or disabled; leave enabled out.")
+        if self.clear_disabled is not None and self.hierarchy not in (handles.RH_LOCKOUT, handles.RH_PLATFORM):
+            raise errors.InputError(f"Could not plan the {self.object} hierarchy: clear_disabled belongs to lockout or platform; set it there.")
+
+    def declare(self, run: t.Any) -> None:
+        """The auth asked for is the one with which the rest of the run acts here; current_auth is the one that holds before."""
+        if self.value is not None:
+            run.declared[self.hierarchy] = self.value
+        if self.old is not None:
+            run.given[self.hierarchy] = self.old
+        self._run = run
+
+    def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
+        """Properties; the policy if one is asked for; a session only where two different auth values are given."""
+        facts = [model.Fact("properties")]
+        if self.policy is not None:
+            facts += [model.Fact("auth_policy", self.hierarchy), *(model.Fact("pcrs", one) for one in policy.selections(self.policy))]
+        if self.hierarchy == handles.RH_PLATFORM:
+            facts.append(model.Fact("platform_auth"))
+        elif ("properties", None) in seen and self._must_ask():
+            value = self._run.candidates(self.hierarchy)[0]
+            facts.append(model.Fact("session", ("holds", self.hierarchy), lambda backend: backend.holds(self.hierarchy, choose.for_value(value))))
+        return facts
+
+    def _must_ask(self) -> bool:
+        two = len(self._run.candidates(self.hierarchy)) == 2
+        return two and self.hierarchy != handles.RH_LOCKOUT and bool(self._run.is_set(self.hierarchy))
+
+    def plan(self, seen: model.Observation, run: t.Any) -> model.Plan:
+        """Raises StateError where the auth that holds is needed and not known."""
+        before = self._state(seen, run)
+        after, steps = dict(before), []
+        if self.refuse_empty and self.value is None and before.get("auth_set") is False:
+            raise errors.StateError(
+                f"Could not accept the {self.object} hierarchy: its auth is empty, so that anybody who reaches the TPM acts as {self.object}; "
+                "set auth, or have the firmware close it."
+            )
+        if self.policy is not None:
+            steps += self._policy_step(seen, run, before, after)
+        if self._differs(run):
+            steps.append(self._auth_step(run))
+            after["auth_set"] = bool(self.value)
+        if self.clear_disabled is not None and before.get("clear_disabled") != self.clear_disabled:
+            steps.append(self._clear_step(run))
+            after["clear_disabled"] = self.clear_disabled
+        if self.enabled is not None and before.get("enabled") != self.enabled:
+            steps.append(self._enable_step(run))
+            after["enabled"] = self.enabled
+        return model.Plan(self.kind, self.object, tuple(steps), {self.object: before}, {self.object: after}, {"auth_set": after.get("auth_set")})
+
+    def _state(self, seen: model.Observation, run: t.Any) -> dict[str, t.Any]:
+        properties = seen.properties()
+        state: dict[str, t.Any] = {}
+        if self.hierarchy in AUTH_SET:
+            state["auth_set"] = run.is_set(self.hierarchy)
+        else:
+            empty = seen["platform_auth", None]
+            state["auth_set"] = None if empty is None else not empty
+        if self.hierarchy in _ENABLED:
+            state["enabled"] = bool(properties.get(model.PT_STARTUP_CLEAR, 0) & _ENABLED[self.hierarchy])
+        if self.hierarchy in (handles.RH_LOCKOUT, handles.RH_PLATFORM):
+            state["clear_disabled"] = bool(properties.get(model.PT_PERMANENT, 0) & model.PERMANENT_DISABLE_CLEAR)
+        if self.policy is not None:
+            found = seen["auth_policy", self.hierarchy]
+            state["policy"] = None if found is None else found.hex()
+        return state
+
+    def _differs(self, run: t.Any) -> bool:
+        """Whether the auth has to be set. A set auth of which only one value is given is that value: it is not tried out."""
+        if self.value is None:
+            return False
+        if self.hierarchy == handles.RH_PLATFORM:
+            return bool(run.seen["platform_auth", None]) and bool(self.value)
+        if not run.is_set(self.hierarchy):
+            return bool(self.value)
+        return bool(run.current(self.hierarchy) != self.value)
+
+    def _auth_step(self, run: t.Any) -> model.Step:
+        value = t.cast("bytes", self.value)
+        run.current(self.hierarchy)
+
+        def change(backend: t.Any) -> None:
+            backend.hierarchy_change_auth(self.hierarchy, run.auth(self.hierarchy, secret=True), value)
+            run.changed(self.hierarchy, value)
+
+        verb = "set" if value else "empty"
+        note = " (until the next reset of the TPM)" if self.hierarchy == handles.RH_PLATFORM else ""
+        return model.Step(f"{verb} the auth of the {self.object} hierarchy{note}", "hierarchy_change_auth", change)
+
+    def _policy_step(self, seen: model.Observation, run: t.Any, before: dict[str, t.Any], after: dict[str, t.Any]) -> list[model.Step]:
+        asked = t.cast("policy.Policy", self.policy)
+        policy.check_measured(asked, seen.pcrs(), False)
+        digest = policy.digest(asked, seen.pcrs())
+        if before["policy"] is None:
+            raise errors.StateError(f"Could not compare the policy of the {self.object} hierarchy: this TPM does not tell it (library before 1.38); leave policy out.")
+        if before["policy"] == digest.hex():
+            return []
+        after["policy"] = digest.hex()
+        run.current(self.hierarchy)
+        call: t.Callable[[t.Any], None] = lambda backend: backend.set_primary_policy(self.hierarchy, run.auth(self.hierarchy), digest)  # noqa: E731
+        return [model.Step(f"set the policy of the {self.object} hierarchy to {digest.hex() or 'none'}", "set_primary_policy", call)]
+
+    def _enable_step(self, run: t.Any) -> model.Step:
+        enable = bool(self.enabled)
+        # Only platform can enable; a hierarchy disables itself.
+        authority = handles.RH_PLATFORM if enable else self.hierarchy
+        run.current(authority)
+        call: t.Callable[[t.Any], None] = lambda backend: backend.hierarchy_control(authority, run.auth(authority), self.hierarchy, enable)  # noqa: E731
+        return model.Step(f"{'enable' if enable else 'disable'} the {self.object} hierarchy (until the next reset of the TPM)", "hierarchy_control", call)
+
+    def _clear_step(self, run: t.Any) -> model.Step:
+        disable = bool(self.clear_disabled)
+        authority = self.hierarchy if disable else handles.RH_PLATFORM
+        run.current(authority)
+        call: t.Callable[[t.Any], None] = lambda backend: backend.clear_control(authority, run.auth(authority), disable)  # noqa: E731
+        return model.Step(f"{'forbid' if disable else 'allow'} TPM2_Clear", "clear_control", call)
+
+
+__all__ = ("Hierarchy",)

@@ -1,0 +1,186 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Ordinary keys: created under a storage parent (TPM 2.0 Library Part 3, section 12.1), kept at a handle, in a TSS2 PEM file, or both."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.primary_key import evict, evicting
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, names, policy, templates
+
+
+class Key:
+    """A key for signing, decryption or storage, or its absence."""
+
+    kind = "key"
+
+    def __init__(self, options: common.Options) -> None:
+        self._options = options
+        self.absent = options.get("state") == "absent"
+        self.phase = model.PHASE_ABSENT if self.absent else model.PHASE_KEY
+        self.path = options.get("path")
+        self.handle = common.handle(options["handle"], "handle") if options.get("handle") is not None else None
+        if self.path is None and self.handle is None:
+            raise errors.InputError("Could not plan a key: neither handle nor path is given; say where the key is to be kept.")
+        self.object = handles.text(self.handle) if self.handle is not None else str(self.path)
+        self.parent = common.handle(options.get("parent") or handles.SRK, "parent")
+        self.policy = policy.read(options.get("policy"))
+        self.value = choose.read(options.get("auth"), "auth") or b""
+        self.file = common.PublicFile(options.get("public_path"))
+        self._check()
+
+    def _check(self) -> None:
+        if self.handle is not None:
+            handles.check_persistent(self.handle, "key", bool(self._options.get("allow_foreign_range")))
+        if self._options.get("usage") == "storage" and self.policy:
+            raise errors.InputError(f"Could not plan the key {self.object}: a storage key with a policy cannot be a parent for others; leave policy out.")
+        if self.value and self.policy and not any(isinstance(one, policy.AuthValue) for one in self.policy):
+            raise errors.InputError(f"Could not plan the key {self.object}: its policy never asks for auth; add auth_value to the policy or leave auth out.")
+
+    def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
+        """Key and parent; PCRs and properties only where they matter."""
+        facts = [model.Fact("public", self.parent), *self.file.facts()]
+        if self.handle is not None:
+            facts.append(model.Fact("public", self.handle))
+        if self.path is not None:
+            facts.append(model.Fact("file", self.path))
+        facts += [model.Fact("pcrs", one) for one in policy.selections(self.policy)]
+        known = all((fact.kind, fact.key) in seen for fact in facts if fact.kind != "pcrs")
+        if self.handle is not None and known and not self._settled(seen):
+            facts.append(model.Fact("properties"))
+        return facts
+
+    def _settled(self, seen: model.Observation) -> bool:
+        """Whether nothing is to be done at the handle, so that the TPM's properties do not matter."""
+        held = seen.public(t.cast("int", self.handle))
+        if self.absent or held is None:
+            return self.absent and held is None
+        return not common.replace(self._options) or not self._reasons(self._want(seen), self._stored(seen), seen)
+
+    def _want(self, seen: model.Observation) -> names.Public:
+        options = self._options
+        values = seen.pcrs()
+        policy.check_measured(self.policy, values, bool(options.get("allow_unmeasured")))
+        digest = policy.digest(self.policy, values)
+        return templates.key(str(options.get("usage") or "sign"), str(options.get("algorithm") or "ecc_p256"), digest, options.get("no_da", True))
+
+    def _stored(self, seen: model.Observation) -> keyfile.KeyFile | None:
+        data = seen.file(self.path) if self.path is not None else None
+        if data is None:
+            return None
+        found = keyfile.read(data, str(self.path))
+        if found.sealed:
+            raise errors.InputError(f"Could not use {self.path} as a key: it holds sealed data; name another file.")
+        return found
+
+    def _reasons(self, want: names.Public, stored: keyfile.KeyFile | None, seen: model.Observation) -> list[str]:
+        """What is there and is not what was asked for."""
+        reasons: list[str] = []
+        held = seen.public(self.handle) if self.handle is not None else None
+        parent = seen.public(self.parent)
+        if held:
+            reasons = names.differences(want, held[0])
+            if not reasons and parent and names.qualified_name(parent[1], held[0]) != held[1]:
+                reasons.append(f"it is no child of {handles.text(self.parent)}")
+        if stored:
+            reasons += [f"in {self.path}, {reason}" for reason in names.differences(want, stored.public)]
+            reasons += origin(stored, self.parent, parent, str(self.path))
+        if held and stored and held[0].raw != stored.public.raw:
+            reasons.append(f"{self.path} holds another key than {self.object}")
+        if held and self.path is not None and not stored:
+            reasons.append(f"{self.path} does not exist, and the key at {self.object} cannot be written to it")
+        return reasons
+
+    def plan(self, seen: model.Observation, run: t.Any) -> model.Plan:
+        """Raises MismatchError where something else is at the handle or in the file, StateError where the parent is missing."""
+        held = seen.public(self.handle) if self.handle is not None else None
+        stored = None if self.absent and self.handle is not None else self._stored(seen)
+        there = held[0] if held else stored.public if stored and self.handle is None else None
+        before = {self.object: names.describe(there) if there else None}
+        if self.absent:
+            return self._plan_absent(held, run, before, seen)
+        want = self._want(seen)
+        reasons = self._reasons(want, stored, seen)
+        if reasons and not common.replace(self._options):
+            raise common.mismatch(f"make the key {self.object}", reasons, "name another handle or path")
+        if there and not reasons:
+            steps = self.file.steps(seen, there, lambda: t.cast("names.Public", there))
+            return model.Plan(self.kind, self.object, tuple(steps), before, before, {"name": there.name.hex()})
+        result: dict[str, t.Any] = {}
+        made: list[names.Public] = []
+        common.parent(self.parent, seen, run, f"make the key {self.object}")
+        steps = self._make(want, None if reasons else stored, held is not None, run, made, result)
+        steps += self.file.steps(seen, None, lambda: made[0])
+        return model.Plan(self.kind, self.object, tuple(steps), before, {self.object: names.describe(want)}, result)
+
+    def _plan_absent(self, held: t.Any, run: t.Any, before: dict[str, t.Any], seen: model.Observation) -> model.Plan:
+        steps = []
+        if held and self.handle is not None:
+            steps.append(evict(self.handle, run, "it cannot be got back unless its file is kept", reversible=False))
+        if self.path is not None and seen.file(self.path) is not None:
+            path = self.path
+            steps.append(model.Step(f"remove {path}", "remove_file", lambda _backend: files.remove(path), reversible=False))
+        return model.Plan(self.kind, self.object, tuple(steps), before, {self.object: None}, {})
+
+    def _make(
+        self, want: names.Public, stored: keyfile.KeyFile | None, occupied: bool, run: t.Any, made: list[names.Public], result: dict[str, t.Any]
+    ) -> list[model.Step]:
+        """A key from its file costs no key generation: that is how an interrupted run goes on."""
+        if self.path is not None and not stored:
+            files.check_writable(self.path)
+        if self.handle is not None:
+            run.auth(evicting(self.handle))
+            run.made.add(self.handle)
+
+        def make(backend: t.Any) -> None:
+            parent = backend.persistent(self.parent)
+            if stored:
+                private, public = stored.private, stored.public
+            else:
+                private, public = backend.create(parent, choose.for_value(b"", bool(self.value)), want, self.value, b"")
+                self._keep(private, public, backend.name(parent))
+            if self.handle is not None:
+                self._persist(backend, backend.load(parent, choose.for_value(b""), private, public), occupied, run)
+            made.append(public)
+            result["name"] = public.name.hex()
+
+        where = " and ".join([self.object] + ([str(self.path)] if self.path is not None and self.handle is not None else []))
+        verb = "load the key of its file and keep it at" if stored else "create a key under its parent and keep it at"
+        slots = int(self.handle is not None and not occupied)
+        cost = model.Cost(persistent_slots=slots, key_generations=0 if stored else 1)
+        return [model.Step(f"{verb} {where} (parent {handles.text(self.parent)})", "create", make, cost, reversible=not occupied)]
+
+    def _keep(self, private: bytes, public: names.Public, name: bytes) -> None:
+        if self.path is None:
+            return
+        files.write(self.path, keyfile.write(keyfile.KeyFile(False, not self.value, self.parent, public, private, name)).encode())
+
+    def _persist(self, backend: t.Any, token: t.Any, occupied: bool, run: t.Any) -> None:
+        handle = t.cast("int", self.handle)
+        authority = evicting(handle)
+        if occupied:
+            backend.evict_control(authority, run.auth(authority), backend.persistent(handle), handle)
+        backend.evict_control(authority, run.auth(authority), token, handle)
+        backend.flush_context(token)
+
+
+def origin(stored: keyfile.KeyFile, parent: int, found: tuple[names.Public, bytes] | None, path: str) -> list[str]:
+    """Why a file cannot belong to this parent on this TPM, as far as that can be told without loading it."""
+    if stored.parent != parent:
+        return [f"{path} was made under the parent {handles.text(stored.parent)}, not {handles.text(parent)}"]
+    if found is None:
+        return [f"{path} exists, but its parent {handles.text(parent)} does not, so that this TPM may not be the one it was made for"]
+    if stored.parent_name is not None and stored.parent_name != found[0].name:
+        return [f"{path} was made for another TPM (or this one was cleared): its parent has the Name {stored.parent_name.hex()}, here it is {found[0].name.hex()}"]
+    return []
+
+
+__all__ = ("Key", "origin")

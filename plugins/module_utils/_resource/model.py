@@ -1,0 +1,134 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The words of observe, plan and apply: what is read, what a step is, what a plan is."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.names import Public
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.nv import NvPublic
+
+# Order of work in a run. What frees room comes first; the lockout auth is the last thing that a TPM learns.
+PHASE_ABSENT, PHASE_PRIMARY, PHASE_KEY, PHASE_PERSISTENT, PHASE_NV, PHASE_SEAL, PHASE_DA, PHASE_HIERARCHY, PHASE_LOCKOUT = range(9)
+
+# TPM properties (Part 2, section 6.13).
+PT_NV_COUNTERS_MAX = 0x116
+PT_NV_INDEX_MAX = 0x117
+PT_NV_BUFFER_MAX = 0x12C
+PT_PERMANENT = 0x200
+PT_STARTUP_CLEAR = 0x201
+PT_HR_PERSISTENT_AVAIL = 0x209
+PT_NV_COUNTERS_AVAIL = 0x20B
+PT_LOCKOUT_COUNTER = 0x20E
+PT_MAX_AUTH_FAIL = 0x20F
+PT_LOCKOUT_INTERVAL = 0x210
+PT_LOCKOUT_RECOVERY = 0x211
+PERMANENT_DISABLE_CLEAR = 1 << 8
+PERMANENT_IN_LOCKOUT = 1 << 9
+
+
+class Cost(t.NamedTuple):
+    """What a step takes of a TPM: NV bytes, NV indices, NV counters, persistent slots, key generations. Negative: it frees them."""
+
+    nv_bytes: int = 0
+    nv_indices: int = 0
+    nv_counters: int = 0
+    persistent_slots: int = 0
+    key_generations: int = 0
+
+
+class Step(t.NamedTuple):
+    """One change: a sentence for people, what it costs, whether it can be undone, and how it is done."""
+
+    sentence: str
+    action: str
+    run: t.Callable[[Backend], None]
+    cost: Cost = Cost()
+    reversible: bool = True
+
+
+class Plan(t.NamedTuple):
+    """What one resource needs. C(before) and C(after) are for the diff, by object; C(result) is filled by the steps."""
+
+    kind: str
+    object: str
+    steps: tuple[Step, ...]
+    before: t.Mapping[str, t.Any]
+    after: t.Mapping[str, t.Any]
+    result: dict[str, t.Any]
+
+    def report(self) -> dict[str, t.Any]:
+        """What the module returns of this resource."""
+        return {"kind": self.kind, "object": self.object, "state": "changed" if self.steps else "ok", **self.result}
+
+
+class Fact(t.NamedTuple):
+    """One thing to know: C(kind) is properties, public, nv_public, nv_content, pcrs, file, auth_policy, platform_auth or session.
+
+    C(key) tells which one; a session fact, the only kind that needs more than a raw read, brings the function that learns it.
+    """
+
+    kind: str
+    key: t.Any = None
+    learn: t.Optional[t.Callable[[Backend], t.Any]] = None
+
+
+class Observation(dict[t.Tuple[str, t.Any], t.Any]):
+    """The facts read so far, by kind and key. What a plan asks for and nobody read is a KeyError: a mistake of ours."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # PCRs that were asked for: those of a bank that is not allocated never come.
+        self.asked: dict[str, set[int]] = {}
+
+    def properties(self) -> t.Mapping[int, int]:
+        """TPM properties by number."""
+        found: t.Mapping[int, int] = self["properties", None]
+        return found
+
+    def public(self, handle: int) -> tuple[Public, bytes] | None:
+        """Public area and Qualified Name of the object at a handle."""
+        found: tuple[Public, bytes] | None = self["public", handle]
+        return found
+
+    def nv_public(self, index: int) -> NvPublic | None:
+        """Definition of an NV index."""
+        found: NvPublic | None = self["nv_public", index]
+        return found
+
+    def file(self, path: str) -> bytes | None:
+        """Content of a file on the device."""
+        found: bytes | None = self["file", path]
+        return found
+
+    def pcrs(self) -> dict[str, dict[int, bytes]]:
+        """All PCR values read, by bank and index."""
+        found: dict[str, dict[int, bytes]] = {}
+        for (kind, key), value in self.items():
+            if kind == "pcrs":
+                found.setdefault(key.bank, {}).update(value)
+        return found
+
+
+class Resource(t.Protocol):
+    """One noun of the TPM."""
+
+    kind: str
+    object: str
+    phase: int
+
+    def facts(self, seen: Observation) -> t.Iterable[Fact]:
+        """What has to be known, given what is: asked again until nothing new comes."""
+
+    def plan(self, seen: Observation, run: t.Any) -> Plan:
+        """How to get there; no I/O. C(run) is the C(context.Run). Raises MismatchError, StateError, InputError."""
+
+
+__all__ = ("Cost", "Fact", "Observation", "Plan", "Resource", "Step")

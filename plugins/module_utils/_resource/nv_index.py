@@ -1,0 +1,221 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""NV indices and their content (TPM 2.0 Library Part 3, section 31). Ordinary indices and counters can be ensured."""
+
+from __future__ import annotations
+
+import hashlib
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.policy import PolicySession
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model, nv_options
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, errors, handles, nv, policy
+
+
+class NvIndex:
+    """An NV index of a given definition with a given content, or its absence."""
+
+    kind = "nv_index"
+
+    def __init__(self, options: common.Options) -> None:
+        self._options = options
+        self.index = common.handle(options.get("index"), "index")
+        self.object = handles.text(self.index)
+        self.absent = options.get("state") == "absent"
+        self.phase = model.PHASE_ABSENT if self.absent else model.PHASE_NV
+        handles.check_nv(self.index, bool(options.get("allow_foreign_range")))
+        self._attempt = f"plan the NV index {self.object}"
+        self.content = common.content(options, self._attempt)
+        self.value = choose.read(options.get("auth"), "auth") or b""
+        self.policy = nv_options.policy_of(options, self._attempt)
+        self.counter = options.get("nv_type") == "counter"
+        self.attributes = nv_options.attributes_of(options, self._attempt)
+        self.hierarchy = handles.RH_PLATFORM if self._has("platformcreate") else handles.RH_OWNER
+        self.size: int | None = None
+        if not self.absent:
+            self.size = nv_options.size_of(options, self.content, self._attempt)
+            nv_options.check(options, self.attributes, self.policy, self.content, self._attempt)
+
+    def _has(self, name: str) -> bool:
+        return bool(self.attributes & attributes.NV[name])
+
+    @property
+    def public_content(self) -> bool:
+        """Whether anybody who reaches the TPM may read the content: then it is no secret."""
+        return self._has("authread") and not self.value
+
+    def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
+        """The definition, the content if there is one to compare, the properties if something is to be done."""
+        facts = [model.Fact("nv_public", self.index), *(model.Fact("pcrs", one) for one in policy.selections(self.policy))]
+        if ("nv_public", self.index) not in seen:
+            return facts
+        found = seen.nv_public(self.index)
+        if found is None or self.absent or not found.written or self._differences(found, seen):
+            return facts if found is None and self.absent else [*facts, model.Fact("properties")]
+        if self.content is not None or self.counter:
+            facts += self._content_facts(found, seen)
+        return facts
+
+    def _want(self, seen: model.Observation, size: int) -> nv.NvPublic:
+        values = seen.pcrs()
+        policy.check_measured(self.policy, values, bool(self._options.get("allow_unmeasured")))
+        return nv.NvPublic(self.index, nv_options.NAME_ALG, self.attributes, policy.digest(self.policy, values), size)
+
+    def _differences(self, found: nv.NvPublic, seen: model.Observation) -> list[str]:
+        # Without size and content the task does not care how large the index is.
+        return nv.differences(self._want(seen, found.size if self.size is None else self.size), found)
+
+    def _content_facts(self, found: nv.NvPublic, seen: model.Observation) -> list[model.Fact]:
+        """Raw reads take an empty auth. A value that must not be seen needs a session: the exception, see docs/architecture.md."""
+        reader = self._reader(seen)
+        if reader is not None:
+            return [model.Fact("nv_content", (self.index, found.size, reader))]
+        if ("properties", None) not in seen:
+            return [model.Fact("properties")]
+        return [model.Fact("session", ("nv_content", self.index), lambda backend: self._read(backend, found.size))]
+
+    def _reader(self, seen: model.Observation) -> int | None:
+        if self.public_content and (self._has("no_da") or self._options.get("auth") is not None):
+            return self.index
+        empty_owner = not self._run.candidates(handles.RH_OWNER) or (("properties", None) in seen and not self._run.is_set(handles.RH_OWNER))
+        return handles.RH_OWNER if self._has("ownerread") and empty_owner else None
+
+    def _read(self, backend: t.Any, size: int) -> bytes:
+        authority, auth = self._authority("read", None, self._run)
+        found: bytes = backend.nv_read(authority, auth, self.index, size)
+        return found
+
+    def _read_content(self, found: nv.NvPublic, seen: model.Observation) -> bytes | None:
+        reader = self._reader(seen)
+        key: tuple[str, t.Any] = ("session", ("nv_content", self.index)) if reader is None else ("nv_content", (self.index, found.size, reader))
+        data: bytes | None = seen.get(key)
+        return data
+
+    def declare(self, run: t.Any) -> None:
+        """Remember the run: reading may need its auth values."""
+        self._run = run
+
+    def plan(self, seen: model.Observation, run: t.Any) -> model.Plan:
+        """Raises MismatchError where the index is defined otherwise or holds something else for good."""
+        found = seen.nv_public(self.index)
+        if self.absent:
+            return self._plan_absent(found, run)
+        if found is None:
+            return self._finish(None, None, [self._define(seen, run), *self._write(None, seen, run)], seen)
+        reasons = self._differences(found, seen)
+        data = self._read_content(found, seen) if found.written and not reasons else None
+        wrong = self.content is not None and found.written and not reasons and data != self.content
+        if wrong and not self._writable(found, seen):
+            reasons = [f"it is written once and for all and holds something else ({self._shown(data)})"]
+        if reasons and not common.replace(self._options):
+            raise common.mismatch(f"make the NV index {self.object}", reasons, "name another index")
+        if reasons:
+            steps = [self._undefine(run, "its content is lost"), self._define(seen, run), *self._write(None, seen, run)]
+            return self._finish(found, data, steps, seen)
+        steps = self._write(found, seen, run) if wrong or not found.written else []
+        return self._finish(found, data, steps, seen)
+
+    def _writable(self, found: nv.NvPublic, seen: model.Observation) -> bool:
+        if found.has("writelocked"):
+            return False
+        return not self._has("policywrite") or self._has("ownerwrite") or self._has("authwrite") or not _once(self.policy)
+
+    def _plan_absent(self, found: nv.NvPublic | None, run: t.Any) -> model.Plan:
+        before = {self.object: nv.describe(found) if found else None}
+        steps = [self._undefine(run, "its content is lost", found)] if found else []
+        return model.Plan(self.kind, self.object, tuple(steps), before, {self.object: None}, {})
+
+    def _finish(self, found: nv.NvPublic | None, data: bytes | None, steps: list[model.Step], seen: model.Observation) -> model.Plan:
+        before = {self.object: {**nv.describe(found), "content": self._shown(data)} if found else None}
+        want = nv.describe(self._want(seen, found.size if found and self.size is None else self.size or 0))
+        if found and not any(step.action == "nv_define_space" for step in steps):
+            want["attributes"] = attributes.names(found.attributes | (attributes.NV["written"] if steps else 0), attributes.NV)
+        elif self.content is not None or self.counter:
+            want["attributes"].append("written")
+        after = {self.object: {**want, "content": self._shown(data if self.content is None else self.content)}}
+        result: dict[str, t.Any] = {"nv_type": "counter" if self.counter else "ordinary"}
+        if found and not steps:
+            result["name"] = found.name.hex()
+        if self.counter and data is not None:
+            result["counter"] = int.from_bytes(data, "big")
+        return model.Plan(self.kind, self.object, tuple(steps), before, before if not steps else after, result)
+
+    def _shown(self, data: bytes | None) -> str | None:
+        if data is None:
+            return None
+        if not self.public_content:
+            return f"{len(data)} bytes, not shown"
+        text = data.decode("utf-8", "replace")
+        return text if text.isprintable() else f"sha256 {hashlib.sha256(data).hexdigest()}"
+
+    def _define(self, seen: model.Observation, run: t.Any) -> model.Step:
+        if self.size is None:
+            raise errors.InputError(f"Could not {self._attempt}: it does not exist and neither size nor content is given; give one of them.")
+        public = self._want(seen, self.size)
+        run.auth(self.hierarchy)
+
+        def define(backend: t.Any) -> None:
+            backend.nv_define_space(self.hierarchy, run.auth(self.hierarchy, bool(self.value)), public, self.value)
+
+        cost = model.Cost(nv_bytes=public.size, nv_indices=1, nv_counters=int(self.counter))
+        return model.Step(f"define the NV index {self.object} of {public.size} bytes", "nv_define_space", define, cost)
+
+    def _undefine(self, run: t.Any, note: str, found: nv.NvPublic | None = None) -> model.Step:
+        hierarchy = handles.RH_PLATFORM if found and found.has("platformcreate") else self.hierarchy
+        run.auth(hierarchy)
+
+        def undefine(backend: t.Any) -> None:
+            backend.nv_undefine_space(hierarchy, run.auth(hierarchy), self.index)
+
+        cost = model.Cost(nv_indices=-1)
+        return model.Step(f"undefine the NV index {self.object} ({note})", "nv_undefine_space", undefine, cost, reversible=False)
+
+    def _write(self, found: nv.NvPublic | None, seen: model.Observation, run: t.Any) -> list[model.Step]:
+        if self.counter:
+            sentence = f"increment the counter {self.object} once, so that it can be read"
+            return [model.Step(sentence, "nv_increment", lambda backend: self._act(backend, "increment", seen, run), reversible=False)]
+        if self.content is None:
+            return []
+        limit = seen.properties().get(model.PT_NV_BUFFER_MAX)
+        if limit and len(self.content) > limit and _once(self.policy):
+            raise errors.CapacityError(
+                f"Could not {self._attempt}: {len(self.content)} bytes need more than one write on this TPM ({limit} bytes each), "
+                "and a write-once index takes only one; make the content shorter."
+            )
+        self._authority("write", seen, run)
+        forever = _once(self.policy)
+        sentence = f"write {len(self.content)} bytes to the NV index {self.object}{' once and for all' if forever else ''}"
+        return [model.Step(sentence, "nv_write", lambda backend: self._act(backend, "write", seen, run), reversible=not forever)]
+
+    def _act(self, backend: t.Any, verb: str, seen: model.Observation, run: t.Any) -> None:
+        authority, auth = self._authority(verb, seen, run)
+        if verb == "increment":
+            backend.nv_increment(authority, auth, self.index)
+        else:
+            backend.nv_write(authority, auth, self.index, t.cast("bytes", self.content))
+
+    def _authority(self, verb: str, seen: model.Observation | None, run: t.Any) -> tuple[int, choose.Auth]:
+        """Who may write or read, and how that is proved: owner, the index itself, platform, or a policy."""
+        suffix, secret = ("read" if verb == "read" else "write"), not self.public_content
+        for name, authority in ((f"owner{suffix}", handles.RH_OWNER), (f"pp{suffix}", handles.RH_PLATFORM)):
+            if self._has(name) and (authority != handles.RH_PLATFORM or self.hierarchy == handles.RH_PLATFORM):
+                return authority, run.auth(authority, secret)
+        if self._has(f"auth{suffix}"):
+            return self.index, choose.for_value(self.value, secret)
+        code = {"write": policy.CC_NV_WRITE, "increment": policy.CC_NV_INCREMENT, "read": policy.CC_NV_READ}[verb]
+        values = seen.pcrs() if seen is not None else {}
+        steps = policy.steps(self.policy, code, values, None if verb == "read" else False if _once(self.policy) else None)
+        return self.index, PolicySession(steps, self.value, secret, run.hierarchy_auths())
+
+
+def _once(asked: policy.Policy) -> bool:
+    return any(isinstance(one, policy.NvWritten) and not one.written for one in asked)
+
+
+__all__ = ("NvIndex",)

@@ -1,0 +1,100 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Persistent handles: that a certain object is there, or nothing (TPM 2.0 Library Part 3, section 28.5)."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.key import origin
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.primary_key import evict, evicting
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, names
+
+
+class PersistentHandle:
+    """An object of a known Name, or of a key file, at a handle; or no object."""
+
+    kind = "persistent_handle"
+
+    def __init__(self, options: common.Options) -> None:
+        self._options = options
+        self.handle = common.handle(options.get("handle"), "handle")
+        self.object = handles.text(self.handle)
+        self.absent = options.get("state") == "absent"
+        self.phase = model.PHASE_ABSENT if self.absent else model.PHASE_PERSISTENT
+        self.path = options.get("path")
+        self.name = str(options.get("name") or "").lower() or None
+        handles.check_persistent(self.handle, "key", bool(options.get("allow_foreign_range")) or bool(self.name))
+        if self.name and (len(self.name) % 2 or not all(char in "0123456789abcdef" for char in self.name)):
+            raise errors.InputError(f"Could not plan {self.object}: the name is not hexadecimal; take it from tpm2_info or tpm2_readpublic.")
+        if not self.absent and not self.path and not self.name:
+            raise errors.InputError(f"Could not plan {self.object}: neither path nor name is given; say which object is to be there.")
+
+    def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
+        """The object; the file if one is named; parent and properties only where something is to be done."""
+        facts = [model.Fact("public", self.handle)]
+        if self.path and not self.absent:
+            facts.append(model.Fact("file", self.path))
+        if all((fact.kind, fact.key) in seen for fact in facts):
+            held = seen.public(self.handle)
+            stored = self._stored(seen)
+            if bool(held) == self.absent or common.replace(self._options):
+                facts.append(model.Fact("properties"))
+                facts += [model.Fact("public", stored.parent)] if stored else []
+        return facts
+
+    def _stored(self, seen: model.Observation) -> keyfile.KeyFile | None:
+        if not self.path or self.absent:
+            return None
+        data = seen.file(self.path)
+        return keyfile.read(data, self.path) if data is not None else None
+
+    def plan(self, seen: model.Observation, run: t.Any) -> model.Plan:
+        """Raises MismatchError where another object is there, StateError where there is nothing to put there."""
+        held, stored = seen.public(self.handle), self._stored(seen)
+        before = {self.object: names.describe(held[0]) if held else None}
+        want = self.name or (stored.public.name.hex() if stored else None)
+        reasons = [f"it has the Name {held[0].name.hex()}, not {want}"] if held and want and held[0].name.hex() != want else []
+        if reasons and not common.replace(self._options):
+            raise common.mismatch(f"{'remove' if self.absent else 'put an object at'} {self.object}", reasons, "name another handle")
+        if self.absent:
+            steps = [evict(self.handle, run, "it cannot be got back unless it is a primary key or has a file", False)] if held else []
+            return model.Plan(self.kind, self.object, tuple(steps), before, {self.object: None}, {})
+        if held and not reasons:
+            return model.Plan(self.kind, self.object, (), before, before, {"name": held[0].name.hex()})
+        if stored is None:
+            source = f"{self.path} does not exist" if self.path else "no path is given to load it from"
+            raise errors.StateError(f"Could not put an object at {self.object}: nothing is there and {source}; name its key file, or make it with tpm2_key.")
+        if self.name and stored.public.name.hex() != self.name:
+            raise errors.InputError(f"Could not put {self.path} at {self.object}: it has the Name {stored.public.name.hex()}, not {self.name}.")
+        step = self._load(stored, held is not None, seen, run)
+        after = {self.object: names.describe(stored.public)}
+        return model.Plan(self.kind, self.object, (step,), before, after, {"name": stored.public.name.hex()})
+
+    def _load(self, stored: keyfile.KeyFile, occupied: bool, seen: model.Observation, run: t.Any) -> model.Step:
+        attempt = f"load {self.path}"
+        reasons = origin(stored, stored.parent, common.parent(stored.parent, seen, run, attempt), str(self.path))
+        if reasons:
+            raise errors.StateError(f"Could not {attempt}: {reasons[0]}; make the key anew on this TPM.")
+        authority = evicting(self.handle)
+        run.auth(authority)
+
+        def load(backend: t.Any) -> None:
+            token = backend.load(backend.persistent(stored.parent), choose.for_value(b""), stored.private, stored.public)
+            if occupied:
+                backend.evict_control(authority, run.auth(authority), backend.persistent(self.handle), self.handle)
+            backend.evict_control(authority, run.auth(authority), token, self.handle)
+            backend.flush_context(token)
+
+        sentence = f"load {self.path} and make it persistent at {self.object}"
+        return model.Step(sentence, "evict_control", load, model.Cost(persistent_slots=int(not occupied)), reversible=not occupied)
+
+
+__all__ = ("PersistentHandle",)

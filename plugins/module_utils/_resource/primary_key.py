@@ -1,0 +1,138 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Primary keys (TPM 2.0 Library Part 3, section 24.1), persisted with TPM2_EvictControl (28.5)."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, names, templates
+
+DEFAULT_HANDLES = {"srk_ecc_p256": 0x81000001, "srk_rsa_2048": 0x81000001, "ek_rsa_2048": 0x81010001, "ek_ecc_p256": 0x81010002}
+DEFAULT_HANDLES.update({"idevid_ecc_p256": 0x81020000, "idevid_rsa_2048": 0x81020000, "iak_ecc_p256": 0x81020001, "iak_rsa_2048": 0x81020001})
+
+
+class PrimaryKey:
+    """A primary key of a TCG template at a persistent handle, or its absence."""
+
+    kind = "primary_key"
+
+    def __init__(self, options: common.Options) -> None:
+        self._options = options
+        self.template = str(options.get("template") or "srk_ecc_p256")
+        self.role = templates.PRIMARIES[self.template][0]
+        self.absent = options.get("state") == "absent"
+        self.phase = model.PHASE_ABSENT if self.absent else model.PHASE_PRIMARY
+        self.handle = self._handle()
+        self.object = handles.text(self.handle)
+        self.hierarchy = handles.HIERARCHIES[options.get("hierarchy") or ("owner" if self.role == "srk" else "endorsement")]
+        self.want = templates.primary(self.template, str(options.get("unique") or "").encode())
+        self.file = common.PublicFile(options.get("public_path"))
+        handles.check_persistent(self.handle, self.role, bool(options.get("allow_foreign_range")))
+
+    def _handle(self) -> int:
+        given = self._options.get("handle")
+        if given is None and self.template not in DEFAULT_HANDLES:
+            raise errors.InputError(f"Could not plan a primary key {self.template}: it has no usual handle; name one with handle.")
+        return DEFAULT_HANDLES[self.template] if given is None else common.handle(given, "handle")
+
+    def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
+        """The object at the handle; the TPM's properties only where something is to be done."""
+        facts = [model.Fact("public", self.handle), *self.file.facts()]
+        if ("public", self.handle) in seen and self._differences(seen):
+            facts.append(model.Fact("properties"))
+        return facts
+
+    def _differences(self, seen: model.Observation) -> list[str]:
+        found = seen.public(self.handle)
+        if found is None:
+            return [] if self.absent else ["it does not exist"]
+        public, qualified = found
+        reasons = names.differences(self.want, public)
+        if not reasons and names.qualified_name(names.hierarchy_name(self.hierarchy), public) != qualified:
+            reasons = [f"it is not a primary key of the {handles.HIERARCHY_NAMES[self.hierarchy]} hierarchy"]
+        return reasons or (["it exists"] if self.absent else [])
+
+    def _acceptable(self, public: names.Public) -> bool:
+        # What is sealed under another storage root key dies with it, so any that can do the job stays.
+        return self.role == "srk" and self.handle == handles.SRK and names.is_storage_parent(public) and not common.replace(self._options)
+
+    def plan(self, seen: model.Observation, run: t.Any) -> model.Plan:
+        """Raises MismatchError where another object is at the handle."""
+        found, reasons = seen.public(self.handle), self._differences(seen)
+        before = {self.object: names.describe(found[0]) if found else None}
+        result: dict[str, t.Any] = {}
+        if self.absent:
+            return self._plan_absent(found, reasons, run, before)
+        if found and reasons and self._acceptable(found[0]):
+            result["accepted"] = f"another storage parent than {self.template} is at {self.object} and stays: {'; '.join(reasons)}"
+            reasons = []
+        if not reasons:
+            public = t.cast("tuple[names.Public, bytes]", found)[0]
+            result["name"] = public.name.hex()
+            return self._done(before, before, self.file.steps(seen, public, lambda: public), result)
+        if found and not common.replace(self._options):
+            raise common.mismatch(f"make the primary key {self.template} at {self.object}", reasons, "name another handle")
+        after = {self.object: names.describe(self.want)}
+        return self._done(before, after, self._create(seen, run, found is not None, result), result)
+
+    def _done(self, before: dict[str, t.Any], after: dict[str, t.Any], steps: list[model.Step], result: dict[str, t.Any]) -> model.Plan:
+        return model.Plan(self.kind, self.object, tuple(steps), before, after, result)
+
+    def _plan_absent(self, found: t.Any, reasons: list[str], run: t.Any, before: dict[str, t.Any]) -> model.Plan:
+        if not found:
+            return self._done(before, before, [], {})
+        if reasons != ["it exists"] and not common.replace(self._options):
+            raise common.mismatch(f"remove the primary key {self.template} at {self.object}", reasons, "use tpm2_persistent_handle with its name")
+        run.auth(self.hierarchy)
+        return self._done(before, {self.object: None}, [evict(self.handle, run, "a primary key can be made again")], {})
+
+    def _create(self, seen: model.Observation, run: t.Any, occupied: bool, result: dict[str, t.Any]) -> list[model.Step]:
+        made: list[names.Public] = []
+        run.auth(self.hierarchy)
+        run.made.add(self.handle)
+
+        def create(backend: t.Any) -> None:
+            auth = run.auth(self.hierarchy)
+            token, public = backend.create_primary(self.hierarchy, auth, self.want)
+            if occupied:
+                backend.evict_control(evicting(self.handle), run.auth(evicting(self.handle)), backend.persistent(self.handle), self.handle)
+            persister = evicting(self.handle)
+            backend.evict_control(persister, run.auth(persister), token, self.handle)
+            backend.flush_context(token)
+            if self.handle == handles.SRK:
+                backend.salt_with(self.handle)
+            made.append(public)
+            result["name"] = public.name.hex()
+
+        run.auth(evicting(self.handle))
+        old = "replace the object at" if occupied else "make it persistent at"
+        sentence = f"create the primary key {self.template} in the {handles.HIERARCHY_NAMES[self.hierarchy]} hierarchy and {old} {self.object}"
+        cost = model.Cost(persistent_slots=0 if occupied else 1, key_generations=1)
+        step = model.Step(sentence, "create_primary", create, cost, reversible=not occupied)
+        return [step, *self.file.steps(seen, None, lambda: made[0])]
+
+
+def evicting(handle: int) -> int:
+    """The hierarchy whose auth persists or removes an object at a handle (Part 3, section 28.5)."""
+    return handles.RH_OWNER if handle <= handles.LAST_OWNER_PERSISTENT else handles.RH_PLATFORM
+
+
+def evict(handle: int, run: t.Any, note: str, reversible: bool = True) -> model.Step:
+    """The step that removes a persistent object."""
+    authority = evicting(handle)
+    run.auth(authority)
+
+    def remove(backend: t.Any) -> None:
+        backend.evict_control(authority, run.auth(authority), backend.persistent(handle), handle)
+
+    return model.Step(f"remove the object at {handles.text(handle)} ({note})", "evict_control", remove, model.Cost(persistent_slots=-1), reversible)
+
+
+__all__ = ("PrimaryKey", "evict", "evicting")

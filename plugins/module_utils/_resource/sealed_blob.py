@@ -1,0 +1,195 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Sealed blobs: data sealed to a policy under a storage parent, in a TSS2 PEM file (TPM 2.0 Library Part 1, section 27.7)."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.policy import PolicySession
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.key import origin
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, names, policy, templates
+
+MAX_CONTENT = 128
+
+
+def read_policy(options: common.Options, attempt: str) -> policy.Policy:
+    """The policy of C(policy), or of its shorthand C(pcrs). Raises InputError."""
+    if options.get("pcrs") and options.get("policy"):
+        raise errors.InputError(f"Could not {attempt}: pcrs and policy are both given; put the pcr assertion into policy.")
+    return policy.read([{"pcr": {key: value for key, value in options["pcrs"].items() if value is not None}}] if options.get("pcrs") else options.get("policy"))
+
+
+def authorisation(asked: policy.Policy, seen: model.Observation, run: t.Any, value: bytes) -> choose.Auth:
+    """How a blob with this policy is opened now. Raises StateError where the policy cannot be satisfied."""
+    if not asked:
+        return choose.for_value(value, secret=True)
+    steps = policy.steps(asked, policy.CC_UNSEAL, seen.pcrs())
+    return PolicySession(steps, value, secret=True, auths=run.hierarchy_auths())
+
+
+def check_openable(path: str, stored: keyfile.KeyFile, asked: policy.Policy, seen: model.Observation) -> None:
+    """Raises StateError where the policy is not the blob's, or PCRs have changed since: before anything is loaded."""
+    digest = policy.digest(asked, seen.pcrs())
+    if digest != stored.public.auth_policy:
+        raise errors.StateError(
+            f"Could not unseal {path}: its policy is {stored.public.auth_policy.hex() or 'empty'} and the one asked for is now {digest.hex() or 'empty'}, so the PCRs "
+            "have changed since it was sealed or it was sealed to another policy; bring the device into that state, or seal the content again."
+        )
+
+
+def unseal(backend: t.Any, stored: keyfile.KeyFile, auth: choose.Auth) -> bytes:
+    """Load and open a blob; leaves nothing loaded."""
+    token = backend.load(backend.persistent(stored.parent), choose.for_value(b""), stored.private, stored.public)
+    try:
+        found: bytes = backend.unseal(token, auth)
+        return found
+    finally:
+        backend.flush_context(token)
+
+
+class SealedBlob:
+    """A file that holds up to 128 bytes that only this TPM opens, while a policy holds."""
+
+    kind = "sealed_blob"
+
+    def __init__(self, options: common.Options) -> None:
+        self._options = options
+        self.path = str(options.get("path"))
+        self.object = self.path
+        self.absent = options.get("state") == "absent"
+        self.phase = model.PHASE_ABSENT if self.absent else model.PHASE_SEAL
+        self.parent = common.handle(options.get("parent") or handles.SRK, "parent")
+        self.src = options.get("src")
+        self._attempt = f"seal {self.path}"
+        self.content = common.content(options, self._attempt)
+        self.policy = read_policy(options, self._attempt)
+        self.value = choose.read(options.get("auth"), "auth") or b""
+        self.unmeasured = bool(options.get("allow_unmeasured"))
+        if not self.absent:
+            self._check()
+
+    def _check(self) -> None:
+        if self.content is not None and self.src:
+            raise errors.InputError(f"Could not {self._attempt}: content and src are both given; give one of them.")
+        if not self.policy and not self.value:
+            raise errors.InputError(f"Could not {self._attempt}: without pcrs, policy or auth anybody who can reach the TPM opens it; give one of them.")
+        if self.policy and self.value and not any(isinstance(one, policy.AuthValue) for one in self.policy):
+            raise errors.InputError(f"Could not {self._attempt}: its policy never asks for auth; add auth_value to the policy or leave auth out.")
+        if self.content is not None:
+            self._check_size(self.content)
+
+    def _check_size(self, data: bytes) -> None:
+        if not 1 <= len(data) <= MAX_CONTENT:
+            raise errors.InputError(
+                f"Could not {self._attempt}: the content has {len(data)} bytes and a TPM seals 1 to {MAX_CONTENT}; "
+                "seal a key of 32 bytes and encrypt the rest with it."
+            )
+
+    def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
+        """The file, its parent, the PCRs; with verify: unseal also what the blob holds, which takes a session."""
+        facts = [model.Fact("file", self.path)]
+        if self.absent:
+            return facts
+        facts += [model.Fact("public", self.parent), *(model.Fact("pcrs", one) for one in policy.selections(self.policy))]
+        if self.src:
+            facts.append(model.Fact("file", self.src))
+        if self._options.get("verify") == "unseal" and ("public", self.parent) in seen and self._stored(seen):
+            facts += [model.Fact("properties"), model.Fact("session", ("unsealed", self.path), lambda backend: self._open(backend, seen))]
+        return facts
+
+    def _open(self, backend: t.Any, seen: model.Observation) -> bytes | None:
+        stored, run = t.cast("keyfile.KeyFile", self._stored(seen)), self._run
+        if names.differences(self._want(seen), stored.public) or origin(stored, self.parent, seen.public(self.parent), self.path):
+            return None
+        return unseal(backend, stored, authorisation(self.policy, seen, run, self.value))
+
+    def declare(self, run: t.Any) -> None:
+        """Remember the run: opening a blob may need its auth values."""
+        self._run = run
+
+    def _stored(self, seen: model.Observation) -> keyfile.KeyFile | None:
+        data = seen.file(self.path)
+        if data is None:
+            return None
+        found = keyfile.read(data, self.path)
+        if not found.sealed:
+            raise errors.InputError(f"Could not use {self.path} as a sealed blob: it holds a key; name another file.")
+        return found
+
+    def _want(self, seen: model.Observation) -> names.Public:
+        values = seen.pcrs()
+        policy.check_measured(self.policy, values, self.unmeasured)
+        return templates.sealed(policy.digest(self.policy, values), user_with_auth=not self.policy)
+
+    def _data(self, seen: model.Observation) -> bytes | None:
+        if not self.src:
+            return self.content
+        data = seen.file(self.src)
+        if data is None:
+            raise errors.InputError(f"Could not {self._attempt}: {self.src} does not exist; name the file that holds the content.")
+        self._check_size(data)
+        return data
+
+    def _reasons(self, want: names.Public, stored: keyfile.KeyFile, seen: model.Observation) -> list[str]:
+        reasons = names.differences(want, stored.public)
+        if want.auth_policy != stored.public.auth_policy and policy.selections(self.policy):
+            reasons.append("PCRs may have changed since it was sealed")
+        reasons += origin(stored, self.parent, seen.public(self.parent), self.path)
+        data = self._data(seen)
+        if not reasons and data is not None and seen.get(("session", ("unsealed", self.path)), data) != data:
+            reasons.append("it holds other content")
+        return reasons
+
+    def plan(self, seen: model.Observation, run: t.Any) -> model.Plan:
+        """Raises MismatchError where the file was sealed otherwise, StateError for PCRs that prove nothing, InputError."""
+        if self.absent:
+            return self._plan_absent(seen)
+        want, stored = self._want(seen), self._stored(seen)
+        reasons = self._reasons(want, stored, seen) if stored else ["it does not exist"]
+        before = {self.object: _describe(stored)}
+        if stored and not reasons:
+            return model.Plan(self.kind, self.object, (), before, before, {"name": stored.public.name.hex()})
+        if stored and not common.replace(self._options):
+            raise common.mismatch(f"keep {self.path} sealed as asked", reasons, "name another path")
+        data = self._data(seen)
+        if data is None:
+            raise errors.InputError(f"Could not {self._attempt}: there is no content to seal; give content, content_b64 or src.")
+        common.parent(self.parent, seen, run, self._attempt)
+        files.check_writable(self.path)
+        result: dict[str, t.Any] = {}
+        step = self._step(want, data, stored is not None, seen, result)
+        after = {self.object: {**names.describe(want), "parent": handles.text(self.parent)}}
+        return model.Plan(self.kind, self.object, (step,), before, after, result)
+
+    def _step(self, want: names.Public, data: bytes, replacing: bool, seen: model.Observation, result: dict[str, t.Any]) -> model.Step:
+        def seal(backend: t.Any) -> None:
+            parent = backend.persistent(self.parent)
+            private, public = backend.create(parent, choose.for_value(b"", secret=True), want, self.value, data)
+            name = backend.name(parent)
+            text = keyfile.write(keyfile.KeyFile(True, not self.value, self.parent, public, private, name))
+            files.write(self.path, text.encode())
+            result["name"] = public.name.hex()
+
+        sentence = f"seal {len(data)} bytes under {handles.text(self.parent)} into {self.path}"
+        return model.Step(sentence, "create", seal, model.Cost(), reversible=not replacing)
+
+    def _plan_absent(self, seen: model.Observation) -> model.Plan:
+        exists = seen.file(self.path) is not None
+        step = model.Step(f"remove {self.path}", "remove_file", lambda _backend: files.remove(self.path), reversible=False)
+        before: dict[str, t.Any] = {self.object: "a file" if exists else None}
+        return model.Plan(self.kind, self.object, (step,) if exists else (), before, {self.object: None}, {})
+
+
+def _describe(stored: keyfile.KeyFile | None) -> t.Any:
+    return {**names.describe(stored.public), "parent": handles.text(stored.parent)} if stored else None
+
+
+__all__ = ("SealedBlob", "authorisation", "check_openable", "read_policy", "unseal")
