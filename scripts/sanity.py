@@ -90,7 +90,9 @@ def run_sanity(core: dict[str, str], arguments: list[str], path: str) -> bool:
         folder = place / "ansible_collections/edgefleet/tpm2"
         result = subprocess.run(command, cwd=folder, env=environment, check=False, stdout=output, stderr=subprocess.STDOUT)
     lines = log.read_text().splitlines()
-    print("\n".join(line for line in lines if line.startswith(("ERROR", "FATAL", "WARNING: Skipping"))))
+    print("\n".join(line for line in lines if line.startswith(("ERROR", "FATAL"))))
+    skipped = sorted({line.split("Skipping sanity test ")[1] for line in lines if line.startswith("WARNING: Skipping sanity test ")})
+    print("\n".join(f"not run: {what}" for what in skipped))
     tests = {line.split('"')[1] for line in lines if line.startswith("Running sanity test ")}
     print(f"{len(tests)} sanity tests run, exit status {result.returncode}; all of the output: {log.relative_to(ROOT)}")
     return result.returncode == 0

@@ -1,0 +1,271 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The house rules of plugins/, read off the syntax trees: who may import what, what no file may do, and how large one may grow.
+
+Imports point one way: modules -> _module -> _resource -> _backend.base <- _backend.{reader,esapi}, with _auth, _transport and _tpm beneath.
+"""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import sys
+import typing as t
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PLUGINS = ROOT / "plugins"
+UTILS = "ansible_collections.edgefleet.tpm2.plugins.module_utils."
+
+# What a part may import of the other parts; of itself it may import anything. The longest matching name counts.
+MAY_IMPORT: dict[str, set[str]] = {
+    "modules": {"_module", "_argspec", "_deps", "_resource", "_tpm"},
+    "_module": {"_argspec", "_deps", "_resource", "_backend", "_transport", "_auth", "_tpm"},
+    "_argspec": {"_resource", "_tpm"},
+    "_deps": {"_tpm"},
+    "_resource": {"_backend.base", "_auth", "_tpm"},
+    # Those that make the parts meet: one carries out a run, the two others only ask the reader.
+    "_resource.engine": {"_backend", "_transport", "_auth", "_tpm"},
+    "_resource.info": {"_backend.base", "_backend.reader", "_transport", "_tpm"},
+    "_resource.observe": {"_backend.base", "_backend.reader", "_tpm"},
+    "_backend.base": {"_auth", "_tpm"},
+    "_backend.backoff": {"_tpm"},
+    "_backend.reader": {"_backend.base", "_backend.backoff", "_transport", "_tpm"},
+    "_backend.esapi": {"_backend.base", "_backend.backoff", "_transport", "_auth", "_tpm"},
+    "_transport": {"_tpm"},
+    "_auth": {"_tpm"},
+    "_tpm": set(),
+    "doc_fragments": set(),
+}
+ANSIBLE_ALLOWED = {"_module", "_argspec", "_deps"}
+PYTSS_ALLOWED = {"_backend.esapi"}
+
+# Standard library modules that reach outside the process: none of them is for the pure layer.
+IMPURE = {"asyncio", "ctypes", "glob", "http", "io", "mmap", "multiprocessing", "os", "pathlib", "random", "secrets", "select"}
+IMPURE |= {"shutil", "signal", "socket", "ssl", "subprocess", "tempfile", "threading", "time", "urllib"}
+
+MAX_MODULE_CODE = 120
+MAX_UTIL = 300
+MAX_FUNCTION = 40
+# Files or functions that may be longer, each with its reason: {"_tpm/name.py": "why"} or {"_tpm/name.py:function": "why"}.
+MAY_BE_LONGER: dict[str, str] = {}
+
+GPL = "SPDX-License-Identifier: GPL-3.0-or-later"
+BSD = "SPDX-License-Identifier: BSD-2-Clause"
+PRIVATE = "# Note that this module util is **PRIVATE** to the collection."
+
+
+def breaches(name: str, source: str) -> list[str]:
+    """Return every breach of the rules in the file `name` (relative to plugins/), each "line: sentence"."""
+    try:
+        tree = ast.parse(source, filename=name, feature_version=(3, 9))
+    except SyntaxError as error:
+        return [f"{error.lineno}: {error.msg}"]
+    return [*_header(name, source), *_imports(name, tree), *_forbidden(name, tree), *_python_39(tree), *_sizes(name, source, tree)]
+
+
+def _part(name: str) -> str:
+    """Return the part that a file is: "module_utils/_tpm/pcr.py" is "_tpm.pcr", "modules/tpm2_info.py" is "modules.tpm2_info"."""
+    return ".".join(pathlib.PurePosixPath(name).with_suffix("").parts).removeprefix("module_utils.")
+
+
+def _within(part: str, parents: t.Iterable[str]) -> bool:
+    return any(part == parent or part.startswith(parent + ".") for parent in parents)
+
+
+def _header(name: str, source: str) -> t.Iterator[str]:
+    head = source[:800]
+    if "# Copyright (c) 2026, edgefleet maintainers" not in head:
+        yield "1: the copyright line is missing"
+    pure = name.startswith("module_utils/_tpm/")
+    if (BSD if pure else GPL) not in head or (GPL if pure else BSD) in head:
+        yield f"1: the licence is to be {BSD if pure else GPL}"
+    if name.startswith("module_utils/") and PRIVATE not in head:
+        yield "1: the note that the file is private to the collection is missing"
+    if "from __future__ import annotations" not in source:
+        yield "1: 'from __future__ import annotations' is missing"
+
+
+def _imported(tree: ast.Module) -> t.Iterator[tuple[int, str]]:
+    """Yield line and full name of everything imported, wherever in the file it is; a guarded import is one too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                yield node.lineno, "." * node.level + (node.module or "")
+            else:
+                yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def _imports(name: str, tree: ast.Module) -> t.Iterator[str]:
+    part = _part(name)
+    rule = max((key for key in MAY_IMPORT if _within(part, [key])), key=len, default=None)
+    if rule is None:
+        yield f"1: {part} is a new part of the house: say in MAY_IMPORT what it may import"
+        return
+    for line, imported in _imported(tree):
+        top = imported.partition(".")[0]
+        if imported.startswith("."):
+            yield f"{line}: a relative import"
+        elif imported.startswith(UTILS):
+            yield from _inside(line, part, rule, imported.removeprefix(UTILS))
+        elif top == "ansible":
+            yield from _ansible(line, part, imported)
+        elif top == "tpm2_pytss":
+            if part not in PYTSS_ALLOWED:
+                yield f"{line}: only _backend/esapi.py imports tpm2_pytss"
+        elif top not in sys.stdlib_module_names:
+            yield f"{line}: {imported} is not of the standard library"
+        elif top in IMPURE and _within(part, ["_tpm"]):
+            yield f"{line}: the pure layer imports {imported}"
+
+
+def _inside(line: int, part: str, rule: str, target: str) -> t.Iterator[str]:
+    own = rule.partition(".")[0]
+    # Within _backend the direction matters too: base knows neither of those who implement it.
+    if own != "_backend" and _within(target, [own]):
+        return
+    if not _within(target, MAY_IMPORT[rule]) and not _within(target, [part]):
+        yield f"{line}: {part} imports {target}, which points the wrong way"
+
+
+def _ansible(line: int, part: str, imported: str) -> t.Iterator[str]:
+    if not _within(part, ["modules"]) and part not in ANSIBLE_ALLOWED:
+        yield f"{line}: only _module.py, _argspec.py, _deps.py and modules import ansible"
+    elif not imported.startswith("ansible.module_utils."):
+        yield f"{line}: {imported} does not exist on a device"
+
+
+def _forbidden(name: str, tree: ast.Module) -> t.Iterator[str]:
+    part = _part(name)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assert):
+            yield f"{node.lineno}: an assert, which -O takes away"
+        elif isinstance(node, ast.Attribute) and node.attr in ("fail_json", "exit_json"):
+            if part != "_module" and not _within(part, ["modules"]):
+                yield f"{node.lineno}: {node.attr} outside of _module.py and modules"
+        elif isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            if called in ("print", "exit", "quit", "sys.exit", "os._exit", "os.system", "os.popen", "eval", "exec"):
+                yield f"{node.lineno}: calls {called}"
+            if called in ("open", "input") and _within(part, ["_tpm"]):
+                yield f"{node.lineno}: the pure layer calls {called}"
+    for line, imported in _imported(tree):
+        if imported.partition(".")[0] == "subprocess":
+            yield f"{line}: imports subprocess"
+
+
+def _python_39(tree: ast.Module) -> t.Iterator[str]:
+    """What newer Pythons know and the parser alone does not refuse."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            newer = {"slots", "kw_only"} if ast.unparse(node.func) in ("dataclass", "dataclasses.dataclass") else set()
+            newer |= {"strict"} if ast.unparse(node.func) == "zip" else set()
+            for keyword in node.keywords:
+                if keyword.arg in newer:
+                    yield f"{node.lineno}: {keyword.arg}= is not known to Python 3.9"
+
+
+def _sizes(name: str, source: str, tree: ast.Module) -> t.Iterator[str]:
+    short = name.removeprefix("module_utils/")
+    lines = len(source.splitlines())
+    if name.startswith("modules/"):
+        # The documentation comes first; the code begins with the first import beside the one from __future__.
+        starts = [n.lineno for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom)) and getattr(n, "module", "") != "__future__"]
+        code = lines - min(starts, default=1) + 1
+        if code > MAX_MODULE_CODE and short not in MAY_BE_LONGER:
+            yield f"{lines}: {code} lines of code in a module, more than {MAX_MODULE_CODE}"
+    elif name.startswith("module_utils/") and lines > MAX_UTIL and short not in MAY_BE_LONGER:
+        yield f"{lines}: a file of {lines} lines, more than {MAX_UTIL}"
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            if length > MAX_FUNCTION and f"{short}:{node.name}" not in MAY_BE_LONGER:
+                yield f"{node.lineno}: {node.name} has {length} lines, more than {MAX_FUNCTION}"
+
+
+FILES = sorted(path.relative_to(PLUGINS).as_posix() for path in PLUGINS.rglob("*.py"))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_rules_hold(name: str) -> None:
+    found = breaches(name, (PLUGINS / name).read_text(encoding="utf-8"))
+    assert not found, "\n" + "\n".join(f"plugins/{name}:{breach}" for breach in found)
+
+
+def test_every_exception_is_needed() -> None:
+    files = {entry.partition(":")[0] for entry in MAY_BE_LONGER}
+    assert files <= {name.removeprefix("module_utils/") for name in FILES}
+    assert set(MAY_IMPORT) >= ANSIBLE_ALLOWED | PYTSS_ALLOWED
+
+
+def test_the_house_is_there() -> None:
+    # An empty folder would pass every rule.
+    parts = {_part(name).partition(".")[0] for name in FILES}
+    assert {"modules", "_module", "_resource", "_backend", "_transport", "_auth", "_tpm"} <= parts
+
+
+HEAD = "# Copyright (c) 2026, edgefleet maintainers\n# {licence}\n{private}\nfrom __future__ import annotations\n"
+
+BAD = [
+    ("module_utils/_tpm/pcr.py", "import tpm2_pytss", "only _backend/esapi.py"),
+    ("module_utils/_tpm/pcr.py", "import os", "the pure layer imports os"),
+    ("module_utils/_tpm/pcr.py", "def read():\n    import socket", "the pure layer imports socket"),
+    ("module_utils/_tpm/pcr.py", "text = open('x').read()", "the pure layer calls open"),
+    ("module_utils/_tpm/pcr.py", "import cryptography", "not of the standard library"),
+    ("module_utils/_tpm/pcr.py", f"from {UTILS}_backend import base", "points the wrong way"),
+    ("module_utils/_tpm/pcr.py", f"from {UTILS}_auth.hmac import Hmac", "points the wrong way"),
+    ("module_utils/_auth/hmac.py", f"from {UTILS}_resource import model", "points the wrong way"),
+    ("module_utils/_transport/tcti.py", f"import {UTILS}_backend.reader", "points the wrong way"),
+    ("module_utils/_backend/base.py", f"from {UTILS}_backend import esapi", "points the wrong way"),
+    ("module_utils/_backend/base.py", f"from {UTILS}_backend.reader import Reader", "points the wrong way"),
+    ("module_utils/_backend/reader.py", f"from {UTILS}_backend import esapi", "points the wrong way"),
+    ("module_utils/_backend/reader.py", "import tpm2_pytss.ESAPI", "only _backend/esapi.py"),
+    ("module_utils/_backend/esapi.py", f"from {UTILS}_resource import engine", "points the wrong way"),
+    ("module_utils/_resource/key.py", f"from {UTILS}_backend import esapi", "points the wrong way"),
+    ("module_utils/_resource/key.py", f"from {UTILS}_module import run", "points the wrong way"),
+    ("module_utils/_resource/key.py", "from ansible.module_utils.basic import AnsibleModule", "import ansible"),
+    ("module_utils/_resource/key.py", "def f(module):\n    module.fail_json(msg='x')", "fail_json outside"),
+    ("module_utils/_resource/key.py", "from .model import Step", "a relative import"),
+    ("module_utils/_resource/key.py", "print('x')", "calls print"),
+    ("module_utils/_resource/key.py", "import sys\nsys.exit(1)", "calls sys.exit"),
+    ("module_utils/_resource/key.py", "import subprocess", "imports subprocess"),
+    ("module_utils/_resource/key.py", "assert True", "an assert"),
+    ("module_utils/_resource/key.py", "pairs = zip([], [], strict=True)", "strict= is not known"),
+    ("module_utils/_resource/key.py", "import dataclasses\n@dataclasses.dataclass(slots=True)\nclass A: pass", "slots= is not known"),
+    ("module_utils/_resource/key.py", "def f():\n" + "    x = 1\n" * MAX_FUNCTION, "lines, more than 40"),
+    ("module_utils/_resource/key.py", "x = 1\n" * MAX_UTIL, "lines, more than 300"),
+    ("module_utils/_surprise/key.py", "x = 1", "a new part of the house"),
+    ("modules/tpm2_key.py", "from ansible.plugins.action import ActionBase", "does not exist on a device"),
+    ("modules/tpm2_key.py", f"from {UTILS}_backend import esapi", "points the wrong way"),
+    ("modules/tpm2_key.py", "import os\n" + "x = 1\n" * MAX_MODULE_CODE, "lines of code in a module"),
+]
+
+
+def _file(name: str, body: str, *, licence: str = "", private: str = PRIVATE) -> str:
+    licence = licence or (BSD if "/_tpm/" in name else GPL)
+    return HEAD.format(licence=licence, private=private) + body + "\n"
+
+
+@pytest.mark.parametrize(("name", "body", "complaint"), BAD)
+def test_a_breach_is_found(name: str, body: str, complaint: str) -> None:
+    found = breaches(name, _file(name, body))
+    assert len([breach for breach in found if complaint in breach]) == 1, found
+    assert not breaches(name, _file(name, "x = 1")) or "surprise" in name
+
+
+def test_a_wrong_header_is_found() -> None:
+    name = "module_utils/_tpm/pcr.py"
+    assert "licence" in breaches(name, _file(name, "x = 1", licence=GPL))[0]
+    assert "licence" in breaches("modules/tpm2_key.py", _file("modules/tpm2_key.py", "x = 1", licence=BSD))[0]
+    assert "private" in breaches(name, _file(name, "x = 1", private=""))[0]
+    assert len(breaches(name, "x = 1\n")) == 4
+
+
+def test_newer_syntax_is_found() -> None:
+    name = "module_utils/_tpm/pcr.py"
+    (found,) = breaches(name, _file(name, "match 1:\n    case 1:\n        pass"))
+    assert "Python 3.10" in found
