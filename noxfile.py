@@ -82,13 +82,13 @@ def docs(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def sanity(session: nox.Session) -> None:
     """ansible-test sanity with the oldest and the newest ansible-core that this machine can run."""
-    session.run("python", "scripts/sanity.py", *(session.posargs or ["all"]), external=True)
+    session.run("scripts/sanity", *(session.posargs or ["all"]), external=True)
 
 
 @nox.session(venv_backend="none", default=False)
 def cores(session: nox.Session) -> None:
     """Install the oldest and the newest ansible-core that this machine can run, and list them in .work/cores.json."""
-    session.run("python", "scripts/cores.py", external=True)
+    session.run("scripts/cores", external=True)
 
 
 def run_pytest(session: nox.Session, *arguments: str) -> None:
@@ -115,8 +115,8 @@ def run_pytest(session: nox.Session, *arguments: str) -> None:
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
     """All tests that need neither container nor VM, in one run of pytest on every core of the machine."""
-    session.run("python", "scripts/cores.py", external=True)
-    run_pytest(session, "-n", "auto", "--dist", "worksteal", "tests")
+    session.run("scripts/cores", external=True)
+    run_pytest(session, "-n", "auto", "--dist", "loadgroup", "tests")
 
 
 @nox.session(venv_backend="none", default=False)

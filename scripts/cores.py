@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""scripts/cores.py: the oldest and the newest ansible-core that the Pythons on this machine can run.
+"""scripts/cores: the oldest and the newest ansible-core that the Pythons on this machine can run.
 
 Makes an environment .work/core-VERSION for each (ansible-core and what it needs, nothing else), prints them, and lists them in
 .work/cores.json: [{"core": "2.18.19", "python": "3.11", "bin": FOLDER, "ansible_playbook": FILE, ...}], the oldest first.
@@ -64,7 +64,7 @@ def main() -> int:
     runnable = {core: [v for v in versions if pythons[v]] for core, versions in CORES.items()}
     usable = [core for core, versions in runnable.items() if versions]
     if not usable:
-        print("scripts/cores.py: no Python from 3.11 to 3.14 with a working venv module was found", file=sys.stderr)
+        print("scripts/cores: no Python from 3.11 to 3.14 with a working venv module was found", file=sys.stderr)
         return 1
     # The oldest with the lowest Python and the newest with the highest: the two ends of what is promised.
     chosen = {usable[-1]: runnable[usable[-1]][-1], usable[0]: runnable[usable[0]][0]}
@@ -83,4 +83,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except subprocess.CalledProcessError as error:
-        sys.exit(f"scripts/cores.py: this failed: {' '.join(map(str, error.cmd))}")
+        sys.exit(f"scripts/cores: this failed: {' '.join(map(str, error.cmd))}")

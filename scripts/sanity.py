@@ -1,9 +1,9 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""scripts/sanity.py [newest|oldest|all] [more arguments for ansible-test sanity]: runs `ansible-test sanity` without a container.
+"""scripts/sanity [newest|oldest|all] [more arguments for ansible-test sanity]: runs `ansible-test sanity` without a container.
 
-Every sanity test runs that can run without one, for a true copy of the checkout, with the ansible-cores of scripts/cores.py.
+Every sanity test runs that can run without one, for a true copy of the checkout, with the ansible-cores of scripts/cores.
 
 ansible-test makes itself environments under ~/.ansible and wants a get-pip.py from the internet for that. It is given a home of its
 own in the cache, with the user's pip configuration and a stand-in for get-pip.py that installs the very pip it pins, from PyPI.
