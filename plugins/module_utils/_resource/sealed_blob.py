@@ -73,6 +73,7 @@ class SealedBlob:
         self.policy = read_policy(options, self._attempt)
         self.value = choose.read(options.get("auth"), "auth") or b""
         self.unmeasured = bool(options.get("allow_unmeasured"))
+        self.owned_file = (self.path, options)
         if not self.absent:
             self._check()
 

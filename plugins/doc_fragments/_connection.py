@@ -1,0 +1,44 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this doc fragment is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Options of every module that talks to a TPM. Must be kept in sync with C(module_utils/_argspec.py:connection)."""
+
+from __future__ import annotations
+
+OPTIONS = r"""
+  tcti:
+    description:
+      - Where the TPM is, in the words of the TSS, for example V(device:/dev/tpmrm0), V(swtpm:host=127.0.0.1,port=2321) or
+        V(tabrmd:bus_name=com.intel.tss2.Tabrmd).
+      - Without it the environment variable E(TPM2TOOLS_TCTI) counts, then V(device:/dev/tpmrm0), then V(device:/dev/tpm0). The
+        library's own search is never used, since it can end at a simulator.
+    type: str
+  owner_auth:
+    description:
+      - The auth value of the owner hierarchy that holds before the run; text, or V(hex:) and hex digits.
+      - It is used only where the TPM says that an auth is set.
+    type: str
+  endorsement_auth:
+    description:
+      - The auth value of the endorsement hierarchy that holds before the run.
+    type: str
+  lockout_auth:
+    description:
+      - The auth value of the lockout hierarchy that holds before the run. It is never guessed; a wrong one blocks the lockout
+        hierarchy for the time of lockout_recovery.
+    type: str
+  platform_auth:
+    description:
+      - The auth value of the platform hierarchy that holds before the run.
+    type: str
+"""
+
+
+class ModuleDocFragment:
+    """The fragment as Ansible loads it."""
+
+    DOCUMENTATION = f"options:\n{OPTIONS}"

@@ -1,0 +1,60 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this doc fragment is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Options of tpm2_hierarchy. Must be kept in sync with C(module_utils/_argspec.py:hierarchy)."""
+
+from __future__ import annotations
+
+OPTIONS = r"""
+  hierarchy:
+    description:
+      - Which hierarchy.
+    type: str
+    choices: [owner, endorsement, lockout, platform]
+    required: true
+  auth:
+    description:
+      - The auth value that the hierarchy is to have; text of at most 32 bytes, or V(hex:) and hex digits. Empty removes it.
+      - A TPM tells whether an auth is set, not which. Where one is set and only one value is given, it is taken to be that one.
+      - The platform's auth lasts until the TPM is reset.
+    type: str
+  current_auth:
+    description:
+      - The auth value that holds before, where another one is to replace it.
+      - Where two different values are given and the hierarchy is owner or endorsement, which one holds is asked in a session.
+        For lockout it is not asked, since a wrong value blocks it.
+    type: str
+  enabled:
+    description:
+      - Whether the hierarchy can be used, until the TPM is reset. Not for lockout. Only the platform can enable.
+    type: bool
+  clear_disabled:
+    description:
+      - Whether TPM2_Clear is forbidden. For lockout (to forbid it) and platform.
+    type: bool
+  refuse_empty_auth:
+    description:
+      - Fail where the auth is empty and none is to be set, for example where a firmware has left the platform hierarchy open.
+    type: bool
+    default: false
+  policy:
+    description:
+      - Assertions, read top to bottom, each an entry of its own.
+      - V(pcr) takes C(bank), C(indices) and, where not the current ones are meant, C(values).
+      - V(command_code) takes a command such as V(NV_Write). V(nv_written) takes V(true) or V(false).
+      - V(auth_value) and V(password) take nothing; both keep the value off the bus.
+      - V(secret) takes C(hierarchy) (owner, endorsement, platform) and C(ref) in hex.
+      - V(or) takes 2 to 8 branches, each a list of assertions. It can be nested 4 deep.
+    type: list
+    elements: raw
+"""
+
+
+class ModuleDocFragment:
+    """The fragment as Ansible loads it."""
+
+    DOCUMENTATION = f"options:\n{OPTIONS}"

@@ -1,0 +1,58 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this doc fragment is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Options of tpm2_profile: made of the nouns' own fragments, so that there is one text for each option."""
+
+from __future__ import annotations
+
+import textwrap
+
+from ansible_collections.edgefleet.tpm2.plugins.doc_fragments import (
+    _da_lockout,
+    _hierarchy,
+    _key,
+    _nv_index,
+    _persistent_handle,
+    _primary_key,
+    _sealed_blob,
+)
+
+_NOUNS = {
+    "da_lockout": (_da_lockout.OPTIONS, "Dictionary attack protection, as M(edgefleet.tpm2.tpm2_da_lockout)."),
+    "hierarchy": (_hierarchy.OPTIONS, "A hierarchy, as M(edgefleet.tpm2.tpm2_hierarchy); the rest of the profile acts there with its auth."),
+    "key": (_key.OPTIONS, "A key, as M(edgefleet.tpm2.tpm2_key)."),
+    "nv_index": (_nv_index.OPTIONS, "An NV index, as M(edgefleet.tpm2.tpm2_nv_index)."),
+    "persistent_handle": (_persistent_handle.OPTIONS, "A persistent handle, as M(edgefleet.tpm2.tpm2_persistent_handle)."),
+    "primary_key": (_primary_key.OPTIONS, "A primary key, as M(edgefleet.tpm2.tpm2_primary_key)."),
+    "sealed_blob": (_sealed_blob.OPTIONS, "A sealed blob, as M(edgefleet.tpm2.tpm2_sealed_blob)."),
+}
+
+
+def _nested() -> str:
+    parts = []
+    for noun, (options, text) in _NOUNS.items():
+        parts.append(f"      {noun}:\n        description:\n          - {text}\n        type: dict\n        suboptions:")
+        parts.append(textwrap.indent(options.strip("\n"), "        "))
+    return "\n".join(parts)
+
+
+class ModuleDocFragment:
+    """The fragment as Ansible loads it."""
+
+    DOCUMENTATION = f"""
+options:
+  resources:
+    description:
+      - What the TPM is to hold. Each item is one noun with its options.
+      - The order does not matter. What frees room is done first, then primary keys, keys, NV indices, sealed blobs, dictionary attack
+        protection and hierarchies; the lockout auth is set last.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+{_nested()}
+"""

@@ -1,0 +1,190 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Argument specifications. Each function has a documentation fragment of the same name; a test compares the two."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import handles, templates
+
+Spec = t.Dict[str, t.Dict[str, t.Any]]
+
+
+def connection() -> Spec:
+    """Where the TPM is, and the auth values that hold before the run."""
+    auths = {f"{name}_auth": dict(type="str", no_log=True) for name in ("owner", "endorsement", "lockout", "platform")}
+    return dict(tcti=dict(type="str"), **auths)
+
+
+def _state() -> Spec:
+    return dict(state=dict(type="str", choices=["present", "absent"], default="present"))
+
+
+def _mismatch() -> Spec:
+    return dict(on_mismatch=dict(type="str", choices=["fail", "replace"], default="fail"))
+
+
+def _range() -> Spec:
+    return dict(allow_foreign_range=dict(type="bool", default=False))
+
+
+def _policy() -> Spec:
+    return dict(policy=dict(type="list", elements="raw"))
+
+
+def _pcrs() -> Spec:
+    options = dict(
+        bank=dict(type="str", default="sha256"),
+        indices=dict(type="list", elements="int", required=True),
+        values=dict(type="dict"),
+    )
+    return dict(pcrs=dict(type="dict", options=options))
+
+
+def _file() -> Spec:
+    return dict(mode=dict(type="raw"), owner=dict(type="str"), group=dict(type="str"))
+
+
+def hierarchy() -> Spec:
+    """Options of tpm2_hierarchy."""
+    return dict(
+        hierarchy=dict(type="str", choices=list(handles.HIERARCHIES), required=True),
+        auth=dict(type="str", no_log=True),
+        current_auth=dict(type="str", no_log=True),
+        enabled=dict(type="bool"),
+        clear_disabled=dict(type="bool"),
+        refuse_empty_auth=dict(type="bool", default=False),
+        **_policy(),
+    )
+
+
+def da_lockout() -> Spec:
+    """Options of tpm2_da_lockout."""
+    return dict(
+        max_tries=dict(type="int"),
+        recovery_time=dict(type="int"),
+        lockout_recovery=dict(type="int"),
+        reset=dict(type="bool", default=False),
+    )
+
+
+def primary_key() -> Spec:
+    """Options of tpm2_primary_key."""
+    return dict(
+        template=dict(type="str", choices=list(templates.PRIMARY_NAMES), default="srk_ecc_p256"),
+        hierarchy=dict(type="str", choices=["owner", "endorsement", "platform"]),
+        unique=dict(type="str"),
+        handle=dict(type="str"),
+        public_path=dict(type="path"),
+        **_state(),
+        **_mismatch(),
+        **_range(),
+    )
+
+
+def key() -> Spec:
+    """Options of tpm2_key."""
+    return dict(
+        parent=dict(type="str", default="0x81000001"),
+        usage=dict(type="str", choices=list(templates.USAGES), default="sign"),
+        algorithm=dict(type="str", choices=list(templates.KEY_SHAPES), default="ecc_p256"),
+        auth=dict(type="str", no_log=True),
+        no_da=dict(type="bool", default=True),
+        path=dict(type="path"),
+        handle=dict(type="str"),
+        public_path=dict(type="path"),
+        allow_unmeasured=dict(type="bool", default=False),
+        **_policy(),
+        **_state(),
+        **_mismatch(),
+        **_range(),
+    )
+
+
+def persistent_handle() -> Spec:
+    """Options of tpm2_persistent_handle."""
+    return dict(
+        handle=dict(type="str", required=True),
+        path=dict(type="path"),
+        name=dict(type="str"),
+        **_state(),
+        **_mismatch(),
+        **_range(),
+    )
+
+
+def nv_index() -> Spec:
+    """Options of tpm2_nv_index."""
+    return dict(
+        index=dict(type="str", required=True),
+        size=dict(type="int"),
+        nv_type=dict(type="str", choices=["ordinary", "counter"], default="ordinary"),
+        attributes=dict(type="list", elements="str"),
+        auth=dict(type="str", no_log=True),
+        content=dict(type="str"),
+        content_b64=dict(type="str"),
+        write_once=dict(type="bool", default=False),
+        no_da=dict(type="bool", default=True),
+        allow_unmeasured=dict(type="bool", default=False),
+        **_policy(),
+        **_state(),
+        **_mismatch(),
+        **_range(),
+    )
+
+
+def sealed_blob() -> Spec:
+    """Options of tpm2_sealed_blob."""
+    return dict(
+        path=dict(type="path", required=True),
+        parent=dict(type="str", default="0x81000001"),
+        content=dict(type="str", no_log=True),
+        content_b64=dict(type="str", no_log=True),
+        src=dict(type="path"),
+        auth=dict(type="str", no_log=True),
+        verify=dict(type="str", choices=["policy", "unseal"], default="policy"),
+        allow_unmeasured=dict(type="bool", default=False),
+        **_policy(),
+        **_pcrs(),
+        **_file(),
+        **_state(),
+        **_mismatch(),
+    )
+
+
+def unseal() -> Spec:
+    """Options of tpm2_unseal."""
+    return dict(
+        path=dict(type="path", required=True),
+        dest=dict(type="path"),
+        auth=dict(type="str", no_log=True),
+        **_policy(),
+        **_pcrs(),
+        **_file(),
+    )
+
+
+def profile() -> Spec:
+    """Options of tpm2_profile: every noun with its own options."""
+    nouns = (da_lockout, hierarchy, key, nv_index, persistent_handle, primary_key, sealed_blob)
+    options = {noun.__name__: dict(type="dict", options=noun(), no_log=False) for noun in nouns}
+    return dict(resources=dict(type="list", elements="dict", required=True, options=options))
+
+
+def info() -> Spec:
+    """Options of tpm2_info."""
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.info import SUBSETS
+
+    return dict(
+        gather=dict(type="list", elements="str", choices=["all", *SUBSETS], default=["all"]),
+        pcrs=dict(type="list", elements="int"),
+    )
+
+
+__all__ = ("connection", "da_lockout", "hierarchy", "info", "key", "nv_index", "persistent_handle", "primary_key", "profile", "sealed_blob", "unseal")

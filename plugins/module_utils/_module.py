@@ -1,0 +1,96 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Between Ansible and the engine: the only place, beside the modules, where a failure becomes C(fail_json)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.engine import Engine, Outcome
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.model import Resource
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
+
+Build = t.Callable[[t.Mapping[str, t.Any]], t.List[Resource]]
+
+
+def create(spec: _argspec.Spec) -> AnsibleModule:
+    """The module object. From here on SIGTERM is an error like others, so that sessions and objects are flushed."""
+    module = AnsibleModule(argument_spec={**_argspec.connection(), **spec}, supports_check_mode=True)
+
+    def stop(number: int, _frame: t.Any) -> None:
+        raise errors.TpmError(f"Stopped by signal {number} (SIGTERM) in mid-work; run again to finish.")
+
+    signal.signal(signal.SIGTERM, stop)
+    return module
+
+
+def given(params: t.Mapping[str, t.Any]) -> dict[int, bytes]:
+    """The auth values that hold before the run, by hierarchy. Raises InputError."""
+    found: dict[int, bytes] = {}
+    for name, number in handles.HIERARCHIES.items():
+        value = choose.read(params[f"{name}_auth"], f"{name}_auth")
+        if value is not None:
+            found[number] = value
+    return found
+
+
+def _hide(module: AnsibleModule, options: t.Mapping[str, t.Any], resource: Resource) -> None:
+    """NV content that not everybody may read is a secret, which no argument spec can know."""
+    if getattr(resource, "public_content", True):
+        return
+    module.no_log_values.update(str(options[name]) for name in ("content", "content_b64") if options.get(name))
+
+
+def _files(module: AnsibleModule, resources: t.Sequence[Resource]) -> bool:
+    """Mode, owner and group of files that resources keep. Returns whether something changed."""
+    changed = False
+    for resource in resources:
+        path, wanted = getattr(resource, "owned_file", (None, {}))
+        if path is None or not os.path.exists(path):
+            continue
+        changed = module.set_mode_if_different(path, wanted.get("mode"), changed)
+        changed = module.set_owner_if_different(path, wanted.get("owner"), changed)
+        changed = module.set_group_if_different(path, wanted.get("group"), changed)
+    return changed
+
+
+def _result(outcome: Outcome, check: bool) -> dict[str, t.Any]:
+    changed = bool(outcome.steps) if check else outcome.done > 0
+    return dict(changed=changed, steps=outcome.steps, resources=[plan.report() for plan in outcome.plans], diff=outcome.diff)
+
+
+def ensure(spec: _argspec.Spec, build: Build, flat: bool = False) -> None:
+    """Run the resources that C(build) makes of the module's parameters, and end the module.
+
+    C(flat): the module has one resource, whose results are the module's own.
+    """
+    module = create(spec)
+    outcome = Outcome()
+    try:
+        resources = build(module.params)
+        for resource in resources:
+            _hide(module, getattr(resource, "_options", {}), resource)
+        Engine(tcti.resolve(module.params["tcti"]), given(module.params)).run(resources, module.check_mode, outcome)
+    except errors.TpmError as failed:
+        module.fail_json(msg=failed.message, steps_done=outcome.done, **_result(outcome, check=False))
+    for note in outcome.notes:
+        module.warn(note)
+    result = _result(outcome, module.check_mode)
+    result["changed"] = _files(module, resources) or result["changed"]
+    if flat:
+        result.update(outcome.plans[0].result)
+    module.exit_json(**result)
+
+
+__all__ = ("create", "ensure", "given")

@@ -1,0 +1,89 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Opening a sealed blob. A read, though one that takes a session: it fits the engine as a resource whose state is a file, or nothing."""
+
+from __future__ import annotations
+
+import base64
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model, sealed_blob
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.key import origin
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, names, policy
+
+
+class Unseal:
+    """The content of a sealed blob: returned, or kept in a file."""
+
+    kind = "unseal"
+    phase = model.PHASE_SEAL
+
+    def __init__(self, options: common.Options) -> None:
+        self._options = options
+        self.path = str(options.get("path"))
+        self.object = self.path
+        self.dest = options.get("dest")
+        self.owned_file = (self.dest, options)
+        self.policy = sealed_blob.read_policy(options, f"unseal {self.path}")
+        self.value = choose.read(options.get("auth"), "auth") or b""
+
+    def declare(self, run: t.Any) -> None:
+        """Remember the run: the policy may need its auth values."""
+        self._run = run
+
+    def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
+        """File, parent and PCRs first; only what can succeed is then tried."""
+        facts = [model.Fact("file", self.path), model.Fact("properties"), *(model.Fact("pcrs", one) for one in policy.selections(self.policy))]
+        if self.dest:
+            facts.append(model.Fact("file", self.dest))
+        if ("file", self.path) not in seen:
+            return facts
+        stored = self._stored(seen)
+        facts.append(model.Fact("public", stored.parent))
+        if ("public", stored.parent) in seen:
+            self._check(stored, seen)
+            facts.append(model.Fact("session", ("unsealed", self.path), lambda backend: self._open(backend, stored, seen)))
+        return facts
+
+    def _stored(self, seen: model.Observation) -> keyfile.KeyFile:
+        data = seen.file(self.path)
+        if data is None:
+            raise errors.InputError(f"Could not unseal {self.path}: it does not exist; seal the content first (tpm2_sealed_blob).")
+        found = keyfile.read(data, self.path)
+        if not found.sealed:
+            raise errors.InputError(f"Could not unseal {self.path}: it holds a key, not sealed data; name another file.")
+        return found
+
+    def _check(self, stored: keyfile.KeyFile, seen: model.Observation) -> None:
+        found = seen.public(stored.parent)
+        reasons = origin(stored, stored.parent, found, self.path)
+        if not reasons and found and not names.is_storage_parent(found[0]):
+            reasons = [f"its parent {handles.text(stored.parent)} is no storage key"]
+        if reasons:
+            raise errors.StateError(f"Could not unseal {self.path}: {reasons[0]}; seal the content again on this TPM.")
+        sealed_blob.check_openable(self.path, stored, self.policy, seen)
+
+    def _open(self, backend: t.Any, stored: keyfile.KeyFile, seen: model.Observation) -> bytes:
+        return sealed_blob.unseal(backend, stored, sealed_blob.authorisation(self.policy, seen, self._run, self.value))
+
+    def plan(self, seen: model.Observation, run: t.Any) -> model.Plan:
+        """The content never appears in the plan, only in the result, and only where it is not written to a file."""
+        found: bytes = seen["session", ("unsealed", self.path)]
+        if not self.dest:
+            return model.Plan(self.kind, self.object, (), {}, {}, {"content_b64": base64.b64encode(found).decode("ascii")})
+        dest = self.dest
+        if seen.file(dest) == found:
+            return model.Plan(self.kind, self.object, (), {}, {}, {"dest": dest})
+        files.check_writable(dest)
+        step = model.Step(f"write the content of {self.path} to {dest}", "unseal", lambda _backend: files.write(dest, found))
+        before = "other content" if seen.file(dest) is not None else None
+        return model.Plan(self.kind, self.object, (step,), {dest: before}, {dest: f"the content of {self.path}"}, {"dest": dest})
+
+
+__all__ = ("Unseal",)

@@ -1,0 +1,112 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tpm2_da_lockout
+short_description: Dictionary attack protection of a TPM 2.0
+version_added: 0.1.0
+author:
+  - edgefleet maintainers (@edgefleet)
+description:
+  - Ensures how many wrong auth values a TPM takes before it locks, how fast it forgets them, and what a wrong lockout auth costs.
+  - Can reset the counter of wrong tries.
+extends_documentation_fragment:
+  - edgefleet.tpm2._attributes
+  - edgefleet.tpm2._connection
+  - edgefleet.tpm2._da_lockout
+seealso:
+  - module: edgefleet.tpm2.tpm2_profile
+  - module: edgefleet.tpm2.tpm2_info
+"""
+
+EXAMPLES = r"""
+---
+- name: Values for an unattended device
+  edgefleet.tpm2.tpm2_da_lockout:
+    max_tries: 32
+    recovery_time: 600
+    lockout_recovery: 86400
+
+- name: Bring a TPM out of lockout
+  edgefleet.tpm2.tpm2_da_lockout:
+    reset: true
+    lockout_auth: "{{ vault_lockout_auth }}"
+"""
+
+RETURN = r"""
+resources:
+  description:
+    - What each resource is like after the run; in check mode, as far as it can be known before.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: The noun.
+      type: str
+      returned: always
+      sample: da_lockout
+    object:
+      description: The handle, index, path or hierarchy.
+      type: str
+      returned: always
+      sample: lockout
+    state:
+      description: V(ok) or V(changed).
+      type: str
+      returned: always
+      sample: ok
+    name:
+      description: The Name in hex, where the object has one and it is known.
+      type: str
+      returned: when known
+      sample: 000bdec3b7ad2e6a9f2f6a4d9d7d1c2cf0be4ff63d12b7bcd4f6a1ee7db54f9c1a2b
+    accepted:
+      description: Why something other than what was asked for is left in place.
+      type: str
+      returned: when another storage key stands in for the SRK
+steps:
+  description:
+    - What was done, or in check mode would be.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    resource:
+      description: Noun and object.
+      type: str
+      returned: always
+    action:
+      description: The command of the specification that the step is about.
+      type: str
+      returned: always
+    sentence:
+      description: What it does, for people.
+      type: str
+      returned: always
+    cost:
+      description: NV bytes, NV indices, NV counters, persistent slots and key generations; negative where the step frees them.
+      type: dict
+      returned: always
+    reversible:
+      description: Whether it can be undone.
+      type: bool
+      returned: always
+"""
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _module
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.da_lockout import DaLockout
+
+
+def main() -> None:
+    """Run the module."""
+    _module.ensure(_argspec.da_lockout(), lambda options: [DaLockout(options)])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tpm2_hierarchy
+short_description: Auth, policy and availability of a TPM 2.0 hierarchy
+version_added: 0.1.0
+author:
+  - edgefleet maintainers (@edgefleet)
+description:
+  - Ensures the auth value, the policy and the availability of a hierarchy, and whether TPM2_Clear is allowed.
+  - Values cross to the TPM in a salted, encrypted session. Keep them in escrow before this module runs; a TPM does not give them back.
+extends_documentation_fragment:
+  - edgefleet.tpm2._attributes
+  - edgefleet.tpm2._connection
+  - edgefleet.tpm2._hierarchy
+seealso:
+  - module: edgefleet.tpm2.tpm2_profile
+  - module: edgefleet.tpm2.tpm2_info
+"""
+
+EXAMPLES = r"""
+---
+- name: Own the TPM
+  edgefleet.tpm2.tpm2_hierarchy:
+    hierarchy: owner
+    auth: "{{ vault_owner_auth }}"
+
+- name: Set the lockout auth, which is what allows clearing the TPM
+  edgefleet.tpm2.tpm2_hierarchy:
+    hierarchy: lockout
+    auth: "{{ vault_lockout_auth }}"
+
+- name: Refuse a board whose firmware leaves the platform hierarchy open
+  edgefleet.tpm2.tpm2_hierarchy:
+    hierarchy: platform
+    refuse_empty_auth: true
+"""
+
+RETURN = r"""
+resources:
+  description:
+    - What each resource is like after the run; in check mode, as far as it can be known before.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: The noun.
+      type: str
+      returned: always
+      sample: hierarchy
+    object:
+      description: The handle, index, path or hierarchy.
+      type: str
+      returned: always
+      sample: owner
+    state:
+      description: V(ok) or V(changed).
+      type: str
+      returned: always
+      sample: ok
+    name:
+      description: The Name in hex, where the object has one and it is known.
+      type: str
+      returned: when known
+      sample: 000bdec3b7ad2e6a9f2f6a4d9d7d1c2cf0be4ff63d12b7bcd4f6a1ee7db54f9c1a2b
+    accepted:
+      description: Why something other than what was asked for is left in place.
+      type: str
+      returned: when another storage key stands in for the SRK
+steps:
+  description:
+    - What was done, or in check mode would be.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    resource:
+      description: Noun and object.
+      type: str
+      returned: always
+    action:
+      description: The command of the specification that the step is about.
+      type: str
+      returned: always
+    sentence:
+      description: What it does, for people.
+      type: str
+      returned: always
+    cost:
+      description: NV bytes, NV indices, NV counters, persistent slots and key generations; negative where the step frees them.
+      type: dict
+      returned: always
+    reversible:
+      description: Whether it can be undone.
+      type: bool
+      returned: always
+"""
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _module
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.hierarchy import Hierarchy
+
+
+def main() -> None:
+    """Run the module."""
+    _module.ensure(_argspec.hierarchy(), lambda options: [Hierarchy(options)])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tpm2_key
+short_description: A TPM 2.0 key at a persistent handle or in a file
+version_added: 0.1.0
+author:
+  - edgefleet maintainers (@edgefleet)
+description:
+  - Ensures that a key for signing, decryption or storage is kept at a persistent handle, in a TSS2 PEM file, or both; or that it is not.
+  - The key is created in the TPM and cannot leave it. A key that is lost cannot be made again.
+extends_documentation_fragment:
+  - edgefleet.tpm2._attributes
+  - edgefleet.tpm2._connection
+  - edgefleet.tpm2._key
+seealso:
+  - module: edgefleet.tpm2.tpm2_profile
+  - module: edgefleet.tpm2.tpm2_info
+"""
+
+EXAMPLES = r"""
+---
+- name: A key to which MQTT credentials are encrypted
+  edgefleet.tpm2.tpm2_key:
+    usage: decrypt
+    algorithm: rsa_2048
+    handle: "0x81000210"
+    public_path: /var/lib/edgefleet-tpm2/mqtt.pub.pem
+
+- name: A signing key in a file that OpenSSL's tpm2 provider takes
+  edgefleet.tpm2.tpm2_key:
+    usage: sign
+    path: /var/lib/edgefleet-tpm2/tls.key.pem
+"""
+
+RETURN = r"""
+resources:
+  description:
+    - What each resource is like after the run; in check mode, as far as it can be known before.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: The noun.
+      type: str
+      returned: always
+      sample: key
+    object:
+      description: The handle, index, path or hierarchy.
+      type: str
+      returned: always
+      sample: "0x81000210"
+    state:
+      description: V(ok) or V(changed).
+      type: str
+      returned: always
+      sample: ok
+    name:
+      description: The Name in hex, where the object has one and it is known.
+      type: str
+      returned: when known
+      sample: 000bdec3b7ad2e6a9f2f6a4d9d7d1c2cf0be4ff63d12b7bcd4f6a1ee7db54f9c1a2b
+    accepted:
+      description: Why something other than what was asked for is left in place.
+      type: str
+      returned: when another storage key stands in for the SRK
+steps:
+  description:
+    - What was done, or in check mode would be.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    resource:
+      description: Noun and object.
+      type: str
+      returned: always
+    action:
+      description: The command of the specification that the step is about.
+      type: str
+      returned: always
+    sentence:
+      description: What it does, for people.
+      type: str
+      returned: always
+    cost:
+      description: NV bytes, NV indices, NV counters, persistent slots and key generations; negative where the step frees them.
+      type: dict
+      returned: always
+    reversible:
+      description: Whether it can be undone.
+      type: bool
+      returned: always
+"""
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _module
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.key import Key
+
+
+def main() -> None:
+    """Run the module."""
+    _module.ensure(_argspec.key(), lambda options: [Key(options)])
+
+
+if __name__ == "__main__":
+    main()

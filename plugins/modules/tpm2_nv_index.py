@@ -1,0 +1,112 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tpm2_nv_index
+short_description: A TPM 2.0 NV index and its content
+version_added: 0.1.0
+author:
+  - edgefleet maintainers (@edgefleet)
+description:
+  - Ensures the definition of an ordinary NV index or counter and the content of an ordinary one, or that the index does not exist.
+  - An index that was defined and never written, as an interrupted run leaves it, is written.
+extends_documentation_fragment:
+  - edgefleet.tpm2._attributes
+  - edgefleet.tpm2._connection
+  - edgefleet.tpm2._nv_index
+seealso:
+  - module: edgefleet.tpm2.tpm2_profile
+  - module: edgefleet.tpm2.tpm2_info
+"""
+
+EXAMPLES = r"""
+---
+- name: A serial number that is written once and that everybody may read
+  edgefleet.tpm2.tpm2_nv_index:
+    index: "0x01800010"
+    content: "{{ serial_number }}"
+    write_once: true
+
+- name: A counter against rollback
+  edgefleet.tpm2.tpm2_nv_index:
+    index: "0x01800020"
+    nv_type: counter
+"""
+
+RETURN = r"""
+resources:
+  description:
+    - What each resource is like after the run; in check mode, as far as it can be known before.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: The noun.
+      type: str
+      returned: always
+      sample: nv_index
+    object:
+      description: The handle, index, path or hierarchy.
+      type: str
+      returned: always
+      sample: "0x01800010"
+    state:
+      description: V(ok) or V(changed).
+      type: str
+      returned: always
+      sample: ok
+    name:
+      description: The Name in hex, where the object has one and it is known.
+      type: str
+      returned: when known
+      sample: 000bdec3b7ad2e6a9f2f6a4d9d7d1c2cf0be4ff63d12b7bcd4f6a1ee7db54f9c1a2b
+    accepted:
+      description: Why something other than what was asked for is left in place.
+      type: str
+      returned: when another storage key stands in for the SRK
+steps:
+  description:
+    - What was done, or in check mode would be.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    resource:
+      description: Noun and object.
+      type: str
+      returned: always
+    action:
+      description: The command of the specification that the step is about.
+      type: str
+      returned: always
+    sentence:
+      description: What it does, for people.
+      type: str
+      returned: always
+    cost:
+      description: NV bytes, NV indices, NV counters, persistent slots and key generations; negative where the step frees them.
+      type: dict
+      returned: always
+    reversible:
+      description: Whether it can be undone.
+      type: bool
+      returned: always
+"""
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _module
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.nv_index import NvIndex
+
+
+def main() -> None:
+    """Run the module."""
+    _module.ensure(_argspec.nv_index(), lambda options: [NvIndex(options)])
+
+
+if __name__ == "__main__":
+    main()

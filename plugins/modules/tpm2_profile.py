@@ -1,0 +1,129 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tpm2_profile
+short_description: The state of a whole TPM 2.0 in one pass
+version_added: 0.1.0
+author:
+  - edgefleet maintainers (@edgefleet)
+description:
+  - Ensures a list of resources in one observation, one plan and one connection. It is what a fleet is provisioned with.
+  - A run that changes nothing reads each fact once and opens no session. Check mode reads the same and predicts what a run would do.
+  - A run that is interrupted anywhere is finished by the next one.
+extends_documentation_fragment:
+  - edgefleet.tpm2._attributes
+  - edgefleet.tpm2._connection
+  - edgefleet.tpm2._profile
+seealso:
+  - module: edgefleet.tpm2.tpm2_info
+"""
+
+EXAMPLES = r"""
+---
+- name: Storage root key, serial number and dictionary attack protection
+  edgefleet.tpm2.tpm2_profile:
+    resources:
+      - primary_key:
+          template: srk_ecc_p256
+      - nv_index:
+          index: "0x01800010"
+          content: "{{ serial_number }}"
+          write_once: true
+      - da_lockout:
+          max_tries: 32
+          recovery_time: 600
+          lockout_recovery: 86400
+
+- name: Show what a hardened profile would change
+  edgefleet.tpm2.tpm2_profile:
+    resources:
+      - primary_key:
+          template: srk_ecc_p256
+      - hierarchy:
+          hierarchy: owner
+          auth: "{{ vault_owner_auth }}"
+      - hierarchy:
+          hierarchy: lockout
+          auth: "{{ vault_lockout_auth }}"
+  check_mode: true
+  diff: true
+"""
+
+RETURN = r"""
+resources:
+  description:
+    - What each resource is like after the run; in check mode, as far as it can be known before.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: The noun.
+      type: str
+      returned: always
+      sample: primary_key
+    object:
+      description: The handle, index, path or hierarchy.
+      type: str
+      returned: always
+      sample: "0x81000001"
+    state:
+      description: V(ok) or V(changed).
+      type: str
+      returned: always
+      sample: ok
+    name:
+      description: The Name in hex, where the object has one and it is known.
+      type: str
+      returned: when known
+      sample: 000bdec3b7ad2e6a9f2f6a4d9d7d1c2cf0be4ff63d12b7bcd4f6a1ee7db54f9c1a2b
+    accepted:
+      description: Why something other than what was asked for is left in place.
+      type: str
+      returned: when another storage key stands in for the SRK
+steps:
+  description:
+    - What was done, or in check mode would be.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    resource:
+      description: Noun and object.
+      type: str
+      returned: always
+    action:
+      description: The command of the specification that the step is about.
+      type: str
+      returned: always
+    sentence:
+      description: What it does, for people.
+      type: str
+      returned: always
+    cost:
+      description: NV bytes, NV indices, NV counters, persistent slots and key generations; negative where the step frees them.
+      type: dict
+      returned: always
+    reversible:
+      description: Whether it can be undone.
+      type: bool
+      returned: always
+"""
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _module
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import profile
+
+
+def main() -> None:
+    """Run the module."""
+    _module.ensure(_argspec.profile(), lambda options: profile.build(options["resources"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tpm2_sealed_blob
+short_description: A secret sealed to a TPM 2.0 and a policy
+version_added: 0.1.0
+author:
+  - edgefleet maintainers (@edgefleet)
+description:
+  - Ensures that a file holds up to 128 bytes that only this TPM opens, while a policy holds.
+  - PCRs of a bank that is not allocated, or into which nothing has been measured, are refused.
+extends_documentation_fragment:
+  - edgefleet.tpm2._attributes
+  - edgefleet.tpm2._connection
+  - edgefleet.tpm2._sealed_blob
+seealso:
+  - module: edgefleet.tpm2.tpm2_profile
+  - module: edgefleet.tpm2.tpm2_info
+"""
+
+EXAMPLES = r"""
+---
+- name: A key that opens while the Secure Boot state stands
+  edgefleet.tpm2.tpm2_sealed_blob:
+    path: /var/lib/edgefleet-tpm2/telemetry.key.pem
+    content_b64: "{{ vault_telemetry_key }}"
+    pcrs:
+      bank: sha256
+      indices: [7]
+
+- name: The same with a policy of two branches
+  edgefleet.tpm2.tpm2_sealed_blob:
+    path: /var/lib/edgefleet-tpm2/recovery.key.pem
+    content_b64: "{{ vault_recovery_key }}"
+    auth: "{{ vault_recovery_pin }}"
+    policy:
+      - or:
+          - - pcr: {bank: sha256, indices: [7]}
+          - - auth_value
+"""
+
+RETURN = r"""
+resources:
+  description:
+    - What each resource is like after the run; in check mode, as far as it can be known before.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: The noun.
+      type: str
+      returned: always
+      sample: sealed_blob
+    object:
+      description: The handle, index, path or hierarchy.
+      type: str
+      returned: always
+      sample: /var/lib/edgefleet-tpm2/telemetry.key.pem
+    state:
+      description: V(ok) or V(changed).
+      type: str
+      returned: always
+      sample: ok
+    name:
+      description: The Name in hex, where the object has one and it is known.
+      type: str
+      returned: when known
+      sample: 000bdec3b7ad2e6a9f2f6a4d9d7d1c2cf0be4ff63d12b7bcd4f6a1ee7db54f9c1a2b
+    accepted:
+      description: Why something other than what was asked for is left in place.
+      type: str
+      returned: when another storage key stands in for the SRK
+steps:
+  description:
+    - What was done, or in check mode would be.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    resource:
+      description: Noun and object.
+      type: str
+      returned: always
+    action:
+      description: The command of the specification that the step is about.
+      type: str
+      returned: always
+    sentence:
+      description: What it does, for people.
+      type: str
+      returned: always
+    cost:
+      description: NV bytes, NV indices, NV counters, persistent slots and key generations; negative where the step frees them.
+      type: dict
+      returned: always
+    reversible:
+      description: Whether it can be undone.
+      type: bool
+      returned: always
+"""
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _module
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.sealed_blob import SealedBlob
+
+
+def main() -> None:
+    """Run the module."""
+    _module.ensure(_argspec.sealed_blob(), lambda options: [SealedBlob(options)])
+
+
+if __name__ == "__main__":
+    main()
