@@ -59,6 +59,7 @@ def run_each(session: nox.Session, *commands: list[str]) -> None:
 @nox.session(venv_backend="none")
 def lint(session: nox.Session) -> None:
     """ruff, mypy, yamllint, shellcheck, REUSE and ansible-lint."""
+    copy = copy_of_the_collection(session, "lint")
     run_each(
         session,
         ["ruff", "check", "."],
@@ -67,7 +68,7 @@ def lint(session: nox.Session) -> None:
         ["yamllint", "--strict", "."],
         ["shellcheck", "--external-sources", "--source-path", "SCRIPTDIR", *shell_scripts()],
         ["reuse", "lint", "--lines"],
-        ["env", "--chdir", str(copy_of_the_collection(session, "lint")), "ansible-lint", "--offline"],
+        ["env", "--chdir", str(copy), f"ANSIBLE_COLLECTIONS_PATH={WORK / 'lint'}", "ansible-lint", "--offline", "--nocolor"],
     )
 
 
