@@ -16,12 +16,12 @@ import struct
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import backoff
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import SAFE_NV_SIZE
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, marshal, names, nv, pcr
 
-PROPERTIES = 0x100
+# TPM properties come in two groups, and a TPM answers for one at a time: PT_FIXED and PT_VAR (Part 2, section 6.13).
+FIXED, VARIABLE = 0x100, 0x200
 NV_BUFFER_MAX = 0x12C
-# A read of this size passes on every TPM 2.0 (MAX_NV_BUFFER_SIZE is 512 at the least in use), so its limit need not be asked for.
-SAFE_NV_READ = 512
 MAX_COUNT = 254
 
 
@@ -37,7 +37,7 @@ class Reader:
 
     def __init__(self, transport: Transmitter) -> None:
         self._transport = transport
-        self._properties: dict[int, int] | None = None
+        self._properties: dict[int, dict[int, int]] = {}
 
     def _once(self, command: bytes) -> tuple[int, bytes]:
         tag, code, body = marshal.response(self._transport.transmit(command))
@@ -69,11 +69,12 @@ class Reader:
             start = max(found) + 1 if found else first
         return found
 
-    def properties(self) -> dict[int, int]:
-        """All TPM properties (TPM_PT) from 0x100 on: one command on most TPMs, asked once."""
-        if self._properties is None:
-            self._properties = self.capability(marshal.CAP_TPM_PROPERTIES, PROPERTIES, lambda c: (c.u32(), c.u32()))
-        return self._properties
+    def properties(self, group: int = VARIABLE) -> dict[int, int]:
+        """The TPM properties (TPM_PT) of a group, by number: one command, asked once."""
+        if group not in self._properties:
+            found = self.capability(marshal.CAP_TPM_PROPERTIES, group, lambda c: (c.u32(), c.u32()))
+            self._properties[group] = {number: value for number, value in found.items() if number & ~0xFF == group}
+        return self._properties[group]
 
     def handles(self, first: int) -> list[int]:
         """All handles of the type of C(first) (its top byte) from there on."""
@@ -130,9 +131,9 @@ class Reader:
 
     def nv_read(self, index: int, size: int, authority: int) -> bytes:
         """C(size) bytes of an NV index, read with the empty auth of C(authority): the index itself or TPM_RH_OWNER."""
-        limit = SAFE_NV_READ
-        if size > SAFE_NV_READ:
-            limit = self.properties().get(NV_BUFFER_MAX) or SAFE_NV_READ
+        limit = SAFE_NV_SIZE
+        if size > SAFE_NV_SIZE:
+            limit = self.properties(FIXED).get(NV_BUFFER_MAX) or SAFE_NV_SIZE
         found = b""
         while len(found) < size:
             piece = struct.pack(">HH", min(limit, size - len(found)), len(found))
@@ -171,4 +172,4 @@ def _remaining(asked: t.Sequence[pcr.Selection], found: t.Mapping[str, t.Mapping
     return [one for one in left if one.indices]
 
 
-__all__ = ("Reader", "Transmitter")
+__all__ = ("FIXED", "VARIABLE", "Reader", "Transmitter")

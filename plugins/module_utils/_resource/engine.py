@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import SAFE_NV_READ, Reader
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import SAFE_NV_SIZE, Backend
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import Reader
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import capacity, model, observe
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import Run
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, names
@@ -97,17 +97,16 @@ class Engine:
             # Not at the top: a run that changes nothing must not pay for the TSS.
             from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import esapi
 
-            properties = self._seen.get(("properties", None), {})
-            self._backend = esapi.Esapi(self._tcti, properties.get(model.PT_NV_BUFFER_MAX) or SAFE_NV_READ)
+            limits = self._seen.get(("limits", None), {})
+            self._backend = esapi.Esapi(self._tcti, limits.get(model.PT_NV_BUFFER_MAX) or SAFE_NV_SIZE)
             found = self._seen.get(("public", handles.SRK))
             if found and names.is_storage_parent(found[0]):
                 self._backend.salt_with(handles.SRK)
         return self._backend
 
     def _check(self, plans: t.Sequence[model.Plan]) -> None:
-        properties = self._seen.get(("properties", None))
-        if properties is not None:
-            capacity.check(plans, properties)
+        if ("properties", None) in self._seen:
+            capacity.check(plans, self._seen.properties())
 
     def _apply(self, plans: t.Sequence[model.Plan], outcome: Outcome) -> None:
         for plan in plans:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import Reader
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import FIXED, Reader
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import AUTH_SET
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms, handles, marshal, names, nv, pcr
@@ -31,7 +31,7 @@ def _firmware(properties: t.Mapping[int, int]) -> str:
 
 def identity(reader: Reader) -> Facts:
     """Family, revision, manufacturer, model, firmware (TPM_PT 0x100 to 0x10C)."""
-    found = reader.properties()
+    found = reader.properties(FIXED)
     return {
         "family": _text(found.get(0x100, 0)),
         "revision": f"{found.get(0x102, 0) / 100:.2f}",
@@ -69,7 +69,7 @@ def hierarchies(reader: Reader) -> Facts:
 
 def capacity(reader: Reader) -> Facts:
     """What is left, as far as the TPM tells."""
-    found = reader.properties()
+    found = {**reader.properties(), **reader.properties(FIXED)}
     numbers = {
         "persistent_slots_left": 0x209,
         "persistent_slots_used": 0x208,

@@ -70,7 +70,7 @@ class Plan(t.NamedTuple):
 
 
 class Fact(t.NamedTuple):
-    """One thing to know: C(kind) is properties, public, nv_public, nv_content, pcrs, file, auth_policy, platform_auth or session.
+    """One thing to know: C(kind) is properties (what varies), limits (what is fixed), public, nv_public, nv_content, pcrs, file, auth_policy, platform_auth or session.
 
     C(key) tells which one; a session fact, the only kind that needs more than a raw read, brings the function that learns it.
     """
@@ -89,9 +89,8 @@ class Observation(dict[t.Tuple[str, t.Any], t.Any]):
         self.asked: dict[str, set[int]] = {}
 
     def properties(self) -> t.Mapping[int, int]:
-        """TPM properties by number."""
-        found: t.Mapping[int, int] = self["properties", None]
-        return found
+        """TPM properties by number: those that vary, and the fixed ones where they were asked for."""
+        return {**self["properties", None], **self.get(("limits", None), {})}
 
     def public(self, handle: int) -> tuple[Public, bytes] | None:
         """Public area and Qualified Name of the object at a handle."""

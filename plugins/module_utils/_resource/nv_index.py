@@ -14,6 +14,7 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.policy import PolicySession
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import SAFE_NV_SIZE
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model, nv_options
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, errors, handles, nv, policy
 
@@ -57,10 +58,17 @@ class NvIndex:
             return facts
         found = seen.nv_public(self.index)
         if found is None or self.absent or not found.written or self._differences(found, seen):
-            return facts if found is None and self.absent else [*facts, model.Fact("properties")]
+            return facts if found is None and self.absent else [*facts, *self._needed()]
         if self.content is not None or self.counter:
             facts += self._content_facts(found, seen)
+            if self.content not in (None, self._read_content(found, seen)):
+                facts += self._needed()
         return facts
+
+    def _needed(self) -> list[model.Fact]:
+        """What a change needs to know. What every TPM takes need not be asked for."""
+        small = self.size is not None and self.size <= SAFE_NV_SIZE and not self.counter
+        return [model.Fact("properties")] + ([] if small or self.absent else [model.Fact("limits")])
 
     def _want(self, seen: model.Observation, size: int) -> nv.NvPublic:
         values = seen.pcrs()
@@ -94,7 +102,7 @@ class NvIndex:
     def _read_content(self, found: nv.NvPublic, seen: model.Observation) -> bytes | None:
         reader = self._reader(seen)
         key: tuple[str, t.Any] = ("session", ("nv_content", self.index)) if reader is None else ("nv_content", (self.index, found.size, reader))
-        data: bytes | None = seen.get(key)
+        data: bytes | None = seen.get(key, self.content)
         return data
 
     def declare(self, run: t.Any) -> None:

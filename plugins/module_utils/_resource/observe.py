@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import Reader
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import FIXED, VARIABLE, Reader
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import files
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.model import Fact, Observation, Resource
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import pcr
@@ -34,7 +34,9 @@ def _wanted(resources: t.Sequence[Resource], seen: Observation) -> list[Fact]:
 
 def _read(reader: Reader, fact: Fact) -> t.Any:
     if fact.kind == "properties":
-        return reader.properties()
+        return reader.properties(VARIABLE)
+    if fact.kind == "limits":
+        return reader.properties(FIXED)
     if fact.kind == "public":
         return reader.read_public(fact.key)
     if fact.kind == "nv_public":
