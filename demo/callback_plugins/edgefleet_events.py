@@ -22,7 +22,7 @@ description:
 
 
 class CallbackModule(CallbackBase):
-    """Only the collection's own modules send their whole result; results that Ansible censors stay censored."""
+    """Only tpm2_profile sends its whole result; results that Ansible censors stay censored."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
@@ -38,13 +38,14 @@ class CallbackModule(CallbackBase):
 
     def _task(self, status: str, result: t.Any) -> None:
         task, data = result._task, result._result
-        ours = task.action.startswith("edgefleet.tpm2.")
+        ours = task.action == "edgefleet.tpm2.tpm2_profile"
         self._write(
             {
                 "event": "task",
                 "status": "changed" if status == "ok" and data.get("changed") else status,
                 "host": result._host.get_name(),
                 "action": task.action,
+                "check_mode": bool(task.check_mode),
                 "name": task.name,
                 "msg": str(data.get("msg", "")) if status in ("failed", "unreachable") else "",
                 "result": data if ours else {},

@@ -25,14 +25,14 @@ class Run:
     Attributes:
         exit_status: that of ansible-playbook.
         log: its whole output.
-        results: per device and action of the collection, the last result.
+        profiles: per device, the results of tpm2_profile in their order.
         failures: per device, what the failed task said.
         totals: per device, Ansible's own counts (ok, changed, failures, unreachable, ...).
     """
 
     exit_status: int
     log: pathlib.Path
-    results: dict[str, dict[str, Event]] = dataclasses.field(default_factory=dict)
+    profiles: dict[str, list[Event]] = dataclasses.field(default_factory=dict)
     failures: dict[str, str] = dataclasses.field(default_factory=dict)
     totals: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
 
@@ -47,7 +47,7 @@ class Run:
             self.totals[host] = {key: value for key, value in event.items() if isinstance(value, int)}
             return
         if event["result"]:
-            self.results.setdefault(host, {})[event["action"]] = event["result"]
+            self.profiles.setdefault(host, []).append(event["result"])
         if event["status"] in ("failed", "unreachable"):
             self.failures[host] = event["msg"]
 
