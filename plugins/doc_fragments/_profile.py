@@ -23,7 +23,10 @@ from ansible_collections.edgefleet.tpm2.plugins.doc_fragments import (
 
 _NOUNS = {
     "da_lockout": (_da_lockout.OPTIONS, "Dictionary attack protection, as M(edgefleet.tpm2.tpm2_da_lockout)."),
-    "hierarchy": (_hierarchy.OPTIONS, "A hierarchy, as M(edgefleet.tpm2.tpm2_hierarchy); the rest of the profile acts there with its auth."),
+    "hierarchy": (
+        _hierarchy.OPTIONS,
+        "A hierarchy, as M(edgefleet.tpm2.tpm2_hierarchy); the rest of the profile acts there with its auth.",
+    ),
     "key": (_key.OPTIONS, "A key, as M(edgefleet.tpm2.tpm2_key)."),
     "nv_index": (_nv_index.OPTIONS, "An NV index, as M(edgefleet.tpm2.tpm2_nv_index)."),
     "persistent_handle": (_persistent_handle.OPTIONS, "A persistent handle, as M(edgefleet.tpm2.tpm2_persistent_handle)."),

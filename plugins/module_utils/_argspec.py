@@ -13,7 +13,7 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import handles, templates
 
-Spec = t.Dict[str, t.Dict[str, t.Any]]
+Spec = dict[str, dict[str, t.Any]]
 
 
 def connection() -> Spec:
@@ -187,4 +187,16 @@ def info() -> Spec:
     )
 
 
-__all__ = ("connection", "da_lockout", "hierarchy", "info", "key", "nv_index", "persistent_handle", "primary_key", "profile", "sealed_blob", "unseal")
+__all__ = (
+    "connection",
+    "da_lockout",
+    "hierarchy",
+    "info",
+    "key",
+    "nv_index",
+    "persistent_handle",
+    "primary_key",
+    "profile",
+    "sealed_blob",
+    "unseal",
+)

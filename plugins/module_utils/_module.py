@@ -14,6 +14,7 @@ import signal
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.engine import Engine, Outcome
@@ -21,7 +22,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.model imp
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
 
-Build = t.Callable[[t.Mapping[str, t.Any]], t.List[Resource]]
+Build = t.Callable[[t.Mapping[str, t.Any]], list[Resource]]
 
 
 def create(spec: _argspec.Spec) -> AnsibleModule:
@@ -52,11 +53,11 @@ def _hide(module: AnsibleModule, options: t.Mapping[str, t.Any], resource: Resou
     module.no_log_values.update(str(options[name]) for name in ("content", "content_b64") if options.get(name))
 
 
-def _files(module: AnsibleModule, resources: t.Sequence[Resource]) -> bool:
+def _files(module: AnsibleModule, resources: t.Sequence[Resource], params: t.Mapping[str, t.Any]) -> bool:
     """Mode, owner and group of files that resources keep. Returns whether something changed."""
     changed = False
     for resource in resources:
-        path, wanted = getattr(resource, "owned_file", (None, {}))
+        path, wanted = getattr(resource, "owned_file", (None, params))
         if path is None or not os.path.exists(path):
             continue
         changed = module.set_mode_if_different(path, wanted.get("mode"), changed)
@@ -87,7 +88,7 @@ def ensure(spec: _argspec.Spec, build: Build, flat: bool = False) -> None:
     for note in outcome.notes:
         module.warn(note)
     result = _result(outcome, module.check_mode)
-    result["changed"] = _files(module, resources) or result["changed"]
+    result["changed"] = _files(module, resources, module.params) or result["changed"]
     if flat:
         result.update(outcome.plans[0].result)
     module.exit_json(**result)

@@ -19,7 +19,9 @@ class PolicySession:
     C(auths) are the auth values of the hierarchies that a secret assertion may name.
     """
 
-    def __init__(self, steps: t.Sequence[t.Any], value: bytes = b"", secret: bool = False, auths: t.Mapping[int, bytes] | None = None) -> None:
+    def __init__(
+        self, steps: t.Sequence[t.Any], value: bytes = b"", secret: bool = False, auths: t.Mapping[int, bytes] | None = None
+    ) -> None:
         self.steps = tuple(steps)
         self.value = value
         self.secret = secret
@@ -27,7 +29,7 @@ class PolicySession:
 
     def open(self, sessions: t.Any) -> t.Any:
         """The session token for one command."""
-        return sessions.policy(self.steps, self.secret, self.auths)
+        return sessions.policy_session(self.steps, self.secret, self.auths)
 
 
 __all__ = ("PolicySession",)

@@ -87,7 +87,7 @@ class Backend(t.Protocol):
     def holds(self, hierarchy: int, auth: Auth) -> bool:
         """Whether a hierarchy takes this auth value; changes nothing. Never for lockout, where a wrong value counts."""
 
-    def handles(self, first: int) -> list[int]:
+    def list_handles(self, first: int) -> list[int]:
         """TPM2_GetCapability (30.2): the handles of the type of C(first) from there on."""
 
     def salt_with(self, handle: int) -> None:

@@ -26,7 +26,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti import Tcti
 
 tss.quiet()
-IMPORT_ERROR: t.Optional[BaseException] = None
+IMPORT_ERROR: BaseException | None = None
 try:
     import tpm2_pytss as tss2
     from tpm2_pytss._libtpm2_pytss import ffi, lib
@@ -50,7 +50,9 @@ def require_library() -> None:
     missing = [name for name in ("create_primary", "policy_nv_written", "tr_set_auth", "load_external") if not hasattr(tss2.ESAPI, name)]
     if missing:
         where = os.path.dirname(tss2.__file__ or "")
-        raise errors.DependencyError(f"Could not use tpm2-pytss in {where}: it is too old, ESAPI.{missing[0]} is not there; install tpm2-pytss >= 1.2.")
+        raise errors.DependencyError(
+            f"Could not use tpm2-pytss in {where}: it is too old, ESAPI.{missing[0]} is not there; install tpm2-pytss >= 1.2."
+        )
 
 
 class Esapi:
@@ -83,7 +85,9 @@ class Esapi:
             except TSS2_Exception as failed:
                 return int(failed.rc) & 0xFFFFFFFF, None
             except (IndexError, OverflowError, TypeError, ValueError) as failed:
-                raise errors.TpmError(f"Could not {attempt} {obj}: tpm2-pytss refused the call ({failed}); report this with its version.") from None
+                raise errors.TpmError(
+                    f"Could not {attempt} {obj}: tpm2-pytss refused the call ({failed}); report this with its version."
+                ) from None
 
         code, result = backoff.repeat(once)
         if errors.is_rc(code, errors.RC_OBJECT_MEMORY, errors.RC_SESSION_MEMORY) and self._make_room():
@@ -92,7 +96,9 @@ class Esapi:
             raise errors.from_rc(attempt, obj, code, (cures or {}).get(errors.base_code(code)))
         return result
 
-    def _authorised(self, attempt: str, obj: str, item: t.Any, auth: Auth, function: t.Callable[[t.Any], t.Any], cures: Cures = None) -> t.Any:
+    def _authorised(
+        self, attempt: str, obj: str, item: t.Any, auth: Auth, function: t.Callable[[t.Any], t.Any], cures: Cures = None
+    ) -> t.Any:
         self._e.tr_set_auth(item, auth.value)
         session = auth.open(self)
         result = self._call(attempt, obj, lambda: function(session), cures)
@@ -109,7 +115,9 @@ class Esapi:
             number = ffi.new("TPM2_HANDLE *")
             if not lib.Esys_TR_GetTpmHandle(self._e._ctx, token, number):
                 ours.add(int(number[0]))
-        strangers = [handle for first in (handles.FIRST_TRANSIENT, LOADED_SESSION) for handle in self.handles(first) if handle not in ours]
+        strangers = [
+            handle for first in (handles.FIRST_TRANSIENT, LOADED_SESSION) for handle in self.list_handles(first) if handle not in ours
+        ]
         for handle in strangers:
             self._e.flush_context(self._e.tr_from_tpmpublic(handle))
         if strangers:
@@ -117,7 +125,7 @@ class Esapi:
             self._notes.append(f"flushed {left}, which an interrupted program had left in a TPM without resource manager")
         return bool(strangers)
 
-    def handles(self, first: int) -> list[int]:
+    def list_handles(self, first: int) -> list[int]:
         _more, data = self._e.get_capability(tss2.TPM2_CAP.HANDLES, first, 254)
         listed = data.data
         return [int(handle) for handle in listed.handles]
@@ -134,7 +142,7 @@ class Esapi:
             self._secure = self._start(tss2.TPM2_SE.HMAC, True, CONTINUE | DECRYPT | ENCRYPT)
         return self._secure
 
-    def policy(self, steps: t.Sequence[t.Any], secret: bool, auths: t.Mapping[int, bytes]) -> t.Any:
+    def policy_session(self, steps: t.Sequence[t.Any], secret: bool, auths: t.Mapping[int, bytes]) -> t.Any:
         """A policy session in which C(steps) have been asserted; it ends with the command that it authorises."""
         session = self._start(tss2.TPM2_SE.POLICY, secret, DECRYPT | ENCRYPT if secret else 0)
         for step in steps:
@@ -186,7 +194,13 @@ class Esapi:
 
         def call(authorisation: t.Any) -> None:
             self._e.policy_secret(
-                auth_handle=item, policy_session=session, nonce_tpm=b"", cp_hash_a=b"", policy_ref=step.ref, expiration=0, session1=authorisation
+                auth_handle=item,
+                policy_session=session,
+                nonce_tpm=b"",
+                cp_hash_a=b"",
+                policy_ref=step.ref,
+                expiration=0,
+                session1=authorisation,
             )
 
         self._authorised("prove the auth of", _hierarchy(step.hierarchy), item, auth, call, _auth_cure(step.hierarchy))
@@ -228,7 +242,9 @@ class Esapi:
         sensitive = tss2.TPM2B_SENSITIVE_CREATE(sensitive=parts)
         shape = _public(template)
         what = "seal data under" if data else f"create a key {template.algorithm} under"
-        made = self._authorised(what, "its parent", parent, auth, lambda session: self._e.create(parent, sensitive, shape, session1=session))
+        made = self._authorised(
+            what, "its parent", parent, auth, lambda session: self._e.create(parent, sensitive, shape, session1=session)
+        )
         private, public = made[0], made[1]
         return bytes(private.marshal())[2:], names.parse_public(bytes(public.marshal())[2:])
 
@@ -237,7 +253,12 @@ class Esapi:
         shape = _public(public)
         cures = {errors.RC_INTEGRITY: "it belongs to another TPM or parent, or the TPM was cleared; make it anew with on_mismatch: replace"}
         token = self._authorised(
-            "load a key or sealed blob under", "its parent", parent, auth, lambda session: self._e.load(parent, secret, shape, session1=session), cures
+            "load a key or sealed blob under",
+            "its parent",
+            parent,
+            auth,
+            lambda session: self._e.load(parent, secret, shape, session1=session),
+            cures,
         )
         self._ours.append(token)
         return token
@@ -299,25 +320,30 @@ class Esapi:
     def nv_write(self, authority: int, auth: Auth, index: int, data: bytes) -> None:
         for at in range(0, len(data), self._nv_buffer):
             piece = data[at : at + self._nv_buffer]
-            self._nv(
-                "write", authority, auth, index, lambda space, item, session, p=piece, o=at: self._e.nv_write(space, p, o, auth_handle=item, session1=session)
-            )
+
+            def call(space: t.Any, item: t.Any, session: t.Any, part: bytes = piece, offset: int = at) -> None:
+                self._e.nv_write(space, part, offset, auth_handle=item, session1=session)
+
+            self._nv("write", authority, auth, index, call)
 
     def nv_increment(self, authority: int, auth: Auth, index: int) -> None:
-        self._nv("increment", authority, auth, index, lambda space, item, session: self._e.nv_increment(space, auth_handle=item, session1=session))
+        self._nv(
+            "increment",
+            authority,
+            auth,
+            index,
+            lambda space, item, session: self._e.nv_increment(space, auth_handle=item, session1=session),
+        )
 
     def nv_read(self, authority: int, auth: Auth, index: int, size: int) -> bytes:
         found = b""
         while len(found) < size:
             piece, at = min(self._nv_buffer, size - len(found)), len(found)
-            got = self._nv(
-                "read",
-                authority,
-                auth,
-                index,
-                lambda space, item, session, p=piece, o=at: self._e.nv_read(space, p, o, auth_handle=item, session1=session),
-            )
-            found += bytes(got)
+
+            def call(space: t.Any, item: t.Any, session: t.Any, part: int = piece, offset: int = at) -> bytes:
+                return bytes(self._e.nv_read(space, part, offset, auth_handle=item, session1=session))
+
+            found += self._nv("read", authority, auth, index, call)
         return found
 
     # -- hierarchies and dictionary attack protection
@@ -327,7 +353,9 @@ class Esapi:
         self._authorised(attempt, _hierarchy(hierarchy), item, auth, lambda session: function(item, session), _auth_cure(hierarchy))
 
     def hierarchy_change_auth(self, hierarchy: int, auth: Auth, value: bytes) -> None:
-        self._hierarchy("set the auth of", hierarchy, auth, lambda item, session: self._e.hierarchy_change_auth(item, value, session1=session))
+        self._hierarchy(
+            "set the auth of", hierarchy, auth, lambda item, session: self._e.hierarchy_change_auth(item, value, session1=session)
+        )
 
     def set_primary_policy(self, hierarchy: int, auth: Auth, digest: bytes) -> None:
         number = tss2.TPM2_ALG.SHA256 if digest else tss2.TPM2_ALG.NULL
@@ -345,11 +373,16 @@ class Esapi:
     def hierarchy_control(self, authority: int, auth: Auth, hierarchy: int, enable: bool) -> None:
         which = self._tr[hierarchy]
         self._hierarchy(
-            "enable or disable a hierarchy by", authority, auth, lambda item, session: self._e.hierarchy_control(item, which, enable, session1=session)
+            "enable or disable a hierarchy by",
+            authority,
+            auth,
+            lambda item, session: self._e.hierarchy_control(item, which, enable, session1=session),
         )
 
     def clear_control(self, authority: int, auth: Auth, disable: bool) -> None:
-        self._hierarchy("allow or forbid TPM2_Clear by", authority, auth, lambda item, session: self._e.clear_control(item, disable, session1=session))
+        self._hierarchy(
+            "allow or forbid TPM2_Clear by", authority, auth, lambda item, session: self._e.clear_control(item, disable, session1=session)
+        )
 
     def dictionary_attack_parameters(self, auth: Auth, max_tries: int, recovery_time: int, lockout_recovery: int) -> None:
         self._hierarchy(

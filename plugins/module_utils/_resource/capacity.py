@@ -63,10 +63,12 @@ def _check_lockout(plans: t.Sequence[model.Plan], properties: t.Mapping[int, int
 
 def full(failed: errors.TpmError, backend: Backend) -> errors.CapacityError:
     """The error for TPM_RC_NV_SPACE: what failed, and what occupies the rest."""
-    found = [(handle, "NV index") for handle in backend.handles(handles.FIRST_NV)]
-    found += [(handle, "object") for handle in backend.handles(handles.FIRST_PERSISTENT)]
+    found = [(handle, "NV index") for handle in backend.list_handles(handles.FIRST_NV)]
+    found += [(handle, "object") for handle in backend.list_handles(handles.FIRST_PERSISTENT)]
     listed = "; ".join(f"{kind} {handles.text(handle)} ({handles.owner_of(handle)})" for handle, kind in found)
-    return errors.CapacityError(f"{failed.message.rstrip('.')}. The TPM's NV memory is taken by: {listed or 'nothing that it lists'}.", failed.rc)
+    return errors.CapacityError(
+        f"{failed.message.rstrip('.')}. The TPM's NV memory is taken by: {listed or 'nothing that it lists'}.", failed.rc
+    )
 
 
 __all__ = ("check", "full")

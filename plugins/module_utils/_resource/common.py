@@ -51,7 +51,9 @@ def replace(options: Options) -> bool:
 
 def mismatch(attempt: str, reasons: t.Sequence[str], keep: str) -> errors.MismatchError:
     """The error for something different that is already there; C(keep) says what else can be done."""
-    return errors.MismatchError(f"Could not {attempt}: {'; '.join(reasons)}. Set on_mismatch: replace to replace it (it cannot be got back), or {keep}.")
+    return errors.MismatchError(
+        f"Could not {attempt}: {'; '.join(reasons)}. Set on_mismatch: replace to replace it (it cannot be got back), or {keep}."
+    )
 
 
 def parent(number: int, seen: model.Observation, run: t.Any, attempt: str) -> tuple[names.Public, bytes] | None:

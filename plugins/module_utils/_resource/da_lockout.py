@@ -29,9 +29,13 @@ class DaLockout:
         self._want = {name: int(options[name]) for name in _FIELDS if options.get(name) is not None}
         for name, value in self._want.items():
             if not 0 <= value <= 0xFFFFFFFF:
-                raise errors.InputError(f"Could not plan the dictionary attack parameters: {name} {value} is out of range; give 0 to 4294967295.")
+                raise errors.InputError(
+                    f"Could not plan the dictionary attack parameters: {name} {value} is out of range; give 0 to 4294967295."
+                )
         if self._want.get("max_tries") == 0:
-            raise errors.InputError("Could not plan the dictionary attack parameters: max_tries 0 would lock the TPM at once; give at least 1.")
+            raise errors.InputError(
+                "Could not plan the dictionary attack parameters: max_tries 0 would lock the TPM at once; give at least 1."
+            )
 
     def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
         """The TPM's properties hold all of it."""

@@ -39,7 +39,9 @@ class Hierarchy:
         if self.enabled is not None and self.hierarchy == handles.RH_LOCKOUT:
             raise errors.InputError("Could not plan the lockout hierarchy: it cannot be enabled or disabled; leave enabled out.")
         if self.clear_disabled is not None and self.hierarchy not in (handles.RH_LOCKOUT, handles.RH_PLATFORM):
-            raise errors.InputError(f"Could not plan the {self.object} hierarchy: clear_disabled belongs to lockout or platform; set it there.")
+            raise errors.InputError(
+                f"Could not plan the {self.object} hierarchy: clear_disabled belongs to lockout or platform; set it there."
+            )
 
     def declare(self, run: t.Any) -> None:
         """The auth asked for is the one with which the rest of the run acts here; current_auth is the one that holds before."""
@@ -58,7 +60,9 @@ class Hierarchy:
             facts.append(model.Fact("platform_auth"))
         elif ("properties", None) in seen and self._must_ask():
             value = self._run.candidates(self.hierarchy)[0]
-            facts.append(model.Fact("session", ("holds", self.hierarchy), lambda backend: backend.holds(self.hierarchy, choose.for_value(value))))
+            facts.append(
+                model.Fact("session", ("holds", self.hierarchy), lambda backend: backend.holds(self.hierarchy, choose.for_value(value)))
+            )
         return facts
 
     def _must_ask(self) -> bool:
@@ -85,7 +89,9 @@ class Hierarchy:
         if self.enabled is not None and before.get("enabled") != self.enabled:
             steps.append(self._enable_step(run))
             after["enabled"] = self.enabled
-        return model.Plan(self.kind, self.object, tuple(steps), {self.object: before}, {self.object: after}, {"auth_set": after.get("auth_set")})
+        return model.Plan(
+            self.kind, self.object, tuple(steps), {self.object: before}, {self.object: after}, {"auth_set": after.get("auth_set")}
+        )
 
     def _state(self, seen: model.Observation, run: t.Any) -> dict[str, t.Any]:
         properties = seen.properties()
@@ -131,7 +137,9 @@ class Hierarchy:
         policy.check_measured(asked, seen.pcrs(), False)
         digest = policy.digest(asked, seen.pcrs())
         if before["policy"] is None:
-            raise errors.StateError(f"Could not compare the policy of the {self.object} hierarchy: this TPM does not tell it (library before 1.38); leave policy out.")
+            raise errors.StateError(
+                f"Could not compare the policy of the {self.object} hierarchy: this TPM does not tell it (library before 1.38); leave policy out."
+            )
         if before["policy"] == digest.hex():
             return []
         after["policy"] = digest.hex()
@@ -145,7 +153,9 @@ class Hierarchy:
         authority = handles.RH_PLATFORM if enable else self.hierarchy
         run.current(authority)
         call: t.Callable[[t.Any], None] = lambda backend: backend.hierarchy_control(authority, run.auth(authority), self.hierarchy, enable)  # noqa: E731
-        return model.Step(f"{'enable' if enable else 'disable'} the {self.object} hierarchy (until the next reset of the TPM)", "hierarchy_control", call)
+        return model.Step(
+            f"{'enable' if enable else 'disable'} the {self.object} hierarchy (until the next reset of the TPM)", "hierarchy_control", call
+        )
 
     def _clear_step(self, run: t.Any) -> model.Step:
         disable = bool(self.clear_disabled)

@@ -17,7 +17,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context i
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms, handles, marshal, names, nv, pcr
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti import Tcti
 
-Facts = t.Dict[str, t.Any]
+Facts = dict[str, t.Any]
 
 
 def _text(word: int) -> str:
@@ -59,7 +59,9 @@ def hierarchies(reader: Reader) -> Facts:
     permanent = reader.properties().get(model.PT_PERMANENT, 0)
     startup = reader.properties().get(model.PT_STARTUP_CLEAR, 0)
     empty = reader.platform_auth_is_empty()
-    state: Facts = {name: {"auth_set": bool(permanent & AUTH_SET[number])} for name, number in handles.HIERARCHIES.items() if number in AUTH_SET}
+    state: Facts = {
+        name: {"auth_set": bool(permanent & AUTH_SET[number])} for name, number in handles.HIERARCHIES.items() if number in AUTH_SET
+    }
     state["platform"] = {"auth_set": None if empty is None else not empty}
     for at, name in enumerate(("platform", "owner", "endorsement")):
         state[name]["enabled"] = bool(startup >> at & 1)
@@ -123,7 +125,7 @@ def pcr_values(reader: Reader, wanted: t.Sequence[int] | None) -> Facts:
     return {"pcr_banks": [one.bank for one in banks], "pcrs": listed}
 
 
-SUBSETS: t.Dict[str, t.Callable[[Reader], Facts]] = {
+SUBSETS: dict[str, t.Callable[[Reader], Facts]] = {
     "identity": identity,
     "da_lockout": da,
     "hierarchies": hierarchies,

@@ -41,9 +41,13 @@ class Key:
         if self.handle is not None:
             handles.check_persistent(self.handle, "key", bool(self._options.get("allow_foreign_range")))
         if self._options.get("usage") == "storage" and self.policy:
-            raise errors.InputError(f"Could not plan the key {self.object}: a storage key with a policy cannot be a parent for others; leave policy out.")
+            raise errors.InputError(
+                f"Could not plan the key {self.object}: a storage key with a policy cannot be a parent for others; leave policy out."
+            )
         if self.value and self.policy and not any(isinstance(one, policy.AuthValue) for one in self.policy):
-            raise errors.InputError(f"Could not plan the key {self.object}: its policy never asks for auth; add auth_value to the policy or leave auth out.")
+            raise errors.InputError(
+                f"Could not plan the key {self.object}: its policy never asks for auth; add auth_value to the policy or leave auth out."
+            )
 
     def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
         """Key and parent; PCRs and properties only where they matter."""
@@ -70,7 +74,9 @@ class Key:
         values = seen.pcrs()
         policy.check_measured(self.policy, values, bool(options.get("allow_unmeasured")))
         digest = policy.digest(self.policy, values)
-        return templates.key(str(options.get("usage") or "sign"), str(options.get("algorithm") or "ecc_p256"), digest, options.get("no_da", True))
+        return templates.key(
+            str(options.get("usage") or "sign"), str(options.get("algorithm") or "ecc_p256"), digest, options.get("no_da", True)
+        )
 
     def _stored(self, seen: model.Observation) -> keyfile.KeyFile | None:
         data = seen.file(self.path) if self.path is not None else None
@@ -112,7 +118,7 @@ class Key:
         if reasons and not common.replace(self._options):
             raise common.mismatch(f"make the key {self.object}", reasons, "name another handle or path")
         if there and not reasons:
-            steps = self.file.steps(seen, there, lambda: t.cast("names.Public", there))
+            steps = self.file.steps(seen, there, lambda: there)
             return model.Plan(self.kind, self.object, tuple(steps), before, before, {"name": there.name.hex()})
         result: dict[str, t.Any] = {}
         made: list[names.Public] = []
@@ -131,7 +137,13 @@ class Key:
         return model.Plan(self.kind, self.object, tuple(steps), before, {self.object: None}, {})
 
     def _make(
-        self, want: names.Public, stored: keyfile.KeyFile | None, occupied: bool, run: t.Any, made: list[names.Public], result: dict[str, t.Any]
+        self,
+        want: names.Public,
+        stored: keyfile.KeyFile | None,
+        occupied: bool,
+        run: t.Any,
+        made: list[names.Public],
+        result: dict[str, t.Any],
     ) -> list[model.Step]:
         """A key from its file costs no key generation: that is how an interrupted run goes on."""
         if self.path is not None and not stored:
@@ -179,7 +191,8 @@ def origin(stored: keyfile.KeyFile, parent: int, found: tuple[names.Public, byte
     if found is None:
         return [f"{path} exists, but its parent {handles.text(parent)} does not, so that this TPM may not be the one it was made for"]
     if stored.parent_name is not None and stored.parent_name != found[0].name:
-        return [f"{path} was made for another TPM (or this one was cleared): its parent has the Name {stored.parent_name.hex()}, here it is {found[0].name.hex()}"]
+        there, here = stored.parent_name.hex(), found[0].name.hex()
+        return [f"{path} was made for another TPM (or this one was cleared): its parent has the Name {there}, here it is {here}"]
     return []
 
 

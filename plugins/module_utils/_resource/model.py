@@ -70,17 +70,18 @@ class Plan(t.NamedTuple):
 
 
 class Fact(t.NamedTuple):
-    """One thing to know: C(kind) is properties (what varies), limits (what is fixed), public, nv_public, nv_content, pcrs, file, auth_policy, platform_auth or session.
+    """One thing to know: C(kind) is properties (what varies), limits (what is fixed), public, nv_public, nv_content, pcrs, file,
+    auth_policy, platform_auth or session.
 
     C(key) tells which one; a session fact, the only kind that needs more than a raw read, brings the function that learns it.
     """
 
     kind: str
     key: t.Any = None
-    learn: t.Optional[t.Callable[[Backend], t.Any]] = None
+    learn: t.Callable[[Backend], t.Any] | None = None
 
 
-class Observation(dict[t.Tuple[str, t.Any], t.Any]):
+class Observation(dict[tuple[str, t.Any], t.Any]):
     """The facts read so far, by kind and key. What a plan asks for and nobody read is a KeyError: a mistake of ours."""
 
     def __init__(self) -> None:

@@ -91,7 +91,9 @@ class NvIndex:
     def _reader(self, seen: model.Observation) -> int | None:
         if self.public_content and (self._has("no_da") or self._options.get("auth") is not None):
             return self.index
-        empty_owner = not self._run.candidates(handles.RH_OWNER) or (("properties", None) in seen and not self._run.is_set(handles.RH_OWNER))
+        empty_owner = not self._run.candidates(handles.RH_OWNER) or (
+            ("properties", None) in seen and not self._run.is_set(handles.RH_OWNER)
+        )
         return handles.RH_OWNER if self._has("ownerread") and empty_owner else None
 
     def _read(self, backend: t.Any, size: int) -> bytes:
@@ -101,7 +103,9 @@ class NvIndex:
 
     def _read_content(self, found: nv.NvPublic, seen: model.Observation) -> bytes | None:
         reader = self._reader(seen)
-        key: tuple[str, t.Any] = ("session", ("nv_content", self.index)) if reader is None else ("nv_content", (self.index, found.size, reader))
+        key: tuple[str, t.Any] = (
+            ("session", ("nv_content", self.index)) if reader is None else ("nv_content", (self.index, found.size, reader))
+        )
         data: bytes | None = seen.get(key, self.content)
         return data
 
@@ -164,7 +168,9 @@ class NvIndex:
 
     def _define(self, seen: model.Observation, run: t.Any) -> model.Step:
         if self.size is None:
-            raise errors.InputError(f"Could not {self._attempt}: it does not exist and neither size nor content is given; give one of them.")
+            raise errors.InputError(
+                f"Could not {self._attempt}: it does not exist and neither size nor content is given; give one of them."
+            )
         public = self._want(seen, self.size)
         run.auth(self.hierarchy)
 

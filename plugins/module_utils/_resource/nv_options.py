@@ -44,7 +44,9 @@ def attributes_of(options: Options, attempt: str) -> int:
             chosen = (*(name for name in chosen if name != "authwrite"), "authwrite")
     unknown = [name for name in chosen if name not in SETTABLE]
     if unknown:
-        raise errors.InputError(f"Could not {attempt}: '{unknown[0]}' is no attribute of an NV index that can be asked for; take some of {', '.join(SETTABLE)}.")
+        raise errors.InputError(
+            f"Could not {attempt}: '{unknown[0]}' is no attribute of an NV index that can be asked for; take some of {', '.join(SETTABLE)}."
+        )
     word = attributes.word(chosen, attributes.NV)
     word |= attributes.NV["no_da"] if options.get("no_da", True) else 0
     return word | (1 << attributes.NV_TYPE_SHIFT if options.get("nv_type") == "counter" else 0)
@@ -55,14 +57,18 @@ def size_of(options: Options, content: bytes | None, attempt: str) -> int | None
     size = options.get("size")
     if options.get("nv_type") == "counter":
         if content is not None or size not in (None, nv.COUNTER_SIZE):
-            raise errors.InputError(f"Could not {attempt}: a counter has {nv.COUNTER_SIZE} bytes and no content of its own; leave size and content out.")
+            raise errors.InputError(
+                f"Could not {attempt}: a counter has {nv.COUNTER_SIZE} bytes and no content of its own; leave size and content out."
+            )
         return nv.COUNTER_SIZE
     if content is not None and size is not None and len(content) != size:
         raise errors.InputError(
             f"Could not {attempt}: the content has {len(content)} bytes and does not fill the size of {size} exactly; leave size out, or pad the content."
         )
     if content is not None and not content:
-        raise errors.InputError(f"Could not {attempt}: the content is empty; give at least one byte, or leave it out to define the index only.")
+        raise errors.InputError(
+            f"Could not {attempt}: the content is empty; give at least one byte, or leave it out to define the index only."
+        )
     chosen = len(content) if content is not None else size
     if chosen is not None and not 1 <= chosen <= LARGEST:
         raise errors.InputError(f"Could not {attempt}: a size of {chosen} bytes is not possible; give 1 to {LARGEST}.")
@@ -80,11 +86,17 @@ def check(options: Options, word: int, asked: policy.Policy, content: bytes | No
     if not has("ownerread", "authread", "policyread", "ppread"):
         raise errors.InputError(f"Could not {attempt}: nobody could read it; add ownerread, authread, policyread or ppread to attributes.")
     if not has("ownerwrite", "authwrite", "policywrite", "ppwrite"):
-        raise errors.InputError(f"Could not {attempt}: nobody could write it; add ownerwrite, authwrite, policywrite or ppwrite to attributes.")
+        raise errors.InputError(
+            f"Could not {attempt}: nobody could write it; add ownerwrite, authwrite, policywrite or ppwrite to attributes."
+        )
     if has("policywrite", "policyread") != bool(asked):
-        raise errors.InputError(f"Could not {attempt}: policywrite or policyread and a policy (or write_once) belong together; give both or neither.")
+        raise errors.InputError(
+            f"Could not {attempt}: policywrite or policyread and a policy (or write_once) belong together; give both or neither."
+        )
     if options.get("write_once") and has("ownerwrite", "authwrite", "ppwrite"):
-        raise errors.InputError(f"Could not {attempt}: with write_once no attribute but policywrite may allow writing; leave ownerwrite, authwrite and ppwrite out.")
+        raise errors.InputError(
+            f"Could not {attempt}: with write_once no attribute but policywrite may allow writing; leave ownerwrite, authwrite and ppwrite out."
+        )
     if has("policydelete") and not has("platformcreate"):
         raise errors.InputError(f"Could not {attempt}: policydelete is only possible together with platformcreate; leave it out.")
     readers_counted = not has("no_da") and options.get("auth") is None and not has("ownerread")

@@ -33,7 +33,9 @@ class PersistentHandle:
         self.name = str(options.get("name") or "").lower() or None
         handles.check_persistent(self.handle, "key", bool(options.get("allow_foreign_range")) or bool(self.name))
         if self.name and (len(self.name) % 2 or not all(char in "0123456789abcdef" for char in self.name)):
-            raise errors.InputError(f"Could not plan {self.object}: the name is not hexadecimal; take it from tpm2_info or tpm2_readpublic.")
+            raise errors.InputError(
+                f"Could not plan {self.object}: the name is not hexadecimal; take it from tpm2_info or tpm2_readpublic."
+            )
         if not self.absent and not self.path and not self.name:
             raise errors.InputError(f"Could not plan {self.object}: neither path nor name is given; say which object is to be there.")
 
@@ -71,9 +73,13 @@ class PersistentHandle:
             return model.Plan(self.kind, self.object, (), before, before, {"name": held[0].name.hex()})
         if stored is None:
             source = f"{self.path} does not exist" if self.path else "no path is given to load it from"
-            raise errors.StateError(f"Could not put an object at {self.object}: nothing is there and {source}; name its key file, or make it with tpm2_key.")
+            raise errors.StateError(
+                f"Could not put an object at {self.object}: nothing is there and {source}; name its key file, or make it with tpm2_key."
+            )
         if self.name and stored.public.name.hex() != self.name:
-            raise errors.InputError(f"Could not put {self.path} at {self.object}: it has the Name {stored.public.name.hex()}, not {self.name}.")
+            raise errors.InputError(
+                f"Could not put {self.path} at {self.object}: it has the Name {stored.public.name.hex()}, not {self.name}."
+            )
         step = self._load(stored, held is not None, seen, run)
         after = {self.object: names.describe(stored.public)}
         return model.Plan(self.kind, self.object, (step,), before, after, {"name": stored.public.name.hex()})

@@ -15,7 +15,9 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import co
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, names, templates
 
 DEFAULT_HANDLES = {"srk_ecc_p256": 0x81000001, "srk_rsa_2048": 0x81000001, "ek_rsa_2048": 0x81010001, "ek_ecc_p256": 0x81010002}
-DEFAULT_HANDLES.update({"idevid_ecc_p256": 0x81020000, "idevid_rsa_2048": 0x81020000, "iak_ecc_p256": 0x81020001, "iak_rsa_2048": 0x81020001})
+DEFAULT_HANDLES.update(
+    {"idevid_ecc_p256": 0x81020000, "idevid_rsa_2048": 0x81020000, "iak_ecc_p256": 0x81020001, "iak_rsa_2048": 0x81020001}
+)
 
 
 class PrimaryKey:
@@ -89,7 +91,9 @@ class PrimaryKey:
         if not found:
             return self._done(before, before, [], {})
         if reasons != ["it exists"] and not common.replace(self._options):
-            raise common.mismatch(f"remove the primary key {self.template} at {self.object}", reasons, "use tpm2_persistent_handle with its name")
+            raise common.mismatch(
+                f"remove the primary key {self.template} at {self.object}", reasons, "use tpm2_persistent_handle with its name"
+            )
         run.auth(self.hierarchy)
         return self._done(before, {self.object: None}, [evict(self.handle, run, "a primary key can be made again")], {})
 
@@ -113,7 +117,9 @@ class PrimaryKey:
 
         run.auth(evicting(self.handle))
         old = "replace the object at" if occupied else "make it persistent at"
-        sentence = f"create the primary key {self.template} in the {handles.HIERARCHY_NAMES[self.hierarchy]} hierarchy and {old} {self.object}"
+        sentence = (
+            f"create the primary key {self.template} in the {handles.HIERARCHY_NAMES[self.hierarchy]} hierarchy and {old} {self.object}"
+        )
         cost = model.Cost(persistent_slots=0 if occupied else 1, key_generations=1)
         step = model.Step(sentence, "create_primary", create, cost, reversible=not occupied)
         return [step, *self.file.steps(seen, None, lambda: made[0])]
@@ -132,7 +138,9 @@ def evict(handle: int, run: t.Any, note: str, reversible: bool = True) -> model.
     def remove(backend: t.Any) -> None:
         backend.evict_control(authority, run.auth(authority), backend.persistent(handle), handle)
 
-    return model.Step(f"remove the object at {handles.text(handle)} ({note})", "evict_control", remove, model.Cost(persistent_slots=-1), reversible)
+    return model.Step(
+        f"remove the object at {handles.text(handle)} ({note})", "evict_control", remove, model.Cost(persistent_slots=-1), reversible
+    )
 
 
 __all__ = ("PrimaryKey", "evict", "evicting")

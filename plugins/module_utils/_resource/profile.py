@@ -24,7 +24,7 @@ def _classes() -> dict[str, t.Callable[[common.Options], model.Resource]]:
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.primary_key import PrimaryKey
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.sealed_blob import SealedBlob
 
-    return {one.kind: one for one in (DaLockout, Hierarchy, Key, NvIndex, PersistentHandle, PrimaryKey, SealedBlob)}  # type: ignore[attr-defined]
+    return {one.kind: one for one in (DaLockout, Hierarchy, Key, NvIndex, PersistentHandle, PrimaryKey, SealedBlob)}
 
 
 def build(items: t.Sequence[t.Mapping[str, t.Any]]) -> list[model.Resource]:
@@ -34,12 +34,17 @@ def build(items: t.Sequence[t.Mapping[str, t.Any]]) -> list[model.Resource]:
     for number, item in enumerate(items, 1):
         nouns = [noun for noun, options in item.items() if options is not None]
         if len(nouns) != 1:
-            raise errors.InputError(f"Could not read item {number} of resources: it names {len(nouns)} nouns; give exactly one of {', '.join(sorted(classes))}.")
+            choices = ", ".join(sorted(classes))
+            raise errors.InputError(
+                f"Could not read item {number} of resources: it names {len(nouns)} nouns; give exactly one of {choices}."
+            )
         resource = classes[nouns[0]](item[nouns[0]])
         space = "handle" if resource.object.startswith("0x") else resource.kind
         before = objects.setdefault((space, resource.object), number)
         if before != number:
-            raise errors.InputError(f"Could not read item {number} of resources: {resource.object} is already item {before}; name each object once.")
+            raise errors.InputError(
+                f"Could not read item {number} of resources: {resource.object} is already item {before}; name each object once."
+            )
         made.append(resource)
     return made
 

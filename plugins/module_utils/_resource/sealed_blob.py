@@ -24,7 +24,11 @@ def read_policy(options: common.Options, attempt: str) -> policy.Policy:
     """The policy of C(policy), or of its shorthand C(pcrs). Raises InputError."""
     if options.get("pcrs") and options.get("policy"):
         raise errors.InputError(f"Could not {attempt}: pcrs and policy are both given; put the pcr assertion into policy.")
-    return policy.read([{"pcr": {key: value for key, value in options["pcrs"].items() if value is not None}}] if options.get("pcrs") else options.get("policy"))
+    return policy.read(
+        [{"pcr": {key: value for key, value in options["pcrs"].items() if value is not None}}]
+        if options.get("pcrs")
+        else options.get("policy")
+    )
 
 
 def authorisation(asked: policy.Policy, seen: model.Observation, run: t.Any, value: bytes) -> choose.Auth:
@@ -40,8 +44,8 @@ def check_openable(path: str, stored: keyfile.KeyFile, asked: policy.Policy, see
     digest = policy.digest(asked, seen.pcrs())
     if digest != stored.public.auth_policy:
         raise errors.StateError(
-            f"Could not unseal {path}: its policy is {stored.public.auth_policy.hex() or 'empty'} and the one asked for is now {digest.hex() or 'empty'}, so the PCRs "
-            "have changed since it was sealed or it was sealed to another policy; bring the device into that state, or seal the content again."
+            f"Could not unseal {path}: its policy is {stored.public.auth_policy.hex() or 'empty'}, the one asked for is now {digest.hex() or 'empty'}; "
+            "the PCRs have changed since it was sealed, or it was sealed to another policy: bring the device into that state, or seal the content again."
         )
 
 
@@ -81,9 +85,13 @@ class SealedBlob:
         if self.content is not None and self.src:
             raise errors.InputError(f"Could not {self._attempt}: content and src are both given; give one of them.")
         if not self.policy and not self.value:
-            raise errors.InputError(f"Could not {self._attempt}: without pcrs, policy or auth anybody who can reach the TPM opens it; give one of them.")
+            raise errors.InputError(
+                f"Could not {self._attempt}: without pcrs, policy or auth anybody who can reach the TPM opens it; give one of them."
+            )
         if self.policy and self.value and not any(isinstance(one, policy.AuthValue) for one in self.policy):
-            raise errors.InputError(f"Could not {self._attempt}: its policy never asks for auth; add auth_value to the policy or leave auth out.")
+            raise errors.InputError(
+                f"Could not {self._attempt}: its policy never asks for auth; add auth_value to the policy or leave auth out."
+            )
         if self.content is not None:
             self._check_size(self.content)
 

@@ -39,7 +39,11 @@ class Unseal:
 
     def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
         """File, parent and PCRs first; only what can succeed is then tried."""
-        facts = [model.Fact("file", self.path), model.Fact("properties"), *(model.Fact("pcrs", one) for one in policy.selections(self.policy))]
+        facts = [
+            model.Fact("file", self.path),
+            model.Fact("properties"),
+            *(model.Fact("pcrs", one) for one in policy.selections(self.policy)),
+        ]
         if self.dest:
             facts.append(model.Fact("file", self.dest))
         if ("file", self.path) not in seen:

@@ -103,7 +103,9 @@ def _check(handle: int, role: str, table: t.Sequence[Range], allowed: bool, ours
 def check_persistent(handle: int, role: str, allowed: bool = False) -> None:
     """Refuse a persistent handle that is not for C(role) (srk, ek, devid, key), unless C(allowed). Raises InputError."""
     if not FIRST_PERSISTENT <= handle <= LAST_PERSISTENT:
-        raise InputError(f"Could not plan {text(handle)}: a persistent handle lies in 0x81000000-0x81ffffff; ours are 0x81000200-0x810002ff.")
+        raise InputError(
+            f"Could not plan {text(handle)}: a persistent handle lies in 0x81000000-0x81ffffff; ours are 0x81000200-0x810002ff."
+        )
     _check(handle, role, PERSISTENT, allowed, "0x81000200-0x810002ff")
 
 

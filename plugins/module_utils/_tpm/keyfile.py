@@ -41,7 +41,7 @@ class KeyFile(t.NamedTuple):
     parent: int
     public: Public
     private: bytes
-    parent_name: t.Optional[bytes] = None
+    parent_name: bytes | None = None
 
 
 def _der(tag: int, *content: bytes) -> bytes:
@@ -117,7 +117,9 @@ def read(data: bytes, path: str) -> KeyFile:
     text = data.decode("ascii", "replace")
     found = _PEM.search(text)
     if not found:
-        raise InputError(f"Could not read {path}: it holds no whole '{_LABEL}' PEM block; restore the file, or remove it to have it made anew.")
+        raise InputError(
+            f"Could not read {path}: it holds no whole '{_LABEL}' PEM block; restore the file, or remove it to have it made anew."
+        )
     name = _PARENT_NAME.search(text[: found.start()])
     try:
         der = base64.b64decode("".join(found.group(1).split()), validate=True)

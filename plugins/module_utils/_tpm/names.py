@@ -163,4 +163,14 @@ def to_2b(public: Public) -> bytes:
     return sized(public.raw)
 
 
-__all__ = ("Public", "describe", "differences", "hierarchy_name", "is_storage_parent", "parse_public", "qualified_name", "scheme_name", "to_2b")
+__all__ = (
+    "Public",
+    "describe",
+    "differences",
+    "hierarchy_name",
+    "is_storage_parent",
+    "parse_public",
+    "qualified_name",
+    "scheme_name",
+    "to_2b",
+)

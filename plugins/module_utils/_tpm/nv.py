@@ -25,7 +25,7 @@ COUNTER_SIZE = 8
 class NvPublic(t.NamedTuple):
     """A TPMS_NV_PUBLIC: index, TPM_ALG_ID of its Name, TPMA_NV word, policy digest, size in bytes."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody calls
     name_alg: int
     attributes: int
     auth_policy: bytes

@@ -63,7 +63,7 @@ class Pcr(t.NamedTuple):
     """TPM2_PolicyPCR; C(values) maps an index to its digest where not the current ones are meant."""
 
     selection: pcr.Selection
-    values: t.Optional[t.Mapping[int, bytes]] = None
+    values: t.Mapping[int, bytes] | None = None
 
 
 class CommandCode(t.NamedTuple):
@@ -101,7 +101,7 @@ class Offer(t.NamedTuple):
     digests: tuple[bytes, ...]
 
 
-Policy = t.Tuple[t.Any, ...]
+Policy = tuple[t.Any, ...]
 
 
 def _bad(message: str) -> InputError:
@@ -287,7 +287,9 @@ def steps(policy: Policy, code: int, current: PcrValues, written: bool | None = 
     """
     found, reasons = _steps(policy, code, current, written, bytes(alg.digest_size(HASH)))
     if found is None:
-        raise StateError(f"Could not satisfy the policy: {'; '.join(reasons)}; bring the device into the state it was made for, or make the object anew.")
+        raise StateError(
+            f"Could not satisfy the policy: {'; '.join(reasons)}; bring the device into the state it was made for, or make the object anew."
+        )
     return found
 
 
@@ -310,4 +312,18 @@ def _steps(policy: Policy, code: int, current: PcrValues, written: bool | None, 
     return made, []
 
 
-__all__ = ("AuthValue", "CommandCode", "NvWritten", "Offer", "Or", "Pcr", "Policy", "Secret", "check_measured", "digest", "read", "selections", "steps")
+__all__ = (
+    "AuthValue",
+    "CommandCode",
+    "NvWritten",
+    "Offer",
+    "Or",
+    "Pcr",
+    "Policy",
+    "Secret",
+    "check_measured",
+    "digest",
+    "read",
+    "selections",
+    "steps",
+)

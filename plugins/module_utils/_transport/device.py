@@ -35,9 +35,11 @@ def explain_open(path: str, number: int) -> errors.TransportError:
             errors.ABSENT,
         )
     if number in (errno.EACCES, errno.EPERM):
-        return errors.TransportError(f"Could not open {path}: no permission; run with become or put the user into the group that owns {node} (tss).", errors.PERMISSION)
+        cure = f"run with become or put the user into the group that owns {node} (tss)"
+        return errors.TransportError(f"Could not open {path}: no permission; {cure}.", errors.PERMISSION)
     if number == errno.EBUSY:
-        return errors.TransportError(f"Could not open {path}: another process holds it; use the resource manager /dev/tpmrm0 or stop that process.", errors.BUSY)
+        cure = "use the resource manager /dev/tpmrm0 or stop that process"
+        return errors.TransportError(f"Could not open {path}: another process holds it; {cure}.", errors.BUSY)
     return errors.TransportError(f"Could not open {path}: {os.strerror(number)}; look at dmesg for what the driver says.", errors.OTHER)
 
 
@@ -71,7 +73,9 @@ class Device:
                 break
             data += more
         if len(data) < 10:
-            raise errors.TransportError(f"Could not talk to {self._path}: it does not answer as a TPM does; name the tcti of a TPM 2.0.", errors.NOT_A_TPM)
+            raise errors.TransportError(
+                f"Could not talk to {self._path}: it does not answer as a TPM does; name the tcti of a TPM 2.0.", errors.NOT_A_TPM
+            )
         return data
 
     def close(self) -> None:

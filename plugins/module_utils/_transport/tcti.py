@@ -60,7 +60,9 @@ def resolve(given: str | None) -> Tcti:
         text = f"device:{RESOURCE_MANAGED if os.path.exists(RESOURCE_MANAGED) or not os.path.exists(DIRECT) else DIRECT}"
     name, _colon, conf = text.partition(":")
     if not name.replace("-", "").replace("_", "").isalnum() or "/" in name:
-        raise InputError(f"Could not use the tcti '{text}': write it as name:options, for example device:/dev/tpmrm0 or swtpm:host=127.0.0.1,port=2321.")
+        raise InputError(
+            f"Could not use the tcti '{text}': write it as name:options, for example device:/dev/tpmrm0 or swtpm:host=127.0.0.1,port=2321."
+        )
     if name == "device" and not conf:
         conf = RESOURCE_MANAGED
     return Tcti(name, conf)

@@ -75,7 +75,9 @@ class Loaded:
         self._check(self._common.transmit(self._context, len(command), command), "send a command to")
         buffer = ctypes.create_string_buffer(MAX_RESPONSE)
         size = ctypes.c_size_t(MAX_RESPONSE)
-        self._check(self._common.receive(self._context, ctypes.byref(size), ctypes.cast(buffer, ctypes.c_char_p), BLOCK), "receive a response from")
+        self._check(
+            self._common.receive(self._context, ctypes.byref(size), ctypes.cast(buffer, ctypes.c_char_p), BLOCK), "receive a response from"
+        )
         return buffer.raw[: size.value]
 
     def close(self) -> None:
