@@ -66,9 +66,11 @@ def _files(module: AnsibleModule, resources: t.Sequence[Resource], params: t.Map
     return changed
 
 
-def _result(outcome: Outcome, check: bool) -> dict[str, t.Any]:
-    changed = bool(outcome.steps) if check else outcome.done > 0
-    return dict(changed=changed, steps=outcome.steps, resources=[plan.report() for plan in outcome.plans], diff=outcome.diff)
+def _result(module: AnsibleModule, outcome: Outcome, predicted: bool) -> dict[str, t.Any]:
+    changed = bool(outcome.steps) if predicted else outcome.done > 0
+    # What nobody asked for is not sent: a fleet's results add up.
+    diff = dict(diff=outcome.diff) if module._diff else {}
+    return dict(changed=changed, steps=outcome.steps, resources=[plan.report() for plan in outcome.plans], **diff)
 
 
 def ensure(spec: _argspec.Spec, build: Build, flat: bool = False) -> None:
@@ -84,10 +86,10 @@ def ensure(spec: _argspec.Spec, build: Build, flat: bool = False) -> None:
             _hide(module, getattr(resource, "_options", {}), resource)
         Engine(tcti.resolve(module.params["tcti"]), given(module.params)).run(resources, module.check_mode, outcome)
     except errors.TpmError as failed:
-        module.fail_json(msg=failed.message, steps_done=outcome.done, **_result(outcome, check=False))
+        module.fail_json(msg=failed.message, steps_done=outcome.done, **_result(module, outcome, predicted=False))
     for note in outcome.notes:
         module.warn(note)
-    result = _result(outcome, module.check_mode)
+    result = _result(module, outcome, predicted=module.check_mode)
     result["changed"] = _files(module, resources, module.params) or result["changed"]
     if flat:
         result.update(outcome.plans[0].result)

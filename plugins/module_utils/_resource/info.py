@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import FIXED, Reader
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import AUTH_SET
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms, handles, marshal, names, nv, pcr
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms, handles, marshal, names, nv, pcr, templates
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti import Tcti
 
 Facts = dict[str, t.Any]
@@ -92,8 +92,13 @@ def objects(reader: Reader) -> Facts:
         found = reader.read_public(handle)
         if found is not None:
             row = {"handle": handles.text(handle), "name": found[0].name.hex(), "qualified_name": found[1].hex()}
-            listed.append({**row, **names.describe(found[0]), "user": handles.owner_of(handle)})
+            listed.append({**row, **names.describe(found[0]), "template": _template(found[0]), "user": handles.owner_of(handle)})
     return {"persistent_handles": listed}
+
+
+def _template(public: names.Public) -> str | None:
+    """The TCG template that an object was made from, as far as its public area tells."""
+    return next((name for name in templates.PRIMARY_NAMES if not names.differences(templates.primary(name), public)), None)
 
 
 def indices(reader: Reader) -> Facts:
