@@ -286,8 +286,8 @@ class Esapi:
             self._known[handle] = token
 
     def flush_context(self, item: t.Any) -> None:
-        self._ours.remove(item)
         self._call("flush", "an object or session", lambda: self._e.flush_context(item))
+        self._ours.remove(item)  # only now: what could not be flushed is tried again at the end
 
     def unseal(self, item: t.Any, auth: Auth) -> bytes:
         return bytes(self._authorised("unseal", "the sealed blob", item, auth, lambda session: self._e.unseal(item, session1=session)))
