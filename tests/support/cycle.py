@@ -1,0 +1,99 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cycle that every module is put through for every state: check, apply, check again, apply again; with the laws that hold for each run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing as t
+
+from support import module, secrets
+from support.module import Result
+from support.proxy import Proxy
+from support.tools import Tools, leftovers, lockout_counter
+
+# A no-op of a fine-grained module on one resource.
+NO_OP_COMMANDS = 2
+
+
+@dataclasses.dataclass
+class Bench:
+    """A TPM behind a proxy and the Python that the modules run on; `secrets` must occur in no output."""
+
+    proxy: Proxy
+    python: str
+    secrets: dict[str, bytes] = dataclasses.field(default_factory=dict)
+
+    @property
+    def tools(self) -> Tools:
+        """tpm2-tools on the TPM behind the proxy, uncounted."""
+        return Tools(self.proxy.swtpm.tcti)
+
+    def secret(self, name: str, size: int = 24) -> str:
+        """Make up a secret that no run may show from now on."""
+        value = secrets.made_up(name, size)
+        self.secrets[name] = value.encode()
+        return value
+
+    def run(self, name: str, *, check: bool = False, **options: t.Any) -> Result:
+        """Run a module once. Whatever becomes of it: nothing left loaded, no failed try counted, no secret said."""
+        self.proxy.reset()
+        tries, loaded = lockout_counter(self.proxy.swtpm), leftovers(self.proxy.swtpm)
+        result = module.run(name, {"tcti": self.proxy.tcti, **options}, python=self.python, check=check, diff=True)
+        assert leftovers(self.proxy.swtpm) == loaded, f"{name} left something loaded"
+        assert lockout_counter(self.proxy.swtpm) in (tries, 0), f"{name} cost a try of the lockout counter"
+        assert secrets.in_text(result.stdout + result.stderr, self.secrets) == []
+        return result
+
+    def ok(self, name: str, *, check: bool = False, **options: t.Any) -> dict[str, t.Any]:
+        """Run a module that ends well."""
+        return self.run(name, check=check, **options).expect_ok()
+
+    def failed(self, name: str, *, check: bool = False, **options: t.Any) -> str:
+        """Run a module that refuses: the same message in check mode and without, and nothing changed by either. Returns the message."""
+        message = self.run(name, check=True, **options).expect_failed()
+        assert self.proxy.writes() == []
+        if not check:
+            assert self.run(name, **options).expect_failed() == message
+            assert self.proxy.writes() == []
+        return message
+
+    def idle(self, name: str, *, check: bool = False, commands: int = NO_OP_COMMANDS, reads: bool = False, **options: t.Any) -> dict[str, t.Any]:
+        """Run a module that finds all as asked: no step, no write; unless it `reads` secrets, no session and no more than `commands`."""
+        found = self.ok(name, check=check, **options)
+        assert not found["changed"]
+        assert found["steps"] == []
+        assert found["diff"]["before"] == found["diff"]["after"]
+        assert self.proxy.writes() == self.proxy.key_generations() == []
+        if not reads:
+            assert self.proxy.sessions() == self.proxy.loads() == []
+            assert self.proxy.count() <= commands
+        return found
+
+    def cycle(self, name: str, *, commands: int = NO_OP_COMMANDS, reads: bool = False, **options: t.Any) -> dict[str, t.Any]:
+        """Check, apply, check again, apply again: check predicts what the run does, and the second run does nothing. Returns the run's answer."""
+        checked = self.ok(name, check=True, **options)
+        assert self.proxy.writes() == self.proxy.key_generations() == []
+        if not reads:
+            assert self.proxy.sessions() == self.proxy.loads() == []
+        done = self.ok(name, **options)
+        assert checked["changed"] is done["changed"] is True
+        assert checked["steps"] == done["steps"]
+        assert checked["diff"] == done["diff"]
+        assert done["steps"] and done["diff"]["before"] != done["diff"]["after"]
+        assert [_known(one) for one in checked["resources"]] == [_known(one) for one in done["resources"]]
+        self.idle(name, check=True, commands=commands, reads=reads, **options)
+        self.idle(name, commands=commands, reads=reads, **options)
+        return done
+
+
+def _known(resource: dict[str, t.Any]) -> dict[str, t.Any]:
+    # A Name is known before the object is only where the object is there already.
+    return {key: value for key, value in resource.items() if key != "name"}
+
+
+def text(answer: dict[str, t.Any]) -> str:
+    """Steps and diff of an answer as text, to look for what must not be there."""
+    return json.dumps([answer["steps"], answer["diff"]])
