@@ -168,4 +168,3 @@ def _choose_port() -> int:
         if _is_free(port):
             return port
     raise DemoError("No two neighbouring loopback ports are free between 20000 and 32000: end some servers, then `make demo`.")
-

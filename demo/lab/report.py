@@ -15,7 +15,9 @@ from .settings import DemoError
 _PROFILE = "edgefleet.tpm2.tpm2_profile"
 _KEYS = {"EK": "0x81010001", "SRK": "0x81000001", "AK": "0x81020001"}
 _SERIAL_INDEX = "0x01800010"
-_WORDS = {_SERIAL_INDEX: "serial number", "0x81000210": "MQTT key", "lockout": "DA lockout"} | {handle: name for name, handle in _KEYS.items()}
+_WORDS = {_SERIAL_INDEX: "serial number", "0x81000210": "MQTT key", "lockout": "DA lockout"} | {
+    handle: name for name, handle in _KEYS.items()
+}
 
 
 class Progress:

@@ -1,0 +1,319 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role and the playbooks, as an operator runs them: with ansible-playbook, over an inventory, on the oldest and the newest core."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import pathlib
+import subprocess
+import typing as t
+
+import pytest
+import yaml
+from support import places, profile
+from support.raw import RawTpm
+from support.swtpm import Swtpm
+from support.tools import Tools
+
+ROLE = places.ROOT / "roles" / "provision"
+KEY = base64.b64encode(profile.TELEMETRY_KEY).decode()
+AUTHS = {f"tpm2_profile_{name}_auth": f"sentinel-{name}-auth" for name in ("owner", "endorsement", "lockout")}
+Host = dict[str, t.Any]
+
+
+def cores() -> list[dict[str, str]]:
+    """The oldest and the newest ansible-core of this machine, as scripts/cores lists them."""
+    listed = places.WORK / "cores.json"
+    if not listed.exists():
+        subprocess.run([str(places.ROOT / "scripts" / "cores")], check=True)
+    return t.cast(list[dict[str, str]], json.loads(listed.read_text()))
+
+
+class Controller:
+    """ansible-playbook of one core, with the shipped ansible.cfg, and an inventory of its own."""
+
+    def __init__(self, folder: pathlib.Path, ansible_playbook: str, device_python: str) -> None:
+        self.folder, self._program, self._python = folder, ansible_playbook, device_python
+        places.python_path()  # makes the collection's tree
+
+    def __call__(self, playbook: str, hosts: dict[str, Host], *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a playbook (the collection's by its full name, else a file) over `hosts`."""
+        inventory = self.folder / "inventory.yml"
+        shared = {"ansible_connection": "local", "ansible_python_interpreter": self._python}
+        inventory.write_text(yaml.safe_dump({"edge": {"vars": shared, "hosts": hosts}}))
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "TPM2", "PYTHON"))}
+        environment |= {
+            "ANSIBLE_CONFIG": str(places.ROOT / "ansible.cfg"),
+            "ANSIBLE_COLLECTIONS_PATH": str(places.COLLECTIONS),
+            "ANSIBLE_HOME": str(self.folder / "ansible"),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_INJECT_FACT_VARS": "false",
+        }
+        command = [self._program, "-i", str(inventory), playbook, *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
+
+
+@pytest.fixture(params=cores(), ids=lambda entry: f"core-{entry['core']}")
+def controller(request: pytest.FixtureRequest, tmp_path: pathlib.Path, system_python: str) -> Controller:
+    """A controller on the oldest, then on the newest core; devices have the distribution's Python."""
+    return Controller(tmp_path, request.param["ansible_playbook"], system_python)
+
+
+@pytest.fixture
+def host(swtpm: Swtpm, device_dir: pathlib.Path) -> Host:
+    """The variables of one device with a blank TPM."""
+    return {
+        "tpm2_profile_tcti": swtpm.tcti,
+        "tpm2_profile_serial": profile.SERIAL,
+        "tpm2_profile_dir": str(device_dir / "made-by-the-role"),
+        "tpm2_profile_telemetry_key": KEY,
+    }
+
+
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    """All that a run said, on one line, so that wrapped text can be searched."""
+    return " ".join(f"exit status {done.returncode} {done.stdout} {done.stderr}".split())
+
+
+def totals(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, int]]:
+    """The play recap, by host."""
+    lines = done.stdout.partition("PLAY RECAP")[2].splitlines()[1:]
+    rows = [line.partition(":") for line in lines if ":" in line]
+    return {
+        host.strip(): {key: int(value) for key, _equals, value in (one.partition("=") for one in counts.split())}
+        for host, _colon, counts in rows
+    }
+
+
+def specification() -> dict[str, dict[str, t.Any]]:
+    """The role's options."""
+    return t.cast(
+        "dict[str, dict[str, t.Any]]",
+        yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"],
+    )
+
+
+def test_the_defaults_are_those_of_the_specification() -> None:
+    defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
+    optional = {name: option for name, option in specification().items() if not option.get("required")}
+    assert defaults.keys() == optional.keys()
+    assert {name: defaults[name] for name, option in optional.items() if "default" in option} == {
+        name: option["default"] for name, option in optional.items() if "default" in option
+    }
+
+
+def test_every_entry_point_has_the_same_options() -> None:
+    points = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]
+    assert points.keys() == {"main", "preflight", "audit"}
+    assert all(point["options"] == specification() for point in points.values())
+
+
+def test_the_options_that_are_secrets_say_so() -> None:
+    assert {name for name, option in specification().items() if option.get("no_log")} == {*AUTHS, "tpm2_profile_telemetry_key"}
+
+
+def test_the_readme_lists_every_variable() -> None:
+    listed = {line.split("`")[1] for line in (ROLE / "README.md").read_text().splitlines() if line.startswith("| `tpm2_profile_")}
+    assert listed == set(specification())
+
+
+def test_audit_and_main_give_the_module_the_same_options() -> None:
+    tasks = {
+        name: next(task for task in yaml.safe_load((ROLE / "tasks" / f"{name}.yml").read_text()) if "edgefleet.tpm2.tpm2_profile" in task)
+        for name in ("main", "audit")
+    }
+    assert tasks["main"]["edgefleet.tpm2.tpm2_profile"] == tasks["audit"]["edgefleet.tpm2.tpm2_profile"]
+    assert tasks["audit"]["check_mode"] is True
+
+
+def test_the_default_resources_are_the_reference_profile(controller: Controller, host: Host) -> None:
+    play = {
+        "hosts": "all",
+        "gather_facts": False,
+        "vars_files": [str(ROLE / "defaults" / "main.yml"), str(ROLE / "vars" / "main.yml")],
+        "tasks": [
+            {
+                "name": "Write",
+                "ansible.builtin.copy": {
+                    "content": "{{ tpm2_profile_resources | to_json }}",
+                    "dest": str(controller.folder / "rendered.json"),
+                    "mode": "0600",
+                },
+            }
+        ],
+    }
+    (controller.folder / "play.yml").write_text(yaml.safe_dump([play]))
+    done = controller(str(controller.folder / "play.yml"), {"edge-01": {}}, "-e", json.dumps(host))
+    assert done.returncode == 0, said(done)
+    rendered = json.loads((controller.folder / "rendered.json").read_text())
+    wanted = profile.reference(profile.SERIAL, KEY, host["tpm2_profile_dir"])
+    key = lambda resource: json.dumps(resource, sort_keys=True)  # noqa: E731
+    assert sorted(rendered, key=key) == sorted(wanted, key=key)
+
+
+def test_day_zero_then_nothing_to_change_then_the_audit(controller: Controller, host: Host, tools: Tools) -> None:
+    first = controller("edgefleet.tpm2.day_zero", {"edge-01": host})
+    assert first.returncode == 0, said(first)
+    assert totals(first)["edge-01"]["changed"] == 2  # the folder and the TPM
+    assert tools.nvread(profile.SERIAL_INDEX).decode() == profile.SERIAL
+    assert tools.load_unseal(pathlib.Path(host["tpm2_profile_dir"], "telemetry.key.pem")) == profile.TELEMETRY_KEY
+    second = controller("edgefleet.tpm2.day_zero", {"edge-01": host})
+    assert second.returncode == 0, said(second)
+    assert {key: count for key, count in totals(second)["edge-01"].items() if count} == {"ok": totals(first)["edge-01"]["ok"]}
+    audit = controller("edgefleet.tpm2.audit", {"edge-01": host})
+    assert audit.returncode == 0, said(audit)
+    assert totals(audit)["edge-01"]["changed"] == 0
+
+
+def test_the_audit_of_a_blank_device_says_what_is_missing_and_changes_nothing(controller: Controller, host: Host, tools: Tools) -> None:
+    pathlib.Path(host["tpm2_profile_dir"]).mkdir()
+    done = controller("edgefleet.tpm2.audit", {"edge-01": host})
+    assert done.returncode != 0
+    assert "edge-01 is not as declared; day zero would" in said(done)
+    assert "0x01800010" in said(done)
+    assert tools.handles("persistent") == [] and tools.handles("nv-index") == []
+    assert list(pathlib.Path(host["tpm2_profile_dir"]).iterdir()) == []
+
+
+def test_check_mode_on_a_blank_device_tells_what_the_run_then_does(controller: Controller, host: Host, tools: Tools) -> None:
+    pathlib.Path(host["tpm2_profile_dir"]).mkdir(mode=0o755)
+    checked = controller("edgefleet.tpm2.day_zero", {"edge-01": host}, "--check", "--diff")
+    assert checked.returncode == 0, said(checked)
+    assert tools.handles("persistent") == [] and tools.handles("nv-index") == []
+    assert list(pathlib.Path(host["tpm2_profile_dir"]).iterdir()) == []
+    done = controller("edgefleet.tpm2.day_zero", {"edge-01": host})
+    assert done.returncode == 0, said(done)
+    assert totals(checked)["edge-01"]["changed"] == totals(done)["edge-01"]["changed"]
+
+
+def test_without_a_telemetry_key_nothing_is_sealed(controller: Controller, host: Host, new_swtpm: t.Callable[..., Swtpm]) -> None:
+    unmeasured = new_swtpm(measured_boot=False)
+    host |= {"tpm2_profile_tcti": unmeasured.tcti, "tpm2_profile_telemetry_key": ""}
+    done = controller("edgefleet.tpm2.day_zero", {"edge-01": host})
+    assert done.returncode == 0, said(done)
+    assert sorted(path.name for path in pathlib.Path(host["tpm2_profile_dir"]).iterdir()) == ["ak.pub.pem", "mqtt.pub.pem"]
+
+
+def test_a_device_that_fails_does_not_stop_the_others(controller: Controller, host: Host, tools: Tools) -> None:
+    dead = dict(host, tpm2_profile_tcti="swtpm:host=127.0.0.1,port=1", tpm2_profile_dir=str(controller.folder / "dead"))
+    done = controller("edgefleet.tpm2.day_zero", {"edge-01": dead, "edge-02": host})
+    assert done.returncode != 0
+    assert totals(done)["edge-01"]["failed"] == 1
+    assert totals(done)["edge-02"]["failed"] == 0
+    assert tools.nvread(profile.SERIAL_INDEX).decode() == profile.SERIAL
+    assert not (controller.folder / "dead").exists()
+
+
+def test_a_host_pattern_can_be_given(controller: Controller, host: Host) -> None:
+    done = controller("edgefleet.tpm2.day_zero", {"edge-01": {}, "edge-02": host}, "-e", "tpm2_hosts=edge-02")
+    assert done.returncode == 0, said(done)
+    assert list(totals(done)) == ["edge-02"]
+
+
+def test_the_preflight_refuses_a_disabled_hierarchy(controller: Controller, host: Host, tools: Tools) -> None:
+    tools.run("hierarchycontrol", "-C", "o", "shEnable", "clear")
+    done = controller("edgefleet.tpm2.day_zero", {"edge-01": host})
+    assert done.returncode != 0
+    assert "edge-01: The owner hierarchy is disabled; enable it in the firmware settings and reboot." in said(done)
+    assert not pathlib.Path(host["tpm2_profile_dir"]).exists()
+
+
+def test_the_preflight_refuses_a_tpm_in_lockout(controller: Controller, host: Host, tools: Tools) -> None:
+    tools.run("nvdefine", "0x01800042", "-C", "o", "-s", "1", "-p", "right", "-a", "authread|authwrite")
+    tools.run("dictionarylockout", "--setup-parameters", "--max-tries=1", "--recovery-time=1000", "--lockout-recovery-time=1000")
+    with pytest.raises(Exception, match="nvwrite"):
+        tools.run("nvwrite", "0x01800042", "-C", "0x01800042", "-P", "wrong", "-i", "-", stdin=b"x")
+    done = controller("edgefleet.tpm2.day_zero", {"edge-01": host})
+    assert done.returncode != 0
+    assert "edge-01: The TPM is in dictionary attack lockout; wait 1000 s" in said(done)
+    assert tools.handles("persistent") == []
+
+
+def test_a_missing_serial_number_is_named(controller: Controller, host: Host, tools: Tools) -> None:
+    del host["tpm2_profile_serial"]
+    for playbook in ("edgefleet.tpm2.day_zero", "edgefleet.tpm2.audit"):
+        done = controller(playbook, {"edge-01": host})
+        assert done.returncode != 0
+        assert "missing required arguments: tpm2_profile_serial" in said(done)
+    assert tools.handles("nv-index") == []
+
+
+def test_another_serial_number_than_the_written_one_is_refused(controller: Controller, host: Host, tools: Tools) -> None:
+    assert controller("edgefleet.tpm2.day_zero", {"edge-01": host}).returncode == 0
+    host["tpm2_profile_serial"] = "EDGE-0002-TEST"
+    for playbook in ("edgefleet.tpm2.day_zero", "edgefleet.tpm2.audit"):
+        done = controller(playbook, {"edge-01": host})
+        assert done.returncode != 0
+        assert "0x01800010" in said(done)
+    assert tools.nvread(profile.SERIAL_INDEX).decode() == profile.SERIAL
+
+
+def test_hardening_sets_the_auths_once(controller: Controller, host: Host, swtpm: Swtpm, tools: Tools) -> None:
+    tools.run("changeauth", "-c", "p", "closed-by-firmware")
+    host |= {"tpm2_profile_hardened": True, **AUTHS}
+    first = controller("edgefleet.tpm2.day_zero", {"edge-01": host})
+    assert first.returncode == 0, said(first)
+    assert tools.auth_is_set() == {"owner": True, "endorsement": True, "lockout": True}
+    tools.run("changeauth", "-c", "o", "-p", AUTHS["tpm2_profile_owner_auth"], AUTHS["tpm2_profile_owner_auth"])  # it is this one
+    second = controller("edgefleet.tpm2.day_zero", {"edge-01": host})
+    assert second.returncode == 0, said(second)
+    assert totals(second)["edge-01"]["changed"] == 0
+    # A value that the lockout auth has to open is still changed, with the auth that was set.
+    host["tpm2_profile_resources"] = [{"da_lockout": {"max_tries": 31}}]
+    third = controller("edgefleet.tpm2.day_zero", {"edge-01": host})
+    assert third.returncode == 0, said(third)
+    assert tools.da()[0] == 31
+    assert tools.lockout_counter() == 0
+
+
+def test_hardening_needs_all_three_auths(controller: Controller, host: Host, tools: Tools) -> None:
+    host |= {"tpm2_profile_hardened": True, **AUTHS, "tpm2_profile_lockout_auth": ""}
+    done = controller("edgefleet.tpm2.day_zero", {"edge-01": host})
+    assert done.returncode != 0
+    assert (
+        "edge-01: tpm2_profile_hardened needs tpm2_profile_owner_auth, tpm2_profile_endorsement_auth and tpm2_profile_lockout_auth"
+        in said(done)
+    )
+    assert tools.handles("persistent") == []
+
+
+def test_hardening_refuses_an_open_platform_hierarchy(controller: Controller, host: Host, tools: Tools) -> None:
+    host |= {"tpm2_profile_hardened": True, **AUTHS}
+    done = controller("edgefleet.tpm2.day_zero", {"edge-01": host})
+    assert done.returncode != 0
+    assert "Could not accept the platform hierarchy: its auth is empty" in said(done)
+    assert tools.handles("persistent") == [] and not any(tools.auth_is_set().values())
+
+
+def test_no_secret_is_printed(controller: Controller, host: Host, tools: Tools) -> None:
+    tools.run("changeauth", "-c", "p", "closed-by-firmware")
+    host |= {"tpm2_profile_hardened": True, **AUTHS}
+    secrets = [*AUTHS.values(), KEY, profile.TELEMETRY_KEY.hex(), profile.TELEMETRY_KEY.decode("latin-1")]
+    for playbook in ("edgefleet.tpm2.day_zero", "edgefleet.tpm2.day_zero", "edgefleet.tpm2.audit"):
+        done = controller(playbook, {"edge-01": host}, "-vvvv", "--diff")
+        assert done.returncode == 0, said(done)
+        assert [secret for secret in secrets if secret in done.stdout + done.stderr] == []
+    failed = controller(
+        "edgefleet.tpm2.day_zero", {"edge-01": dict(host, tpm2_profile_serial="X", tpm2_profile_hardened="perhaps")}, "-vvvv", "--diff"
+    )
+    assert failed.returncode != 0
+    assert [secret for secret in secrets if secret in failed.stdout + failed.stderr] == []
+
+
+def test_a_run_leaves_no_session_and_no_object_behind(controller: Controller, host: Host, swtpm: Swtpm) -> None:
+    done = controller("edgefleet.tpm2.day_zero", {"edge-01": host})
+    assert done.returncode == 0, said(done)
+    with RawTpm(swtpm.ports.data) as tpm:
+        assert [handle for first in (0x80000000, 0x02000000, 0x03000000) for handle in tpm.handles(first)] == []
+
+
+@pytest.mark.parametrize("playbook", ["day_zero", "audit"])
+def test_the_playbooks_gather_no_facts_and_pass_the_syntax_check(controller: Controller, host: Host, playbook: str) -> None:
+    plays = yaml.safe_load((places.ROOT / "playbooks" / f"{playbook}.yml").read_text())
+    assert [play["gather_facts"] for play in plays] == [False]
+    done = controller(f"edgefleet.tpm2.{playbook}", {"edge-01": host}, "--syntax-check")
+    assert done.returncode == 0, said(done)
