@@ -15,6 +15,8 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.choose import
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles
 
+# TPMA_STARTUP_CLEAR (Part 2, section 8.7): which hierarchies are enabled.
+ENABLED = {handles.RH_PLATFORM: 1 << 0, handles.RH_OWNER: 1 << 1, handles.RH_ENDORSEMENT: 1 << 2}
 # TPMA_PERMANENT (Part 2, section 8.6): which auth values are set.
 AUTH_SET = {handles.RH_OWNER: 1 << 0, handles.RH_ENDORSEMENT: 1 << 1, handles.RH_LOCKOUT: 1 << 2}
 
@@ -43,11 +45,21 @@ class Run:
         """Whether the TPM says that the hierarchy has an auth value. Not for platform, of which a TPM does not tell."""
         return bool(self.seen.properties().get(model.PT_PERMANENT, 0) & AUTH_SET[hierarchy])
 
+    def is_enabled(self, hierarchy: int) -> bool:
+        """Whether the TPM says that the hierarchy can be used; the lockout hierarchy always can."""
+        bit = ENABLED.get(hierarchy, 0)
+        return self.seen.properties().get(model.PT_STARTUP_CLEAR, bit) & bit == bit
+
     def current(self, hierarchy: int) -> bytes:
-        """The auth value that holds now. Raises StateError where it is set and cannot be known."""
+        """The auth value that holds now. Raises StateError where it is set and cannot be known, or the hierarchy is disabled."""
         if hierarchy in self._now:
             return self._now[hierarchy]
         values, name = self.candidates(hierarchy), handles.HIERARCHY_NAMES[hierarchy]
+        if not self.is_enabled(hierarchy):
+            raise errors.StateError(
+                f"Could not act as {name}: the hierarchy is disabled until the TPM is reset; reboot the device, or enable it as platform "
+                "(tpm2_hierarchy, enabled: true)."
+            )
         if hierarchy == handles.RH_PLATFORM:
             empty = self.seen.get(("platform_auth", None))
             return b"" if empty or not values else values[0]
@@ -95,4 +107,4 @@ def _ambiguous(name: str) -> str:
     )
 
 
-__all__ = ("AUTH_SET", "Run")
+__all__ = ("AUTH_SET", "ENABLED", "Run")

@@ -13,11 +13,8 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import AUTH_SET
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import AUTH_SET, ENABLED
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, policy
-
-# TPMA_STARTUP_CLEAR (Part 2, section 8.7).
-_ENABLED = {handles.RH_PLATFORM: 1 << 0, handles.RH_OWNER: 1 << 1, handles.RH_ENDORSEMENT: 1 << 2}
 
 
 class Hierarchy:
@@ -101,8 +98,8 @@ class Hierarchy:
         else:
             empty = seen["platform_auth", None]
             state["auth_set"] = None if empty is None else not empty
-        if self.hierarchy in _ENABLED:
-            state["enabled"] = bool(properties.get(model.PT_STARTUP_CLEAR, 0) & _ENABLED[self.hierarchy])
+        if self.hierarchy in ENABLED:
+            state["enabled"] = run.is_enabled(self.hierarchy)
         if self.hierarchy in (handles.RH_LOCKOUT, handles.RH_PLATFORM):
             state["clear_disabled"] = bool(properties.get(model.PT_PERMANENT, 0) & model.PERMANENT_DISABLE_CLEAR)
         if self.policy is not None:
