@@ -129,11 +129,10 @@ PRIMARY_NAMES = tuple(PRIMARIES)
 
 def primary(template: str, unique: bytes = b"") -> Public:
     """The public area of a named primary key template. Raises InputError where C(unique) is too long for it."""
-    made = PRIMARIES[template][1](unique)
-    limit = 66 if made.type == alg.ECC else 512
+    limit = 66 if "_ecc_" in template else 512
     if len(unique) > limit:
-        raise InputError(f"Could not use a unique value of {len(unique)} bytes for {template}: at most {limit} bytes fit.")
-    return made
+        raise InputError(f"Could not use a unique value of {len(unique)} bytes for {template}: at most {limit} bytes fit; shorten it.")
+    return PRIMARIES[template][1](unique)
 
 
 USAGES = ("sign", "decrypt", "restricted_sign", "storage")
