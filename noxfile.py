@@ -24,6 +24,7 @@ TREE = WORK / "collections/ansible_collections/edgefleet/tpm2"
 PYTEST_LOG = WORK / "log/pytest.log"
 
 nox.options.envdir = str(WORK / "nox")
+nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "license-check", "extra-checks", "docs", "sanity", "tests"]
 os.environ["PATH"] = f"{BIN}:{os.environ['PATH']}"
 
