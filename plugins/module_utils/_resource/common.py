@@ -98,5 +98,13 @@ class PublicFile:
 
         return [model.Step(f"write the public key to {path}", "export", export)]
 
+    def diff(self, seen: model.Observation, steps: t.Sequence[model.Step]) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+        """Before and after of the file, for the diff."""
+        if not self.path:
+            return {}, {}
+        exported = any(step.action == "export" for step in steps)
+        before = None if seen.file(self.path) is None else "something else" if exported else "the public key"
+        return {self.path: before}, {self.path: "the public key"}
+
 
 __all__ = ("Options", "PublicFile", "content", "handle", "mismatch", "parent", "replace")

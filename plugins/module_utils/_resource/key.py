@@ -119,22 +119,26 @@ class Key:
             raise common.mismatch(f"make the key {self.object}", reasons, "name another handle or path")
         if there and not reasons:
             steps = self.file.steps(seen, there, lambda: there)
-            return model.Plan(self.kind, self.object, tuple(steps), before, before, {"name": there.name.hex()})
+            old, new = self.file.diff(seen, steps)
+            return model.Plan(self.kind, self.object, tuple(steps), {**before, **old}, {**before, **new}, {"name": there.name.hex()})
         result: dict[str, t.Any] = {}
         made: list[names.Public] = []
         common.parent(self.parent, seen, run, f"make the key {self.object}")
         steps = self._make(want, None if reasons else stored, held is not None, run, made, result)
         steps += self.file.steps(seen, None, lambda: made[0])
-        return model.Plan(self.kind, self.object, tuple(steps), before, {self.object: names.describe(want)}, result)
+        old, new = self.file.diff(seen, steps)
+        after = {self.object: names.describe(stored.public) if stored and not reasons else names.describe(want, made=False)}
+        return model.Plan(self.kind, self.object, tuple(steps), {**before, **old}, {**after, **new}, result)
 
     def _plan_absent(self, held: t.Any, run: t.Any, before: dict[str, t.Any], seen: model.Observation) -> model.Plan:
-        steps = []
+        steps, after = [], dict.fromkeys(before)
         if held and self.handle is not None:
             steps.append(evict(self.handle, run, "it cannot be got back unless its file is kept", reversible=False))
         if self.path is not None and seen.file(self.path) is not None:
             path = self.path
             steps.append(model.Step(f"remove {path}", "remove_file", lambda _backend: files.remove(path), reversible=False))
-        return model.Plan(self.kind, self.object, tuple(steps), before, {self.object: None}, {})
+            before, after = {path: "a file", **before}, {path: None, **after}
+        return model.Plan(self.kind, self.object, tuple(steps), before, after, {})
 
     def _make(
         self,

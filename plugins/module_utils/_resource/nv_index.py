@@ -86,9 +86,11 @@ class NvIndex:
             return [model.Fact("nv_content", (self.index, found.size, reader))]
         if ("properties", None) not in seen:
             return [model.Fact("properties")]
-        return [model.Fact("session", ("nv_content", self.index), lambda backend: self._read(backend, found.size))]
+        return [model.Fact("session", ("nv_content", self.index), lambda backend: self._read(backend, found.size, seen))]
 
     def _reader(self, seen: model.Observation) -> int | None:
+        if not self.public_content and not self.counter:
+            return None
         if self.public_content and (self._has("no_da") or self._options.get("auth") is not None):
             return self.index
         empty_owner = not self._run.candidates(handles.RH_OWNER) or (
@@ -96,8 +98,8 @@ class NvIndex:
         )
         return handles.RH_OWNER if self._has("ownerread") and empty_owner else None
 
-    def _read(self, backend: t.Any, size: int) -> bytes:
-        authority, auth = self._authority("read", None, self._run)
+    def _read(self, backend: t.Any, size: int, seen: model.Observation) -> bytes:
+        authority, auth = self._authority("read", seen, self._run)
         found: bytes = backend.nv_read(authority, auth, self.index, size)
         return found
 
@@ -150,7 +152,7 @@ class NvIndex:
             want["attributes"] = attributes.names(found.attributes | (attributes.NV["written"] if steps else 0), attributes.NV)
         elif self.content is not None or self.counter:
             want["attributes"].append("written")
-        after = {self.object: {**want, "content": self._shown(data if self.content is None else self.content)}}
+        after = {self.object: {**want, "content": self._shown(data if self.content is None else self.content, data)}}
         result: dict[str, t.Any] = {"nv_type": "counter" if self.counter else "ordinary"}
         if found and not steps:
             result["name"] = found.name.hex()
@@ -158,13 +160,13 @@ class NvIndex:
             result["counter"] = int.from_bytes(data, "big")
         return model.Plan(self.kind, self.object, tuple(steps), before, before if not steps else after, result)
 
-    def _shown(self, data: bytes | None) -> str | None:
+    def _shown(self, data: bytes | None, old: bytes | None = None) -> str | None:
         if data is None:
             return None
         if not self.public_content:
-            return f"{len(data)} bytes, not shown"
+            return f"{len(data)} {'bytes' if old in (None, data) else 'other bytes'}, not shown"
         text = data.decode("utf-8", "replace")
-        return text if text.isprintable() else f"sha256 {hashlib.sha256(data).hexdigest()}"
+        return text if text.isprintable() and text.encode() == data else f"sha256 {hashlib.sha256(data).hexdigest()}"
 
     def _define(self, seen: model.Observation, run: t.Any) -> model.Step:
         if self.size is None:
@@ -214,7 +216,7 @@ class NvIndex:
         else:
             backend.nv_write(authority, auth, self.index, t.cast("bytes", self.content))
 
-    def _authority(self, verb: str, seen: model.Observation | None, run: t.Any) -> tuple[int, choose.Auth]:
+    def _authority(self, verb: str, seen: model.Observation, run: t.Any) -> tuple[int, choose.Auth]:
         """Who may write or read, and how that is proved: owner, the index itself, platform, or a policy."""
         suffix, secret = ("read" if verb == "read" else "write"), not self.public_content
         for name, authority in ((f"owner{suffix}", handles.RH_OWNER), (f"pp{suffix}", handles.RH_PLATFORM)):
@@ -223,8 +225,7 @@ class NvIndex:
         if self._has(f"auth{suffix}"):
             return self.index, choose.for_value(self.value, secret)
         code = {"write": policy.CC_NV_WRITE, "increment": policy.CC_NV_INCREMENT, "read": policy.CC_NV_READ}[verb]
-        values = seen.pcrs() if seen is not None else {}
-        steps = policy.steps(self.policy, code, values, None if verb == "read" else False if _once(self.policy) else None)
+        steps = policy.steps(self.policy, code, seen.pcrs(), None if verb == "read" else False if _once(self.policy) else None)
         return self.index, PolicySession(steps, self.value, secret, run.hierarchy_auths())
 
 

@@ -78,24 +78,28 @@ class PrimaryKey:
         if not reasons:
             public = t.cast("tuple[names.Public, bytes]", found)[0]
             result["name"] = public.name.hex()
-            return self._done(before, before, self.file.steps(seen, public, lambda: public), result)
+            return self._done(seen, before, before, self.file.steps(seen, public, lambda: public), result)
         if found and not common.replace(self._options):
             raise common.mismatch(f"make the primary key {self.template} at {self.object}", reasons, "name another handle")
-        after = {self.object: names.describe(self.want)}
-        return self._done(before, after, self._create(seen, run, found is not None, result), result)
+        after = {self.object: names.describe(self.want, made=False)}
+        return self._done(seen, before, after, self._create(seen, run, found is not None, result), result)
 
-    def _done(self, before: dict[str, t.Any], after: dict[str, t.Any], steps: list[model.Step], result: dict[str, t.Any]) -> model.Plan:
-        return model.Plan(self.kind, self.object, tuple(steps), before, after, result)
+    def _done(
+        self, seen: model.Observation, before: dict[str, t.Any], after: dict[str, t.Any], steps: list[model.Step], result: dict[str, t.Any]
+    ) -> model.Plan:
+        old, new = self.file.diff(seen, steps)
+        return model.Plan(self.kind, self.object, tuple(steps), {**before, **old}, {**after, **new}, result)
 
     def _plan_absent(self, found: t.Any, reasons: list[str], run: t.Any, before: dict[str, t.Any]) -> model.Plan:
         if not found:
-            return self._done(before, before, [], {})
+            return model.Plan(self.kind, self.object, (), before, before, {})
         if reasons != ["it exists"] and not common.replace(self._options):
             raise common.mismatch(
                 f"remove the primary key {self.template} at {self.object}", reasons, "use tpm2_persistent_handle with its name"
             )
         run.auth(self.hierarchy)
-        return self._done(before, {self.object: None}, [evict(self.handle, run, "a primary key can be made again")], {})
+        steps = (evict(self.handle, run, "a primary key can be made again"),)
+        return model.Plan(self.kind, self.object, steps, before, {self.object: None}, {})
 
     def _create(self, seen: model.Observation, run: t.Any, occupied: bool, result: dict[str, t.Any]) -> list[model.Step]:
         made: list[names.Public] = []

@@ -175,7 +175,7 @@ class SealedBlob:
         files.check_writable(self.path)
         result: dict[str, t.Any] = {}
         step = self._step(want, data, stored is not None, seen, result)
-        after = {self.object: {**names.describe(want), "parent": handles.text(self.parent)}}
+        after = {self.object: {**names.describe(want, made=False), "parent": handles.text(self.parent)}}
         return model.Plan(self.kind, self.object, (step,), before, after, result)
 
     def _step(self, want: names.Public, data: bytes, replacing: bool, seen: model.Observation, result: dict[str, t.Any]) -> model.Step:

@@ -36,7 +36,10 @@ class Public(t.NamedTuple):
         try:
             return self.name_alg.to_bytes(2, "big") + alg.digest(self.name_alg, self.raw)
         except KeyError:
-            raise TpmError(f"The name algorithm {alg.alg_name(self.name_alg)} of a public area is not a known hash.") from None
+            raise TpmError(
+                f"Could not compute a Name: the name algorithm {alg.alg_name(self.name_alg)} of a public area is no hash that we know; "
+                "use an object with another one."
+            ) from None
 
     @property
     def algorithm(self) -> str:
@@ -68,7 +71,7 @@ def _parameters(kind: int, cursor: Cursor) -> tuple[bytes, bytes, bytes]:
         return b"", _optional(cursor, {alg.XOR: 4}, 2), b""
     if kind == alg.SYMCIPHER:
         return _optional(cursor, {}, 4), b"", b""
-    raise TpmError(f"A public area has the unknown type {alg.alg_name(kind)}.")
+    raise TpmError(f"Could not read a public area: it has the unknown type {alg.alg_name(kind)}; see whether a newer release knows it.")
 
 
 def parse_public(raw: bytes) -> Public:
@@ -82,7 +85,9 @@ def parse_public(raw: bytes) -> Public:
         cursor.sized()
     end = cursor.at()
     if end != len(raw):
-        raise TpmError(f"A public area is followed by {len(raw) - end} bytes that do not belong to it.")
+        raise TpmError(
+            f"Could not read a public area: it is followed by {len(raw) - end} bytes that do not belong to it; see that tcti names a TPM 2.0."
+        )
     return Public(kind, name_alg, attrs, policy, symmetric, scheme, detail, raw[start:], raw)
 
 
@@ -147,9 +152,11 @@ def is_storage_parent(public: Public) -> bool:
     return asymmetric and public.attributes & need == need and not sealed_off and public.symmetric[:2] != alg.NULL.to_bytes(2, "big")
 
 
-def describe(public: Public) -> dict[str, t.Any]:
-    """A public area for people: type, attributes by name, policy, scheme, Name."""
+def describe(public: Public, made: bool = True) -> dict[str, t.Any]:
+    """A public area for people: type, attributes by name, policy, scheme; and the Name, unless it is only known once the object is C(made)."""
+    name = {"name": public.name.hex()} if made else {}
     return {
+        **name,
         "algorithm": public.algorithm,
         "attributes": attributes.names(public.attributes, attributes.OBJECT),
         "name_algorithm": alg.alg_name(public.name_alg),
