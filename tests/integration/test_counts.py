@@ -38,7 +38,9 @@ class Table:
         """The table."""
         wide = max(map(len, self.rows))
         lines = [f"{'measure':{wide}}  {'bound':>5}  {'system':>6}  {'venv':>6}", "-" * (wide + 23)]
-        lines += [f"{name:{wide}}  {row['bound']:>5}  {row.get('system', ''):>6}  {row.get('venv', ''):>6}" for name, row in self.rows.items()]
+        lines += [
+            f"{name:{wide}}  {row['bound']:>5}  {row.get('system', ''):>6}  {row.get('venv', ''):>6}" for name, row in self.rows.items()
+        ]
         return "\n".join(lines)
 
 
@@ -59,7 +61,9 @@ class Counted:
     def run(self, name: str = "tpm2_profile", *, check: bool = False, **options: t.Any) -> module.Result:
         self.proxy.reset()
         result = module.run(name, {"tcti": self.proxy.tcti, **options}, python=self.python, check=check)
-        self.measure(f"left behind: sessions and objects after a {'good' if result.ok else 'failed'} run", 0, len(leftovers(self.proxy.swtpm)))
+        self.measure(
+            f"left behind: sessions and objects after a {'good' if result.ok else 'failed'} run", 0, len(leftovers(self.proxy.swtpm))
+        )
         return result
 
     def measure(self, measure: str, bound: int, found: int) -> None:
@@ -206,11 +210,12 @@ def test_law_of_the_no_op(blank: Counted, device_dir: pathlib.Path, keys: int, i
     """A no-op of K keys and N NV indices takes K + 2N + 2 commands (properties once, PCRs once)."""
     resources: profile.Resources = [{"primary_key": {"template": "srk_ecc_p256"}}]
     resources += [{"key": {"handle": hex(0x81000210 + number), "path": str(device_dir / f"{number}.pem")}} for number in range(keys - 1)]
-    resources += [{"nv_index": {"index": hex(0x01800010 + at), "content": f"content {at}", "write_once": bool(at % 2)}} for at in range(indices)]
+    resources += [
+        {"nv_index": {"index": hex(0x01800010 + at), "content": f"content {at}", "write_once": bool(at % 2)}} for at in range(indices)
+    ]
     resources += [{"da_lockout": {"max_tries": 9}}, {"hierarchy": {"hierarchy": "owner", "auth": AUTHS["owner_auth"]}}]
     resources += [
-        {"sealed_blob": {"path": str(device_dir / f"{pcr}.blob"), "content": "sealed", "pcrs": {"indices": [7, pcr]}}}
-        for pcr in (1, 2)
+        {"sealed_blob": {"path": str(device_dir / f"{pcr}.blob"), "content": "sealed", "pcrs": {"indices": [7, pcr]}}} for pcr in (1, 2)
     ]
     for pcr in (1, 2):
         blank.proxy.swtpm.extend_pcr(pcr)
