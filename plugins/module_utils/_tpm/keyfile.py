@@ -14,7 +14,6 @@ section 2: other programs skip them. We note the parent's Name there, which tell
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 import typing as t
 
@@ -26,11 +25,15 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.names import P
 OID_LOADABLE = bytes.fromhex("06066781050a0103")
 OID_SEALED = bytes.fromhex("06066781050a0105")
 _LABEL = "TSS2 PRIVATE KEY"
-_PEM = re.compile(rf"-----BEGIN {_LABEL}-----\s+([A-Za-z0-9+/=\s]+?)-----END {_LABEL}-----", re.ASCII)
+_PEM = re.compile(rf"-----BEGIN {_LABEL}-----([A-Za-z0-9+/=\s]+)-----END {_LABEL}-----", re.ASCII)
 _PARENT_NAME = re.compile(r"^Parent-Name: ([0-9a-f]+)\s*$", re.MULTILINE)
 
 _INTEGER, _OCTETS, _SEQUENCE, _BOOLEAN_TRUE = 0x02, 0x04, 0x30, b"\x01\x01\xff"
 _EMPTY_AUTH = 0xA0
+
+
+class _MalformedError(TpmError):
+    """What is wrong with a file, as a clause."""
 
 
 class KeyFile(t.NamedTuple):
@@ -77,7 +80,7 @@ def write(key: KeyFile) -> str:
 def _element(cursor: Cursor) -> tuple[int, bytes]:
     tag, size = cursor.u8(), cursor.u8()
     if size == 0x80 or size > 0x84:
-        raise TpmError("the DER length is malformed")
+        raise _MalformedError("a length in it is malformed")
     if size & 0x80:
         size = int.from_bytes(cursor.take(size & 0x7F), "big")
     return tag, cursor.take(size)
@@ -87,7 +90,7 @@ def _two_byte(data: bytes) -> bytes:
     cursor = Cursor(data)
     content = cursor.sized()
     if cursor.at() != len(data):
-        raise TpmError("a sized buffer in it has bytes left over")
+        raise _MalformedError("a sized buffer in it has bytes left over")
     return content
 
 
@@ -95,21 +98,26 @@ def _read_der(der: bytes, parent_name: bytes | None) -> KeyFile:
     outer = Cursor(der)
     tag, body = _element(outer)
     if tag != _SEQUENCE or outer.at() != len(der):
-        raise TpmError("it is not one DER sequence")
+        raise _MalformedError("it is not one whole DER sequence")
     cursor = Cursor(body)
     kind = _der(*_element(cursor))
     if kind not in (OID_LOADABLE, OID_SEALED):
-        raise TpmError("it holds neither a loadable key nor a sealed blob")
+        raise _MalformedError("it holds neither a loadable key nor a sealed blob")
     empty_auth, (tag, value) = False, _element(cursor)
     while tag >= 0xA0:
         # emptyAuth counts whatever its BOOLEAN looks like (some writers use 01); other fields are not for us.
-        empty_auth = empty_auth or (tag == _EMPTY_AUTH and value[-1:] != b"\0")
+        empty_auth = empty_auth or (tag == _EMPTY_AUTH and value[-1:] not in (b"", b"\0"))
         tag, value = _element(cursor)
     parts = [(tag, value), _element(cursor), _element(cursor)]
     if [tag for tag, _value in parts] != [_INTEGER, _OCTETS, _OCTETS]:
-        raise TpmError("parent, public or private part is missing")
+        raise _MalformedError("parent, public or private part is missing")
+    if cursor.at() != len(body):
+        raise _MalformedError("its private part is followed by something else")
+    parent = int.from_bytes(parts[0][1], "big")  # unsigned: writers on 32-bit machines leave the leading zero byte out
+    if not 0 < parent <= 0xFFFFFFFF:
+        raise _MalformedError("its parent is no handle")
     public = parse_public(_two_byte(parts[1][1]))
-    return KeyFile(kind == OID_SEALED, empty_auth, int.from_bytes(parts[0][1], "big"), public, _two_byte(parts[2][1]), parent_name)
+    return KeyFile(kind == OID_SEALED, empty_auth, parent, public, _two_byte(parts[2][1]), parent_name)
 
 
 def read(data: bytes, path: str) -> KeyFile:
@@ -124,8 +132,8 @@ def read(data: bytes, path: str) -> KeyFile:
     try:
         der = base64.b64decode("".join(found.group(1).split()), validate=True)
         return _read_der(der, bytes.fromhex(name.group(1)) if name else None)
-    except (TpmError, binascii.Error, ValueError) as error:
-        reason = str(error).rstrip(".")
+    except (TpmError, ValueError) as error:
+        reason = str(error) if isinstance(error, _MalformedError) else "it is torn or damaged"
         raise InputError(f"Could not read {path}: {reason}; restore the file, or remove it to have it made anew.") from None
 
 
@@ -144,7 +152,7 @@ def public_pem(public: Public) -> str:
     else:
         curve = int.from_bytes(public.detail[:2], "big")
         if public.type != alg.ECC or curve not in _OID_CURVES:
-            raise TpmError(f"A public key of type {public.algorithm} cannot be written as PEM.")
+            raise TpmError(f"Could not export a public key of type {public.algorithm}: there is no PEM form for it; leave public_path out.")
         cursor = Cursor(public.unique)
         # Coordinates may come without their leading zeros; a point never does.
         key = b"\x04" + b"".join(cursor.sized().rjust(_COORDINATE[curve], b"\0") for _each in "xy")

@@ -50,7 +50,10 @@ class Cursor:
         """The next C(size) bytes. Raises TpmError where fewer are left."""
         end = self._at + size
         if end > len(self._data):
-            raise TpmError(f"A TPM structure ends after {len(self._data)} bytes where {end} were expected.")
+            raise TpmError(
+                f"Could not read what the TPM answered: a structure ends after {len(self._data)} bytes where {end} were expected; "
+                "see that tcti names a TPM 2.0, and look at dmesg for its bus."
+            )
         piece = self._data[self._at : end]
         self._at = end
         return piece
@@ -100,7 +103,10 @@ def response(data: bytes) -> tuple[int, int, bytes]:
     head = Cursor(data)
     tag, size, code = head.u16(), head.u32(), head.u32()
     if size != len(data):
-        raise TpmError(f"The TPM's response says {size} bytes but has {len(data)}.")
+        raise TpmError(
+            f"Could not read what the TPM answered: it says {size} bytes but has {len(data)}; "
+            "see that tcti names a TPM 2.0, and look at dmesg for its bus."
+        )
     body = head.rest()
     if tag == ST_SESSIONS and code == 0:
         inner = Cursor(body)

@@ -42,7 +42,10 @@ class NvPublic(t.NamedTuple):
         try:
             return self.name_alg.to_bytes(2, "big") + alg.digest(self.name_alg, self.raw)
         except KeyError:
-            raise TpmError(f"The NV index {self.index:#010x} has an unknown Name algorithm {self.name_alg:#06x}.") from None
+            raise TpmError(
+                f"Could not compute the Name of the NV index {self.index:#010x}: its Name algorithm {self.name_alg:#06x} is no hash that we know; "
+                "use another index."
+            ) from None
 
     @property
     def written(self) -> bool:
@@ -64,7 +67,9 @@ def parse(data: bytes) -> NvPublic:
     cursor = Cursor(data)
     found = NvPublic(cursor.u32(), cursor.u16(), cursor.u32(), cursor.sized(), cursor.u16())
     if cursor.at() != len(data):
-        raise TpmError(f"The public area of the NV index {found.index:#010x} has bytes left over.")
+        raise TpmError(
+            f"Could not read the public area of the NV index {found.index:#010x}: it has bytes left over; see that tcti names a TPM 2.0."
+        )
     return found
 
 

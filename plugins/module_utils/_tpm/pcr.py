@@ -41,7 +41,9 @@ def selection(bank: str, indices: t.Iterable[int]) -> Selection:
     if not chosen:
         raise InputError("Could not use an empty list of PCRs: it protects nothing; name at least one index.")
     if chosen[0] < 0 or chosen[-1] >= COUNT:
-        raise InputError(f"Could not use PCR {chosen[0] if chosen[0] < 0 else chosen[-1]}: indices go from 0 to {COUNT - 1}.")
+        raise InputError(
+            f"Could not use PCR {chosen[0] if chosen[0] < 0 else chosen[-1]}: there is no such PCR; name indices from 0 to {COUNT - 1}."
+        )
     return Selection(bank, chosen)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
 
@@ -20,9 +21,11 @@ SYSFS = "/sys/class/tpm"
 
 def explain_open(path: str, number: int) -> errors.TransportError:
     """Why a device node could not be opened, and what to do: no TPM, no permission, busy, no resource manager."""
-    node = os.path.basename(path)
+    folder, node = os.path.split(path)
+    if number == errno.EISDIR:
+        return not_a_device(path)
     if number in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
-        direct = path.replace("tpmrm", "tpm")
+        direct = os.path.join(folder, node.replace("tpmrm", "tpm"))
         if direct != path and os.path.exists(direct):
             return errors.TransportError(
                 f"Could not open {path}: there is no resource manager, though {direct} exists; use a kernel of at least 4.12, "
@@ -43,6 +46,13 @@ def explain_open(path: str, number: int) -> errors.TransportError:
     return errors.TransportError(f"Could not open {path}: {os.strerror(number)}; look at dmesg for what the driver says.", errors.OTHER)
 
 
+def not_a_device(path: str) -> errors.TransportError:
+    """The error for a file or folder that is named as a TPM."""
+    return errors.TransportError(
+        f"Could not use {path} as a TPM: it is no character device; name the node of a TPM, for example device:/dev/tpmrm0.", errors.NOT_A_TPM
+    )
+
+
 class Device:
     """A TPM behind a device node. Raises TransportError on opening and on each command."""
 
@@ -52,6 +62,10 @@ class Device:
             self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
             raise explain_open(path, error.errno or 0) from None
+        # A command written to an ordinary file would destroy what it holds.
+        if not stat.S_ISCHR(os.fstat(self._file).st_mode):
+            self.close()
+            raise not_a_device(path)
 
     def transmit(self, command: bytes) -> bytes:
         """Send one command, return its response."""

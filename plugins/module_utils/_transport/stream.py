@@ -9,14 +9,17 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti import Tcti
 
 # Key generation is the slowest command; a real chip takes up to 35 s for it. Reads never wait that long, but a dead peer must end.
-TIMEOUT = 120.0
+# Only reads come this way, which no TPM takes seconds for; what takes longer goes through the TSS.
+TIMEOUT = 20.0
 CONNECT_TIMEOUT = 10.0
+HEADER, MAX_RESPONSE = 10, 1 << 16
 
 
 def _options(tcti: Tcti) -> dict[str, str]:
@@ -40,6 +43,14 @@ def _open(tcti: Tcti) -> socket.socket:
     return socket.create_connection((options.get("host", "127.0.0.1"), int(port)), CONNECT_TIMEOUT)
 
 
+def _explain_open(tcti: Tcti, error: OSError) -> errors.TransportError:
+    reason = "no permission" if error.errno in (errno.EACCES, errno.EPERM) else error.strerror or str(error)
+    kind, cure = errors.NO_ANSWER, "start it, or name another tcti"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        kind, cure = errors.PERMISSION, "run with become, or let the user write to the socket"
+    return errors.TransportError(f"Could not reach the TPM at {tcti.text}: {reason}; {cure}.", kind)
+
+
 class Socket:
     """A software TPM behind a socket. Raises TransportError on opening and on each command."""
 
@@ -48,17 +59,26 @@ class Socket:
         try:
             self._socket = _open(tcti)
         except OSError as error:
-            raise errors.TransportError(
-                f"Could not reach the TPM at {tcti.text}: {error.strerror or error}; start it, or name another tcti.", errors.NO_ANSWER
-            ) from None
+            raise _explain_open(tcti, error) from None
         self._socket.settimeout(TIMEOUT)
 
     def transmit(self, command: bytes) -> bytes:
         """Send one command, return its response."""
         try:
             self._socket.sendall(command)
-            head = self._receive(10)
-            return head + self._receive(int.from_bytes(head[2:6], "big") - 10)
+            head = self._receive(HEADER)
+            size = int.from_bytes(head[2:6], "big")
+            if not HEADER <= size <= MAX_RESPONSE:
+                raise errors.TransportError(
+                    f"Could not talk to {self._text}: what is there does not answer as a TPM does; name the tcti of a TPM 2.0.", errors.NOT_A_TPM
+                )
+            return head + self._receive(size - HEADER)
+        except socket.timeout:
+            raise errors.TransportError(
+                f"Could not talk to the TPM at {self._text}: it took the connection and did not answer within {TIMEOUT:.0f} s; see that a TPM "
+                "listens there and that no other client holds it, then run again.",
+                errors.NO_ANSWER,
+            ) from None
         except OSError as error:
             raise errors.TransportError(
                 f"Could not talk to the TPM at {self._text}: {error.strerror or error}; see that it runs, then run again.", errors.BROKEN

@@ -21,6 +21,8 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti import Tcti
 
 BLOCK = -1
+# What the TSS cannot know of a TCTI: what is to be done where it cannot be opened.
+CURES = {"tabrmd": "start tpm2-abrmd (systemctl start tpm2-abrmd), or use device:/dev/tpmrm0"}
 MAX_RESPONSE = 4096
 
 
@@ -68,7 +70,8 @@ class Loaded:
 
     def _check(self, code: int, attempt: str) -> None:
         if code:
-            raise errors.from_rc(attempt, f"the TPM at {self._text}", code)
+            cure = CURES.get(self._text.partition(":")[0]) if attempt == "open" else None
+            raise errors.from_rc(attempt, f"the TPM at {self._text}", code, cure)
 
     def transmit(self, command: bytes) -> bytes:
         """Send one command, return its response."""
