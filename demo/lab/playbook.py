@@ -49,7 +49,7 @@ class Run:
         if event["result"]:
             self.profiles.setdefault(host, []).append(event["result"])
         if event["status"] in ("failed", "unreachable"):
-            self.failures[host] = event["msg"]
+            self.failures[host] = event["msg"].removeprefix(f"{host}: ")
 
 
 def run(settings: Settings, playbook: str, *, limit: str = "", label: str, on_event: t.Callable[[Event], None]) -> Run:
@@ -83,6 +83,7 @@ def _environment(settings: Settings, events: int) -> dict[str, str]:
         ANSIBLE_HOME=str(settings.root / "ansible"),
         ANSIBLE_CALLBACK_PLUGINS=str(REPO / "demo" / "callback_plugins"),
         ANSIBLE_CALLBACKS_ENABLED="edgefleet_events",
+        ANSIBLE_DIFF_ALWAYS="1",  # the diff of the read-back tells what the TPM holds
         ANSIBLE_NOCOLOR="1",
         EDGEFLEET_EVENTS_FD=str(events),
     )

@@ -30,7 +30,7 @@ class Progress:
     def show(self, event: Event) -> None:
         """Take one event of the run."""
         if event.get("status") in ("failed", "unreachable"):
-            self._say(event["host"], f"FAILED: {event['msg']}")
+            self._say(event["host"], f"FAILED: {event['msg'].removeprefix(event['host'] + ': ')}")
         elif event.get("action") == _PROFILE and not event["check_mode"]:
             changed = changes(event["result"])
             self._say(event["host"], f"{len(changed)} changed: {', '.join(map(_word, changed))}" if changed else "nothing to change")
@@ -55,7 +55,8 @@ def require(run: Run, devices: t.Sequence[Device], failure: str) -> None:
     if run.exit_status == 0 and not wrong:
         return
     said = "".join(f"\n  {name}: {run.failures[name]}" for name in wrong if name in run.failures)
-    raise DemoError(f"{failure}{' on ' + ', '.join(wrong) if wrong else ''}; see {run.log}.{said}")
+    cure = f"`make demo FRESH={wrong[0]}` replaces that device by a blank one" if wrong else "run it again"
+    raise DemoError(f"{failure}{' on ' + ', '.join(wrong) if wrong else ''}: {cure}; all that Ansible said is in {run.log}.{said}")
 
 
 def table(devices: t.Sequence[Device], run: Run) -> str:

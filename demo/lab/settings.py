@@ -93,7 +93,7 @@ def _device_python(environ: t.Mapping[str, str]) -> str:
     if chosen == "system":
         python = "/usr/bin/python3"
     else:
-        python = chosen or (str(venv) if venv.exists() else sys.executable)
+        python = chosen or (str(venv) if os.access(venv, os.X_OK) else sys.executable)
     probe = subprocess.run([python, "-c", "import tpm2_pytss"], capture_output=True, text=True, check=False)
     if probe.returncode != 0:
         reason = (probe.stderr.strip().splitlines() or ["no message"])[-1]

@@ -58,9 +58,15 @@ class Controller:
 
 
 @pytest.fixture(params=cores(), ids=lambda entry: f"core-{entry['core']}")
-def controller(request: pytest.FixtureRequest, tmp_path: pathlib.Path, system_python: str) -> Controller:
+def each_controller(request: pytest.FixtureRequest, tmp_path: pathlib.Path, system_python: str) -> Controller:
     """A controller on the oldest, then on the newest core; devices have the distribution's Python."""
     return Controller(tmp_path, request.param["ansible_playbook"], system_python)
+
+
+@pytest.fixture
+def controller(tmp_path: pathlib.Path, system_python: str) -> Controller:
+    """A controller on the newest core, for what does not hang on Ansible's version."""
+    return Controller(tmp_path, cores()[-1]["ansible_playbook"], system_python)
 
 
 @pytest.fixture
@@ -130,7 +136,7 @@ def test_audit_and_main_give_the_module_the_same_options() -> None:
     assert tasks["audit"]["check_mode"] is True
 
 
-def test_the_default_resources_are_the_reference_profile(controller: Controller, host: Host) -> None:
+def test_the_default_resources_are_the_reference_profile(each_controller: Controller, host: Host) -> None:
     play = {
         "hosts": "all",
         "gather_facts": False,
@@ -140,31 +146,31 @@ def test_the_default_resources_are_the_reference_profile(controller: Controller,
                 "name": "Write",
                 "ansible.builtin.copy": {
                     "content": "{{ tpm2_profile_resources | to_json }}",
-                    "dest": str(controller.folder / "rendered.json"),
+                    "dest": str(each_controller.folder / "rendered.json"),
                     "mode": "0600",
                 },
             }
         ],
     }
-    (controller.folder / "play.yml").write_text(yaml.safe_dump([play]))
-    done = controller(str(controller.folder / "play.yml"), {"edge-01": {}}, "-e", json.dumps(host))
+    (each_controller.folder / "play.yml").write_text(yaml.safe_dump([play]))
+    done = each_controller(str(each_controller.folder / "play.yml"), {"edge-01": {}}, "-e", json.dumps(host))
     assert done.returncode == 0, said(done)
-    rendered = json.loads((controller.folder / "rendered.json").read_text())
+    rendered = json.loads((each_controller.folder / "rendered.json").read_text())
     wanted = profile.reference(profile.SERIAL, KEY, host["tpm2_profile_dir"])
     key = lambda resource: json.dumps(resource, sort_keys=True)  # noqa: E731
     assert sorted(rendered, key=key) == sorted(wanted, key=key)
 
 
-def test_day_zero_then_nothing_to_change_then_the_audit(controller: Controller, host: Host, tools: Tools) -> None:
-    first = controller("edgefleet.tpm2.day_zero", {"edge-01": host})
+def test_day_zero_then_nothing_to_change_then_the_audit(each_controller: Controller, host: Host, tools: Tools) -> None:
+    first = each_controller("edgefleet.tpm2.day_zero", {"edge-01": host})
     assert first.returncode == 0, said(first)
     assert totals(first)["edge-01"]["changed"] == 2  # the folder and the TPM
     assert tools.nvread(profile.SERIAL_INDEX).decode() == profile.SERIAL
     assert tools.load_unseal(pathlib.Path(host["tpm2_profile_dir"], "telemetry.key.pem")) == profile.TELEMETRY_KEY
-    second = controller("edgefleet.tpm2.day_zero", {"edge-01": host})
+    second = each_controller("edgefleet.tpm2.day_zero", {"edge-01": host})
     assert second.returncode == 0, said(second)
     assert {key: count for key, count in totals(second)["edge-01"].items() if count} == {"ok": totals(first)["edge-01"]["ok"]}
-    audit = controller("edgefleet.tpm2.audit", {"edge-01": host})
+    audit = each_controller("edgefleet.tpm2.audit", {"edge-01": host})
     assert audit.returncode == 0, said(audit)
     assert totals(audit)["edge-01"]["changed"] == 0
 
@@ -173,19 +179,19 @@ def test_the_audit_of_a_blank_device_says_what_is_missing_and_changes_nothing(co
     pathlib.Path(host["tpm2_profile_dir"]).mkdir()
     done = controller("edgefleet.tpm2.audit", {"edge-01": host})
     assert done.returncode != 0
-    assert "edge-01 is not as declared; day zero would" in said(done)
+    assert "edge-01 is not as declared; to do: " in said(done)
     assert "0x01800010" in said(done)
     assert tools.handles("persistent") == [] and tools.handles("nv-index") == []
     assert list(pathlib.Path(host["tpm2_profile_dir"]).iterdir()) == []
 
 
-def test_check_mode_on_a_blank_device_tells_what_the_run_then_does(controller: Controller, host: Host, tools: Tools) -> None:
+def test_check_mode_on_a_blank_device_tells_what_the_run_then_does(each_controller: Controller, host: Host, tools: Tools) -> None:
     pathlib.Path(host["tpm2_profile_dir"]).mkdir(mode=0o755)
-    checked = controller("edgefleet.tpm2.day_zero", {"edge-01": host}, "--check", "--diff")
+    checked = each_controller("edgefleet.tpm2.day_zero", {"edge-01": host}, "--check", "--diff")
     assert checked.returncode == 0, said(checked)
     assert tools.handles("persistent") == [] and tools.handles("nv-index") == []
     assert list(pathlib.Path(host["tpm2_profile_dir"]).iterdir()) == []
-    done = controller("edgefleet.tpm2.day_zero", {"edge-01": host})
+    done = each_controller("edgefleet.tpm2.day_zero", {"edge-01": host})
     assert done.returncode == 0, said(done)
     assert totals(checked)["edge-01"]["changed"] == totals(done)["edge-01"]["changed"]
 
@@ -198,14 +204,14 @@ def test_without_a_telemetry_key_nothing_is_sealed(controller: Controller, host:
     assert sorted(path.name for path in pathlib.Path(host["tpm2_profile_dir"]).iterdir()) == ["ak.pub.pem", "mqtt.pub.pem"]
 
 
-def test_a_device_that_fails_does_not_stop_the_others(controller: Controller, host: Host, tools: Tools) -> None:
-    dead = dict(host, tpm2_profile_tcti="swtpm:host=127.0.0.1,port=1", tpm2_profile_dir=str(controller.folder / "dead"))
-    done = controller("edgefleet.tpm2.day_zero", {"edge-01": dead, "edge-02": host})
+def test_a_device_that_fails_does_not_stop_the_others(each_controller: Controller, host: Host, tools: Tools) -> None:
+    dead = dict(host, tpm2_profile_tcti="swtpm:host=127.0.0.1,port=1", tpm2_profile_dir=str(each_controller.folder / "dead"))
+    done = each_controller("edgefleet.tpm2.day_zero", {"edge-01": dead, "edge-02": host})
     assert done.returncode != 0
     assert totals(done)["edge-01"]["failed"] == 1
     assert totals(done)["edge-02"]["failed"] == 0
     assert tools.nvread(profile.SERIAL_INDEX).decode() == profile.SERIAL
-    assert not (controller.folder / "dead").exists()
+    assert not (each_controller.folder / "dead").exists()
 
 
 def test_a_host_pattern_can_be_given(controller: Controller, host: Host) -> None:
@@ -233,10 +239,10 @@ def test_the_preflight_refuses_a_tpm_in_lockout(controller: Controller, host: Ho
     assert tools.handles("persistent") == []
 
 
-def test_a_missing_serial_number_is_named(controller: Controller, host: Host, tools: Tools) -> None:
+def test_a_missing_serial_number_is_named(each_controller: Controller, host: Host, tools: Tools) -> None:
     del host["tpm2_profile_serial"]
     for playbook in ("edgefleet.tpm2.day_zero", "edgefleet.tpm2.audit"):
-        done = controller(playbook, {"edge-01": host})
+        done = each_controller(playbook, {"edge-01": host})
         assert done.returncode != 0
         assert "missing required arguments: tpm2_profile_serial" in said(done)
     assert tools.handles("nv-index") == []
@@ -252,27 +258,27 @@ def test_another_serial_number_than_the_written_one_is_refused(controller: Contr
     assert tools.nvread(profile.SERIAL_INDEX).decode() == profile.SERIAL
 
 
-def test_hardening_sets_the_auths_once(controller: Controller, host: Host, swtpm: Swtpm, tools: Tools) -> None:
+def test_hardening_sets_the_auths_once(each_controller: Controller, host: Host, swtpm: Swtpm, tools: Tools) -> None:
     tools.run("changeauth", "-c", "p", "closed-by-firmware")
     host |= {"tpm2_profile_hardened": True, **AUTHS}
-    first = controller("edgefleet.tpm2.day_zero", {"edge-01": host})
+    first = each_controller("edgefleet.tpm2.day_zero", {"edge-01": host})
     assert first.returncode == 0, said(first)
     assert tools.auth_is_set() == {"owner": True, "endorsement": True, "lockout": True}
     tools.run("changeauth", "-c", "o", "-p", AUTHS["tpm2_profile_owner_auth"], AUTHS["tpm2_profile_owner_auth"])  # it is this one
-    second = controller("edgefleet.tpm2.day_zero", {"edge-01": host})
+    second = each_controller("edgefleet.tpm2.day_zero", {"edge-01": host})
     assert second.returncode == 0, said(second)
     assert totals(second)["edge-01"]["changed"] == 0
     # A value that the lockout auth has to open is still changed, with the auth that was set.
     host["tpm2_profile_resources"] = [{"da_lockout": {"max_tries": 31}}]
-    third = controller("edgefleet.tpm2.day_zero", {"edge-01": host})
+    third = each_controller("edgefleet.tpm2.day_zero", {"edge-01": host})
     assert third.returncode == 0, said(third)
     assert tools.da()[0] == 31
     assert tools.lockout_counter() == 0
 
 
-def test_hardening_needs_all_three_auths(controller: Controller, host: Host, tools: Tools) -> None:
+def test_hardening_needs_all_three_auths(each_controller: Controller, host: Host, tools: Tools) -> None:
     host |= {"tpm2_profile_hardened": True, **AUTHS, "tpm2_profile_lockout_auth": ""}
-    done = controller("edgefleet.tpm2.day_zero", {"edge-01": host})
+    done = each_controller("edgefleet.tpm2.day_zero", {"edge-01": host})
     assert done.returncode != 0
     assert (
         "edge-01: tpm2_profile_hardened needs tpm2_profile_owner_auth, tpm2_profile_endorsement_auth and tpm2_profile_lockout_auth"
@@ -289,15 +295,15 @@ def test_hardening_refuses_an_open_platform_hierarchy(controller: Controller, ho
     assert tools.handles("persistent") == [] and not any(tools.auth_is_set().values())
 
 
-def test_no_secret_is_printed(controller: Controller, host: Host, tools: Tools) -> None:
+def test_no_secret_is_printed(each_controller: Controller, host: Host, tools: Tools) -> None:
     tools.run("changeauth", "-c", "p", "closed-by-firmware")
     host |= {"tpm2_profile_hardened": True, **AUTHS}
     secrets = [*AUTHS.values(), KEY, profile.TELEMETRY_KEY.hex(), profile.TELEMETRY_KEY.decode("latin-1")]
     for playbook in ("edgefleet.tpm2.day_zero", "edgefleet.tpm2.day_zero", "edgefleet.tpm2.audit"):
-        done = controller(playbook, {"edge-01": host}, "-vvvv", "--diff")
+        done = each_controller(playbook, {"edge-01": host}, "-vvvv", "--diff")
         assert done.returncode == 0, said(done)
         assert [secret for secret in secrets if secret in done.stdout + done.stderr] == []
-    failed = controller(
+    failed = each_controller(
         "edgefleet.tpm2.day_zero", {"edge-01": dict(host, tpm2_profile_serial="X", tpm2_profile_hardened="perhaps")}, "-vvvv", "--diff"
     )
     assert failed.returncode != 0
@@ -312,8 +318,8 @@ def test_a_run_leaves_no_session_and_no_object_behind(controller: Controller, ho
 
 
 @pytest.mark.parametrize("playbook", ["day_zero", "audit"])
-def test_the_playbooks_gather_no_facts_and_pass_the_syntax_check(controller: Controller, host: Host, playbook: str) -> None:
+def test_the_playbooks_gather_no_facts_and_pass_the_syntax_check(each_controller: Controller, host: Host, playbook: str) -> None:
     plays = yaml.safe_load((places.ROOT / "playbooks" / f"{playbook}.yml").read_text())
     assert [play["gather_facts"] for play in plays] == [False]
-    done = controller(f"edgefleet.tpm2.{playbook}", {"edge-01": host}, "--syntax-check")
+    done = each_controller(f"edgefleet.tpm2.{playbook}", {"edge-01": host}, "--syntax-check")
     assert done.returncode == 0, said(done)
