@@ -64,8 +64,10 @@ class Reader:
         while more:
             command = marshal.command(marshal.CC_GET_CAPABILITY, parameters=marshal.capability_request(capability, start, MAX_COUNT))
             more, count, cursor = marshal.capability_head(self._ask("read", f"the TPM's capability {capability}", command))
+            known = len(found)
             found.update(item(cursor) for _each in range(count))
-            more = more and count > 0
+            # A TPM that repeats itself must not keep us for ever.
+            more = more and len(found) > known
             start = max(found) + 1 if found else first
         return found
 
@@ -138,7 +140,13 @@ class Reader:
         while len(found) < size:
             piece = struct.pack(">HH", min(limit, size - len(found)), len(found))
             command = marshal.command(marshal.CC_NV_READ, [authority, index], piece, [b""])
-            found += marshal.Cursor(self._ask("read", f"NV index {handles.text(index)}", command)).sized()
+            got = marshal.Cursor(self._ask("read", f"NV index {handles.text(index)}", command)).sized()
+            if not got:
+                raise errors.TpmError(
+                    f"Could not read NV index {handles.text(index)}: the TPM gave {len(found)} of {size} bytes and no more; run again, "
+                    "and look for a firmware update where that does not help."
+                )
+            found += got
         return found
 
     def pcr_read(self, chosen: t.Sequence[pcr.Selection]) -> dict[str, dict[int, bytes]]:
@@ -152,8 +160,10 @@ class Reader:
             got = [(one.bank, index) for one in pcr.parse(cursor) for index in one.indices]
             digests = [cursor.sized() for _each in range(cursor.u32())]
             for (bank, index), value in zip(got, digests):
-                found[bank][index] = value
-            left = _remaining(left, found) if digests else []
+                found.setdefault(bank, {})[index] = value
+            asked, left = left, _remaining(left, found)
+            if left == asked:  # the rest is of banks that are not allocated
+                break
         return found
 
     def platform_auth_is_empty(self) -> bool | None:
