@@ -14,31 +14,44 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
 
+NOUNS = ("da_lockout", "hierarchy", "key", "nv_index", "persistent_handle", "primary_key", "sealed_blob")
 
-def _classes() -> dict[str, t.Callable[[common.Options], model.Resource]]:
-    from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.da_lockout import DaLockout
-    from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.hierarchy import Hierarchy
-    from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.key import Key
-    from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.nv_index import NvIndex
-    from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.persistent_handle import PersistentHandle
-    from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.primary_key import PrimaryKey
-    from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.sealed_blob import SealedBlob
 
-    return {one.kind: one for one in (DaLockout, Hierarchy, Key, NvIndex, PersistentHandle, PrimaryKey, SealedBlob)}
+def _class(noun: str) -> t.Callable[[common.Options], model.Resource]:
+    """The class of a noun. Imported when it is asked for: a device compiles every file that it imports anew in every run."""
+    found: t.Callable[[common.Options], model.Resource]
+    if noun == "da_lockout":
+        from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.da_lockout import DaLockout as found
+    elif noun == "hierarchy":
+        from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.hierarchy import Hierarchy as found
+    elif noun == "key":
+        from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.key import Key as found
+    elif noun == "nv_index":
+        from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.nv_index import NvIndex as found
+    elif noun == "persistent_handle":
+        from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.persistent_handle import PersistentHandle as found
+    elif noun == "primary_key":
+        from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.primary_key import PrimaryKey as found
+    else:
+        from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.sealed_blob import SealedBlob as found
+    return found
 
 
 def build(items: t.Sequence[t.Mapping[str, t.Any]]) -> list[model.Resource]:
     """The resources of a profile, in its order. Raises InputError where an item names not exactly one noun, or two one object."""
-    classes, made = _classes(), []
+    made: list[model.Resource] = []
     objects: dict[tuple[str, str], int] = {}
     for number, item in enumerate(items, 1):
         nouns = [noun for noun, options in item.items() if options is not None]
         if len(nouns) != 1:
-            choices = ", ".join(sorted(classes))
+            choices = ", ".join(NOUNS)
             raise errors.InputError(
                 f"Could not read item {number} of resources: it names {len(nouns)} nouns; give exactly one of {choices}."
             )
-        resource = classes[nouns[0]](item[nouns[0]])
+        try:
+            resource = _class(nouns[0])(item[nouns[0]])
+        except errors.InputError as failed:
+            raise errors.InputError(f"{failed.message.rstrip('.')} (item {number} of resources, {nouns[0]}).") from None
         space = "handle" if resource.object.startswith("0x") else resource.kind
         before = objects.setdefault((space, resource.object), number)
         if before != number:
