@@ -95,6 +95,12 @@ def system_python() -> str:
     return _python("system")
 
 
+@pytest.fixture(scope="session")
+def venv_python() -> str:
+    """The virtual environment's interpreter alone, with PyPI's tpm2-pytss."""
+    return _python("venv")
+
+
 def _python(kind: str) -> str:
     try:
         return places.require_python(kind)

@@ -9,10 +9,13 @@ import pathlib
 import stat
 import typing as t
 
+from support import raw
 from support.profile import AK, EK, MQTT_KEY, SRK
 from support.swtpm import Swtpm
-from support.tools import ToolError, Tools, lockout_counter
+from support.tools import ToolError, Tools
 
+# TPMA_PERMANENT (which auths are set), the lockout counter, the three dictionary attack parameters.
+_PROPERTIES = (raw.PT_PERMANENT, raw.PT_LOCKOUT_COUNTER, raw.PT_MAX_AUTH_FAIL, raw.PT_LOCKOUT_INTERVAL, raw.PT_LOCKOUT_RECOVERY)
 _PRIMARIES = (SRK, EK, AK)
 _PEM_FILES = {"ak.pub.pem": AK, "mqtt.pub.pem": MQTT_KEY}
 
@@ -24,14 +27,15 @@ def end_state(swtpm: Swtpm, device_dir: pathlib.Path) -> dict[str, t.Any]:
     what it unseals to, the exported PEM files by whether they are the key that is in the TPM.
     """
     tools = Tools(swtpm.tcti)
-    publics = {handle: tools.readpublic(handle) for handle in tools.handles("persistent")}
+    with swtpm.raw() as tpm:
+        persistent, indices = tpm.handles(raw.PERSISTENT), tpm.handles(raw.NV_INDEX)
+        properties = {which: tpm.tpm_property(which) for which in _PROPERTIES}
+    publics = {handle: tools.readpublic(handle) for handle in persistent}
     state: dict[str, t.Any] = {
-        "lockout_counter": lockout_counter(swtpm),
+        "properties": properties,
         "primaries": {f"{handle:#010x}": publics[handle].name for handle in _PRIMARIES if handle in publics},
         "templates": {f"{handle:#010x}": public.template for handle, public in publics.items()},
-        "nv": {f"{index:#010x}": _nv(tools, index) for index in tools.handles("nv-index")},
-        "da": tools.da(),
-        "auth_set": tools.auth_is_set(),
+        "nv": {f"{index:#010x}": _nv(tools, index) for index in indices},
         "files": {
             path.name: f"{stat.S_IMODE(path.stat().st_mode):04o}"
             for path in sorted(device_dir.iterdir())

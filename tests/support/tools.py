@@ -54,19 +54,15 @@ class Tools:
         return [int(str(entry), 16) if isinstance(entry, str) else int(entry) for entry in self.getcap(f"handles-{kind}") or []]
 
     def readpublic(self, handle: int | str) -> Public:
-        """Return the public area of a loaded or persistent object."""
+        """Return the public area of a loaded or persistent asymmetric key."""
         with tempfile.TemporaryDirectory() as folder:
-            pem, tss = pathlib.Path(folder, "key.pem"), pathlib.Path(folder, "key.pub")
-            area = self.yaml("readpublic", "-c", hexadecimal(handle), "-o", tss)
-            if area["type"]["value"] in ("rsa", "ecc"):
-                self.run("readpublic", "-Q", "-c", hexadecimal(handle), "-f", "pem", "-o", pem)
-            self.flush_transient()
+            pem = pathlib.Path(folder, "key.pem")
+            area = self.yaml("readpublic", "-c", hexadecimal(handle), "-f", "pem", "-o", pem)
             return Public(
                 name=_hex(area["name"]),
                 qualified_name=_hex(area["qualified name"]),
                 attributes=frozenset(area["attributes"]["value"].split("|")),
-                pem=pem.read_text() if pem.exists() else "",
-                tss=tss.read_bytes(),
+                pem=pem.read_text(),
                 area=area,
             )
 
@@ -90,17 +86,20 @@ class Tools:
                 return value.lower().removeprefix("0x")
         raise ToolError(f"PCR {bank}:{index} is not there")
 
-    def load_unseal(self, blob: str | pathlib.Path, *, parent: str = "0x81000001", pcrs: str | None = "sha256:7", auth: str = "") -> bytes:
-        """Load a TSS2 PEM file under `parent` and unseal it, with a PCR policy session or an auth value."""
+    def load_unseal(self, blob: str | pathlib.Path, *, pcrs: str | None = "sha256:7", auth: str = "") -> bytes:
+        """Load a TSS2 PEM file (it names its parent itself) and unseal it, with a PCR policy session or an auth value."""
         with tempfile.TemporaryDirectory() as folder:
             context = pathlib.Path(folder, "object.ctx")
             try:
-                self.run("load", "-Q", "-C", parent, "-r", blob, "-c", context)
+                self.run("load", "-Q", "-r", blob, "-c", context)
                 if pcrs:
                     return self.run("unseal", "-c", context, "-p", f"pcr:{pcrs}")
                 return self.run("unseal", "-c", context, *(["-p", auth] if auth else []))
-            finally:
+            except ToolError:
                 self.flush_all()
+                raise
+            finally:
+                self.flush_transient()
 
     def rsadecrypt(self, handle: int | str, ciphertext: bytes, *arguments: str) -> bytes:
         """Decrypt with a persistent RSA key; `arguments` such as "-s", "oaep"."""
@@ -113,7 +112,7 @@ class Tools:
     def da(self) -> tuple[int, int, int]:
         """Return (max tries, recovery time in seconds, lockout recovery in seconds)."""
         now = self.getcap("properties-variable")
-        return tuple(int(now[f"TPM2_PT_{name}"]) for name in ("MAX_AUTH_FAIL", "LOCKOUT_INTERVAL", "LOCKOUT_RECOVERY"))  # type: ignore[return-value]
+        return int(now["TPM2_PT_MAX_AUTH_FAIL"]), int(now["TPM2_PT_LOCKOUT_INTERVAL"]), int(now["TPM2_PT_LOCKOUT_RECOVERY"])
 
     def auth_is_set(self) -> dict[str, bool]:
         """Return for owner, endorsement and lockout whether an auth value is set."""
@@ -144,13 +143,12 @@ class Tools:
 
 @dataclasses.dataclass(frozen=True)
 class Public:
-    """An object's public side: Names in lowercase hex, attributes by tpm2-tools' names, PEM where it is an asymmetric key."""
+    """An asymmetric key's public side: Names in lowercase hex, attributes by tpm2-tools' names."""
 
     name: str
     qualified_name: str
     attributes: frozenset[str]
     pem: str
-    tss: bytes
     area: dict[str, t.Any]
 
     @property
