@@ -1,0 +1,193 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a playbook can say is what is documented, and what an error sentence names is what a playbook can say."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pathlib
+import re
+import shutil
+import typing as t
+
+import pytest
+import yaml
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _module
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import profile
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, policy, templates
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+COLLECTION = "ansible_collections.edgefleet.tpm2.plugins"
+MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("tpm2_*.py"))
+FRAGMENTS = sorted(set(_argspec.__all__) - {"info"})  # tpm2_info documents its options itself
+
+Options = dict[str, dict[str, t.Any]]
+
+
+def fragment(name: str, attribute: str = "DOCUMENTATION") -> dict[str, t.Any]:
+    """A documentation fragment, parsed."""
+    module = importlib.import_module(f"{COLLECTION}.doc_fragments.{name}")
+    found: dict[str, t.Any] = yaml.safe_load(getattr(module.ModuleDocFragment, attribute))
+    return found
+
+
+def differences(spec: Options, documented: Options, where: str = "") -> list[str]:
+    """Everything that an argument spec and its documentation say differently, suboptions included."""
+    found = [f"{where}{name}: in the spec only" for name in sorted(set(spec) - set(documented))]
+    found += [f"{where}{name}: documented only" for name in sorted(set(documented) - set(spec))]
+    for name in sorted(set(spec) & set(documented)):
+        have, says = spec[name], documented[name]
+        for key, usual in (("type", "str"), ("elements", None), ("required", False), ("default", None), ("choices", None)):
+            if have.get(key, usual) != says.get(key, usual) or (key == "type" and key not in says):
+                found.append(f"{where}{name}.{key}: {have.get(key, usual)!r}, documented as {says.get(key)!r}")
+        if not says.get("description") or not all(str(line).strip() for line in says["description"]):
+            found.append(f"{where}{name}: no description")
+        found += differences(have.get("options", {}), says.get("suboptions", {}), f"{where}{name}.")
+    return found
+
+
+@pytest.mark.parametrize("name", FRAGMENTS)
+def test_the_fragment_says_what_the_spec_says(name: str) -> None:
+    assert differences(getattr(_argspec, name)(), fragment(f"_{name}")["options"]) == []
+
+
+def test_differences_are_found() -> None:
+    spec = dict(a=dict(type="int", default=1), b=dict(type="dict", options=dict(c=dict(type="str", choices=["x"], required=True))))
+    says = yaml.safe_load(
+        "{a: {description: [x], type: int, default: 1}, b: {description: [x], type: dict, suboptions: {c: {description: [x],"
+        " type: str, choices: [x], required: true}}}}"
+    )
+    assert differences(spec, says) == []
+    says["a"].update(default=2, type="str")
+    says["b"]["suboptions"]["c"].update(choices=["x", "y"], required=False, description=[])
+    says["d"] = {"description": ["x"]}
+    assert [one.partition(":")[0] for one in differences(spec, says)] == ["d", "a.type", "a.default", "b.c.required", "b.c.choices", "b.c"]
+
+
+class Spec(Exception):
+    """Carries the argument spec out of a module."""
+
+
+def spec_of(module: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Options, dict[str, t.Any]]:
+    """The argument spec with which a module makes its AnsibleModule, and its other arguments."""
+
+    def stop(argument_spec: Options, **others: t.Any) -> t.NoReturn:
+        raise Spec(argument_spec, others)
+
+    monkeypatch.setattr(_module, "AnsibleModule", stop)
+    with pytest.raises(Spec) as made:
+        importlib.import_module(f"{COLLECTION}.modules.{module}").main()
+    return made.value.args[0], made.value.args[1]
+
+
+def documentation(module: str) -> dict[str, t.Any]:
+    """A module's documentation with its fragments, as ansible-doc merges them."""
+    tree = ast.parse((ROOT / "plugins" / "modules" / f"{module}.py").read_text())
+    texts = {node.targets[0].id: node.value.value for node in tree.body if isinstance(node, ast.Assign)}  # type: ignore[attr-defined]
+    found: dict[str, t.Any] = yaml.safe_load(texts["DOCUMENTATION"])
+    found.setdefault("options", {})
+    for name in found["extends_documentation_fragment"]:
+        _namespace, _collection, file, *attribute = name.split(".")
+        merged = fragment(file, attribute[0].upper() if attribute else "DOCUMENTATION")
+        found["options"].update(merged.get("options", {}))
+        found.setdefault("attributes", {}).update(merged.get("attributes", {}))
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_documents_what_it_takes(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, others = spec_of(module, monkeypatch)
+    documented = documentation(module)
+    assert differences(spec, documented["options"]) == []
+    assert documented["module"] == module
+    assert others["supports_check_mode"] is (documented["attributes"]["check_mode"]["support"] == "full")
+
+
+def secrets(spec: Options, where: str = "") -> t.Iterator[tuple[str, bool]]:
+    """Options that by their names hold a secret, and whether they are no_log."""
+    for name, option in spec.items():
+        yield from secrets(option.get("options", {}), f"{where}{name}.")
+        if name in ("auth", "current_auth") or (name.endswith("_auth") and option["type"] == "str"):
+            yield where + name, option.get("no_log") is True
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_auth_values_are_never_logged(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = dict(secrets(spec_of(module, monkeypatch)[0]))
+    assert {"owner_auth", "endorsement_auth", "lockout_auth", "platform_auth"} <= set(found)
+    assert all(found.values()), found
+
+
+def test_content_to_seal_is_never_logged() -> None:
+    assert all(_argspec.sealed_blob()[name]["no_log"] is True for name in ("content", "content_b64"))
+
+
+def test_a_profile_takes_every_noun_with_all_its_options() -> None:
+    options = _argspec.profile()["resources"]["options"]
+    assert set(options) == set(profile.NOUNS)
+    for noun, option in options.items():
+        assert option["options"] == getattr(_argspec, noun)()
+
+
+# -- what error sentences name
+
+
+def every_option(spec: Options) -> set[str]:
+    found = set(spec)
+    for option in spec.values():
+        found |= every_option(option.get("options", {}))
+    return found
+
+
+OPTIONS = {name for function in _argspec.__all__ for name in every_option(getattr(_argspec, function)())}
+# Words of other programs; tools that sentences send people to are looked for where they are installed.
+NAMES = OPTIONS | set(MODULES) | {"ansible_python_interpreter", "bus_name", "bus_type"}
+NAMES |= set(attributes.NV) | set(attributes.OBJECT) | set(templates.PRIMARY_NAMES) | set(templates.KEY_SHAPES) | set(templates.USAGES)
+NAMES |= set(policy._READERS)
+SNAKE = re.compile(r"(?<![\w./])[a-z][a-z0-9]*(?:_[a-z0-9]+)+(?![\w/(])")
+
+
+def sentences(path: pathlib.Path) -> t.Iterator[str]:
+    """The texts that a file raises or builds an error of: every string of some words that is no docstring."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)} - {
+        id(node) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)
+    }
+    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if id(node) in inner or id(node) in docs:
+            continue
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "\N{REPLACEMENT CHARACTER}" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.count(" ") > 2:
+            yield node.value
+
+
+SOURCES = sorted((ROOT / "plugins" / "module_utils").rglob("*.py"))
+
+
+def test_what_error_sentences_name_exists() -> None:
+    unknown = {
+        f"{path.relative_to(ROOT)}: {word} in {text!r}"
+        for path in SOURCES
+        for text in sentences(path)
+        for word in SNAKE.findall(text)
+        if word not in NAMES and not (word.startswith("tpm2_") and shutil.which(word))
+    }
+    assert unknown == set()
+
+
+def test_sentences_are_found_and_name_options() -> None:
+    named = {word for path in SOURCES for text in sentences(path) for word in SNAKE.findall(text)}
+    assert {"allow_foreign_range", "on_mismatch", "lockout_auth", "tpm2_info", "allow_unmeasured", "write_once"} <= named
+
+
+def test_choices_in_error_sentences_exist() -> None:
+    texts = "\n".join(text for path in SOURCES for text in sentences(path))
+    for option, value in re.findall(r"\b([a-z_]+): (replace|fail|absent|present|true|false|policy|unseal)\b", texts):
+        specs = [spec[option] for name in _argspec.__all__ if option in (spec := getattr(_argspec, name)())]
+        assert specs, f"{option}: {value} is no option of any module"
+        assert any(value in spec.get("choices", []) or (spec["type"] == "bool" and value in ("true", "false")) for spec in specs)
