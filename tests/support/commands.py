@@ -91,8 +91,8 @@ class Record:
 
     @property
     def is_write(self) -> bool:
-        """Whether it is a command that changes what survives a power cycle, or a PCR."""
-        return self.name in WRITES
+        """Whether it is a command that changes what survives a power cycle, or a PCR. To adjust the clock's rate by nothing changes nothing."""
+        return self.name in WRITES and not (self.name == "TPM2_ClockRateAdjust" and self.request[-1] == 0)
 
     @property
     def is_key_generation(self) -> bool:

@@ -80,6 +80,8 @@ class Hierarchy:
         if self._differs(run):
             steps.append(self._auth_step(run))
             after["auth_set"] = bool(self.value)
+            if before["auth_set"] == after["auth_set"]:
+                before["auth"], after["auth"] = "another value", "the value asked for"
         if self.clear_disabled is not None and before.get("clear_disabled") != self.clear_disabled:
             steps.append(self._clear_step(run))
             after["clear_disabled"] = self.clear_disabled
