@@ -26,7 +26,6 @@ sys.path.insert(0, str(places.ROOT / "demo"))
 from lab.authority import prepare
 from lab.device import Device
 
-pytestmark = pytest.mark.xdist_group("demo")
 WRITE_ONCE_POLICY = "b7afecee9bf7bcbd5078f264de85f7e361dc84f745da7efa34e91fdaf200ee9b"
 NAMES = ("edge-01", "edge-02")
 
@@ -84,7 +83,12 @@ def output(done: subprocess.CompletedProcess[str]) -> str:
     return f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
 
 
-@pytest.fixture(scope="module", params=cores(), ids=lambda entry: f"core-{entry['core']}")
+def each_core() -> list[t.Any]:
+    """Each core as a parameter; with pytest-xdist one worker has one lab to itself."""
+    return [pytest.param(entry, id=f"core-{entry['core']}", marks=pytest.mark.xdist_group(f"demo-{entry['core']}")) for entry in cores()]
+
+
+@pytest.fixture(scope="module", params=each_core())
 def lab(request: pytest.FixtureRequest) -> t.Iterator[Lab]:
     """A lab that `demo/run` has provisioned once."""
     root = pathlib.Path(tempfile.mkdtemp(prefix="test-demo-", dir=places.WORK))
