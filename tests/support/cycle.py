@@ -37,7 +37,7 @@ class Bench:
         self.secrets[name] = value.encode()
         return value
 
-    def run(self, name: str, *, check: bool = False, **options: t.Any) -> Result:
+    def run(self, name: str, /, *, check: bool = False, **options: t.Any) -> Result:
         """Run a module once. Whatever becomes of it: nothing left loaded, no failed try counted, no secret said or sent in plain."""
         self.proxy.reset()
         tries, loaded = lockout_counter(self.proxy.swtpm), leftovers(self.proxy.swtpm)
@@ -48,11 +48,11 @@ class Bench:
         assert secrets.on_the_wire(self.proxy.wire(), self.secrets) == []
         return result
 
-    def ok(self, name: str, *, check: bool = False, **options: t.Any) -> dict[str, t.Any]:
+    def ok(self, name: str, /, *, check: bool = False, **options: t.Any) -> dict[str, t.Any]:
         """Run a module that ends well."""
         return self.run(name, check=check, **options).expect_ok()
 
-    def failed(self, name: str, *, check: bool = False, **options: t.Any) -> str:
+    def failed(self, name: str, /, *, check: bool = False, **options: t.Any) -> str:
         """Run a module that refuses: the same message in check mode and without, and nothing changed by either. Returns the message."""
         message = self.run(name, check=True, **options).expect_failed()
         assert self.proxy.writes() == []
@@ -62,7 +62,7 @@ class Bench:
         return message
 
     def idle(
-        self, name: str, *, check: bool = False, commands: int = NO_OP_COMMANDS, reads: bool = False, **options: t.Any
+        self, name: str, /, *, check: bool = False, commands: int = NO_OP_COMMANDS, reads: bool = False, **options: t.Any
     ) -> dict[str, t.Any]:
         """Run a module that finds all as asked: no step, no write; unless it `reads` secrets, no session and no more than `commands`."""
         found = self.ok(name, check=check, **options)
@@ -75,7 +75,7 @@ class Bench:
             assert self.proxy.count() <= commands
         return found
 
-    def cycle(self, name: str, *, commands: int = NO_OP_COMMANDS, reads: bool = False, **options: t.Any) -> dict[str, t.Any]:
+    def cycle(self, name: str, /, *, commands: int = NO_OP_COMMANDS, reads: bool = False, **options: t.Any) -> dict[str, t.Any]:
         """Check, apply, check again, apply again: check predicts what the run does, and the second run does nothing. Returns the run's answer."""
         checked = self.ok(name, check=True, **options)
         assert self.proxy.writes() == []
