@@ -53,6 +53,38 @@ def _hide(module: AnsibleModule, options: t.Mapping[str, t.Any], resource: Resou
     module.no_log_values.update(str(options[name]) for name in ("content", "content_b64") if options.get(name))
 
 
+def _check_owned(module: AnsibleModule, resource: Resource) -> None:
+    """What can be told of a file's mode, owner and group before anything is changed. Raises InputError."""
+    nothing: tuple[str | None, t.Mapping[str, t.Any]] = (None, {})
+    path, wanted = getattr(resource, "owned_file", nothing)
+    mode = wanted.get("mode")
+    if path is None or mode is None and wanted.get("owner") is None and wanted.get("group") is None:
+        return
+    # Not at the top: few resources keep a file with an owner of its own.
+    import grp
+    import pwd
+
+    for kind, find in (("owner", pwd.getpwnam), ("group", grp.getgrnam)):
+        name = wanted.get(kind)
+        try:
+            _found = name is None or str(name).isdigit() or find(str(name))
+        except KeyError:
+            raise errors.InputError(
+                f"Could not plan {path}: there is no {kind} {name} on the device; create it, or name another."
+            ) from None
+    try:
+        _number = mode is None or isinstance(mode, int) or int(str(mode), 8)
+    except ValueError:
+        _check_symbolic(module, path, str(mode))
+
+
+def _check_symbolic(module: AnsibleModule, path: str, mode: str) -> None:
+    try:
+        module._symbolic_mode_to_octal(os.stat("/"), mode)
+    except ValueError:
+        raise errors.InputError(f"Could not plan {path}: '{mode}' is no mode; write it as \"0600\" or u=rw,g=r.") from None
+
+
 def _files(module: AnsibleModule, resources: t.Sequence[Resource], params: t.Mapping[str, t.Any]) -> bool:
     """Mode, owner and group of files that resources keep. Returns whether something changed."""
     changed = False
@@ -67,7 +99,7 @@ def _files(module: AnsibleModule, resources: t.Sequence[Resource], params: t.Map
 
 
 def _result(module: AnsibleModule, outcome: Outcome, predicted: bool) -> dict[str, t.Any]:
-    changed = bool(outcome.steps) if predicted else outcome.done > 0
+    changed = bool(outcome.steps) if predicted else outcome.done > 0 or outcome.touched
     # What nobody asked for is not sent: a fleet's results add up.
     diff = dict(diff=outcome.diff) if module._diff else {}
     return dict(changed=changed, steps=outcome.steps, resources=[plan.report() for plan in outcome.plans], **diff)
@@ -84,6 +116,7 @@ def ensure(spec: _argspec.Spec, build: Build, flat: bool = False) -> None:
         resources = build(module.params)
         for resource in resources:
             _hide(module, getattr(resource, "_options", {}), resource)
+            _check_owned(module, resource)
         Engine(tcti.resolve(module.params["tcti"]), given(module.params)).run(resources, module.check_mode, outcome)
     except errors.TpmError as failed:
         module.fail_json(msg=failed.message, steps_done=outcome.done, **_result(module, outcome, predicted=False))

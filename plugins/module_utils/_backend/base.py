@@ -27,14 +27,17 @@ SAFE_NV_SIZE = 512
 class Backend(t.Protocol):
     """One connection to one TPM."""
 
+    # How many commands have changed what outlives the run.
+    writes: int
+
     def create_primary(self, hierarchy: int, auth: Auth, template: Public) -> tuple[Token, Public]:
         """TPM2_CreatePrimary (24.1): a loaded primary key and its public area."""
 
     def create(self, parent: Token, auth: Auth, template: Public, value: bytes, data: bytes) -> tuple[bytes, Public]:
         """TPM2_Create (12.1) of a key or sealed blob with auth C(value): the private part and the public area."""
 
-    def load(self, parent: Token, auth: Auth, private: bytes, public: Public) -> Token:
-        """TPM2_Load (12.2)."""
+    def load(self, parent: Token, auth: Auth, private: bytes, public: Public, source: str) -> Token:
+        """TPM2_Load (12.2); C(source) says for an error where the object comes from."""
 
     def persistent(self, handle: int) -> Token:
         """The object at a persistent handle."""
@@ -48,8 +51,8 @@ class Backend(t.Protocol):
     def flush_context(self, item: Token) -> None:
         """TPM2_FlushContext (28.4)."""
 
-    def unseal(self, item: Token, auth: Auth) -> bytes:
-        """TPM2_Unseal (12.7)."""
+    def unseal(self, item: Token, auth: Auth, source: str) -> bytes:
+        """TPM2_Unseal (12.7); C(source) as in C(load)."""
 
     def nv_define_space(self, hierarchy: int, auth: Auth, public: NvPublic, value: bytes) -> None:
         """TPM2_NV_DefineSpace (31.3) with the index auth C(value)."""

@@ -67,6 +67,7 @@ class Esapi:
         self._salt: int | None = None
         self._secure: t.Any = None
         self._notes: list[str] = []
+        self.writes = 0
         self._e = self._call("open", f"the TPM at {tcti.text}", lambda: tss2.ESAPI(tcti.text))
         self._tr = {
             handles.RH_OWNER: tss2.ESYS_TR.OWNER,
@@ -203,7 +204,7 @@ class Esapi:
                 session1=authorisation,
             )
 
-        self._authorised("prove the auth of", _hierarchy(step.hierarchy), item, auth, call, _auth_cure(step.hierarchy))
+        self._authorised("prove the auth of", _hierarchy(step.hierarchy), item, auth, call, _auth_cure(step.hierarchy, auth))
 
     def holds(self, hierarchy: int, auth: Auth) -> bool:
         """See base: asks by PolicySecret in a trial session, whose result nothing uses."""
@@ -231,7 +232,7 @@ class Esapi:
             item,
             auth,
             lambda session: self._e.create_primary(tss2.TPM2B_SENSITIVE_CREATE(), shape, item, session1=session),
-            _auth_cure(hierarchy),
+            _auth_cure(hierarchy, auth),
         )
         token, public = made[0], made[1]
         self._ours.append(token)
@@ -248,18 +249,10 @@ class Esapi:
         private, public = made[0], made[1]
         return bytes(private.marshal())[2:], names.parse_public(bytes(public.marshal())[2:])
 
-    def load(self, parent: t.Any, auth: Auth, private: bytes, public: names.Public) -> t.Any:
+    def load(self, parent: t.Any, auth: Auth, private: bytes, public: names.Public, source: str) -> t.Any:
         secret = tss2.TPM2B_PRIVATE.unmarshal(struct.pack(">H", len(private)) + private)[0]
         shape = _public(public)
-        cures = {errors.RC_INTEGRITY: "it belongs to another TPM or parent, or the TPM was cleared; make it anew with on_mismatch: replace"}
-        token = self._authorised(
-            "load a key or sealed blob under",
-            "its parent",
-            parent,
-            auth,
-            lambda session: self._e.load(parent, secret, shape, session1=session),
-            cures,
-        )
+        token = self._authorised("load", source, parent, auth, lambda session: self._e.load(parent, secret, shape, session1=session))
         self._ours.append(token)
         return token
 
@@ -274,13 +267,14 @@ class Esapi:
     def evict_control(self, hierarchy: int, auth: Auth, item: t.Any, handle: int) -> None:
         leaves = handle in self._known and item == self._known[handle]
         token = self._authorised(
-            "remove" if leaves else "make persistent",
+            "remove the object at" if leaves else "keep an object at",
             handles.text(handle),
             self._tr[hierarchy],
             auth,
             lambda session: self._e.evict_control(self._tr[hierarchy], item, handle, session1=session),
-            _auth_cure(hierarchy),
+            _auth_cure(hierarchy, auth),
         )
+        self.writes += 1
         self._known.pop(handle, None)
         if not leaves:
             self._known[handle] = token
@@ -289,8 +283,8 @@ class Esapi:
         self._call("flush", "an object or session", lambda: self._e.flush_context(item))
         self._ours.remove(item)  # only now: what could not be flushed is tried again at the end
 
-    def unseal(self, item: t.Any, auth: Auth) -> bytes:
-        return bytes(self._authorised("unseal", "the sealed blob", item, auth, lambda session: self._e.unseal(item, session1=session)))
+    def unseal(self, item: t.Any, auth: Auth, source: str) -> bytes:
+        return bytes(self._authorised("unseal", source, item, auth, lambda session: self._e.unseal(item, session1=session)))
 
     # -- NV
 
@@ -303,13 +297,15 @@ class Esapi:
             item,
             auth,
             lambda session: self._e.nv_define_space(value, shape, auth_handle=item, session1=session),
-            _auth_cure(hierarchy),
+            _auth_cure(hierarchy, auth),
         )
+        self.writes += 1
 
     def nv_undefine_space(self, hierarchy: int, auth: Auth, index: int) -> None:
         space, item = self.persistent(index), self._tr[hierarchy]
         call: t.Callable[[t.Any], t.Any] = lambda session: self._e.nv_undefine_space(space, auth_handle=item, session1=session)  # noqa: E731
-        self._authorised("undefine", f"NV index {handles.text(index)}", item, auth, call, _auth_cure(hierarchy))
+        self._authorised("undefine", f"NV index {handles.text(index)}", item, auth, call, _auth_cure(hierarchy, auth))
+        self.writes += 1
         self._known.pop(index)
 
     def _nv(self, attempt: str, authority: int, auth: Auth, index: int, function: t.Callable[[t.Any, t.Any, t.Any], t.Any]) -> t.Any:
@@ -325,6 +321,7 @@ class Esapi:
                 self._e.nv_write(space, part, offset, auth_handle=item, session1=session)
 
             self._nv("write", authority, auth, index, call)
+            self.writes += 1
 
     def nv_increment(self, authority: int, auth: Auth, index: int) -> None:
         self._nv(
@@ -334,6 +331,7 @@ class Esapi:
             index,
             lambda space, item, session: self._e.nv_increment(space, auth_handle=item, session1=session),
         )
+        self.writes += 1
 
     def nv_read(self, authority: int, auth: Auth, index: int, size: int) -> bytes:
         found = b""
@@ -350,7 +348,8 @@ class Esapi:
 
     def _hierarchy(self, attempt: str, hierarchy: int, auth: Auth, function: t.Callable[[t.Any, t.Any], t.Any]) -> None:
         item = self._tr[hierarchy]
-        self._authorised(attempt, _hierarchy(hierarchy), item, auth, lambda session: function(item, session), _auth_cure(hierarchy))
+        self._authorised(attempt, _hierarchy(hierarchy), item, auth, lambda session: function(item, session), _auth_cure(hierarchy, auth))
+        self.writes += 1
 
     def hierarchy_change_auth(self, hierarchy: int, auth: Auth, value: bytes) -> None:
         self._hierarchy(
@@ -373,20 +372,19 @@ class Esapi:
     def hierarchy_control(self, authority: int, auth: Auth, hierarchy: int, enable: bool) -> None:
         which = self._tr[hierarchy]
         self._hierarchy(
-            "enable or disable a hierarchy by",
+            f"{'enable' if enable else 'disable'} the {handles.HIERARCHY_NAMES[hierarchy]} hierarchy with the auth of",
             authority,
             auth,
             lambda item, session: self._e.hierarchy_control(item, which, enable, session1=session),
         )
 
     def clear_control(self, authority: int, auth: Auth, disable: bool) -> None:
-        self._hierarchy(
-            "allow or forbid TPM2_Clear by", authority, auth, lambda item, session: self._e.clear_control(item, disable, session1=session)
-        )
+        attempt = f"{'forbid' if disable else 'allow'} TPM2_Clear with the auth of"
+        self._hierarchy(attempt, authority, auth, lambda item, session: self._e.clear_control(item, disable, session1=session))
 
     def dictionary_attack_parameters(self, auth: Auth, max_tries: int, recovery_time: int, lockout_recovery: int) -> None:
         self._hierarchy(
-            "set the dictionary attack parameters by",
+            "set the dictionary attack parameters with the auth of",
             handles.RH_LOCKOUT,
             auth,
             lambda item, session: self._e.dictionary_attack_parameters(
@@ -396,7 +394,7 @@ class Esapi:
 
     def dictionary_attack_lock_reset(self, auth: Auth) -> None:
         self._hierarchy(
-            "reset the dictionary attack counter by",
+            "reset the dictionary attack counter with the auth of",
             handles.RH_LOCKOUT,
             auth,
             lambda item, session: self._e.dictionary_attack_lock_reset(session1=session),
@@ -432,12 +430,13 @@ def _hierarchy(hierarchy: int) -> str:
     return f"the {handles.HIERARCHY_NAMES.get(hierarchy, 'null')} hierarchy"
 
 
-def _auth_cure(hierarchy: int) -> Cures:
-    """What to do about a wrong hierarchy auth. Only lockout's is counted, and blocks."""
+def _auth_cure(hierarchy: int, auth: Auth) -> Cures:
+    """What to do about a wrong or missing hierarchy auth. Only lockout's is counted, and blocks."""
     name = handles.HIERARCHY_NAMES.get(hierarchy)
     if name in (None, "lockout"):
         return None
-    return {errors.RC_BAD_AUTH: f"give the right {name}_auth; nothing was counted towards the TPM's lockout"}
+    cure = f"give the right {name}_auth" if auth.value else f"it is set and none was given, so give {name}_auth"
+    return {errors.RC_BAD_AUTH: f"{cure}; nothing was counted towards the TPM's lockout"}
 
 
 __all__ = ("Esapi", "require_library")

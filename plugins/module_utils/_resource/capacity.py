@@ -15,6 +15,8 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base impor
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles
 
+MOST_USERS = 6
+
 
 def _peak(plans: t.Sequence[model.Plan], field: str) -> int:
     """The most of something that a plan takes at any moment: steps that free come before those that take."""
@@ -33,18 +35,18 @@ def check(plans: t.Sequence[model.Plan], properties: t.Mapping[int, int]) -> Non
     if free is not None and slots > free:
         raise errors.CapacityError(
             f"Could not start: the plan needs {slots} persistent slots and the TPM has {free} left; remove objects that are no longer used "
-            "(tpm2_info lists them with their users). Nothing was changed."
+            "(tpm2_info lists them with their users); nothing was changed."
         )
     counters, left = _peak(plans, "nv_counters"), properties.get(model.PT_NV_COUNTERS_AVAIL)
     if left is not None and properties.get(model.PT_NV_COUNTERS_MAX) and counters > left:
         raise errors.CapacityError(
-            f"Could not start: the plan needs {counters} NV counters and the TPM has {left} left; undefine those that are no longer used. Nothing was changed."
+            f"Could not start: the plan needs {counters} NV counters and the TPM has {left} left; undefine those that are no longer used; nothing was changed."
         )
     largest, limit = max((step.cost.nv_bytes for plan in plans for step in plan.steps), default=0), properties.get(model.PT_NV_INDEX_MAX)
     if limit and largest > limit:
         raise errors.CapacityError(
             f"Could not start: an NV index of {largest} bytes is wanted and this TPM takes at most {limit} for one; split it, or keep the content "
-            "in a file sealed to the TPM. Nothing was changed."
+            "in a file under a key that is sealed to the TPM; nothing was changed."
         )
 
 
@@ -57,18 +59,27 @@ def _check_lockout(plans: t.Sequence[model.Plan], properties: t.Mapping[int, int
     wait = properties.get(model.PT_LOCKOUT_INTERVAL)
     raise errors.StateError(
         f"Could not start: the TPM is in dictionary attack lockout ({tries} failed tries of {most}); wait until it forgets one (every {wait} s), "
-        "or reset it with tpm2_da_lockout, reset: true and the lockout_auth. Nothing was changed."
+        "or reset it with tpm2_da_lockout, reset: true and the lockout_auth; nothing was changed."
     )
 
 
 def full(failed: errors.TpmError, backend: Backend) -> errors.CapacityError:
     """The error for TPM_RC_NV_SPACE: what failed, and what occupies the rest."""
-    found = [(handle, "NV index") for handle in backend.list_handles(handles.FIRST_NV)]
-    found += [(handle, "object") for handle in backend.list_handles(handles.FIRST_PERSISTENT)]
-    listed = "; ".join(f"{kind} {handles.text(handle)} ({handles.owner_of(handle)})" for handle, kind in found)
-    return errors.CapacityError(
-        f"{failed.message.rstrip('.')}. The TPM's NV memory is taken by: {listed or 'nothing that it lists'}.", failed.rc
-    )
+    users = _users(backend.list_handles(handles.FIRST_NV)) + _users(backend.list_handles(handles.FIRST_PERSISTENT))
+    more = f" and {len(users) - MOST_USERS} more" if len(users) > MOST_USERS else ""
+    listed = ", ".join(users[:MOST_USERS]) + more
+    return errors.CapacityError(f"{failed.message.rstrip('.')}; it is taken by {listed or 'nothing that the TPM lists'}.", failed.rc)
+
+
+def _users(found: t.Sequence[int]) -> list[str]:
+    """Handles in words, neighbours of one user as one: a TPM may list a hundred."""
+    runs: list[list[int]] = []
+    for handle in sorted(found):
+        if runs and handle == runs[-1][-1] + 1 and handles.owner_of(handle) == handles.owner_of(runs[-1][0]):
+            runs[-1].append(handle)
+        else:
+            runs.append([handle])
+    return [f"{'-'.join(dict.fromkeys((handles.text(run[0]), handles.text(run[-1]))))} ({handles.owner_of(run[0])})" for run in runs]
 
 
 __all__ = ("check", "full")

@@ -52,16 +52,27 @@ def replace(options: Options) -> bool:
 def mismatch(attempt: str, reasons: t.Sequence[str], keep: str) -> errors.MismatchError:
     """The error for something different that is already there; C(keep) says what else can be done."""
     return errors.MismatchError(
-        f"Could not {attempt}: {'; '.join(reasons)}. Set on_mismatch: replace to replace it (it cannot be got back), or {keep}."
+        f"Could not {attempt}: {'; '.join(reasons)}; set on_mismatch: replace to replace it (it cannot be got back), or {keep}."
     )
+
+
+def check_enabled(number: int, seen: model.Observation, run: t.Any) -> None:
+    """Objects of a disabled hierarchy seem not to be there. Raises StateError where that may be why a parent is missing."""
+    if seen.public(number) is None and number not in run.made and ("properties", None) in seen:
+        run.check_enabled(handles.RH_OWNER)
 
 
 def parent(number: int, seen: model.Observation, run: t.Any, attempt: str) -> tuple[names.Public, bytes] | None:
     """Public area and Qualified Name of a storage parent; None where this run will make it. Raises StateError or InputError."""
+    if not handles.FIRST_PERSISTENT <= number <= handles.LAST_PERSISTENT:
+        raise errors.InputError(
+            f"Could not {attempt}: its parent {handles.text(number)} is no persistent handle; name the SRK, 0x81000001."
+        )
     found = seen.public(number)
     if found is None:
         if number in run.made:
             return None
+        check_enabled(number, seen, run)
         raise errors.StateError(
             f"Could not {attempt}: its parent {handles.text(number)} does not exist; make it first (tpm2_primary_key) or name another parent."
         )
@@ -70,6 +81,15 @@ def parent(number: int, seen: model.Observation, run: t.Any, attempt: str) -> tu
             f"Could not {attempt}: {handles.text(number)} is no storage parent (a restricted decryption key that its auth value opens); name the SRK."
         )
     return found
+
+
+def check_removable(path: str, seen: model.Observation, options: Options) -> None:
+    """Refuse to remove a file that is no key file, not even a torn one. Raises MismatchError."""
+    data = seen.file(path)
+    if data and not keyfile.is_key_file(data) and not replace(options):
+        raise errors.MismatchError(
+            f"Could not remove {path}: it is no key file of a TPM; name another path, or set on_mismatch: replace to remove it whatever it is."
+        )
 
 
 class PublicFile:
@@ -107,4 +127,4 @@ class PublicFile:
         return {self.path: before}, {self.path: "the public key"}
 
 
-__all__ = ("Options", "PublicFile", "content", "handle", "mismatch", "parent", "replace")
+__all__ = ("Options", "PublicFile", "check_enabled", "check_removable", "content", "handle", "mismatch", "parent", "replace")

@@ -34,6 +34,8 @@ class Run:
         self.declared: dict[int, bytes] = {}
         self.seen = seen
         self.made: set[int] = set()
+        # A step has changed something that only the next commands of the same step complete.
+        self.touched = False
         self._now: dict[int, bytes] = {}
 
     def candidates(self, hierarchy: int) -> list[bytes]:
@@ -50,18 +52,24 @@ class Run:
         bit = ENABLED.get(hierarchy, 0)
         return self.seen.properties().get(model.PT_STARTUP_CLEAR, bit) & bit == bit
 
+    def check_enabled(self, hierarchy: int) -> None:
+        """Raises StateError where the hierarchy is disabled: nothing in it can be used, nor seen."""
+        if not self.is_enabled(hierarchy):
+            raise errors.StateError(
+                f"Could not act as {handles.HIERARCHY_NAMES[hierarchy]}: the hierarchy is disabled until the TPM is reset; reboot the device, or "
+                "enable it as platform (tpm2_hierarchy, enabled: true)."
+            )
+
     def current(self, hierarchy: int) -> bytes:
         """The auth value that holds now. Raises StateError where it is set and cannot be known, or the hierarchy is disabled."""
         if hierarchy in self._now:
             return self._now[hierarchy]
         values, name = self.candidates(hierarchy), handles.HIERARCHY_NAMES[hierarchy]
-        if not self.is_enabled(hierarchy):
-            raise errors.StateError(
-                f"Could not act as {name}: the hierarchy is disabled until the TPM is reset; reboot the device, or enable it as platform "
-                "(tpm2_hierarchy, enabled: true)."
-            )
+        self.check_enabled(hierarchy)
         if hierarchy == handles.RH_PLATFORM:
             empty = self.seen.get(("platform_auth", None))
+            if empty is False and not values:
+                raise errors.StateError(_unknown(name))
             return b"" if empty or not values else values[0]
         if not self.is_set(hierarchy):
             return b""
@@ -92,7 +100,7 @@ class Run:
 def _unknown(name: str) -> str:
     if name == "lockout":
         return (
-            "Could not act as lockout: its auth is set and none was given; give lockout_auth. It is never guessed, "
+            "Could not act as lockout: its auth is set and none was given; give lockout_auth, which is never guessed, "
             "for one wrong value blocks the lockout hierarchy."
         )
     return f"Could not act as {name}: its auth is set and none was given; give {name}_auth."

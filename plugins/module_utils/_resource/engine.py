@@ -18,11 +18,18 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context i
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, names
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti as transport
 
+# Steps that change files only: they need neither the TPM nor a library.
+LOCAL = ("export", "remove_file", "unseal")
+
 
 class Outcome:
-    """What a run found and did. C(done) counts the steps that were carried out, also where the run then failed."""
+    """What a run found and did. C(done) counts the steps that were carried out, also where the run then failed.
+
+    C(touched): something was changed, be it by a step that then failed in its middle.
+    """
 
     def __init__(self) -> None:
+        self.touched = False
         self.plans: list[model.Plan] = []
         self.done = 0
         self.notes: list[str] = []
@@ -70,12 +77,14 @@ class Engine:
             getattr(resource, "declare", lambda _run: None)(run)
         try:
             self._observe(ordered)
-            plans = [resource.plan(self._seen, run) for resource in ordered]
+            plans = [self._plan(resource, run) for resource in ordered]
             outcome.plans = plans
             if any(plan.steps for plan in plans):
                 self._check(plans)
-                if not check:
-                    self._apply(plans, outcome)
+                if check:
+                    _check_library(plans)
+                else:
+                    self._apply(plans, run, outcome)
         finally:
             if self._backend is not None:
                 outcome.notes += self._backend.notes()
@@ -91,6 +100,14 @@ class Engine:
         for fact in left:
             learn = t.cast("t.Callable[[Backend], t.Any]", fact.learn)
             self._seen[fact.kind, fact.key] = learn(self._open())
+
+    def _plan(self, resource: model.Resource, run: Run) -> model.Plan:
+        try:
+            return resource.plan(self._seen, run)
+        except errors.TpmError as failed:
+            if resource.object not in failed.message:
+                failed.message = f"{failed.message.rstrip('.')} ({resource.kind} {resource.object})."
+            raise
 
     def _open(self) -> Backend:
         if self._backend is None:
@@ -108,16 +125,27 @@ class Engine:
         if ("properties", None) in self._seen:
             capacity.check(plans, self._seen.properties())
 
-    def _apply(self, plans: t.Sequence[model.Plan], outcome: Outcome) -> None:
-        for plan in plans:
-            for step in plan.steps:
-                try:
-                    step.run(self._open())
-                except errors.TpmError as failed:
-                    if errors.is_rc(failed.rc, errors.RC_NV_SPACE):
-                        raise capacity.full(failed, self._open()) from None
-                    raise
-                outcome.done += 1
+    def _apply(self, plans: t.Sequence[model.Plan], run: Run, outcome: Outcome) -> None:
+        steps = [step for plan in plans for step in plan.steps]
+        backend = t.cast("Backend", None) if all(step.action in LOCAL for step in steps) else self._open()
+        for step in steps:
+            try:
+                step.run(backend)
+            except errors.TpmError as failed:
+                if errors.is_rc(failed.rc, errors.RC_NV_SPACE):
+                    failed = capacity.full(failed, backend)
+                failed.message = f"{failed.message.rstrip('.')} (step {outcome.done + 1} of {len(steps)}: {step.sentence})."
+                outcome.touched = bool(outcome.done or run.touched or (backend and backend.writes))
+                raise failed from None
+            outcome.done += 1
+
+
+def _check_library(plans: t.Sequence[model.Plan]) -> None:
+    """Check mode predicts the failure of a run on a device without tpm2-pytss. Raises DependencyError."""
+    if any(step.action not in LOCAL for plan in plans for step in plan.steps):
+        from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import esapi
+
+        esapi.require_library()
 
 
 __all__ = ("Engine", "Outcome")

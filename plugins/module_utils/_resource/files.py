@@ -19,11 +19,15 @@ MAX_SIZE = 1 << 20
 
 def read(path: str) -> bytes | None:
     """Content of a file, None where it does not exist. Raises InputError where it cannot be read or is no file of a sane size."""
+    if not os.path.isabs(path) or "\0" in path:
+        raise InputError(f"Could not use {path!r}: give an absolute path, for a relative one depends on how the module was started.")
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_SIZE + 1)
     except FileNotFoundError:
         return None
+    except IsADirectoryError:
+        raise InputError(f"Could not use {path}: it is a folder; name a file.") from None
     except OSError as error:
         raise InputError(f"Could not read {path}: {error.strerror}; name a file that the module may read.") from None
     if len(data) > MAX_SIZE:
@@ -32,16 +36,12 @@ def read(path: str) -> bytes | None:
 
 
 def check_writable(path: str) -> None:
-    """Raises InputError where the folder of C(path) is missing or not writable: found before the TPM is changed."""
-    folder = os.path.dirname(path) or "."
-    if not os.path.isabs(path):
-        raise InputError(f"Could not use {path}: give an absolute path, for a relative one depends on how the module was started.")
+    """Raises InputError where the folder of C(path), which has been read, is missing or not writable: found before the TPM is changed."""
+    folder = os.path.dirname(path)
     if not os.path.isdir(folder):
         raise InputError(f"Could not write {path}: the folder {folder} does not exist; create it first.")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InputError(f"Could not write {path}: no permission in {folder}; run with become, or name another folder.")
-    if os.path.isdir(path):
-        raise InputError(f"Could not write {path}: it is a folder; name a file.")
 
 
 def write(path: str, data: bytes, mode: int = 0o600) -> None:

@@ -143,7 +143,9 @@ SUBSETS: dict[str, t.Callable[[Reader], Facts]] = {
 
 
 def gather(reader: Reader, tcti: Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | None) -> Facts:
-    """All facts of the subsets. Raises TransportError, TpmResponseError."""
+    """All facts of the subsets. Raises TransportError, TpmResponseError, InputError."""
+    if pcrs:
+        pcr.selection("sha256", pcrs)
     found: Facts = {"tcti": tcti.text, "resource_manager": tcti.resource_manager}
     for name, function in SUBSETS.items():
         if name in subsets or "all" in subsets:

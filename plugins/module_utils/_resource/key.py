@@ -44,7 +44,7 @@ class Key:
             raise errors.InputError(
                 f"Could not plan the key {self.object}: a storage key with a policy cannot be a parent for others; leave policy out."
             )
-        if self.value and self.policy and not any(isinstance(one, policy.AuthValue) for one in self.policy):
+        if self.value and self.policy and not policy.asks_for_auth(self.policy):
             raise errors.InputError(
                 f"Could not plan the key {self.object}: its policy never asks for auth; add auth_value to the policy or leave auth out."
             )
@@ -58,7 +58,7 @@ class Key:
             facts.append(model.Fact("file", self.path))
         facts += [model.Fact("pcrs", one) for one in policy.selections(self.policy)]
         known = all((fact.kind, fact.key) in seen for fact in facts if fact.kind != "pcrs")
-        if self.handle is not None and known and not self._settled(seen):
+        if known and (seen.public(self.parent) is None or (self.handle is not None and not self._settled(seen))):
             facts.append(model.Fact("properties"))
         return facts
 
@@ -108,11 +108,12 @@ class Key:
     def plan(self, seen: model.Observation, run: t.Any) -> model.Plan:
         """Raises MismatchError where something else is at the handle or in the file, StateError where the parent is missing."""
         held = seen.public(self.handle) if self.handle is not None else None
-        stored = None if self.absent and self.handle is not None else self._stored(seen)
+        stored = None if self.absent else self._stored(seen)
         there = held[0] if held else stored.public if stored and self.handle is None else None
         before = {self.object: names.describe(there) if there else None}
         if self.absent:
             return self._plan_absent(held, run, before, seen)
+        common.check_enabled(self.parent, seen, run)
         want = self._want(seen)
         reasons = self._reasons(want, stored, seen)
         if reasons and not common.replace(self._options):
@@ -136,6 +137,7 @@ class Key:
             steps.append(evict(self.handle, run, "it cannot be got back unless its file is kept", reversible=False))
         if self.path is not None and seen.file(self.path) is not None:
             path = self.path
+            common.check_removable(path, seen, self._options)
             steps.append(model.Step(f"remove {path}", "remove_file", lambda _backend: files.remove(path), reversible=False))
             before, after = {path: "a file", **before}, {path: None, **after}
         return model.Plan(self.kind, self.object, tuple(steps), before, after, {})
@@ -163,8 +165,10 @@ class Key:
             else:
                 private, public = backend.create(parent, choose.for_value(b"", bool(self.value)), want, self.value, b"")
                 self._keep(private, public, backend.name(parent))
+                run.touched = self.path is not None
             if self.handle is not None:
-                self._persist(backend, backend.load(parent, choose.for_value(b""), private, public), occupied, run)
+                token = backend.load(parent, choose.for_value(b""), private, public, str(self.path or "the new key"))
+                self._persist(backend, token, occupied, run)
             made.append(public)
             result["name"] = public.name.hex()
 

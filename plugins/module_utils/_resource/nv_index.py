@@ -130,7 +130,7 @@ class NvIndex:
         if reasons and not common.replace(self._options):
             raise common.mismatch(f"make the NV index {self.object}", reasons, "name another index")
         if reasons:
-            steps = [self._undefine(run, "its content is lost"), self._define(seen, run), *self._write(None, seen, run)]
+            steps = [self._undefine(run, "its content is lost", found), self._define(seen, run), *self._write(None, seen, run)]
             return self._finish(found, data, steps, seen)
         steps = self._write(found, seen, run) if wrong or not found.written else []
         return self._finish(found, data, steps, seen)
@@ -183,6 +183,11 @@ class NvIndex:
         return model.Step(f"define the NV index {self.object} of {public.size} bytes", "nv_define_space", define, cost)
 
     def _undefine(self, run: t.Any, note: str, found: nv.NvPublic | None = None) -> model.Step:
+        if found and found.has("policydelete"):
+            raise errors.StateError(
+                f"Could not plan to undefine the NV index {self.object}: it has policydelete, so that only its policy removes it "
+                "(tpm2_nvundefine -S with a policy session); leave it, or name another index."
+            )
         hierarchy = handles.RH_PLATFORM if found and found.has("platformcreate") else self.hierarchy
         run.auth(hierarchy)
 
@@ -194,6 +199,7 @@ class NvIndex:
 
     def _write(self, found: nv.NvPublic | None, seen: model.Observation, run: t.Any) -> list[model.Step]:
         if self.counter:
+            self._authority("increment", seen, run)
             sentence = f"increment the counter {self.object} once, so that it can be read"
             return [model.Step(sentence, "nv_increment", lambda backend: self._act(backend, "increment", seen, run), reversible=False)]
         if self.content is None:

@@ -27,6 +27,8 @@ Options = t.Mapping[str, t.Any]
 def policy_of(options: Options, attempt: str) -> policy.Policy:
     """The policy of an index: the write-once policy, or the one that is given."""
     if options.get("write_once"):
+        if options.get("nv_type") == "counter":
+            raise errors.InputError(f"Could not {attempt}: a counter is incremented, not written; leave out write_once, or nv_type.")
         if options.get("policy"):
             raise errors.InputError(f"Could not {attempt}: write_once brings its own policy; leave policy out, or write_once.")
         return (policy.CommandCode(policy.CC_NV_WRITE), policy.NvWritten(False))

@@ -47,7 +47,7 @@ class PersistentHandle:
         if all((fact.kind, fact.key) in seen for fact in facts):
             held = seen.public(self.handle)
             stored = self._stored(seen)
-            if bool(held) == self.absent or common.replace(self._options):
+            if bool(held) == self.absent or (common.replace(self._options) and self._reasons(held, self._wanted(stored))):
                 facts.append(model.Fact("properties"))
                 facts += [model.Fact("public", stored.parent)] if stored else []
         return facts
@@ -58,12 +58,24 @@ class PersistentHandle:
         data = seen.file(self.path)
         return keyfile.read(data, self.path) if data is not None else None
 
+    def _wanted(self, stored: keyfile.KeyFile | None) -> str | None:
+        return self.name or (stored.public.name.hex() if stored else None)
+
+    @staticmethod
+    def _reasons(held: tuple[names.Public, bytes] | None, want: str | None) -> list[str]:
+        return [f"it has the Name {held[0].name.hex()}, not {want}"] if held and want and held[0].name.hex() != want else []
+
     def plan(self, seen: model.Observation, run: t.Any) -> model.Plan:
         """Raises MismatchError where another object is there, StateError where there is nothing to put there."""
         held, stored = seen.public(self.handle), self._stored(seen)
         before = {self.object: names.describe(held[0]) if held else None}
-        want = self.name or (stored.public.name.hex() if stored else None)
-        reasons = [f"it has the Name {held[0].name.hex()}, not {want}"] if held and want and held[0].name.hex() != want else []
+        want = self._wanted(stored)
+        if held and want is None and not self.absent:
+            raise errors.StateError(
+                f"Could not tell whether the object at {self.object} is the one that is asked for: {self.path} does not exist; restore the file, "
+                f"or give name (what is there has {held[0].name.hex()})."
+            )
+        reasons = self._reasons(held, want)
         if reasons and not common.replace(self._options):
             raise common.mismatch(f"{'remove' if self.absent else 'put an object at'} {self.object}", reasons, "name another handle")
         if self.absent:
@@ -93,7 +105,7 @@ class PersistentHandle:
         run.auth(authority)
 
         def load(backend: t.Any) -> None:
-            token = backend.load(backend.persistent(stored.parent), choose.for_value(b""), stored.private, stored.public)
+            token = backend.load(backend.persistent(stored.parent), choose.for_value(b""), stored.private, stored.public, str(self.path))
             if occupied:
                 backend.evict_control(authority, run.auth(authority), backend.persistent(self.handle), self.handle)
             backend.evict_control(authority, run.auth(authority), token, self.handle)

@@ -37,6 +37,19 @@ class PrimaryKey:
         self.want = templates.primary(self.template, str(options.get("unique") or "").encode())
         self.file = common.PublicFile(options.get("public_path"))
         handles.check_persistent(self.handle, self.role, bool(options.get("allow_foreign_range")))
+        self._check()
+
+    def _check(self) -> None:
+        if self.role != "srk" and self.hierarchy != handles.RH_ENDORSEMENT:
+            raise errors.InputError(
+                f"Could not plan the primary key {self.template}: outside the endorsement hierarchy it is another key than its certificate names; "
+                "leave hierarchy out."
+            )
+        if (self.hierarchy == handles.RH_PLATFORM) != (evicting(self.handle) == handles.RH_PLATFORM) and not self.absent:
+            raise errors.InputError(
+                f"Could not plan the primary key {self.template} at {self.object}: the platform hierarchy, and only it, keeps its keys in "
+                "0x81800000-0x81ffffff; name a handle there, or another hierarchy."
+            )
 
     def _handle(self) -> int:
         given = self._options.get("handle")

@@ -49,11 +49,11 @@ def check_openable(path: str, stored: keyfile.KeyFile, asked: policy.Policy, see
         )
 
 
-def unseal(backend: t.Any, stored: keyfile.KeyFile, auth: choose.Auth) -> bytes:
+def unseal(backend: t.Any, stored: keyfile.KeyFile, auth: choose.Auth, path: str) -> bytes:
     """Load and open a blob; leaves nothing loaded."""
-    token = backend.load(backend.persistent(stored.parent), choose.for_value(b""), stored.private, stored.public)
+    token = backend.load(backend.persistent(stored.parent), choose.for_value(b""), stored.private, stored.public, path)
     try:
-        found: bytes = backend.unseal(token, auth)
+        found: bytes = backend.unseal(token, auth, path)
         return found
     finally:
         backend.flush_context(token)
@@ -84,11 +84,17 @@ class SealedBlob:
     def _check(self) -> None:
         if self.content is not None and self.src:
             raise errors.InputError(f"Could not {self._attempt}: content and src are both given; give one of them.")
-        if not self.policy and not self.value:
+        if not self.value and policy.open_to_all(self.policy):
             raise errors.InputError(
-                f"Could not {self._attempt}: without pcrs, policy or auth anybody who can reach the TPM opens it; give one of them."
+                f"Could not {self._attempt}: without pcrs, auth, or a policy that demands more than an empty auth, anybody who can reach the TPM "
+                "opens it; give one of them."
             )
-        if self.policy and self.value and not any(isinstance(one, policy.AuthValue) for one in self.policy):
+        never = policy.impossible(self.policy, policy.CC_UNSEAL)
+        if never:
+            raise errors.InputError(
+                f"Could not {self._attempt}: its policy would never let it be opened ({never}); take that assertion out."
+            )
+        if self.policy and self.value and not policy.asks_for_auth(self.policy):
             raise errors.InputError(
                 f"Could not {self._attempt}: its policy never asks for auth; add auth_value to the policy or leave auth out."
             )
@@ -110,6 +116,8 @@ class SealedBlob:
         facts += [model.Fact("public", self.parent), *(model.Fact("pcrs", one) for one in policy.selections(self.policy))]
         if self.src:
             facts.append(model.Fact("file", self.src))
+        if ("public", self.parent) in seen and seen.public(self.parent) is None:
+            facts.append(model.Fact("properties"))
         if self._options.get("verify") == "unseal" and ("public", self.parent) in seen and self._stored(seen):
             facts += [model.Fact("properties"), model.Fact("session", ("unsealed", self.path), lambda backend: self._open(backend, seen))]
         return facts
@@ -118,7 +126,12 @@ class SealedBlob:
         stored, run = t.cast("keyfile.KeyFile", self._stored(seen)), self._run
         if names.differences(self._want(seen), stored.public) or origin(stored, self.parent, seen.public(self.parent), self.path):
             return None
-        return unseal(backend, stored, authorisation(self.policy, seen, run, self.value))
+        try:
+            return unseal(backend, stored, authorisation(self.policy, seen, run, self.value), self.path)
+        except errors.TpmResponseError as failed:
+            if not errors.is_rc(failed.rc, errors.RC_INTEGRITY):
+                raise
+            return None
 
     def declare(self, run: t.Any) -> None:
         """Remember the run: opening a blob may need its auth values."""
@@ -153,7 +166,10 @@ class SealedBlob:
             reasons.append("PCRs may have changed since it was sealed")
         reasons += origin(stored, self.parent, seen.public(self.parent), self.path)
         data = self._data(seen)
-        if not reasons and data is not None and seen.get(("session", ("unsealed", self.path)), data) != data:
+        opened = seen.get(("session", ("unsealed", self.path)), data or b"")
+        if not reasons and opened is None:
+            reasons.append("this TPM does not load it, so that it was made by another TPM or under another parent, or is damaged")
+        if not reasons and data is not None and opened != data:
             reasons.append("it holds other content")
         return reasons
 
@@ -161,6 +177,7 @@ class SealedBlob:
         """Raises MismatchError where the file was sealed otherwise, StateError for PCRs that prove nothing, InputError."""
         if self.absent:
             return self._plan_absent(seen)
+        common.check_enabled(self.parent, seen, run)
         want, stored = self._want(seen), self._stored(seen)
         reasons = self._reasons(want, stored, seen) if stored else ["it does not exist"]
         before = {self.object: _describe(stored)}
@@ -192,6 +209,7 @@ class SealedBlob:
 
     def _plan_absent(self, seen: model.Observation) -> model.Plan:
         exists = seen.file(self.path) is not None
+        common.check_removable(self.path, seen, self._options)
         step = model.Step(f"remove {self.path}", "remove_file", lambda _backend: files.remove(self.path), reversible=False)
         before: dict[str, t.Any] = {self.object: "a file" if exists else None}
         return model.Plan(self.kind, self.object, (step,) if exists else (), before, {self.object: None}, {})

@@ -74,7 +74,7 @@ class Unseal:
         sealed_blob.check_openable(self.path, stored, self.policy, seen)
 
     def _open(self, backend: t.Any, stored: keyfile.KeyFile, seen: model.Observation) -> bytes:
-        return sealed_blob.unseal(backend, stored, sealed_blob.authorisation(self.policy, seen, self._run, self.value))
+        return sealed_blob.unseal(backend, stored, sealed_blob.authorisation(self.policy, seen, self._run, self.value), self.path)
 
     def plan(self, seen: model.Observation, run: t.Any) -> model.Plan:
         """The content never appears in the plan, only in the result, and only where it is not written to a file."""

@@ -18,6 +18,7 @@ import re
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import Cursor, sized
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.names import Public, parse_public
@@ -28,6 +29,7 @@ _LABEL = "TSS2 PRIVATE KEY"
 _PEM = re.compile(rf"-----BEGIN {_LABEL}-----([A-Za-z0-9+/=\s]+)-----END {_LABEL}-----", re.ASCII)
 _PARENT_NAME = re.compile(r"^Parent-Name: ([0-9a-f]+)\s*$", re.MULTILINE)
 
+_HEADS = (b"Sealed data of a TPM 2.0", b"Private key of a TPM 2.0")
 _INTEGER, _OCTETS, _SEQUENCE, _BOOLEAN_TRUE = 0x02, 0x04, 0x30, b"\x01\x01\xff"
 _EMPTY_AUTH = 0xA0
 
@@ -71,10 +73,15 @@ def write(key: KeyFile) -> str:
     flag = _der(_EMPTY_AUTH, _BOOLEAN_TRUE) if key.empty_auth else b""
     body = [OID_SEALED if key.sealed else OID_LOADABLE, flag, _integer(key.parent)]
     body += [_der(_OCTETS, sized(key.public.raw)), _der(_OCTETS, sized(key.private))]
-    head = f"{'Sealed data' if key.sealed else 'Private key'} of a TPM 2.0\nParent: {key.parent:#010x}\n"
+    head = f"{_HEADS[0 if key.sealed else 1].decode()}\nParent: {key.parent:#010x}\n"
     if key.parent_name is not None:
         head += f"Parent-Name: {key.parent_name.hex()}\n"
     return head + _pem(_LABEL, _der(_SEQUENCE, *body))
+
+
+def is_key_file(data: bytes) -> bool:
+    """Whether a file is one of these, whole or torn."""
+    return data.startswith(_HEADS) or f"-----BEGIN {_LABEL}-----".encode() in data
 
 
 def _element(cursor: Cursor) -> tuple[int, bytes]:
@@ -92,6 +99,11 @@ def _two_byte(data: bytes) -> bytes:
     if cursor.at() != len(data):
         raise _MalformedError("a sized buffer in it has bytes left over")
     return content
+
+
+def _is_data(public: Public) -> bool:
+    """Whether it is sealed data, whatever the file says: tpm2_encodeobject writes the OID of a loadable key for all it is given."""
+    return public.type == alg.KEYEDHASH and not public.attributes & (attributes.OBJECT["sign"] | attributes.OBJECT["decrypt"])
 
 
 def _read_der(der: bytes, parent_name: bytes | None) -> KeyFile:
@@ -117,7 +129,7 @@ def _read_der(der: bytes, parent_name: bytes | None) -> KeyFile:
     if not 0 < parent <= 0xFFFFFFFF:
         raise _MalformedError("its parent is no handle")
     public = parse_public(_two_byte(parts[1][1]))
-    return KeyFile(kind == OID_SEALED, empty_auth, parent, public, _two_byte(parts[2][1]), parent_name)
+    return KeyFile(kind == OID_SEALED or _is_data(public), empty_auth, parent, public, _two_byte(parts[2][1]), parent_name)
 
 
 def read(data: bytes, path: str) -> KeyFile:
@@ -160,4 +172,4 @@ def public_pem(public: Public) -> str:
     return _pem("PUBLIC KEY", _der(_SEQUENCE, head, _der(0x03, b"\0", key)))
 
 
-__all__ = ("KeyFile", "public_pem", "read", "write")
+__all__ = ("KeyFile", "is_key_file", "public_pem", "read", "write")

@@ -53,8 +53,12 @@ COMMAND_CODES = {
 }
 MAX_BRANCHES = 8
 MAX_DEPTH = 4
+# A policyRef is a TPM2B_NONCE (Part 2, section 10.4.4): no longer than the largest digest.
+MAX_REF = 64
 # In software every policy of this collection is a SHA-256 policy: the nameAlg of all that we create.
 HASH = alg.SHA256
+
+_COMMAND_NAMES = {code: name for name, code in COMMAND_CODES.items()}
 
 PcrValues = t.Mapping[str, t.Mapping[int, bytes]]
 
@@ -124,7 +128,7 @@ def _read_values(given: t.Any, chosen: pcr.Selection) -> dict[int, bytes] | None
     size = alg.digest_size(alg.IDS[chosen.bank])
     try:
         values = {int(index): bytes.fromhex(str(text)) for index, text in given.items()}
-    except (AttributeError, ValueError):
+    except (AttributeError, TypeError, ValueError):
         raise _bad("pcr values must map each index to a digest in hex") from None
     if sorted(values) != list(chosen.indices) or any(len(value) != size for value in values.values()):
         raise _bad(f"pcr values must give one digest of {size} bytes for each of the indices {list(chosen.indices)}")
@@ -133,6 +137,8 @@ def _read_values(given: t.Any, chosen: pcr.Selection) -> dict[int, bytes] | None
 
 def _read_command_code(value: t.Any, depth: int) -> CommandCode:
     if isinstance(value, int) and not isinstance(value, bool):
+        if not 0 < value <= 0xFFFFFFFF:
+            raise _bad(f"{value} is no command code; give a name or a number of 32 bits")
         return CommandCode(value)
     name = str(value)
     for prefix in ("TPM2_CC_", "TPM2_"):
@@ -164,6 +170,8 @@ def _read_secret(value: t.Any, depth: int) -> Secret:
         ref = bytes.fromhex(str(value.get("ref") or ""))
     except ValueError:
         raise _bad("the ref of a secret must be hex") from None
+    if len(ref) > MAX_REF:
+        raise _bad(f"the ref of a secret has {len(ref)} bytes and may have {MAX_REF}")
     return Secret(handles.HIERARCHIES[name], ref)
 
 
@@ -184,6 +192,13 @@ _READERS: dict[str, t.Callable[[t.Any, int], t.Any]] = {
 }
 
 
+def _shown(item: t.Any) -> str:
+    """An entry that is no assertion, in a few words: its arguments may be secret."""
+    if isinstance(item, dict):
+        return f"an entry with {' and '.join(repr(str(key)) for key in item) or 'nothing'} in it"
+    return repr(item) if isinstance(item, (str, int)) else "an entry that is neither a name nor a mapping"
+
+
 def _read(items: t.Any, depth: int) -> Policy:
     if depth > MAX_DEPTH:
         raise _bad(f"or is nested more than {MAX_DEPTH} deep")
@@ -195,7 +210,9 @@ def _read(items: t.Any, depth: int) -> Policy:
         if isinstance(item, dict) and len(item) == 1:
             pair = next(iter(item.items()))
         if pair is None or pair[0] not in _READERS:
-            raise _bad(f"an assertion is one of {', '.join(sorted(_READERS))}, each an entry of its own in the list")
+            raise _bad(
+                f"{_shown(item)} is no assertion that we know; take {', '.join(sorted(_READERS))}, each an entry of its own in the list"
+            )
         found.append(_READERS[pair[0]](pair[1], depth))
     return tuple(found)
 
@@ -203,6 +220,31 @@ def _read(items: t.Any, depth: int) -> Policy:
 def read(items: t.Any) -> Policy:
     """Read a policy as a playbook gives it. Raises InputError with what is wrong and what would be right."""
     return _read(items or [], 0)
+
+
+def command_name(code: int) -> str:
+    """A command by name, or its code where we have none."""
+    return _COMMAND_NAMES.get(code, f"{code:#x}")
+
+
+def impossible(policy: Policy, code: int) -> str | None:
+    """Why no state of the device can ever make the policy allow the command C(code) on an object that is no NV index; None: it may."""
+    for one in policy:
+        if isinstance(one, NvWritten):
+            return "nv_written holds for NV indices only"
+        if isinstance(one, CommandCode) and one.code != code:
+            return f"it allows the command {command_name(one.code)} only"
+        if isinstance(one, Or):
+            reasons = [impossible(branch, code) for branch in one.branches]
+            if all(reasons):
+                return reasons[0]
+    return None
+
+
+def open_to_all(policy: Policy) -> bool:
+    """Whether anybody can satisfy the policy of an object whose auth is empty, whatever state the device is in."""
+    free = (AuthValue, CommandCode)
+    return all(isinstance(one, free) or (isinstance(one, Or) and any(map(open_to_all, one.branches))) for one in policy)
 
 
 def selections(policy: Policy) -> list[pcr.Selection]:
@@ -215,6 +257,11 @@ def selections(policy: Policy) -> list[pcr.Selection]:
             for branch in one.branches:
                 found += selections(branch)
     return found
+
+
+def asks_for_auth(policy: Policy) -> bool:
+    """Whether some way to satisfy the policy takes the object's auth value."""
+    return any(isinstance(one, AuthValue) or (isinstance(one, Or) and any(map(asks_for_auth, one.branches))) for one in policy)
 
 
 def _extend(old: bytes, code: int, *parts: bytes) -> bytes:
@@ -274,7 +321,7 @@ def _obstacle(one: t.Any, code: int, current: PcrValues, written: bool | None) -
         moved = [str(index) for index in one.selection.indices if now.get(index) != one.values[index]]
         return f"PCR {','.join(moved)} of bank {one.selection.bank} has another value now" if moved else None
     if isinstance(one, CommandCode) and one.code != code:
-        return f"it allows the command {one.code:#x} only"
+        return f"it allows the command {command_name(one.code)} only"
     if isinstance(one, NvWritten) and written is not None and one.written != written:
         return "the index has been written" if written else "the index has not been written"
     return None
@@ -321,8 +368,12 @@ __all__ = (
     "Pcr",
     "Policy",
     "Secret",
+    "asks_for_auth",
     "check_measured",
+    "command_name",
     "digest",
+    "impossible",
+    "open_to_all",
     "read",
     "selections",
     "steps",

@@ -49,7 +49,8 @@ def explain_open(path: str, number: int) -> errors.TransportError:
 def not_a_device(path: str) -> errors.TransportError:
     """The error for a file or folder that is named as a TPM."""
     return errors.TransportError(
-        f"Could not use {path} as a TPM: it is no character device; name the node of a TPM, for example device:/dev/tpmrm0.", errors.NOT_A_TPM
+        f"Could not use {path} as a TPM: it is no character device; name the node of a TPM, for example device:/dev/tpmrm0.",
+        errors.NOT_A_TPM,
     )
 
 

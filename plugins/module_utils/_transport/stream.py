@@ -70,7 +70,8 @@ class Socket:
             size = int.from_bytes(head[2:6], "big")
             if not HEADER <= size <= MAX_RESPONSE:
                 raise errors.TransportError(
-                    f"Could not talk to {self._text}: what is there does not answer as a TPM does; name the tcti of a TPM 2.0.", errors.NOT_A_TPM
+                    f"Could not talk to {self._text}: what is there does not answer as a TPM does; name the tcti of a TPM 2.0.",
+                    errors.NOT_A_TPM,
                 )
             return head + self._receive(size - HEADER)
         except socket.timeout:
