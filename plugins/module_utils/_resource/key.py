@@ -139,7 +139,7 @@ class Key:
             path = self.path
             common.check_removable(path, seen, self._options)
             steps.append(model.Step(f"remove {path}", "remove_file", lambda _backend: files.remove(path), reversible=False))
-            before, after = {path: "a file", **before}, {path: None, **after}
+            before, after = {**before, path: "a file"}, {**after, path: None}
         return model.Plan(self.kind, self.object, tuple(steps), before, after, {})
 
     def _make(
