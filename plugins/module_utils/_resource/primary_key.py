@@ -60,7 +60,7 @@ class PrimaryKey:
     def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
         """The object at the handle; the TPM's properties only where something is to be done."""
         facts = [model.Fact("public", self.handle), *self.file.facts()]
-        if ("public", self.handle) in seen and self._differences(seen):
+        if ("public", self.handle) in seen and self._differences(seen) and not self._stays(seen):
             facts.append(model.Fact("properties"))
         return facts
 
@@ -73,6 +73,10 @@ class PrimaryKey:
         if not reasons and names.qualified_name(names.hierarchy_name(self.hierarchy), public) != qualified:
             reasons = [f"it is not a primary key of the {handles.HIERARCHY_NAMES[self.hierarchy]} hierarchy"]
         return reasons or (["it exists"] if self.absent else [])
+
+    def _stays(self, seen: model.Observation) -> bool:
+        found = seen.public(self.handle)
+        return found is not None and not self.absent and self._acceptable(found[0])
 
     def _acceptable(self, public: names.Public) -> bool:
         # What is sealed under another storage root key dies with it, so any that can do the job stays.

@@ -15,7 +15,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.policy import PolicySession
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.key import origin
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, names, policy, templates
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, errors, handles, keyfile, names, policy, templates
 
 MAX_CONTENT = 128
 
@@ -124,7 +124,7 @@ class SealedBlob:
 
     def _open(self, backend: t.Any, seen: model.Observation) -> bytes | None:
         stored, run = t.cast("keyfile.KeyFile", self._stored(seen)), self._run
-        if names.differences(self._want(seen), stored.public) or origin(stored, self.parent, seen.public(self.parent), self.path):
+        if names.differences(self._want(seen, stored), stored.public) or origin(stored, self.parent, seen.public(self.parent), self.path):
             return None
         try:
             return unseal(backend, stored, authorisation(self.policy, seen, run, self.value), self.path)
@@ -146,10 +146,14 @@ class SealedBlob:
             raise errors.InputError(f"Could not use {self.path} as a sealed blob: it holds a key; name another file.")
         return found
 
-    def _want(self, seen: model.Observation) -> names.Public:
+    def _want(self, seen: model.Observation, stored: keyfile.KeyFile | None = None) -> names.Public:
+        """The public area of a blob made anew, or of one that may stay where C(stored) is."""
         values = seen.pcrs()
         policy.check_measured(self.policy, values, self.unmeasured)
-        return templates.sealed(policy.digest(self.policy, values), user_with_auth=not self.policy)
+        # Where no auth value is asked for, none can be tried: what others sealed without noDA is as good then.
+        strict = stored is None or not self.policy or policy.asks_for_auth(self.policy)
+        no_da = strict or bool(t.cast("keyfile.KeyFile", stored).public.attributes & attributes.OBJECT["noda"])
+        return templates.sealed(policy.digest(self.policy, values), user_with_auth=not self.policy, no_da=no_da)
 
     def _data(self, seen: model.Observation) -> bytes | None:
         if not self.src:
@@ -179,7 +183,7 @@ class SealedBlob:
             return self._plan_absent(seen)
         common.check_enabled(self.parent, seen, run)
         want, stored = self._want(seen), self._stored(seen)
-        reasons = self._reasons(want, stored, seen) if stored else ["it does not exist"]
+        reasons = self._reasons(self._want(seen, stored), stored, seen) if stored else ["it does not exist"]
         before = {self.object: _describe(stored)}
         if stored and not reasons:
             return model.Plan(self.kind, self.object, (), before, before, {"name": stored.public.name.hex()})
