@@ -91,10 +91,13 @@ class Run:
 
     def hierarchy_auths(self) -> dict[int, bytes]:
         """The auth values that a policy's secret assertion may need, as far as they are known."""
-        return {number: self.candidates(number)[0] for number in (handles.RH_OWNER, handles.RH_ENDORSEMENT) if self._usable(number)}
-
-    def _usable(self, hierarchy: int) -> bool:
-        return ("properties", None) in self.seen and self.is_set(hierarchy) and len(self.candidates(hierarchy)) == 1
+        found: dict[int, bytes] = {}
+        for hierarchy in (handles.RH_OWNER, handles.RH_ENDORSEMENT, handles.RH_PLATFORM) if ("properties", None) in self.seen else ():
+            try:
+                found[hierarchy] = self.current(hierarchy)
+            except errors.StateError:
+                continue
+        return found
 
 
 def _unknown(name: str) -> str:

@@ -14,7 +14,6 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.policy import PolicySession
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import SAFE_NV_SIZE
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model, nv_options
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, errors, handles, nv, policy
 
@@ -67,7 +66,7 @@ class NvIndex:
 
     def _needed(self) -> list[model.Fact]:
         """What a change needs to know. What every TPM takes need not be asked for."""
-        small = self.size is not None and self.size <= SAFE_NV_SIZE and not self.counter
+        small = self.size is not None and self.size <= nv.SAFE_SIZE and not self.counter
         return [model.Fact("properties")] + ([] if small or self.absent else [model.Fact("limits")])
 
     def _want(self, seen: model.Observation, size: int) -> nv.NvPublic:
@@ -182,19 +181,19 @@ class NvIndex:
         cost = model.Cost(nv_bytes=public.size, nv_indices=1, nv_counters=int(self.counter))
         return model.Step(f"define the NV index {self.object} of {public.size} bytes", "nv_define_space", define, cost)
 
-    def _undefine(self, run: t.Any, note: str, found: nv.NvPublic | None = None) -> model.Step:
-        if found and found.has("policydelete"):
+    def _undefine(self, run: t.Any, note: str, found: nv.NvPublic) -> model.Step:
+        if found.has("policydelete"):
             raise errors.StateError(
                 f"Could not plan to undefine the NV index {self.object}: it has policydelete, so that only its policy removes it "
                 "(tpm2_nvundefine -S with a policy session); leave it, or name another index."
             )
-        hierarchy = handles.RH_PLATFORM if found and found.has("platformcreate") else self.hierarchy
+        hierarchy = handles.RH_PLATFORM if found.has("platformcreate") else handles.RH_OWNER
         run.auth(hierarchy)
 
         def undefine(backend: t.Any) -> None:
             backend.nv_undefine_space(hierarchy, run.auth(hierarchy), self.index)
 
-        cost = model.Cost(nv_indices=-1)
+        cost = model.Cost(nv_bytes=-found.size, nv_indices=-1, nv_counters=-int(found.type == "counter"))
         return model.Step(f"undefine the NV index {self.object} ({note})", "nv_undefine_space", undefine, cost, reversible=False)
 
     def _write(self, found: nv.NvPublic | None, seen: model.Observation, run: t.Any) -> list[model.Step]:
