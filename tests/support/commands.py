@@ -95,6 +95,11 @@ class Record:
         return self.name in WRITES and not (self.name == "TPM2_ClockRateAdjust" and self.request[-1] == 0)
 
     @property
+    def leaves_something_loaded(self) -> bool:
+        """Whether it leaves a transient object or a session behind, until that is flushed."""
+        return self.name in LOADS or self.name == "TPM2_StartAuthSession"
+
+    @property
     def is_key_generation(self) -> bool:
         """Whether it makes an asymmetric key (a sealed object is data, not a key)."""
         return self.created_type in _ASYMMETRIC
