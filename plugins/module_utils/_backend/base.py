@@ -20,8 +20,6 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.names import P
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.nv import NvPublic
 
 Token = t.Any
-# Every TPM 2.0 in use reads and writes that many bytes of an NV index at once (TPM_PT_NV_BUFFER_MAX), so nobody need ask for less.
-SAFE_NV_SIZE = 512
 
 
 class Backend(t.Protocol):
@@ -103,4 +101,4 @@ class Backend(t.Protocol):
         """Flush what is left of ours and end the connection; may be called twice."""
 
 
-__all__ = ("SAFE_NV_SIZE", "Backend", "Token")
+__all__ = ("Backend", "Token")

@@ -16,7 +16,6 @@ import struct
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import backoff
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import SAFE_NV_SIZE
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, marshal, names, nv, pcr
 
 # TPM properties come in two groups, and a TPM answers for one at a time: PT_FIXED and PT_VAR (Part 2, section 6.13).
@@ -133,9 +132,9 @@ class Reader:
 
     def nv_read(self, index: int, size: int, authority: int) -> bytes:
         """C(size) bytes of an NV index, read with the empty auth of C(authority): the index itself or TPM_RH_OWNER."""
-        limit = SAFE_NV_SIZE
-        if size > SAFE_NV_SIZE:
-            limit = self.properties(FIXED).get(NV_BUFFER_MAX) or SAFE_NV_SIZE
+        limit = nv.SAFE_SIZE
+        if size > nv.SAFE_SIZE:
+            limit = self.properties(FIXED).get(NV_BUFFER_MAX) or nv.SAFE_SIZE
         found = b""
         while len(found) < size:
             piece = struct.pack(">HH", min(limit, size - len(found)), len(found))

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import SAFE_NV_SIZE, Backend
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import Reader
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import capacity, model, observe
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model, observe
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import Run
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, names
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, names, nv
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti as transport
+
+# A device compiles all that it imports anew in every run: what only a run that changes something needs is imported there.
+if t.TYPE_CHECKING:
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend
 
 # Steps that change files only: they need neither the TPM nor a library.
 LOCAL = ("export", "remove_file", "unseal")
@@ -111,11 +114,10 @@ class Engine:
 
     def _open(self) -> Backend:
         if self._backend is None:
-            # Not at the top: a run that changes nothing must not pay for the TSS.
             from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import esapi
 
             limits = self._seen.get(("limits", None), {})
-            self._backend = esapi.Esapi(self._tcti, limits.get(model.PT_NV_BUFFER_MAX) or SAFE_NV_SIZE)
+            self._backend = esapi.Esapi(self._tcti, limits.get(model.PT_NV_BUFFER_MAX) or nv.SAFE_SIZE)
             found = self._seen.get(("public", handles.SRK))
             if found and names.is_storage_parent(found[0]):
                 self._backend.salt_with(handles.SRK)
@@ -123,6 +125,8 @@ class Engine:
 
     def _check(self, plans: t.Sequence[model.Plan]) -> None:
         if ("properties", None) in self._seen:
+            from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import capacity
+
             capacity.check(plans, self._seen.properties())
 
     def _apply(self, plans: t.Sequence[model.Plan], run: Run, outcome: Outcome) -> None:
@@ -133,6 +137,8 @@ class Engine:
                 step.run(backend)
             except errors.TpmError as failed:
                 if errors.is_rc(failed.rc, errors.RC_NV_SPACE):
+                    from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import capacity
+
                     failed = capacity.full(failed, backend)
                 failed.message = f"{failed.message.rstrip('.')} (step {outcome.done + 1} of {len(steps)}: {step.sentence})."
                 outcome.touched = bool(outcome.done or run.touched or (backend and backend.writes))

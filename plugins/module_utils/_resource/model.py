@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.names import Public
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.nv import NvPublic
+
+if t.TYPE_CHECKING:
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend
 
 # Order of work in a run. What frees room comes first; the lockout auth is the last thing that a TPM learns.
 PHASE_ABSENT, PHASE_PRIMARY, PHASE_KEY, PHASE_PERSISTENT, PHASE_NV, PHASE_SEAL, PHASE_DA, PHASE_HIERARCHY, PHASE_LOCKOUT = range(9)

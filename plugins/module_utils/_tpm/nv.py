@@ -20,6 +20,8 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import
 # PolicyCommandCode(TPM2_NV_Write) then PolicyNvWritten(NO), sha256: whoever may write has not written before.
 WRITE_ONCE_POLICY = bytes.fromhex("b7afecee9bf7bcbd5078f264de85f7e361dc84f745da7efa34e91fdaf200ee9b")
 COUNTER_SIZE = 8
+# Every TPM 2.0 in use reads and writes that many bytes of an NV index at once (TPM_PT_NV_BUFFER_MAX), so nobody need ask for less.
+SAFE_SIZE = 512
 
 
 class NvPublic(t.NamedTuple):
