@@ -44,7 +44,9 @@ class Run:
         return [value for at, value in enumerate(values) if value and value not in values[:at]]
 
     def is_set(self, hierarchy: int) -> bool:
-        """Whether the TPM says that the hierarchy has an auth value. Not for platform, of which a TPM does not tell."""
+        """Whether the hierarchy has an auth value, as the TPM says; of platform it does not tell, so there it is what was found out."""
+        if hierarchy == handles.RH_PLATFORM:
+            return self.seen.get(("platform_auth", None)) is False
         return bool(self.seen.properties().get(model.PT_PERMANENT, 0) & AUTH_SET[hierarchy])
 
     def is_enabled(self, hierarchy: int) -> bool:
@@ -66,11 +68,8 @@ class Run:
             return self._now[hierarchy]
         values, name = self.candidates(hierarchy), handles.HIERARCHY_NAMES[hierarchy]
         self.check_enabled(hierarchy)
-        if hierarchy == handles.RH_PLATFORM:
-            empty = self.seen.get(("platform_auth", None))
-            if empty is False and not values:
-                raise errors.StateError(_unknown(name))
-            return b"" if empty or not values else values[0]
+        if hierarchy == handles.RH_PLATFORM and ("platform_auth", None) not in self.seen:
+            return values[0] if values else b""
         if not self.is_set(hierarchy):
             return b""
         if not values:

@@ -22,10 +22,11 @@ class DaLockout:
 
     kind = "da_lockout"
     object = "lockout"
-    phase = model.PHASE_DA
 
     def __init__(self, options: common.Options) -> None:
         self._reset = bool(options.get("reset"))
+        # In lockout nothing that is protected can be used, so the way out of it comes first.
+        self.phase = model.PHASE_ABSENT if self._reset else model.PHASE_DA
         self._want = {name: int(options[name]) for name in _FIELDS if options.get(name) is not None}
         for name, value in self._want.items():
             if not 0 <= value <= 0xFFFFFFFF:

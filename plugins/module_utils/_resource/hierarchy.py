@@ -55,7 +55,7 @@ class Hierarchy:
             facts += [model.Fact("auth_policy", self.hierarchy), *(model.Fact("pcrs", one) for one in policy.selections(self.policy))]
         if self.hierarchy == handles.RH_PLATFORM:
             facts.append(model.Fact("platform_auth"))
-        elif ("properties", None) in seen and self._must_ask():
+        if ("properties", None) in seen and self._must_ask():
             value = self._run.candidates(self.hierarchy)[0]
             facts.append(
                 model.Fact("session", ("holds", self.hierarchy), lambda backend: backend.holds(self.hierarchy, choose.for_value(value)))
@@ -70,7 +70,7 @@ class Hierarchy:
         """Raises StateError where the auth that holds is needed and not known."""
         before = self._state(seen, run)
         after, steps = dict(before), []
-        if self.refuse_empty and self.value is None and before.get("auth_set") is False:
+        if self.refuse_empty and not self.value and before.get("auth_set") is False:
             raise errors.StateError(
                 f"Could not accept the {self.object} hierarchy: its auth is empty, so that anybody who reaches the TPM acts as {self.object}; "
                 "set auth, or have the firmware close it."
@@ -113,10 +113,11 @@ class Hierarchy:
         """Whether the auth has to be set. A set auth of which only one value is given is that value: it is not tried out."""
         if self.value is None:
             return False
-        if self.hierarchy == handles.RH_PLATFORM:
-            return bool(run.seen["platform_auth", None]) and bool(self.value)
         if not run.is_set(self.hierarchy):
-            return bool(self.value)
+            # A platform that is closed until the next reset takes no auth and needs none.
+            return bool(self.value) and run.seen.get(("platform_auth", None), True) is not None
+        if run.candidates(self.hierarchy) == [self.value]:
+            return False
         return bool(run.current(self.hierarchy) != self.value)
 
     def _auth_step(self, run: t.Any) -> model.Step:

@@ -86,8 +86,16 @@ def test_auth_codes_say_whether_the_attempt_was_counted() -> None:
 
 @pytest.mark.parametrize(
     ("rc", "layer"),
-    [(0x9A2, "tpm"), (0x60001, "fapi"), (0x70001, "esys"), (0x80001, "sys"), (0x90001, "mu"),
-     (0xA0001, "tcti"), (0xB0143, "rm"), (0xF0001, "unknown")],
+    [
+        (0x9A2, "tpm"),
+        (0x60001, "fapi"),
+        (0x70001, "esys"),
+        (0x80001, "sys"),
+        (0x90001, "mu"),
+        (0xA0001, "tcti"),
+        (0xB0143, "rm"),
+        (0xF0001, "unknown"),
+    ],
 )
 def test_layers(rc: int, layer: str) -> None:
     assert errors.decode(rc).layer == layer
