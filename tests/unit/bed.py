@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import typing as t
 
@@ -21,7 +22,8 @@ _SPEC, _UNSEAL = ArgumentSpecValidator(_argspec.profile()), ArgumentSpecValidato
 
 
 def _valid(spec: ArgumentSpecValidator, parameters: dict[str, t.Any]) -> dict[str, t.Any]:
-    found = spec.validate(parameters)
+    # As they come to a module: through JSON.
+    found = spec.validate(json.loads(json.dumps(parameters)))
     assert not found.error_messages, found.error_messages
     return t.cast("dict[str, t.Any]", found.validated_parameters)
 

@@ -52,14 +52,22 @@ def build(items: t.Sequence[t.Mapping[str, t.Any]]) -> list[model.Resource]:
             resource = _class(nouns[0])(item[nouns[0]])
         except errors.InputError as failed:
             raise errors.InputError(f"{failed.message.rstrip('.')} (item {number} of resources, {nouns[0]}).") from None
-        space = "handle" if resource.object.startswith("0x") else resource.kind
-        before = objects.setdefault((space, resource.object), number)
-        if before != number:
-            raise errors.InputError(
-                f"Could not read item {number} of resources: {resource.object} is already item {before}; name each object once."
-            )
+        for place, text in _claims(resource):
+            before = objects.setdefault((place, text), number)
+            if before != number:
+                raise errors.InputError(
+                    f"Could not read item {number} of resources: {text} is already item {before}; name each object once."
+                )
         made.append(resource)
     return made
+
+
+def _claims(resource: model.Resource) -> list[tuple[str, str]]:
+    """What a resource has for itself, with the kind of place: a handle, files that it writes, or its noun."""
+    claims = [("handle" if resource.object.startswith("0x") else resource.kind, resource.object)]
+    written = [getattr(resource, "path", None)] if resource.kind in ("key", "sealed_blob") else []
+    written.append(getattr(getattr(resource, "file", None), "path", None))
+    return claims + [("file", path) for path in written if path]
 
 
 __all__ = ("build",)

@@ -104,6 +104,10 @@ class TpmError(Exception):
         self.message = message
         self.rc = rc
 
+    def __str__(self) -> str:
+        """The message as it is now: on its way up it may be told which task and step it belongs to."""
+        return self.message
+
 
 class TpmResponseError(TpmError):
     """The TPM, or the TSS below us, answered a command with a response code."""

@@ -63,14 +63,14 @@ def test_openssl_reads_the_der(system_python: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "sealed", "empty_auth"),
+    ("body", "empty_auth"),
     [
-        (der(0x30, OID["05"], PARENT, PUBLIC, PRIVATE), True, False),
-        (der(0x30, OID["03"], EMPTY_AUTH, PARENT, PUBLIC, PRIVATE), False, True),
-        # tpm2-tss-engine and others write TRUE as 01.
-        (der(0x30, OID["03"], der(0xA0, b"\1\1\1"), PARENT, PUBLIC, PRIVATE), False, True),
-        (der(0x30, OID["03"], der(0xA0, b"\1\1\0"), PARENT, PUBLIC, PRIVATE), False, False),
-        (der(0x30, OID["03"], der(0xA0), PARENT, PUBLIC, PRIVATE), False, False),
+        (der(0x30, OID["05"], PARENT, PUBLIC, PRIVATE), False),
+        (der(0x30, OID["03"], EMPTY_AUTH, PARENT, PUBLIC, PRIVATE), True),
+        # tpm2_encodeobject gives sealed data the OID of a loadable key; tpm2-tss-engine and others write TRUE as 01.
+        (der(0x30, OID["03"], der(0xA0, b"\1\1\1"), PARENT, PUBLIC, PRIVATE), True),
+        (der(0x30, OID["03"], der(0xA0, b"\1\1\0"), PARENT, PUBLIC, PRIVATE), False),
+        (der(0x30, OID["03"], der(0xA0), PARENT, PUBLIC, PRIVATE), False),
         # policy, secret, description: not for us, and no reason to refuse the file.
         (
             der(
@@ -84,14 +84,19 @@ def test_openssl_reads_the_der(system_python: str) -> None:
                 PRIVATE,
             ),
             True,
-            True,
         ),
-        (der(0x30, OID["05"], der(0xA1, der(0x30)), EMPTY_AUTH, PARENT, PUBLIC, PRIVATE), True, True),
+        (der(0x30, OID["05"], der(0xA1, der(0x30)), EMPTY_AUTH, PARENT, PUBLIC, PRIVATE), True),
     ],
-    ids=["no_empty_auth", "loadable", "true_as_01", "false", "empty_empty_auth", "policy", "policy_first"],
+    ids=["no_empty_auth", "tpm2_encodeobject", "true_as_01", "false", "empty_empty_auth", "policy", "policy_first"],
 )
-def test_what_other_programs_write(body: bytes, sealed: bool, empty_auth: bool) -> None:
-    assert keyfile.read(pem(body), "key.pem") == SEALED._replace(sealed=sealed, empty_auth=empty_auth, parent_name=None)
+def test_what_other_programs_write(body: bytes, empty_auth: bool) -> None:
+    assert keyfile.read(pem(body), "key.pem") == SEALED._replace(empty_auth=empty_auth, parent_name=None)
+
+
+def test_a_key_is_no_sealed_data() -> None:
+    key = templates.key("sign", "ecc_p256")
+    found = keyfile.read(pem(der(0x30, OID["03"], EMPTY_AUTH, PARENT, der(0x04, names.to_2b(key)), PRIVATE)), "x")
+    assert (found.sealed, found.public) == (False, key)
 
 
 @pytest.mark.parametrize("parent", ["81000001", "0081000001", "000081000001"])
