@@ -9,7 +9,12 @@
 
 from __future__ import annotations
 
-OPTIONS = r"""
+
+class ModuleDocFragment:
+    """The fragment as Ansible loads it."""
+
+    DOCUMENTATION = r"""
+options:
   tcti:
     description:
       - Where the TPM is, in the words of the TSS, for example V(device:/dev/tpmrm0), V(swtpm:host=127.0.0.1,port=2321) or
@@ -36,9 +41,3 @@ OPTIONS = r"""
       - The auth value of the platform hierarchy that holds before the run.
     type: str
 """
-
-
-class ModuleDocFragment:
-    """The fragment as Ansible loads it."""
-
-    DOCUMENTATION = f"options:\n{OPTIONS}"

@@ -9,7 +9,12 @@
 
 from __future__ import annotations
 
-OPTIONS = r"""
+
+class ModuleDocFragment:
+    """The fragment as Ansible loads it."""
+
+    DOCUMENTATION = r"""
+options:
   max_tries:
     description:
       - How many wrong tries lead to lockout. 32 suits unattended devices.
@@ -28,9 +33,3 @@ OPTIONS = r"""
     type: bool
     default: false
 """
-
-
-class ModuleDocFragment:
-    """The fragment as Ansible loads it."""
-
-    DOCUMENTATION = f"options:\n{OPTIONS}"

@@ -9,7 +9,12 @@
 
 from __future__ import annotations
 
-OPTIONS = r"""
+
+class ModuleDocFragment:
+    """The fragment as Ansible loads it."""
+
+    DOCUMENTATION = r"""
+options:
   hierarchy:
     description:
       - Which hierarchy.
@@ -52,9 +57,3 @@ OPTIONS = r"""
     type: list
     elements: raw
 """
-
-
-class ModuleDocFragment:
-    """The fragment as Ansible loads it."""
-
-    DOCUMENTATION = f"options:\n{OPTIONS}"

@@ -9,7 +9,12 @@
 
 from __future__ import annotations
 
-OPTIONS = r"""
+
+class ModuleDocFragment:
+    """The fragment as Ansible loads it."""
+
+    DOCUMENTATION = r"""
+options:
   index:
     description:
       - The NV index, as V(0x01800010) or an integer; ours are 0x01800000 to 0x01bfffff.
@@ -90,9 +95,3 @@ OPTIONS = r"""
     type: bool
     default: false
 """
-
-
-class ModuleDocFragment:
-    """The fragment as Ansible loads it."""
-
-    DOCUMENTATION = f"options:\n{OPTIONS}"

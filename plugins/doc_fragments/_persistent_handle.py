@@ -9,7 +9,12 @@
 
 from __future__ import annotations
 
-OPTIONS = r"""
+
+class ModuleDocFragment:
+    """The fragment as Ansible loads it."""
+
+    DOCUMENTATION = r"""
+options:
   handle:
     description:
       - The persistent handle.
@@ -43,9 +48,3 @@ OPTIONS = r"""
     type: bool
     default: false
 """
-
-
-class ModuleDocFragment:
-    """The fragment as Ansible loads it."""
-
-    DOCUMENTATION = f"options:\n{OPTIONS}"

@@ -9,7 +9,12 @@
 
 from __future__ import annotations
 
-OPTIONS = r"""
+
+class ModuleDocFragment:
+    """The fragment as Ansible loads it."""
+
+    DOCUMENTATION = r"""
+options:
   template:
     description:
       - The TCG template. An SRK has an empty unique field, as systemd makes it.
@@ -69,9 +74,3 @@ OPTIONS = r"""
     type: bool
     default: false
 """
-
-
-class ModuleDocFragment:
-    """The fragment as Ansible loads it."""
-
-    DOCUMENTATION = f"options:\n{OPTIONS}"
