@@ -129,4 +129,14 @@ def ensure(spec: _argspec.Spec, build: Build, flat: bool = False) -> None:
     module.exit_json(**result)
 
 
-__all__ = ("create", "ensure", "given")
+def inform(spec: _argspec.Spec, gather: t.Callable[[t.Mapping[str, t.Any], tcti.Tcti], dict[str, t.Any]]) -> None:
+    """Return what C(gather) reads of the TPM, and end the module."""
+    module = create(spec)
+    try:
+        facts = gather(module.params, tcti.resolve(module.params["tcti"]))
+    except errors.TpmError as failed:
+        module.fail_json(msg=failed.message)
+    module.exit_json(changed=False, **facts)
+
+
+__all__ = ("create", "ensure", "given", "inform")

@@ -144,26 +144,12 @@ pcrs:
 """
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _module
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import Reader
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import info
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
 
 
 def main() -> None:
     """Run the module."""
-    module = _module.create(_argspec.info())
-    connection = None
-    try:
-        place = tcti.resolve(module.params["tcti"])
-        connection = tcti.connect(place)
-        facts = info.gather(Reader(connection), place, module.params["gather"], module.params["pcrs"])
-    except TpmError as failed:
-        module.fail_json(msg=failed.message)
-    finally:
-        if connection is not None:
-            connection.close()
-    module.exit_json(changed=False, **facts)
+    _module.inform(_argspec.info(), lambda options, place: info.gather(place, options["gather"], options["pcrs"]))
 
 
 if __name__ == "__main__":

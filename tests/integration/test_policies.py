@@ -14,7 +14,7 @@ from support import module, secrets
 from support.swtpm import Swtpm
 from support.tools import ToolError, Tools, leftovers, lockout_counter
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import keyfile, policy
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import keyfile, policy, policy_read
 
 Items = list[t.Any]
 OWNER_AUTH, BLOB_AUTH = secrets.made_up("policies owner"), secrets.made_up("policies blob")
@@ -130,22 +130,22 @@ def pcr_values(tools: Tools, items: Items) -> dict[str, dict[int, bytes]]:
     """The PCR values that a policy needs, as tpm2-tools reads them."""
     return {
         one.bank: {index: bytes.fromhex(tools.pcrread(index, one.bank)) for index in one.indices}
-        for one in policy.selections(policy.read(items))
+        for one in policy.selections(policy_read.read(items))
     }
 
 
 @pytest.mark.parametrize("name", DIGESTS)
 def test_the_digest_in_software_is_the_digest_of_a_session(name: str, tools: Tools, tmp_path: pathlib.Path) -> None:
     now: dict[str, dict[int, bytes]] = {"sha256": {}, "sha384": {}, "sha512": {}}
-    for one in policy.selections(policy.read(DIGESTS[name])):
+    for one in policy.selections(policy_read.read(DIGESTS[name])):
         now[one.bank].update({index: bytes.fromhex(tools.pcrread(index, one.bank)) for index in one.indices})
-    assert policy.digest(policy.read(DIGESTS[name]), now).hex() == Sessions(tools, tmp_path).digest(DIGESTS[name]).hex()
+    assert policy.digest(policy_read.read(DIGESTS[name]), now).hex() == Sessions(tools, tmp_path).digest(DIGESTS[name]).hex()
 
 
 @pytest.mark.parametrize("name", sorted(policy.COMMAND_CODES))
 def test_commands_are_named_as_the_tools_name_them(name: str, tools: Tools, tmp_path: pathlib.Path) -> None:
     items: Items = [{"command_code": name}]
-    assert policy.digest(policy.read(items), {}) == Sessions(tools, tmp_path).digest(items)
+    assert policy.digest(policy_read.read(items), {}) == Sessions(tools, tmp_path).digest(items)
 
 
 class Case(t.NamedTuple):
@@ -213,7 +213,9 @@ def test_blobs_open_by_the_modules_and_by_tpm2_tools(sealed: Sealed, tmp_path: p
     sessions = Sessions(sealed.tools, tmp_path)
     for name, case in sealed.cases.items():
         held = keyfile.read(sealed.path(name).read_bytes(), name).public.auth_policy
-        assert held == policy.digest(policy.read(case.items), pcr_values(sealed.tools, case.items)) == sessions.digest(case.items), name
+        assert held == policy.digest(policy_read.read(case.items), pcr_values(sealed.tools, case.items)) == sessions.digest(case.items), (
+            name
+        )
         auth = BLOB_AUTH if case.auth else ""
         assert sessions.open(sealed.path(name), case.items, case.branches, auth) == CONTENT.encode(), name
         opened = sealed.unseal(name, dest=str(sealed.folder / f"{name}.txt"))

@@ -51,7 +51,10 @@ MAX_MODULE_CODE = 120
 MAX_UTIL = 300
 MAX_FUNCTION = 40
 # Files or functions that may be longer, each with its reason: {"_tpm/name.py": "why"} or {"_tpm/name.py:function": "why"}.
-MAY_BE_LONGER = {"_tpm/rc_table.py": "nothing but the table of the specification's response codes"}
+MAY_BE_LONGER = {
+    "_tpm/rc_table.py": "nothing but the table of the specification's response codes",
+    "_backend/esapi.py": "the one file that may import tpm2_pytss, one short method for each command",
+}
 
 # In two pieces, so that no checker takes it for this file's own licence.
 TAG = "SPDX-License-" + "Identifier: "

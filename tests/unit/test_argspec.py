@@ -17,7 +17,7 @@ import yaml
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _module
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import profile
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, policy, templates
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, policy_read, templates
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COLLECTION = "ansible_collections.edgefleet.tpm2.plugins"
@@ -146,7 +146,7 @@ OPTIONS = {name for function in _argspec.__all__ for name in every_option(getatt
 # Words of other programs; tools that sentences send people to are looked for where they are installed.
 NAMES = OPTIONS | set(MODULES) | {"ansible_python_interpreter", "bus_name", "bus_type"}
 NAMES |= set(attributes.NV) | set(attributes.OBJECT) | set(templates.PRIMARY_NAMES) | set(templates.KEY_SHAPES) | set(templates.USAGES)
-NAMES |= set(policy._READERS)
+NAMES |= set(policy_read._READERS)
 SNAKE = re.compile(r"(?<![\w./])[a-z][a-z0-9]*(?:_[a-z0-9]+)+(?![\w/(])")
 
 

@@ -26,7 +26,7 @@ def handle(value: t.Any, option: str) -> int:
     except ValueError:
         number = -1
     if not 0 <= number <= 0xFFFFFFFF:
-        raise errors.InputError(f"Could not read {option} '{value}': write a handle as 0x81000001 or as an integer.")
+        raise errors.InputError(f"Could not read {option} '{value}': it is no handle; write one as 0x81000001 or as an integer.")
     return number
 
 

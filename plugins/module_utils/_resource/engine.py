@@ -74,7 +74,7 @@ class Engine:
 
     def run(self, resources: t.Sequence[model.Resource], check: bool, outcome: Outcome) -> None:
         """Bring the TPM into the state of C(resources), or find out what it would take. Fills C(outcome). Raises TpmError."""
-        ordered = sorted(resources, key=lambda resource: resource.phase)
+        ordered = _in_order(resources)
         run = Run(self._given, self._seen)
         for resource in ordered:
             getattr(resource, "declare", lambda _run: None)(run)
@@ -144,6 +144,18 @@ class Engine:
                 outcome.touched = bool(outcome.done or run.touched or (backend and backend.writes))
                 raise failed from None
             outcome.done += 1
+
+
+def _in_order(resources: t.Sequence[model.Resource]) -> list[model.Resource]:
+    """By phase; among keys, a parent before its children, in whatever order they are listed."""
+    left, ordered = sorted(resources, key=lambda resource: resource.phase), []
+    while left:
+        phase = [resource for resource in left if resource.phase == left[0].phase]
+        makes = {getattr(resource, "handle", None) for resource in phase}
+        chosen = next((resource for resource in phase if getattr(resource, "parent", None) not in makes), phase[0])
+        left.remove(chosen)
+        ordered.append(chosen)
+    return ordered
 
 
 def _check_library(plans: t.Sequence[model.Plan]) -> None:

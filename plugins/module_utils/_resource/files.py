@@ -20,7 +20,9 @@ MAX_SIZE = 1 << 20
 def read(path: str) -> bytes | None:
     """Content of a file, None where it does not exist. Raises InputError where it cannot be read or is no file of a sane size."""
     if not os.path.isabs(path) or "\0" in path:
-        raise InputError(f"Could not use {path!r}: give an absolute path, for a relative one depends on how the module was started.")
+        raise InputError(
+            f"Could not use {path!r}: it is no absolute path, and a relative one depends on how the module was started; name it from / on."
+        )
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_SIZE + 1)

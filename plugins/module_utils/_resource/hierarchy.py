@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import AUTH_SET, ENABLED
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, policy
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, policy, policy_read
 
 
 class Hierarchy:
@@ -29,7 +29,7 @@ class Hierarchy:
         self.phase = model.PHASE_LOCKOUT if self.hierarchy == handles.RH_LOCKOUT else model.PHASE_HIERARCHY
         self.value = choose.read(options.get("auth"), "auth")
         self.old = choose.read(options.get("current_auth"), "current_auth")
-        self.policy = policy.read(options["policy"]) if options.get("policy") is not None else None
+        self.policy = policy_read.read(options["policy"]) if options.get("policy") is not None else None
         self.enabled: bool | None = options.get("enabled")
         self.clear_disabled: bool | None = options.get("clear_disabled")
         self.refuse_empty = bool(options.get("refuse_empty_auth"))

@@ -15,7 +15,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader imp
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import AUTH_SET
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms, handles, marshal, names, nv, pcr, templates
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti import Tcti
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
 
 Facts = dict[str, t.Any]
 
@@ -142,15 +142,24 @@ SUBSETS: dict[str, t.Callable[[Reader], Facts]] = {
 }
 
 
-def gather(reader: Reader, tcti: Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | None) -> Facts:
+def gather(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | None) -> Facts:
     """All facts of the subsets. Raises TransportError, TpmResponseError, InputError."""
     if pcrs:
         pcr.selection("sha256", pcrs)
-    found: Facts = {"tcti": tcti.text, "resource_manager": tcti.resource_manager}
+    connection = tcti.connect(place)
+    try:
+        return read(Reader(connection), place, subsets, pcrs)
+    finally:
+        connection.close()
+
+
+def read(reader: Reader, place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | None) -> Facts:
+    """As C(gather), over a reader that is there."""
+    found: Facts = {"tcti": place.text, "resource_manager": place.resource_manager}
     for name, function in SUBSETS.items():
         if name in subsets or "all" in subsets:
             found.update(pcr_values(reader, pcrs) if name == "pcrs" else function(reader))
     return found
 
 
-__all__ = ("SUBSETS", "gather")
+__all__ = ("SUBSETS", "gather", "read")

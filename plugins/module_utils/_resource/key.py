@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.primary_key import evict, evicting
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, names, policy, templates
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, names, policy, policy_read, templates
 
 
 class Key:
@@ -32,7 +32,7 @@ class Key:
             raise errors.InputError("Could not plan a key: neither handle nor path is given; say where the key is to be kept.")
         self.object = handles.text(self.handle) if self.handle is not None else str(self.path)
         self.parent = common.handle(options.get("parent") or handles.SRK, "parent")
-        self.policy = policy.read(options.get("policy"))
+        self.policy = policy_read.read(options.get("policy"))
         self.value = choose.read(options.get("auth"), "auth") or b""
         self.file = common.PublicFile(options.get("public_path"))
         self._check()
@@ -115,7 +115,7 @@ class Key:
             return self._plan_absent(held, run, before, seen)
         common.check_enabled(self.parent, seen, run)
         want = self._want(seen)
-        reasons = self._reasons(want, stored, seen)
+        reasons = self._reasons(want, stored, seen) + (replaced(self.parent, seen, run) if held or stored else [])
         if reasons and not common.replace(self._options):
             raise common.mismatch(f"make the key {self.object}", reasons, "name another handle or path")
         if there and not reasons:
@@ -204,4 +204,10 @@ def origin(stored: keyfile.KeyFile, parent: int, found: tuple[names.Public, byte
     return []
 
 
-__all__ = ("Key", "origin")
+def replaced(parent: int, seen: model.Observation, run: t.Any) -> list[str]:
+    """Why nothing under a parent stays what it is: this run puts another key in the parent's place."""
+    goes = parent in run.made and seen.public(parent) is not None
+    return [f"its parent {handles.text(parent)} is replaced by this run"] if goes else []
+
+
+__all__ = ("Key", "origin", "replaced")

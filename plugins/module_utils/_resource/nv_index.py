@@ -197,10 +197,13 @@ class NvIndex:
         return model.Step(f"undefine the NV index {self.object} ({note})", "nv_undefine_space", undefine, cost, reversible=False)
 
     def _write(self, found: nv.NvPublic | None, seen: model.Observation, run: t.Any) -> list[model.Step]:
+        written = bool(found and found.written)
         if self.counter:
-            self._authority("increment", seen, run)
+            self._authority("increment", seen, run, written)
             sentence = f"increment the counter {self.object} once, so that it can be read"
-            return [model.Step(sentence, "nv_increment", lambda backend: self._act(backend, "increment", seen, run), reversible=False)]
+            return [
+                model.Step(sentence, "nv_increment", lambda backend: self._act(backend, "increment", seen, run, written), reversible=False)
+            ]
         if self.content is None:
             return []
         limit = seen.properties().get(model.PT_NV_BUFFER_MAX)
@@ -209,20 +212,23 @@ class NvIndex:
                 f"Could not {self._attempt}: {len(self.content)} bytes need more than one write on this TPM ({limit} bytes each), "
                 "and a write-once index takes only one; make the content shorter."
             )
-        self._authority("write", seen, run)
+        self._authority("write", seen, run, written)
         forever = _once(self.policy)
         sentence = f"write {len(self.content)} bytes to the NV index {self.object}{' once and for all' if forever else ''}"
-        return [model.Step(sentence, "nv_write", lambda backend: self._act(backend, "write", seen, run), reversible=not forever)]
+        return [model.Step(sentence, "nv_write", lambda backend: self._act(backend, "write", seen, run, written), reversible=not forever)]
 
-    def _act(self, backend: t.Any, verb: str, seen: model.Observation, run: t.Any) -> None:
-        authority, auth = self._authority(verb, seen, run)
+    def _act(self, backend: t.Any, verb: str, seen: model.Observation, run: t.Any, written: bool) -> None:
+        authority, auth = self._authority(verb, seen, run, written)
         if verb == "increment":
             backend.nv_increment(authority, auth, self.index)
         else:
             backend.nv_write(authority, auth, self.index, t.cast("bytes", self.content))
 
-    def _authority(self, verb: str, seen: model.Observation, run: t.Any) -> tuple[int, choose.Auth]:
-        """Who may write or read, and how that is proved: owner, the index itself, platform, or a policy."""
+    def _authority(self, verb: str, seen: model.Observation, run: t.Any, written: bool | None = None) -> tuple[int, choose.Auth]:
+        """Who may write or read, and how that is proved: owner, the index itself, platform, or a policy. Raises StateError.
+
+        C(written): whether anything has been written when the command comes, None where that does not matter.
+        """
         suffix, secret = ("read" if verb == "read" else "write"), not self.public_content
         for name, authority in ((f"owner{suffix}", handles.RH_OWNER), (f"pp{suffix}", handles.RH_PLATFORM)):
             if self._has(name) and (authority != handles.RH_PLATFORM or self.hierarchy == handles.RH_PLATFORM):
@@ -230,7 +236,7 @@ class NvIndex:
         if self._has(f"auth{suffix}"):
             return self.index, choose.for_value(self.value, secret)
         code = {"write": policy.CC_NV_WRITE, "increment": policy.CC_NV_INCREMENT, "read": policy.CC_NV_READ}[verb]
-        steps = policy.steps(self.policy, code, seen.pcrs(), None if verb == "read" else False if _once(self.policy) else None)
+        steps = policy.steps(self.policy, code, seen.pcrs(), written)
         return self.index, PolicySession(steps, self.value, secret, run.hierarchy_auths())
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms, attributes, errors, nv, policy
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms, attributes, errors, nv, policy, policy_read
 
 NAME_ALG = algorithms.SHA256
 # NV attributes that a task may ask for; the others are the TPM's to set.
@@ -32,7 +32,7 @@ def policy_of(options: Options, attempt: str) -> policy.Policy:
         if options.get("policy"):
             raise errors.InputError(f"Could not {attempt}: write_once brings its own policy; leave policy out, or write_once.")
         return (policy.CommandCode(policy.CC_NV_WRITE), policy.NvWritten(False))
-    return policy.read(options.get("policy"))
+    return policy_read.read(options.get("policy"))
 
 
 def attributes_of(options: Options, attempt: str) -> int:

@@ -13,7 +13,7 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.key import origin
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.key import origin, replaced
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.primary_key import evict, evicting
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, names
 
@@ -99,6 +99,7 @@ class PersistentHandle:
     def _load(self, stored: keyfile.KeyFile, occupied: bool, seen: model.Observation, run: t.Any) -> model.Step:
         attempt = f"load {self.path}"
         reasons = origin(stored, stored.parent, common.parent(stored.parent, seen, run, attempt), str(self.path))
+        reasons += replaced(stored.parent, seen, run)
         if reasons:
             raise errors.StateError(f"Could not {attempt}: {reasons[0]}; make the key anew on this TPM.")
         authority = evicting(self.handle)

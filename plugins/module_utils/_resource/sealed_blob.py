@@ -14,8 +14,17 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.policy import PolicySession
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.key import origin
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, errors, handles, keyfile, names, policy, templates
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.key import origin, replaced
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import (
+    attributes,
+    errors,
+    handles,
+    keyfile,
+    names,
+    policy,
+    policy_read,
+    templates,
+)
 
 MAX_CONTENT = 128
 
@@ -24,7 +33,7 @@ def read_policy(options: common.Options, attempt: str) -> policy.Policy:
     """The policy of C(policy), or of its shorthand C(pcrs). Raises InputError."""
     if options.get("pcrs") and options.get("policy"):
         raise errors.InputError(f"Could not {attempt}: pcrs and policy are both given; put the pcr assertion into policy.")
-    return policy.read(
+    return policy_read.read(
         [{"pcr": {key: value for key, value in options["pcrs"].items() if value is not None}}]
         if options.get("pcrs")
         else options.get("policy")
@@ -183,7 +192,9 @@ class SealedBlob:
             return self._plan_absent(seen)
         common.check_enabled(self.parent, seen, run)
         want, stored = self._want(seen), self._stored(seen)
-        reasons = self._reasons(self._want(seen, stored), stored, seen) if stored else ["it does not exist"]
+        reasons = ["it does not exist"]
+        if stored:
+            reasons = self._reasons(self._want(seen, stored), stored, seen) + replaced(self.parent, seen, run)
         before = {self.object: _describe(stored)}
         if stored and not reasons:
             return model.Plan(self.kind, self.object, (), before, before, {"name": stored.public.name.hex()})

@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import handles, nv, pcr, policy
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import handles, nv, pcr, policy, policy_read
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, StateError
 
 A, B = b"\xaa" * 32, b"\xbb" * 32
@@ -24,7 +24,7 @@ def sha(*parts: bytes) -> bytes:
 
 
 def digest(items: t.Any, now: policy.PcrValues = NOW) -> str:
-    return policy.digest(policy.read(items), now).hex()
+    return policy.digest(policy_read.read(items), now).hex()
 
 
 # Of `tpm2_startauthsession` (trial), `tpm2_policy… -L` of tpm2-tools 5.4 on swtpm 0.7.1; PolicyPCR of the values in NOW is computed below.
@@ -47,7 +47,7 @@ def test_the_write_once_policy_is_the_one_of_the_indices() -> None:
 
 
 def test_no_policy_has_no_digest() -> None:
-    assert policy.read(None) == policy.read([]) == ()
+    assert policy_read.read(None) == policy_read.read([]) == ()
     assert policy.digest((), {}) == b""
 
 
@@ -95,7 +95,7 @@ def test_order_and_every_argument_count() -> None:
 
 @pytest.mark.parametrize("name", ["NV_Write", "TPM2_NV_Write", "TPM2_CC_NV_Write", 0x137])
 def test_ways_to_name_a_command(name: t.Any) -> None:
-    assert policy.read([{"command_code": name}]) == (policy.CommandCode(0x137),)
+    assert policy_read.read([{"command_code": name}]) == (policy.CommandCode(0x137),)
 
 
 def nested(depth: int) -> list[t.Any]:
@@ -170,7 +170,7 @@ MALFORMED: list[tuple[t.Any, str]] = [
 @pytest.mark.parametrize(("items", "phrase"), MALFORMED)
 def test_what_makes_no_sense_is_refused_in_words(items: t.Any, phrase: str) -> None:
     with pytest.raises(InputError, match=phrase):
-        policy.read(items)
+        policy_read.read(items)
 
 
 def test_the_widest_and_deepest_that_is_allowed() -> None:
@@ -179,19 +179,19 @@ def test_the_widest_and_deepest_that_is_allowed() -> None:
 
 
 def test_selections_of_all_branches() -> None:
-    read = policy.read([{"pcr": {"indices": [0]}}, {"or": [[{"pcr": {"indices": [7]}}], ["auth_value"]]}])
+    read = policy_read.read([{"pcr": {"indices": [0]}}, {"or": [[{"pcr": {"indices": [7]}}], ["auth_value"]]}])
     assert policy.selections(read) == [pcr.Selection("sha256", (0,)), pcr.Selection("sha256", (7,))]
 
 
 def test_whether_auth_is_asked_for() -> None:
-    assert policy.asks_for_auth(policy.read(["password"]))
-    assert policy.asks_for_auth(policy.read([{"or": [[{"nv_written": True}], [{"or": [["auth_value"], [{"nv_written": False}]]}]]}]))
-    assert not policy.asks_for_auth(policy.read([{"or": [[{"nv_written": True}], [{"pcr": {"indices": [7]}}]]}]))
+    assert policy.asks_for_auth(policy_read.read(["password"]))
+    assert policy.asks_for_auth(policy_read.read([{"or": [[{"nv_written": True}], [{"or": [["auth_value"], [{"nv_written": False}]]}]]}]))
+    assert not policy.asks_for_auth(policy_read.read([{"or": [[{"nv_written": True}], [{"pcr": {"indices": [7]}}]]}]))
     assert not policy.asks_for_auth(())
 
 
 def test_idle_pcrs_are_found_in_every_branch() -> None:
-    read = policy.read([{"or": [["auth_value"], [{"pcr": {"indices": [7]}}]]}])
+    read = policy_read.read([{"or": [["auth_value"], [{"pcr": {"indices": [7]}}]]}])
     policy.check_measured(read, NOW, False)
     with pytest.raises(StateError, match="nothing has been measured"):
         policy.check_measured(read, {"sha256": {7: bytes(32)}}, False)
@@ -201,18 +201,18 @@ def test_idle_pcrs_are_found_in_every_branch() -> None:
 
 
 def test_idle_values_that_are_given_are_refused_too() -> None:
-    read = policy.read([{"pcr": {"indices": [7], "values": {7: "00" * 32}}}])
+    read = policy_read.read([{"pcr": {"indices": [7], "values": {7: "00" * 32}}}])
     with pytest.raises(StateError, match="nothing has been measured"):
         policy.check_measured(read, NOW, False)
 
 
 def steps(items: t.Any, code: int = policy.CC_UNSEAL, now: policy.PcrValues = NOW, written: bool | None = None) -> list[t.Any]:
-    return policy.steps(policy.read(items), code, now, written)
+    return policy.steps(policy_read.read(items), code, now, written)
 
 
 def test_steps_of_a_plain_policy_are_its_assertions() -> None:
     items: t.Any = [{"pcr": {"indices": [7]}}, {"command_code": "Unseal"}, "auth_value", {"secret": {"hierarchy": "owner"}}]
-    assert steps(items) == list(policy.read(items))
+    assert steps(items) == list(policy_read.read(items))
     assert steps([]) == []
 
 
@@ -223,7 +223,7 @@ PCR_NOW = {"pcr": {"indices": [7], "values": {7: B.hex()}}}
 def test_the_first_branch_that_holds_is_taken_with_the_digests_of_all() -> None:
     items: t.Any = [{"or": [[PCR_OLD], [PCR_NOW], ["auth_value"]]}]
     digests = tuple(bytes.fromhex(digest([one])) for one in (PCR_OLD, PCR_NOW, "auth_value"))
-    assert steps(items) == [*policy.read([PCR_NOW]), policy.Offer(digests)]
+    assert steps(items) == [*policy_read.read([PCR_NOW]), policy.Offer(digests)]
     assert steps(items, now={"sha256": {7: b"\xcc" * 32}}) == [policy.AuthValue(), policy.Offer(digests)]
     assert steps(items, now={}) == [policy.AuthValue(), policy.Offer(digests)]
 
@@ -255,9 +255,9 @@ def test_a_policy_that_cannot_hold_says_why(items: t.Any, code: int, written: bo
 
 
 def test_a_write_that_the_policy_allows() -> None:
-    assert steps(WRITE_ONCE, policy.CC_NV_WRITE, written=False) == list(policy.read(WRITE_ONCE))
-    assert steps(WRITE_ONCE, policy.CC_NV_WRITE) == list(policy.read(WRITE_ONCE))
+    assert steps(WRITE_ONCE, policy.CC_NV_WRITE, written=False) == list(policy_read.read(WRITE_ONCE))
+    assert steps(WRITE_ONCE, policy.CC_NV_WRITE) == list(policy_read.read(WRITE_ONCE))
 
 
 def test_secret_names_its_hierarchy_by_handle() -> None:
-    assert policy.read([{"secret": {"hierarchy": "platform", "ref": "0A"}}]) == (policy.Secret(handles.RH_PLATFORM, b"\n"),)
+    assert policy_read.read([{"secret": {"hierarchy": "platform", "ref": "0A"}}]) == (policy.Secret(handles.RH_PLATFORM, b"\n"),)

@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms, attributes, names, policy, templates
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms, attributes, names, policy, policy_read, templates
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[3] / "fixtures"
@@ -28,7 +28,7 @@ def test_no_endorsement_key_is_without_a_vector() -> None:
 
 
 def test_policy_a_is_secret_of_the_endorsement_hierarchy() -> None:
-    assert policy.digest(policy.read([{"secret": {"hierarchy": "endorsement"}}]), {}) == templates.POLICY_A
+    assert policy.digest(policy_read.read([{"secret": {"hierarchy": "endorsement"}}]), {}) == templates.POLICY_A
     assert templates.primary("ek_rsa_2048").auth_policy == templates.POLICY_A
 
 
