@@ -53,7 +53,7 @@ def root_from_environment(environ: t.Mapping[str, str]) -> pathlib.Path:
     return pathlib.Path(environ.get("DEMO_DIR") or REPO / ".work" / "demo").absolute()
 
 
-def from_environment(environ: t.Mapping[str, str] = os.environ) -> Settings:
+def from_environment(environ: t.Mapping[str, str]) -> Settings:
     """Read the environment and check that every program that the demo needs is there.
 
     Raises:

@@ -29,7 +29,7 @@ def test_the_29_tasks_make_what_tpm2_profile_declares(swtpm: Swtpm, device_dir: 
 def test_a_whole_benchmark_over_two_devices(tmp_path: pathlib.Path) -> None:
     page = tmp_path / "benchmarks.md"
     environment = {**os.environ, "ROUNDS": "1", "DEVICES": "2", "OUTPUT": str(page)}
-    done = subprocess.run([str(places.ROOT / "tests/bench/run")], capture_output=True, text=True, env=environment)
+    done = subprocess.run([str(places.ROOT / "tests/bench/run")], capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     text = page.read_text()
     assert "@" not in text.replace("@edgefleet", "")

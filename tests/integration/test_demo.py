@@ -52,7 +52,7 @@ class Lab:
 
     def demo(self, program: str = "run", *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run demo/run or demo/clean to its end."""
-        command = [str(places.venv() / "bin" / "python"), str(places.ROOT / "demo" / program), *arguments]
+        command = [str(places.ROOT / "demo" / program), *arguments]
         return subprocess.run(command, env=self._environment(), capture_output=True, text=True, check=False, timeout=600)
 
     def playbook(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:

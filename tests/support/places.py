@@ -58,7 +58,7 @@ def require_python(kind: str) -> str:
     cure = "apt-get install python3-tpm2-pytss" if kind == "system" else "scripts/setup (or set EDGEFLEET_VENV)"
     if not python.exists():
         raise RuntimeError(f"{python} does not exist: run {cure}")
-    probe = subprocess.run([str(python), "-c", "import tpm2_pytss"], capture_output=True, text=True, env=_probe_environment())
+    probe = subprocess.run([str(python), "-c", "import tpm2_pytss"], capture_output=True, text=True, env=_probe_environment(), check=False)
     if probe.returncode != 0:
         raise RuntimeError(f"{python} cannot import tpm2_pytss: run {cure}\n{probe.stderr}")
     return str(python)

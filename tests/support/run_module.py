@@ -19,7 +19,7 @@ def main() -> None:
     module, arguments = sys.argv[1], json.load(sys.stdin)
     # This folder would shadow modules of the standard library for the module under test (`profile`).
     sys.path[:] = [path for path in sys.path if path != os.path.dirname(os.path.abspath(__file__))]
-    import ansible.module_utils.basic as basic
+    from ansible.module_utils import basic
 
     basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode()
     if hasattr(basic, "_ANSIBLE_PROFILE"):

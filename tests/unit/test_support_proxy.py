@@ -119,15 +119,20 @@ def test_before_and_after_hold_the_command(proxied: Proxy, tools: Tools) -> None
     assert seen == [("before", []), ("after", 0, False)]
 
 
+def _killer(client: list[subprocess.Popen[bytes]]) -> t.Callable[[object], None]:
+    def kill(_record: object) -> None:
+        client[0].kill()
+        client[0].wait()
+        raise Drop
+
+    return kill
+
+
 def test_client_killed_before_and_after_a_write(proxied: Proxy, tools: Tools) -> None:
     command = ["tpm2_nvdefine", "-Q", "-C", "o", "-s", "4", "-a", "ownerwrite|ownerread", INDEX, "-T", proxied.tcti]
     for strike, expected in ((proxied.before, []), (proxied.after, [0x01800099])):
         client: list[subprocess.Popen[bytes]] = []
-
-        def kill(_record: object, client: list[subprocess.Popen[bytes]] = client) -> None:
-            client[0].kill()
-            client[0].wait()
-            raise Drop
+        kill = _killer(client)
 
         strike(None, kill, code="TPM2_NV_DefineSpace")
         client.append(subprocess.Popen(command))

@@ -55,7 +55,7 @@ def test_values_that_a_tpm_would_mistake_are_refused_without_showing_them(text: 
 @pytest.mark.parametrize(("value", "secret", "kind"), [(b"", False, Password), (b"", True, Hmac), (b"x", False, Hmac), (b"x", True, Hmac)])
 def test_a_password_is_for_the_empty_value_alone(value: bytes, secret: bool, kind: type) -> None:
     chosen = choose.for_value(value, secret)
-    assert type(chosen) is kind
+    assert isinstance(chosen, kind)
     assert chosen.value == value
 
 

@@ -255,7 +255,7 @@ def test_a_stale_or_missing_page_is_noticed(tmp_path: Path) -> None:
 
 def test_the_page_has_every_code_and_its_words() -> None:
     page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
-    for _, meaning, cure in rows()[:-2]:
+    for _name, meaning, cure in rows()[:-2]:
         assert f"| {meaning} | {cure} |" in page
-    for rc, (name, *_) in rc_table.TPM.items():
+    for rc, (name, *_words) in rc_table.TPM.items():
         assert f"| `0x{rc:03x}` | TPM_RC_{name} |" in page

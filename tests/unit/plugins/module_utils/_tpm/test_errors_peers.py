@@ -46,7 +46,7 @@ def same(text: str, comment: str) -> bool:
 
 
 def test_names_and_codes_agree_with_the_headers() -> None:
-    theirs = {rc: "TPM_RC_" + name for rc, (name, _) in header_codes().items()}
+    theirs = {rc: "TPM_RC_" + name for rc, (name, _comment) in header_codes().items()}
     assert len(theirs) > 95
     assert {rc: errors.decode(rc).name for rc in theirs} == theirs
     assert set(rc_table.TPM) - set(theirs) - YOUNG == {0x000, 0x01E}

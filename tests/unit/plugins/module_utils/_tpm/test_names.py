@@ -77,7 +77,7 @@ def test_an_unknown_type_and_an_unknown_hash_are_tpm_errors() -> None:
         names.parse_public(b"\x77\x77" + raw[2:])
     odd = names.parse_public(raw[:2] + b"\x77\x77" + raw[4:])
     with pytest.raises(TpmError, match="0x7777"):
-        _ = odd.name
+        _name = odd.name
 
 
 def test_storage_parents() -> None:

@@ -89,7 +89,7 @@ def test_torn_structures_are_tpm_errors() -> None:
     with pytest.raises(TpmError, match="left over"):
         nv.parse(ONCE.raw + b"\0")
     with pytest.raises(TpmError, match="0x7777"):
-        _ = ONCE._replace(name_alg=0x7777).name
+        _name = ONCE._replace(name_alg=0x7777).name
 
 
 def test_describe() -> None:

@@ -23,8 +23,8 @@ def sha(*parts: bytes) -> bytes:
     return hashlib.sha256(b"".join(parts)).digest()
 
 
-def digest(items: t.Any, now: policy.PcrValues = NOW) -> str:
-    return policy.digest(policy_read.read(items), now).hex()
+def digest(items: t.Any, now: policy.PcrValues | None = None) -> str:
+    return policy.digest(policy_read.read(items), NOW if now is None else now).hex()
 
 
 # Of `tpm2_startauthsession` (trial), `tpm2_policy… -L` of tpm2-tools 5.4 on swtpm 0.7.1; PolicyPCR of the values in NOW is computed below.
@@ -206,8 +206,8 @@ def test_idle_values_that_are_given_are_refused_too() -> None:
         policy.check_measured(read, NOW, False)
 
 
-def steps(items: t.Any, code: int = policy.CC_UNSEAL, now: policy.PcrValues = NOW, written: bool | None = None) -> list[t.Any]:
-    return policy.steps(policy_read.read(items), code, now, written)
+def steps(items: t.Any, code: int = policy.CC_UNSEAL, now: policy.PcrValues | None = None, written: bool | None = None) -> list[t.Any]:
+    return policy.steps(policy_read.read(items), code, NOW if now is None else now, written)
 
 
 def test_steps_of_a_plain_policy_are_its_assertions() -> None:
