@@ -90,12 +90,15 @@ class NvIndex:
     def _reader(self, seen: model.Observation) -> int | None:
         if not self.public_content and not self.counter:
             return None
-        if self.public_content and (self._has("no_da") or self._options.get("auth") is not None):
+        if self.public_content and self._has("no_da"):
             return self.index
         empty_owner = not self._run.candidates(handles.RH_OWNER) or (
             ("properties", None) in seen and not self._run.is_set(handles.RH_OWNER)
         )
-        return handles.RH_OWNER if self._has("ownerread") and empty_owner else None
+        # Of an index that counts wrong tries even an auth that is said to be empty is the last resort.
+        if self._has("ownerread"):
+            return handles.RH_OWNER if empty_owner else None
+        return self.index if self.public_content and self._options.get("auth") is not None else None
 
     def _read(self, backend: t.Any, size: int, seen: model.Observation) -> bytes:
         authority, auth = self._authority("read", seen, self._run)
