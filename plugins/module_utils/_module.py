@@ -23,11 +23,41 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors,
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
 
 Build = t.Callable[[t.Mapping[str, t.Any]], list[Resource]]
+# Options whose value is a secret wherever they stand.
+_SECRET = ("auth", "current_auth", *(f"{name}_auth" for name in handles.HIERARCHIES))
+
+
+def secrets(options: t.Any) -> t.Iterator[str]:
+    """All secret values in parameters, however malformed the rest of them is.
+
+    NV content is a secret unless everybody may read it, which no argument specification can know.
+    """
+    if isinstance(options, list):
+        for one in options:
+            yield from secrets(one)
+    elif isinstance(options, dict):
+        public = "index" in options and not options.get("auth") and "authread" in str(options.get("attributes") or "authread")
+        names = _SECRET if public else (*_SECRET, "content", "content_b64")
+        for name, value in options.items():
+            if name in names and isinstance(value, (str, int)) and value:
+                yield str(value)
+            else:
+                yield from secrets(value)
+
+
+class Module(AnsibleModule):
+    """Keeps secrets also where the argument specification is not met: ansible-core may not have collected any no_log value by then."""
+
+    def fail_json(self, msg: str, **kwargs: t.Any) -> None:
+        """End the module with a failure (it does not return); all secrets among its parameters are hidden."""
+        self.no_log_values.update(secrets(self.params))
+        super().fail_json(msg, **kwargs)
 
 
 def create(spec: _argspec.Spec) -> AnsibleModule:
     """The module object. From here on SIGTERM is an error like others, so that sessions and objects are flushed."""
-    module = AnsibleModule(argument_spec={**_argspec.connection(), **spec}, supports_check_mode=True)
+    module = Module(argument_spec={**_argspec.connection(), **spec}, supports_check_mode=True)
+    module.no_log_values.update(secrets(module.params))
 
     def stop(number: int, _frame: t.Any) -> None:
         raise errors.TpmError(f"Stopped by signal {number} (SIGTERM) in mid-work; run again to finish.")
@@ -44,13 +74,6 @@ def given(params: t.Mapping[str, t.Any]) -> dict[int, bytes]:
         if value is not None:
             found[number] = value
     return found
-
-
-def _hide(module: AnsibleModule, options: t.Mapping[str, t.Any], resource: Resource) -> None:
-    """NV content that not everybody may read is a secret, which no argument spec can know."""
-    if getattr(resource, "public_content", True):
-        return
-    module.no_log_values.update(str(options[name]) for name in ("content", "content_b64") if options.get(name))
 
 
 def _check_owned(module: AnsibleModule, resource: Resource) -> None:
@@ -115,7 +138,6 @@ def ensure(spec: _argspec.Spec, build: Build, flat: bool = False) -> None:
     try:
         resources = build(module.params)
         for resource in resources:
-            _hide(module, getattr(resource, "_options", {}), resource)
             _check_owned(module, resource)
         Engine(tcti.resolve(module.params["tcti"]), given(module.params)).run(resources, module.check_mode, outcome)
     except errors.TpmError as failed:
