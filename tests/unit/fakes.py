@@ -52,10 +52,10 @@ class Loaded:
 
 
 class Index:
-    """An NV index."""
+    """An NV index; `foreign` ones were there before, with an auth that no task knows of."""
 
-    def __init__(self, public: nv.NvPublic, auth: bytes = b"", data: bytes | None = None) -> None:
-        self.auth, self.data = auth, data
+    def __init__(self, public: nv.NvPublic, auth: bytes = b"", data: bytes | None = None, foreign: bool = True) -> None:
+        self.auth, self.data, self.foreign = auth, data, foreign
         self.public = public._replace(attributes=public.attributes | WRITTEN) if data is not None else public
 
 
@@ -92,6 +92,7 @@ class FakeTpm:
         self.loaded: list[Loaded] = []
         self.salted_with: int | None = None
         self.fail: dict[str, int] = {}
+        self.commands_left: int | None = None  # the power fails after that many verbs
         self._blobs: dict[bytes, tuple[bytes, bytes, bytes]] = {}
 
     # -- the reader
@@ -172,6 +173,14 @@ class FakeTpm:
                 value = _sha(value, 0x16B)
         return Session(TR_POLICY, secret, value, tuple(commands), tuple(written), auth_value)
 
+    def _command(self, verb: str, about: int | str) -> None:
+        if self.fail.get(verb):
+            raise errors.from_rc(verb, str(about), self.fail[verb])
+        if self.commands_left is not None:
+            if not self.commands_left:
+                raise errors.TransportError("the power failed", errors.BROKEN)
+            self.commands_left -= 1
+
     def _require(self, holds: bool, attempt: str, obj: str, code: int) -> None:
         if not holds:
             raise errors.from_rc(attempt, obj, code)
@@ -187,8 +196,7 @@ class FakeTpm:
 
     def _authorise(self, verb: str, authority: int, auth: t.Any, about: int | str, secret: bool = False) -> None:
         """By a hierarchy's or an index's auth, or by an index's policy."""
-        if self.fail.get(verb):
-            raise errors.from_rc(verb, str(about), self.fail[verb])
+        self._command(verb, about)
         session, index = auth.open(self), self.indices.get(authority)
         self.calls.append(Call(verb, about, session.kind, auth.value, secret))
         self._require(not secret or session.encrypts, f"{verb} in clear", str(about), 0x101)
@@ -230,8 +238,7 @@ class FakeTpm:
         return token
 
     def _use_parent(self, verb: str, parent: Loaded, auth: t.Any, secret: bool) -> None:
-        if self.fail.get(verb):
-            raise errors.from_rc(verb, "an object", self.fail[verb])
+        self._command(verb, "an object")
         session = auth.open(self)
         self.calls.append(Call(verb, handles.text(parent.handle or 0), session.kind, auth.value, secret))
         self._require(not secret or session.encrypts, f"{verb} in clear", "an object", 0x101)
@@ -263,6 +270,7 @@ class FakeTpm:
         self.loaded.remove(item)
 
     def unseal(self, item: Loaded, auth: t.Any, source: str) -> bytes:
+        self._command("unseal", "a blob")
         session = auth.open(self)
         self.calls.append(Call("unseal", "blob", session.kind, auth.value, True))
         self._require(session.encrypts, "unseal in clear", "a blob", 0x101)
@@ -279,7 +287,7 @@ class FakeTpm:
         self._require(public.index not in self.indices, "define", handles.text(public.index), 0x14C)
         platform = public.has("platformcreate")
         self._require(platform == (hierarchy == handles.RH_PLATFORM), "define", handles.text(public.index), 0x2C2)
-        self.indices[public.index] = Index(public, value)
+        self.indices[public.index] = Index(public, value, foreign=False)
         self.writes += 1
 
     def nv_undefine_space(self, hierarchy: int, auth: t.Any, index: int) -> None:
@@ -301,12 +309,12 @@ class FakeTpm:
     def nv_write(self, authority: int, auth: t.Any, index: int, data: bytes) -> None:
         held = self._nv("nv_write", authority, auth, index, self._hidden(index))
         self._require(len(data) == held.public.size, "write", handles.text(index), 0x146)
-        self.indices[index] = Index(held.public, held.auth, data)
+        self.indices[index] = Index(held.public, held.auth, data, held.foreign)
         self.writes += 1
 
     def nv_increment(self, authority: int, auth: t.Any, index: int) -> None:
         held = self._nv("nv_increment", authority, auth, index, False)
-        self.indices[index] = Index(held.public, held.auth, (int.from_bytes(held.data or b"", "big") + 1).to_bytes(8, "big"))
+        self.indices[index] = Index(held.public, held.auth, (int.from_bytes(held.data or b"", "big") + 1).to_bytes(8, "big"), held.foreign)
         self.writes += 1
 
     def nv_backend_read(self, authority: int, auth: t.Any, index: int, size: int) -> bytes:
@@ -316,7 +324,7 @@ class FakeTpm:
     def _hidden(self, index: int) -> bool:
         """Whether what an index holds is a secret: not everybody may read it."""
         held = self.indices[index]
-        return not held.public.attributes & AUTHREAD or bool(held.auth)
+        return not held.public.attributes & AUTHREAD or bool(held.auth and not held.foreign)
 
     def nv_read(self, first: int, second: t.Any, third: int, size: int | None = None) -> bytes:
         if size is None:

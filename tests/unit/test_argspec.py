@@ -14,8 +14,9 @@ import typing as t
 
 import pytest
 import yaml
+from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _module
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import profile
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, policy_read, templates
 
@@ -74,10 +75,10 @@ class Spec(Exception):
 def spec_of(module: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Options, dict[str, t.Any]]:
     """The argument spec with which a module makes its AnsibleModule, and its other arguments."""
 
-    def stop(argument_spec: Options, **others: t.Any) -> t.NoReturn:
+    def stop(_self: AnsibleModule, argument_spec: Options, **others: t.Any) -> t.NoReturn:
         raise Spec(argument_spec, others)
 
-    monkeypatch.setattr(_module, "AnsibleModule", stop)
+    monkeypatch.setattr(AnsibleModule, "__init__", stop)
     with pytest.raises(Spec) as made:
         importlib.import_module(f"{COLLECTION}.modules.{module}").main()
     return made.value.args[0], made.value.args[1]

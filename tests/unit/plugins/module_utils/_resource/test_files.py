@@ -69,10 +69,18 @@ def test_what_is_written_is_on_the_disk_before_the_old_file_goes(tmp_path: pathl
     assert order == ["fsync", "replace", "fsync"]
 
 
-def test_a_folder_that_is_missing_is_found_before(tmp_path: pathlib.Path) -> None:
-    files.check_writable(str(tmp_path / "file"))
-    with pytest.raises(InputError, match="does not exist"):
-        files.check_writable(str(tmp_path / "nowhere" / "file"))
+def test_folders_that_are_missing_are_made(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "some" / "where" / "file"
+    files.check_writable(str(path))
+    assert not path.parent.exists()
+    files.write(str(path), b"x")
+    assert path.read_bytes() == b"x"
+
+
+def test_a_folder_that_is_none_is_found_before(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "plain").touch()
+    with pytest.raises(InputError, match="plain is no folder"):
+        files.check_writable(str(tmp_path / "plain" / "deeper" / "file"))
 
 
 def test_a_folder_without_permission_is_found_before(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,33 @@ def test_a_key_under_a_key(rooted: Bed) -> None:
     )
 
 
+def test_a_parent_is_made_before_its_children_in_whatever_order_they_are_listed(bed: Bed) -> None:
+    chain = [SRK, key(usage="storage")] + [
+        {"key": {"handle": f"{0x81000210 + at:#x}", "parent": f"{0x8100020F + at:#x}", "usage": "storage"}} for at in (1, 2, 3)
+    ]
+    bed.converge(*chain[::-1])
+    with pytest.raises(errors.StateError, match="does not exist"):
+        bed.run({"key": {"handle": "0x81000220", "parent": "0x81000220"}})
+
+
+def test_what_hangs_from_a_parent_that_is_replaced(rooted: Bed) -> None:
+    below: list[dict[str, dict[str, t.Any]]] = [
+        key(),
+        {"key": {"path": rooted.path("key.pem")}},
+        {"sealed_blob": {"path": rooted.path("blob.pem"), "content": "x", "auth": "a"}},
+    ]
+    rooted.run(*below)
+    rooted.tpm.calls.clear()
+    another = {"primary_key": {"unique": "another", "template": "srk_rsa_2048", "on_mismatch": "replace"}}
+    for item in below:
+        with pytest.raises(errors.MismatchError, match="its parent 0x81000001 is replaced by this run"):
+            rooted.run(another, item)
+    with pytest.raises(errors.StateError, match="its parent 0x81000001 is replaced by this run"):
+        rooted.run(another, {"persistent_handle": {"handle": "0x81000220", "path": rooted.path("key.pem")}})
+    assert rooted.tpm.calls == []
+    rooted.converge(another, *({noun: {**options, "on_mismatch": "replace"}} for item in below for noun, options in item.items()))
+
+
 def test_neither_handle_nor_path(bed: Bed) -> None:
     with pytest.raises(errors.InputError, match="neither handle nor path"):
         bed.plan({"key": {"usage": "sign"}})

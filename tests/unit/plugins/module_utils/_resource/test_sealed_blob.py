@@ -13,7 +13,7 @@ import pytest
 from unit.bed import Bed
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import sealed_blob
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, policy, templates
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, policy, policy_read, templates
 
 SRK: dict[str, dict[str, t.Any]] = {"primary_key": {"template": "srk_ecc_p256"}}
 CONTENT = "the telemetry key"
@@ -43,7 +43,7 @@ def test_sealed_to_pcrs(rooted: Bed) -> None:
     found = stored(rooted)
     assert (found.sealed, found.empty_auth, found.parent) == (True, True, handles.SRK)
     assert found.parent_name == rooted.tpm.objects[handles.SRK].public.name
-    digest = policy.digest(policy.read([{"pcr": {"indices": [7]}}]), rooted.tpm.banks)
+    digest = policy.digest(policy_read.read([{"pcr": {"indices": [7]}}]), rooted.tpm.banks)
     assert found.public._replace(unique=b"", raw=b"") == templates.sealed(digest, False)._replace(unique=b"", raw=b"")
     assert pathlib.Path(rooted.path("key.pem")).stat().st_mode & 0o777 == 0o600
 
@@ -102,13 +102,19 @@ def test_the_content_may_come_from_a_file(rooted: Bed) -> None:
         ({"pcrs": {"indices": [8]}}, "nothing has been measured"),
         ({"pcrs": {"bank": "sha384", "indices": [7]}, "allow_unmeasured": True}, "not allocated"),
         ({"content": None}, "no content to seal"),
-        ({"path": "/nowhere/at/all.pem"}, "does not exist"),
-        ({"path": "/tmp"}, "folder"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_any_change(rooted: Bed, options: dict[str, t.Any], phrase: str) -> None:
     with pytest.raises(errors.TpmError, match=phrase):
         rooted.run(blob(rooted, **options))
+    assert rooted.tpm.calls == []
+
+
+def test_a_path_that_cannot_be_written_is_found_before_any_change(rooted: Bed) -> None:
+    pathlib.Path(rooted.path("file")).touch()
+    for path, phrase in ((rooted.path("file/key.pem"), "file/key.pem"), (str(rooted.folder), "folder"), ("key.pem", "absolute")):
+        with pytest.raises(errors.InputError, match=phrase):
+            rooted.run(blob(rooted, path=path))
     assert rooted.tpm.calls == []
 
 
@@ -238,7 +244,7 @@ def test_opened_into_a_file(rooted: Bed) -> None:
         ({}, "its policy is"),
         ({"policy": [{"pcr": {"indices": [7]}}, "auth_value"]}, "its policy is"),
         ({"pcrs": {"indices": [7]}, "policy": ["auth_value"]}, "both given"),
-        ({"pcrs": {"indices": [7]}, "path": "/nowhere/key.pem"}, "does not exist"),
+        ({"pcrs": {"indices": [7]}, "path": "/proc/none/key.pem"}, "does not exist"),
     ],
 )
 def test_what_cannot_succeed_is_not_tried(rooted: Bed, options: dict[str, t.Any], phrase: str) -> None:

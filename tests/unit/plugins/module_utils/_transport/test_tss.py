@@ -21,7 +21,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti imp
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """What quiet() does to the environment ends with the test."""
     monkeypatch.setenv("TSS2_LOG", "all+trace")
-    monkeypatch.setenv("TSS2_LOGFILE", "/nowhere")
+    monkeypatch.setenv("TSS2_LOGFILE", "/proc/none")
 
 
 def test_the_tss_is_silenced() -> None:
