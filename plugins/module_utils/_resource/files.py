@@ -38,10 +38,15 @@ def read(path: str) -> bytes | None:
 
 
 def check_writable(path: str) -> None:
-    """Raises InputError where the folder of C(path), which has been read, is missing or not writable: found before the TPM is changed."""
+    """Raises InputError where C(path), which has been read, cannot be written: found before the TPM is changed.
+
+    Folders that are missing will be made, if the last one that is there allows it.
+    """
     folder = os.path.dirname(path)
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
     if not os.path.isdir(folder):
-        raise InputError(f"Could not write {path}: the folder {folder} does not exist; create it first.")
+        raise InputError(f"Could not write {path}: {folder} is no folder; name another path.")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InputError(f"Could not write {path}: no permission in {folder}; run with become, or name another folder.")
 
@@ -49,11 +54,14 @@ def check_writable(path: str) -> None:
 def write(path: str, data: bytes, mode: int = 0o600) -> None:
     """Replace a file at once: temporary file in its folder, fsync, rename, fsync of the folder. Keeps the mode of an old one.
 
+    Missing folders are made, open to read for all: what is written has its own mode.
+
     Raises TpmError with the system's reason; the old file is whole then.
     """
     folder = os.path.dirname(path)
     temporary = None
     try:
+        os.makedirs(folder, 0o755, exist_ok=True)
         if os.path.exists(path):
             mode = os.stat(path).st_mode & 0o777
         number, temporary = tempfile.mkstemp(prefix=".edgefleet-", dir=folder)
