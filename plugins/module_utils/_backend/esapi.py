@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import struct
+import sys
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.choose import Auth, for_value
@@ -31,7 +32,7 @@ try:
     import tpm2_pytss as tss2
     from tpm2_pytss._libtpm2_pytss import ffi, lib
     from tpm2_pytss.TSS2_Exception import TSS2_Exception
-except (ImportError, NotImplementedError) as error:  # a missing symbol of an old tpm2-tss is an ImportError too
+except Exception as error:  # noqa: BLE001 - ImportError as a rule; TypeError where an old release meets a newer cryptography
     IMPORT_ERROR = error
 
 # TPMA_SESSION (Part 2, section 8.4).
@@ -45,7 +46,8 @@ def require_library() -> None:
     """Raises DependencyError with what was found and where, if tpm2-pytss is missing or older than 1.2."""
     if IMPORT_ERROR is not None:
         raise errors.DependencyError(
-            f"Could not load tpm2-pytss on the device: {IMPORT_ERROR}; install python3-tpm2-pytss >= 1.2 for this Python, or set ansible_python_interpreter."
+            f"Could not load tpm2-pytss on the device: {' '.join(str(IMPORT_ERROR).split())}; install python3-tpm2-pytss >= 1.2 for "
+            f"{sys.executable or 'this Python'}, or name another Python with ansible_python_interpreter."
         )
     missing = [name for name in ("create_primary", "policy_nv_written", "tr_set_auth", "load_external") if not hasattr(tss2.ESAPI, name)]
     if missing:
