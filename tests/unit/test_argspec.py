@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import pathlib
 import re
@@ -151,9 +152,10 @@ NAMES |= set(policy_read._READERS)
 SNAKE = re.compile(r"(?<![\w./])[a-z][a-z0-9]*(?:_[a-z0-9]+)+(?![\w/(])")
 
 
-def sentences(path: pathlib.Path) -> t.Iterator[str]:
+@functools.cache
+def sentences(path: pathlib.Path) -> list[str]:
     """The texts that a file raises or builds an error of: every string of some words that is no docstring."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree, found = ast.parse(path.read_text(encoding="utf-8")), []
     inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)} - {
         id(node) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)
     }
@@ -164,7 +166,8 @@ def sentences(path: pathlib.Path) -> t.Iterator[str]:
         if isinstance(node, ast.JoinedStr):
             yield "".join(str(part.value) if isinstance(part, ast.Constant) else "\N{REPLACEMENT CHARACTER}" for part in node.values)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.count(" ") > 2:
-            yield node.value
+            found.append(node.value)
+    return found
 
 
 SOURCES = sorted((ROOT / "plugins" / "module_utils").rglob("*.py"))

@@ -196,6 +196,12 @@ def test_a_file_of_another_tpm(rooted: Bed) -> None:
     assert rooted.converge({"key": {**item["key"], "on_mismatch": "replace"}}) == ["create"]
 
 
+def test_a_file_of_another_parent(rooted: Bed) -> None:
+    rooted.run({"key": {"path": rooted.path("key.pem")}}, key(usage="storage"))
+    with pytest.raises(errors.MismatchError, match="made under the parent 0x81000001, not 0x81000210"):
+        rooted.run({"key": {"path": rooted.path("key.pem"), "parent": "0x81000210"}})
+
+
 def test_files_that_hold_something_else(rooted: Bed) -> None:
     path = pathlib.Path(rooted.path("key.pem"))
     path.write_text(keyfile.write(keyfile.KeyFile(True, True, handles.SRK, templates.sealed(b"", True), b"x")))

@@ -88,7 +88,7 @@ def attempt(bed: Bed, items: list[Item], *, check: bool, given: dict[str, bytes]
         return failed.message
 
 
-CASES = range(300)
+CASES = range(200)
 
 
 def scene(bed: Bed, number: int) -> tuple[random.Random, list[Item], dict[str, bytes]]:
@@ -134,6 +134,6 @@ def test_the_scenes_are_worth_it(tmp_path: pathlib.Path, bed: Bed) -> None:
         bed.tpm, bed.folder = fresh.tpm, fresh.folder
         _chance, items, given = scene(bed, number)
         ends.append(attempt(bed, items, check=True, given=given))
-    assert sum(isinstance(end, list) and len(end) > 3 for end in ends) > 60
-    assert sum(isinstance(end, str) for end in ends) > 60
+    assert sum(isinstance(end, list) and len(end) > 3 for end in ends) > 40
+    assert sum(isinstance(end, str) for end in ends) > 40
     assert len({str(end).partition(":")[0] for end in ends if isinstance(end, str)}) > 8

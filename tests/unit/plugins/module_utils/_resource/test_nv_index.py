@@ -286,6 +286,7 @@ def test_what_is_too_large_for_the_tpm(bed: Bed) -> None:
         ({"size": 65536}, "size of 65536 bytes"),
         ({"nv_type": "counter", "content": "x"}, "a counter has 8 bytes"),
         ({"nv_type": "counter", "size": 4}, "a counter has 8 bytes"),
+        ({"nv_type": "counter", "write_once": True}, "incremented, not written"),
         ({"content": "x", "write_once": True, "policy": ["auth_value"]}, "write_once brings its own policy"),
         ({"content": "x", "write_once": True, "attributes": ["policywrite", "ownerwrite", "authread"]}, "with write_once"),
         ({"content": "x", "attributes": ["ownerwrite", "authread", "nosuch"]}, "'nosuch' is no attribute"),

@@ -58,6 +58,12 @@ def test_nothing_to_put_there(rooted: Bed) -> None:
         rooted.run(persistent(path=rooted.path("key.pem"), name="000b00"))
 
 
+def test_an_object_that_cannot_be_compared(rooted: Bed) -> None:
+    rooted.run(persistent(path=rooted.path("key.pem")))
+    with pytest.raises(errors.StateError, match="other.pem does not exist"):
+        rooted.run(persistent(path=rooted.path("other.pem")))
+
+
 def test_a_file_of_another_tpm_is_not_tried(rooted: Bed) -> None:
     rooted.run({"primary_key": {"unique": "another", "on_mismatch": "replace"}})
     rooted.run({"primary_key": {"state": "absent", "on_mismatch": "replace"}})

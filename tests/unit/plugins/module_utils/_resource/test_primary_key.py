@@ -125,6 +125,15 @@ def test_absent_removes_what_it_names_and_only_that(bed: Bed) -> None:
     assert len(bed.plan({"primary_key": {**absent["primary_key"], "on_mismatch": "replace"}})) == 1
 
 
+def test_hierarchies_that_make_no_sense(bed: Bed) -> None:
+    with pytest.raises(errors.InputError, match="ek_ecc_p256.*hierarchy"):
+        bed.plan({"primary_key": {"template": "ek_ecc_p256", "hierarchy": "owner"}})
+    with pytest.raises(errors.InputError, match="platform hierarchy"):
+        bed.plan({"primary_key": {"hierarchy": "platform"}})
+    with pytest.raises(errors.InputError, match="platform hierarchy"):
+        bed.plan({"primary_key": {"handle": "0x81800001", "allow_foreign_range": True}})
+
+
 def test_a_unique_value_makes_another_key(bed: Bed) -> None:
     bed.run(SRK)
     bed.run({"primary_key": {"handle": "0x81000200", "unique": "edge"}})

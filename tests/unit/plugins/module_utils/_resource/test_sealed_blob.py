@@ -11,6 +11,7 @@ import typing as t
 
 import pytest
 from unit.bed import Bed
+from unit.fakes import with_unique
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import sealed_blob
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, policy, policy_read, templates
@@ -95,6 +96,7 @@ def test_the_content_may_come_from_a_file(rooted: Bed) -> None:
         ({"policy": [{"or": [[{"pcr": {"indices": [7]}}], ["password"]]}]}, "without pcrs"),
         ({"policy": [{"command_code": "Sign"}], "auth": "x"}, "never let it be opened"),
         ({"policy": [{"nv_written": True}]}, "never let it be opened"),
+        ({"policy": [{"or": [[{"command_code": "Sign"}], [{"nv_written": False}]]}], "auth": "x"}, "never let it be opened"),
         ({"policy": [{"pcr": {"indices": [7]}}], "auth": "x"}, "never asks for auth"),
         ({"pcrs": {"bank": "sha1", "indices": [7]}}, "sha1"),
         ({"pcrs": {"indices": []}}, "empty list"),
@@ -193,6 +195,30 @@ def test_what_cannot_open_is_not_loaded(rooted: Bed) -> None:
     with pytest.raises(errors.MismatchError, match="policy"):
         rooted.run(blob(rooted, verify="unseal"))
     assert rooted.tpm.calls == []
+
+
+def test_a_blob_that_does_not_say_whose_it_is(rooted: Bed) -> None:
+    # As other programs write it: without the parent's Name. That it is another TPM's shows when it is loaded.
+    rooted.run(blob(rooted))
+    path = pathlib.Path(rooted.path("key.pem"))
+    path.write_text(keyfile.write(stored(rooted)._replace(parent_name=None)))
+    rooted.run({"primary_key": {"unique": "another", "state": "absent"}})
+    rooted.run({"primary_key": {"unique": "another"}})
+    assert rooted.plan(blob(rooted)) == []
+    with pytest.raises(errors.MismatchError, match="does not load it"):
+        rooted.run(blob(rooted, verify="unseal"))
+    with pytest.raises(errors.TpmResponseError, match="TPM_RC_INTEGRITY"):
+        unseal(rooted, pcrs={"indices": [7]})
+    assert rooted.converge(blob(rooted, verify="unseal", on_mismatch="replace"))[-1] == "create"
+
+
+def test_a_parent_that_is_none(rooted: Bed) -> None:
+    rooted.run(blob(rooted))
+    path = pathlib.Path(rooted.path("key.pem"))
+    path.write_text(keyfile.write(stored(rooted)._replace(parent_name=None)))
+    rooted.tpm.objects[handles.SRK].public = with_unique(templates.primary("iak_ecc_p256"), b"x")
+    with pytest.raises(errors.StateError, match="no storage key"):
+        unseal(rooted, pcrs={"indices": [7]})
 
 
 def test_absent(rooted: Bed) -> None:

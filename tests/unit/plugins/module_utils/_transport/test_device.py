@@ -120,6 +120,29 @@ def test_a_response_may_come_in_pieces(kernel: Kernel, cuts: tuple[int, ...]) ->
     opened.close()
 
 
+@pytest.mark.parametrize(
+    ("pieces", "found"),
+    [
+        ([RESPONSE[:6], RESPONSE[6:10], RESPONSE[10:]], RESPONSE),
+        ([RESPONSE[:12], b""], RESPONSE[:12]),  # torn: told by what reads the response
+        ([RESPONSE[:6], b""], None),
+        ([b""], None),
+    ],
+)
+def test_a_response_that_is_read_in_pieces(pieces: list[bytes], found: bytes | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = device.Device("/dev/null")
+    left = list(pieces)
+    with monkeypatch.context() as patch:
+        patch.setattr(device.os, "read", lambda _file, _size: left.pop(0))
+        if found is None:
+            with pytest.raises(errors.TransportError, match="does not answer as a TPM"):
+                opened.transmit(COMMAND)
+        else:
+            assert opened.transmit(COMMAND) == found
+    assert left == []
+    opened.close()
+
+
 @pytest.mark.parametrize("number", [errno.EIO, errno.EBUSY, errno.ETIME, errno.E2BIG], ids=lambda number: errno.errorcode[number])
 def test_a_node_that_breaks_in_mid_command(kernel: Kernel, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = device.Device(kernel.path)

@@ -98,6 +98,19 @@ def test_somebody_who_is_no_tpm_is_told_at_once(peer: t.Callable[..., Tcti], ban
     assert failed.value.kind == errors.NOT_A_TPM
 
 
+def test_a_connection_that_is_reset(peer: t.Callable[..., Tcti], monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = stream.Socket(peer(hang_up=True))
+
+    def reset(_size: int) -> bytes:
+        raise ConnectionResetError(104, "Connection reset by peer")
+
+    monkeypatch.setattr(opened, "_receive", reset)
+    with pytest.raises(errors.TransportError, match="Connection reset by peer.*run again") as failed:
+        opened.transmit(COMMAND)
+    assert failed.value.kind == errors.BROKEN
+    opened.close()
+
+
 def test_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
