@@ -164,7 +164,9 @@ def sentences(path: pathlib.Path) -> list[str]:
         if id(node) in inner or id(node) in docs:
             continue
         if isinstance(node, ast.JoinedStr):
-            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "\N{REPLACEMENT CHARACTER}" for part in node.values)
+            found.append(
+                "".join(str(part.value) if isinstance(part, ast.Constant) else "\N{REPLACEMENT CHARACTER}" for part in node.values)
+            )
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.count(" ") > 2:
             found.append(node.value)
     return found
