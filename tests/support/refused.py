@@ -59,13 +59,20 @@ def tpm_view(swtpm: Swtpm) -> dict[str, t.Any]:
         properties = dict(zip(pairs[::2], pairs[1::2], strict=True))
         owner_is_open = not properties[raw.PT_PERMANENT] & 1
         view: dict[str, t.Any] = {"properties": {f"{number:#x}": value for number, value in properties.items() if number & ~0xFF == 0x200}}
-        view["objects"] = {f"{handle:#x}": tpm.call(0x173, struct.pack(">I", handle)).hex() for handle in tpm.handles(raw.PERSISTENT)}
+        view["objects"] = {f"{handle:#x}": _object(tpm, handle) for handle in tpm.handles(raw.PERSISTENT)}
         view["nv"] = {f"{index:#x}": _nv(tpm, index, owner_is_open) for index in tpm.handles(raw.NV_INDEX)}
         banks = tpm.call(0x17A, struct.pack(">III", 5, 0, 1))
         sha256 = struct.pack(">IHB", 1, 0x000B, 3)
         view["pcrs"] = [banks.hex()] + [tpm.call(0x17E, sha256 + bitmap)[4:].hex() for bitmap in (b"\xff\0\0", b"\0\xff\0", b"\0\0\xff")]
     view["loaded"] = leftovers(swtpm)
     return view
+
+
+def _object(tpm: raw.RawTpm, handle: int) -> str:
+    try:
+        return tpm.call(0x173, struct.pack(">I", handle)).hex()
+    except raw.RawError as hidden:  # listed, but of a disabled hierarchy
+        return str(hidden)
 
 
 def _nv(tpm: raw.RawTpm, index: int, owner_is_open: bool) -> tuple[str, str | None]:
