@@ -24,7 +24,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.password impo
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import backoff
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, names, nv, pcr, policy, templates
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tss
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti import Tcti
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti import Tcti, connect
 
 tss.quiet()
 IMPORT_ERROR: BaseException | None = None
@@ -62,6 +62,7 @@ class Esapi:
 
     def __init__(self, tcti: Tcti, nv_buffer: int) -> None:
         require_library()
+        self._tcti = tcti
         self._direct = tcti.resource_manager == "none"
         self._nv_buffer = nv_buffer
         self._known: dict[int, t.Any] = {}
@@ -113,11 +114,7 @@ class Esapi:
         """Without a resource manager, flush what a killed program left loaded: nobody else can use it while we hold the TPM."""
         if not self._direct:
             return False
-        ours = set()
-        for token in self._ours:
-            number = ffi.new("TPM2_HANDLE *")
-            if not lib.Esys_TR_GetTpmHandle(self._e._ctx, token, number):
-                ours.add(int(number[0]))
+        ours = {self._number(token) for token in self._ours}
         strangers = [
             handle for first in (handles.FIRST_TRANSIENT, LOADED_SESSION) for handle in self.list_handles(first) if handle not in ours
         ]
@@ -127,6 +124,11 @@ class Esapi:
             left = ", ".join(handles.text(handle) for handle in strangers)
             self._notes.append(f"flushed {left}, which an interrupted program had left in a TPM without resource manager")
         return bool(strangers)
+
+    def _number(self, token: t.Any) -> int:
+        """The TPM's handle of one of our tokens; 0 where it has none any more."""
+        number = ffi.new("TPM2_HANDLE *")
+        return 0 if lib.Esys_TR_GetTpmHandle(self._e._ctx, token, number) else int(number[0])
 
     def list_handles(self, first: int) -> list[int]:
         _more, data = self._e.get_capability(tss2.TPM2_CAP.HANDLES, first, 254)
@@ -410,14 +412,32 @@ class Esapi:
     def close(self) -> None:
         if self._e is None:
             return
+        left = []
         for token in reversed(self._ours):
+            number = self._number(token)
             try:
                 self._e.flush_context(token)
-            except TSS2_Exception:  # gone already, or the TPM is: there is nothing left to do for it
-                pass
+            except TSS2_Exception:
+                left.append(number)
         self._ours, self._secure = [], None
         self._e.close()
         self._e = None
+        if self._direct:
+            self._flush_anew([number for number in left if number])
+
+    def _flush_anew(self, numbers: t.Sequence[int]) -> None:
+        """Flush over a new connection: after a lost response the TSS takes no more calls, and no resource manager cleans up."""
+        if not numbers:
+            return
+        try:
+            connection = connect(self._tcti)
+            try:
+                for number in numbers:
+                    connection.transmit(struct.pack(">HIII", 0x8001, 14, 0x165, number))  # TPM2_FlushContext
+            finally:
+                connection.close()
+        except errors.TransportError:  # the TPM is gone, and what it had loaded with it
+            pass
 
 
 def _public(shape: names.Public) -> t.Any:
