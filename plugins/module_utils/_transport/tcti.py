@@ -61,7 +61,8 @@ def resolve(given: str | None) -> Tcti:
     name, _colon, conf = text.partition(":")
     if not name.replace("-", "").replace("_", "").isalnum() or "/" in name:
         raise InputError(
-            f"Could not use the tcti '{text}': it is no TCTI string; write one as name:options, for example device:/dev/tpmrm0 or swtpm:host=127.0.0.1,port=2321."
+            f"Could not use the tcti '{text}': it is no TCTI string; write one as name:options, for example device:/dev/tpmrm0 or "
+            "swtpm:host=127.0.0.1,port=2321."
         )
     if name == "device" and not conf:
         conf = RESOURCE_MANAGED
