@@ -50,6 +50,8 @@ def authorisation(asked: policy.Policy, seen: model.Observation, run: t.Any, val
 
 def check_openable(path: str, stored: keyfile.KeyFile, asked: policy.Policy, seen: model.Observation) -> None:
     """Raises StateError where the policy is not the blob's, or PCRs have changed since: before anything is loaded."""
+    # Also where an unmeasured PCR is fine: a bank that the TPM does not have has no values.
+    policy.check_measured(asked, seen.pcrs(), True)
     digest = policy.digest(asked, seen.pcrs())
     if digest != stored.public.auth_policy:
         raise errors.StateError(
