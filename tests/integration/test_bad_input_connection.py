@@ -17,7 +17,7 @@ import typing as t
 import pytest
 from support import module
 from support.ports import PortPair
-from support.refused import Bench, assert_sentence
+from support.refused import Bench, assert_sentence, interpreter, without_override
 from support.swtpm import Swtpm
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
@@ -84,20 +84,10 @@ class Peer:
                 pass  # the module has heard enough
 
 
-def interpreter(folder: pathlib.Path, command: str) -> str:
-    """A Python as a device might have it: a script that starts `command` with the arguments given."""
-    script = folder / "python"
-    script.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
-    script.chmod(0o755)
-    return str(script)
-
-
 @pytest.fixture
 def unprivileged(tmp_path: pathlib.Path, system_python: str) -> str:
     """The system's Python, which file modes hold for even where the tests run as root."""
-    if os.geteuid() != 0:
-        return system_python
-    return interpreter(tmp_path, f"setpriv --bounding-set=-dac_override,-dac_read_search -- {system_python}")
+    return without_override(tmp_path, system_python)
 
 
 # No TPM, no permission, no resource manager

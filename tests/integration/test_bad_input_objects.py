@@ -14,7 +14,7 @@ import typing as t
 import pytest
 from support.profile import SRK
 from support.raw import TRANSIENT, RawError
-from support.refused import Bench, assert_sentence, files_view
+from support.refused import Bench, assert_sentence, files_view, without_override
 from support.secrets import made_up
 from support.swtpm import Swtpm
 from support.tools import leftovers
@@ -368,6 +368,24 @@ def test_a_file_torn_at_every_byte(bench: Bench) -> None:
         with pytest.raises(errors.InputError) as refused:
             keyfile.read(whole[:at] + whole[at + 1 :], "/key.pem") if whole[at : at + 1] != b"\n" else keyfile.read(b"", "/key.pem")
         assert_sentence(refused.value.message, "/key.pem", "restore the file")
+
+
+def test_without_permission_on_files(bench: Bench, tmp_path: pathlib.Path) -> None:
+    path, hidden = bench.path("blob.pem"), pathlib.Path(bench.path("hidden.pem"))
+    bench.made(SEAL, path=str(hidden), content=CONTENT, pcrs=PCR7)
+    hidden.chmod(0)
+    (bench.folder / "closed").mkdir(0o500)
+    closed = bench.path("closed/blob.pem")
+    bench.python = without_override(tmp_path, bench.python)
+    bench.folder.chmod(0o500)
+    # What the module says must be compared with what may be looked at: by the tests, who may.
+    bench.refused(SEAL, path, "no permission in", "become", path=path, content=CONTENT, pcrs=PCR7)
+    bench.refused(KEY, path, "no permission in", path=path)
+    bench.refused(KEY, path, "no permission in", handle="0x81000210", public_path=path)
+    bench.refused(SEAL, closed, "no permission in", path=closed, content=CONTENT, pcrs=PCR7)
+    bench.refused(UNSEAL, str(hidden), "no permission", "become", path=str(hidden), pcrs=PCR7)
+    bench.refused(SEAL, str(hidden), "no permission", "become", path=path, src=str(hidden), pcrs=PCR7)
+    bench.folder.chmod(0o700)
 
 
 def test_a_folder_that_cannot_be_written(bench: Bench) -> None:

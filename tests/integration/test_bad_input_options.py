@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import typing as t
 
@@ -26,6 +27,10 @@ def bench(tmp_path_factory: pytest.TempPathFactory, blank_state: pathlib.Path, s
     """A TPM with an SRK, measured into PCR 7, for all refusals of this file: none of them changes it."""
     folder = tmp_path_factory.mktemp("options")
     (folder / "device").mkdir()
+    (folder / "device" / "plain").write_text("what somebody needs")
+    (folder / "device" / "huge").write_bytes(b"")
+    os.truncate(folder / "device" / "huge", (1 << 20) + 1)
+    os.mkfifo(folder / "device" / "pipe")
     copy_state(blank_state, folder / "tpm")
     with Swtpm(folder / "tpm") as swtpm:
         swtpm.extend_pcr(7)
@@ -61,7 +66,7 @@ COMBINATIONS: dict[str, tuple[tuple[str, Options], tuple[str, ...]]] = {
     "content_twice": (nv(content="a", content_b64="YQ=="), (OURS, "content and content_b64 are both given")),
     "size_mismatch": (nv(content="abc", size=5), (OURS, "3 bytes", "size of 5")),
     "neither_size_nor_content": (nv(), (OURS, "neither size nor content")),
-    "counter_with_content": (nv(nv_type="counter", content="x"), (OURS, "a counter has 8 bytes")),
+    "counter_with_content": (nv(nv_type="counter", content="EF-7"), (OURS, "a counter has 8 bytes")),
     "counter_with_size": (nv(nv_type="counter", size=4), (OURS, "a counter has 8 bytes")),
     "counter_written_once": (nv(nv_type="counter", write_once=True), (OURS, "a counter is incremented")),
     "counter_nobody_increments": (nv(nv_type="counter", policy=[{"command_code": "NV_Write"}]), (OURS, "NV_Write only")),
@@ -72,20 +77,20 @@ COMBINATIONS: dict[str, tuple[tuple[str, Options], tuple[str, ...]]] = {
         (OURS, "belong together"),
     ),
     "policywrite_without_policy": (nv(size=8, attributes=["ownerread", "policywrite"]), (OURS, "belong together")),
-    "write_once_with_policy": (nv(content="x", write_once=True, policy=["auth_value"]), (OURS, "write_once brings its own policy")),
+    "write_once_with_policy": (nv(content="EF-7", write_once=True, policy=["auth_value"]), (OURS, "write_once brings its own policy")),
     "write_once_with_ownerwrite": (
-        nv(content="x", write_once=True, attributes=["policywrite", "ownerwrite", "ownerread"]),
+        nv(content="EF-7", write_once=True, attributes=["policywrite", "ownerwrite", "ownerread"]),
         (OURS, "no attribute but policywrite"),
     ),
     "policydelete_by_owner": (nv(size=8, attributes=["ownerread", "ownerwrite", "policydelete"]), (OURS, "platformcreate")),
     "unknown_attribute": (nv(size=8, attributes=["ownerread", "ownerwrite", "nonsense"]), (OURS, "'nonsense'", "take some of")),
     "attribute_that_the_tpm_sets": (nv(size=8, attributes=["ownerread", "ownerwrite", "written"]), (OURS, "'written'")),
     "reading_would_be_a_gamble": (
-        nv(content="x", no_da=False, attributes=["authread", "ownerwrite"]),
+        nv(content="EF-7", no_da=False, attributes=["authread", "ownerwrite"]),
         (OURS, "counts towards the lockout"),
     ),
-    "policy_that_forbids_the_write": (nv(content="x", policy=[{"command_code": "NV_Read"}]), (OURS, "NV_Read only")),
-    "policy_for_a_written_index": (nv(content="x", policy=[{"nv_written": True}]), (OURS, "has not been written")),
+    "policy_that_forbids_the_write": (nv(content="EF-7", policy=[{"command_code": "NV_Read"}]), (OURS, "NV_Read only")),
+    "policy_for_a_written_index": (nv(content="EF-7", policy=[{"nv_written": True}]), (OURS, "has not been written")),
     "seal_without_lock": (seal(policy=None), ("FOLDER/blob.pem", "anybody who can reach the TPM opens it")),
     "seal_with_empty_auth": (seal(auth=""), ("FOLDER/blob.pem", "anybody")),
     "seal_open_to_all": (seal(policy=["auth_value"]), ("FOLDER/blob.pem", "anybody")),
@@ -107,6 +112,21 @@ COMBINATIONS: dict[str, tuple[tuple[str, Options], tuple[str, ...]]] = {
     "owner_key_at_platform_handle": (
         (PRIMARY, {"handle": "0x81800001", "allow_foreign_range": True}),
         ("0x81800001", "0x81800000-0x81ffffff"),
+    ),
+    "key_and_public_key_in_one_file": (
+        key(path="FOLDER/key.pem", public_path="FOLDER/key.pem"),
+        (FREE, "path and public_path are the same file"),
+    ),
+    "one_file_for_two": (
+        profile(
+            {"key": {"path": "FOLDER/one.pem"}},
+            {"sealed_blob": {"path": "FOLDER/one.pem", "content": SECRET, "pcrs": PCR7}},
+        ),
+        ("item 2", "FOLDER/one.pem", "already item 1"),
+    ),
+    "a_parent_that_goes": (
+        profile({"key": {"path": "FOLDER/key.pem"}}, {"primary_key": {"state": "absent"}}),
+        ("FOLDER/key.pem", "the same run removes its parent 0x81000001"),
     ),
     "handle_for_no_object": ((PERSISTENT, {"handle": FREE}), (FREE, "neither path nor name")),
     "lockout_enabled": ((HIERARCHY, {"hierarchy": "lockout", "enabled": True}), ("lockout", "leave enabled out")),
@@ -156,7 +176,10 @@ VALUES: dict[str, tuple[tuple[str, Options], tuple[str, ...]]] = {
     "seal_empty_content": (seal(content=""), ("FOLDER/blob.pem", "0 bytes")),
     "seal_large_file": (seal(content=None, src="/etc/services"), ("FOLDER/blob.pem", "1 to 128")),
     "seal_missing_file": (seal(content=None, src="FOLDER/none"), ("FOLDER/blob.pem", "FOLDER/none does not exist")),
-    "seal_endless_file": (seal(content=None, src="/dev/zero"), ("/dev/zero", "larger than")),
+    "seal_endless_file": (seal(content=None, src="/dev/zero"), ("/dev/zero", "no ordinary file")),
+    "seal_huge_file": (seal(content=None, src="FOLDER/huge"), ("FOLDER/huge", "larger than")),
+    "src_is_a_pipe": (seal(content=None, src="FOLDER/pipe"), ("FOLDER/pipe", "no ordinary file")),
+    "path_is_a_pipe": (seal(path="FOLDER/pipe"), ("FOLDER/pipe", "no ordinary file")),
     "seal_relative_src": (seal(content=None, src="secret.txt"), ("'secret.txt'", "absolute path")),
     "pcr_24": (seal(pcrs={"indices": [7, 24]}), ("PCR 24", "0 to 23")),
     "pcr_minus_1": (seal(pcrs={"indices": [-1]}), ("PCR -1",)),
@@ -170,14 +193,14 @@ VALUES: dict[str, tuple[tuple[str, Options], tuple[str, ...]]] = {
     "pcr_all_ones": (seal(pcrs={"indices": [7, 17]}), ("PCR 17 of bank sha256", "nothing has been measured")),
     "pcr_values_all_zero": (seal(pcrs={"indices": [7], "values": {"7": "00" * 32}}), ("PCR 7", "nothing has been measured")),
     "key_to_unmeasured_pcr": (key(policy=[{"pcr": {"indices": [2]}}]), ("PCR 2", "nothing has been measured", FREE)),
-    "nv_to_unmeasured_pcr": (nv(content="x", policy=[{"pcr": {"indices": [2]}}]), ("PCR 2", "nothing has been measured", OURS)),
+    "nv_to_unmeasured_pcr": (nv(content="EF-7", policy=[{"pcr": {"indices": [2]}}]), ("PCR 2", "nothing has been measured", OURS)),
     "relative_path": (seal(path="blob.pem"), ("'blob.pem'", "absolute path")),
     "relative_key_path": (key(path="key.pem"), ("'key.pem'", "absolute path")),
     "relative_public_path": (key(public_path="key.pub"), ("'key.pub'", "absolute path")),
     "relative_path_to_remove": (seal(path="blob.pem", state="absent"), ("'blob.pem'", "absolute path")),
-    "folder_missing": (seal(path="FOLDER/none/blob.pem"), ("FOLDER/none does not exist", "create it")),
-    "key_folder_missing": (key(path="FOLDER/none/key.pem"), ("FOLDER/none does not exist",)),
-    "public_path_folder_missing": (key(public_path="FOLDER/none/key.pub"), ("FOLDER/none does not exist",)),
+    "folder_is_a_file": (seal(path="FOLDER/plain/blob.pem"), ("FOLDER/plain/blob.pem", "Not a directory")),
+    "folder_of_a_folder_is_a_file": (key(path="FOLDER/plain/none/key.pem"), ("FOLDER/plain/none/key.pem", "Not a directory")),
+    "public_path_folder_is_a_file": (key(public_path="FOLDER/plain/key.pub"), ("FOLDER/plain/key.pub", "Not a directory")),
     "path_is_a_folder": (seal(path="FOLDER"), ("FOLDER", "it is a folder")),
     "public_path_is_a_folder": (key(public_path="FOLDER"), ("FOLDER", "it is a folder")),
     "src_is_a_folder": (seal(content=None, src="FOLDER"), ("FOLDER", "it is a folder")),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import re
 import stat
@@ -97,6 +98,21 @@ def files_view(folder: pathlib.Path) -> dict[str, t.Any]:
         mode = path.lstat().st_mode
         found[str(path.relative_to(folder))] = (stat.S_IMODE(mode), path.read_bytes() if stat.S_ISREG(mode) else "")
     return found
+
+
+def interpreter(folder: pathlib.Path, command: str) -> str:
+    """A Python as a device might have it: a script in `folder` that starts `command` with the arguments given."""
+    script = folder / "python"
+    script.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+    script.chmod(0o755)
+    return str(script)
+
+
+def without_override(folder: pathlib.Path, python: str) -> str:
+    """A Python for which the modes of files hold, also where the tests run as root."""
+    if os.geteuid() != 0:
+        return python
+    return interpreter(folder, f"setpriv --bounding-set=-dac_override,-dac_read_search -- {python}")
 
 
 class Bench:

@@ -68,6 +68,10 @@ def parent(number: int, seen: model.Observation, run: t.Any, attempt: str) -> tu
         raise errors.InputError(
             f"Could not {attempt}: its parent {handles.text(number)} is no persistent handle; name the SRK, 0x81000001."
         )
+    if number in run.removed and number not in run.made:
+        raise errors.InputError(
+            f"Could not {attempt}: the same run removes its parent {handles.text(number)}; name another parent, or leave it there."
+        )
     found = seen.public(number)
     if found is None:
         if number in run.made:

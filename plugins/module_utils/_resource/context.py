@@ -34,6 +34,7 @@ class Run:
         self.declared: dict[int, bytes] = {}
         self.seen = seen
         self.made: set[int] = set()
+        self.removed: set[int] = set()
         # A step has changed something that only the next commands of the same step complete.
         self.touched = False
         self._now: dict[int, bytes] = {}

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
@@ -24,14 +25,18 @@ def read(path: str) -> bytes | None:
             f"Could not use {path!r}: it is no absolute path, and a relative one depends on how the module was started; name it from / on."
         )
     try:
+        kind = os.stat(path).st_mode
+        if not stat.S_ISREG(kind):
+            # A pipe would keep us waiting for ever.
+            raise InputError(f"Could not use {path}: it is {'a folder' if stat.S_ISDIR(kind) else 'no ordinary file'}; name a file.")
         with open(path, "rb") as file:
             data = file.read(MAX_SIZE + 1)
     except FileNotFoundError:
         return None
-    except IsADirectoryError:
-        raise InputError(f"Could not use {path}: it is a folder; name a file.") from None
+    except PermissionError:
+        raise InputError(f"Could not read {path}: no permission; run with become, or name another file.") from None
     except OSError as error:
-        raise InputError(f"Could not read {path}: {error.strerror}; name a file that the module may read.") from None
+        raise InputError(f"Could not read {path}: {error.strerror}; name a file that can be read.") from None
     if len(data) > MAX_SIZE:
         raise InputError(f"Could not use {path}: it is larger than {MAX_SIZE} bytes; name the right file.")
     return data

@@ -40,6 +40,8 @@ class Key:
     def _check(self) -> None:
         if self.handle is not None:
             handles.check_persistent(self.handle, "key", bool(self._options.get("allow_foreign_range")))
+        if self.path is not None and self.path == self.file.path:
+            raise errors.InputError(f"Could not plan the key {self.object}: path and public_path are the same file; name two.")
         if self._options.get("usage") == "storage" and self.policy:
             raise errors.InputError(
                 f"Could not plan the key {self.object}: a storage key with a policy cannot be a parent for others; leave policy out."

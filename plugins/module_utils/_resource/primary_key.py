@@ -155,6 +155,7 @@ def evict(handle: int, run: t.Any, note: str, reversible: bool = True) -> model.
     """The step that removes a persistent object."""
     authority = evicting(handle)
     run.auth(authority)
+    run.removed.add(handle)
 
     def remove(backend: t.Any) -> None:
         backend.evict_control(authority, run.auth(authority), backend.persistent(handle), handle)
