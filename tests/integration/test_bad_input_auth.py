@@ -101,6 +101,30 @@ def test_wrong_auth_of_an_index_without_dictionary_attack_protection(bench: Benc
     bench.refused(NV, *says, auth=WRONG, **index)
 
 
+def test_wrong_auth_of_a_sealed_blob(bench: Bench) -> None:
+    bench.made(PRIMARY)
+    path, secret = bench.path("blob.pem"), made_up("what is sealed")
+    bench.made(SEAL, path=path, content=secret, auth=RIGHT)
+    says = (f"unseal {path}", "TPM_RC_BAD_AUTH (0x9a2, session 1)", "the object's auth")
+    bench.refused("tpm2_unseal", *says, path=path, auth=WRONG)
+    bench.refused("tpm2_unseal", *says, path=path)
+    bench.refused(SEAL, *says, path=path, content=secret, auth=WRONG, verify="unseal")
+    assert bench.tools.load_unseal(path, pcrs=None, auth=RIGHT).decode() == secret
+
+
+def test_a_parent_with_an_auth_of_its_own(bench: Bench) -> None:
+    """We have no option for it: the sentence says so, and nothing is left behind."""
+    context = bench.folder.parent / "srk.ctx"
+    attributes = "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt"
+    bench.tools.run("createprimary", "-Q", "-c", context, "-G", "ecc", "-p", RIGHT, "-a", attributes)
+    bench.tools.run("evictcontrol", "-Q", "-c", context, "0x81000001")
+    bench.tools.flush_all()
+    says = ("its parent", "TPM_RC_BAD_AUTH (0x9a2, session 1)", "name a parent without one", "parent 0x81000001", "step 1 of 1")
+    bench.refused(KEY, *says, predicted=False, path=bench.path("key.pem"))
+    blob = {"path": bench.path("blob.pem"), "content": made_up("what is sealed"), "pcrs": {"indices": [7]}}
+    bench.refuses(SEAL, blob, "TPM_RC_BAD_AUTH", "under 0x81000001", blob["path"], predicted=False)
+
+
 def test_wrong_lockout_auth_is_tried_once(bench: Bench) -> None:
     """Nobody can know that it is wrong; but it is tried once, last, and the sentence says that this was enough."""
     set_auth(bench, "l")

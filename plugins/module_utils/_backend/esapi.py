@@ -41,6 +41,9 @@ LOADED_SESSION = 0x02000000
 # What to do about a response code (by base code), where a command knows better than the table.
 Cures = t.Optional[t.Mapping[int, str]]
 
+_PARENT_CURE = "the parent has an auth value of its own, with which this collection cannot use it, so name a parent without one"
+PARENT_CURES = {errors.RC_BAD_AUTH: _PARENT_CURE, errors.RC_AUTH_FAIL: f"{_PARENT_CURE} before another run"}
+
 
 def require_library() -> None:
     """Raises DependencyError with what was found and where, if tpm2-pytss is missing or older than 1.2."""
@@ -248,7 +251,7 @@ class Esapi:
         shape = _public(template)
         what = "seal data under" if data else f"create a key {template.algorithm} under"
         made = self._authorised(
-            what, "its parent", parent, auth, lambda session: self._e.create(parent, sensitive, shape, session1=session)
+            what, "its parent", parent, auth, lambda session: self._e.create(parent, sensitive, shape, session1=session), PARENT_CURES
         )
         private, public = made[0], made[1]
         return bytes(private.marshal())[2:], names.parse_public(bytes(public.marshal())[2:])
@@ -256,7 +259,9 @@ class Esapi:
     def load(self, parent: t.Any, auth: Auth, private: bytes, public: names.Public, source: str) -> t.Any:
         secret = tss2.TPM2B_PRIVATE.unmarshal(struct.pack(">H", len(private)) + private)[0]
         shape = _public(public)
-        token = self._authorised("load", source, parent, auth, lambda session: self._e.load(parent, secret, shape, session1=session))
+        token = self._authorised(
+            "load", source, parent, auth, lambda session: self._e.load(parent, secret, shape, session1=session), PARENT_CURES
+        )
         self._ours.append(token)
         return token
 
