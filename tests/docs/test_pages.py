@@ -142,6 +142,6 @@ def test_the_modules_have_pages(name: str, tmp_path: pathlib.Path) -> None:
     places.python_path()
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(places.COLLECTIONS), "ANSIBLE_HOME": str(tmp_path), "ANSIBLE_NOCOLOR": "1"}
     command = [str(places.venv() / "bin/ansible-doc"), f"edgefleet.tpm2.{name}"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "tcti" in done.stdout and "EXAMPLES" in done.stdout

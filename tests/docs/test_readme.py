@@ -45,7 +45,7 @@ def play(swtpm: Swtpm, folder: pathlib.Path) -> str:
         "TPM2TOOLS_TCTI": swtpm.tcti,
     }
     command = [str(places.venv() / "bin/ansible-playbook"), "-i", "inventory", "site.yml"]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return next(line for line in done.stdout.splitlines() if line.startswith("edge-01 "))
 

@@ -101,9 +101,9 @@ def test_a_disabled_hierarchy(hierarchy: int, bit: int) -> None:
 
 
 def test_the_strategy_follows_from_the_value() -> None:
-    assert type(run().auth(OWNER)) is Password
-    assert type(run().auth(OWNER, secret=True)) is Hmac
-    assert type(run(7, {OWNER: b"g"}).auth(OWNER)) is Hmac
+    assert isinstance(run().auth(OWNER), Password)
+    assert isinstance(run().auth(OWNER, secret=True), Hmac)
+    assert isinstance(run(7, {OWNER: b"g"}).auth(OWNER), Hmac)
 
 
 def test_the_auths_of_a_policys_secrets() -> None:
