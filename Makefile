@@ -12,7 +12,7 @@ help: ## Print what there is.
 	@echo "edgefleet.tpm2: make TARGET"
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  %-8s %s\n' "$$name" "$$text"; done
 
-demo: ## Provision a lab fleet of software TPMs, DEVICES=4 of them, twice, and audit it; again continues with the same devices.
+demo: ## Provision a lab fleet of software TPMs, DEVICES=4 of them, twice, and audit it; again continues with them; FRESH=edge-01 starts one anew.
 	@scripts/setup demo
 	@DEVICES=$(DEVICES) demo/run
 
