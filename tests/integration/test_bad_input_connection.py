@@ -276,7 +276,7 @@ def test_somebody_who_stops_in_mid_answer(monkeypatch: pytest.MonkeyPatch) -> No
         ("swtpm:port=1,socket=/x", ("'socket'", "host, port and path")),
         ("swtpm:/run/swtpm.sock", ("'/run/swtpm.sock'", "host, port and path")),
         ("mssim:host=127.0.0.1,port=4", ("mssim:host=127.0.0.1,port=4", "TSS2_TCTI_RC_IO_ERROR")),
-        ("cmd:false", ("cmd:false", "TSS2_TCTI_RC_")),
+        ("cmd:head -c 10 >/dev/null", ("cmd:head", "TSS2_TCTI_RC_MALFORMED_RESPONSE", "a TPM 2.0")),
     ],
 )
 def test_tcti_strings(system_python: str, text: str, says: tuple[str, ...]) -> None:
