@@ -15,7 +15,6 @@ import socket
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti import Tcti
 
-# Key generation is the slowest command; a real chip takes up to 35 s for it. Reads never wait that long, but a dead peer must end.
 # Only reads come this way, which no TPM takes seconds for; but a software TPM may still make a key for a client that was killed.
 TIMEOUT = 30.0
 CONNECT_TIMEOUT = 10.0
