@@ -13,7 +13,7 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.primary_key import evict, evicting
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.primary_key import evict, evicting, persist
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, names, policy, policy_read, templates
 
 
@@ -170,7 +170,7 @@ class Key:
                 run.touched = self.path is not None
             if self.handle is not None:
                 token = backend.load(parent, choose.for_value(b""), private, public, str(self.path or "the new key"))
-                self._persist(backend, token, occupied, run)
+                persist(backend, token, self.handle, occupied, run)
             made.append(public)
             result["name"] = public.name.hex()
 
@@ -184,14 +184,6 @@ class Key:
         if self.path is None:
             return
         files.write(self.path, keyfile.write(keyfile.KeyFile(False, not self.value, self.parent, public, private, name)).encode())
-
-    def _persist(self, backend: t.Any, token: t.Any, occupied: bool, run: t.Any) -> None:
-        handle = t.cast("int", self.handle)
-        authority = evicting(handle)
-        if occupied:
-            backend.evict_control(authority, run.auth(authority), backend.persistent(handle), handle)
-        backend.evict_control(authority, run.auth(authority), token, handle)
-        backend.flush_context(token)
 
 
 def origin(stored: keyfile.KeyFile, parent: int, found: tuple[names.Public, bytes] | None, path: str) -> list[str]:

@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.key import origin, replaced
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.primary_key import evict, evicting
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.primary_key import evict, evicting, persist
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, names
 
 
@@ -102,15 +102,11 @@ class PersistentHandle:
         reasons += replaced(stored.parent, seen, run)
         if reasons:
             raise errors.StateError(f"Could not {attempt}: {reasons[0]}; make the key anew on this TPM.")
-        authority = evicting(self.handle)
-        run.auth(authority)
+        run.auth(evicting(self.handle))
 
         def load(backend: t.Any) -> None:
             token = backend.load(backend.persistent(stored.parent), choose.for_value(b""), stored.private, stored.public, str(self.path))
-            if occupied:
-                backend.evict_control(authority, run.auth(authority), backend.persistent(self.handle), self.handle)
-            backend.evict_control(authority, run.auth(authority), token, self.handle)
-            backend.flush_context(token)
+            persist(backend, token, self.handle, occupied, run)
 
         sentence = f"load {self.path} and make it persistent at {self.object}"
         return model.Step(sentence, "evict_control", load, model.Cost(persistent_slots=int(not occupied)), reversible=not occupied)

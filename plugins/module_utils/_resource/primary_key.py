@@ -126,11 +126,7 @@ class PrimaryKey:
         def create(backend: t.Any) -> None:
             auth = run.auth(self.hierarchy)
             token, public = backend.create_primary(self.hierarchy, auth, self.want)
-            if occupied:
-                backend.evict_control(evicting(self.handle), run.auth(evicting(self.handle)), backend.persistent(self.handle), self.handle)
-            persister = evicting(self.handle)
-            backend.evict_control(persister, run.auth(persister), token, self.handle)
-            backend.flush_context(token)
+            persist(backend, token, self.handle, occupied, run)
             if self.handle == handles.SRK:
                 backend.salt_with(self.handle)
             made.append(public)
@@ -151,6 +147,15 @@ def evicting(handle: int) -> int:
     return handles.RH_OWNER if handle <= handles.LAST_OWNER_PERSISTENT else handles.RH_PLATFORM
 
 
+def persist(backend: t.Any, token: t.Any, handle: int, occupied: bool, run: t.Any) -> None:
+    """Put a loaded object at a handle, in place of the one that occupies it, and flush what was loaded."""
+    authority = evicting(handle)
+    if occupied:
+        backend.evict_control(authority, run.auth(authority), backend.persistent(handle), handle)
+    backend.evict_control(authority, run.auth(authority), token, handle)
+    backend.flush_context(token)
+
+
 def evict(handle: int, run: t.Any, note: str, reversible: bool = True) -> model.Step:
     """The step that removes a persistent object."""
     authority = evicting(handle)
@@ -165,4 +170,4 @@ def evict(handle: int, run: t.Any, note: str, reversible: bool = True) -> model.
     )
 
 
-__all__ = ("PrimaryKey", "evict", "evicting")
+__all__ = ("PrimaryKey", "evict", "evicting", "persist")
