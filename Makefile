@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-.PHONY: help demo test lint format bench counts faults clean
+.PHONY: help demo test molecule vm lint format bench counts faults clean
 .DEFAULT_GOAL := help
 
 DEVICES ?= 4
@@ -20,6 +20,14 @@ test: ## Run every check and test that needs neither container nor VM, and sum u
 	@scripts/setup test
 	@rm -f .work/log/pytest.log
 	@$(NOX); status=$$?; tail -n 1 .work/log/pytest.log; exit $$status
+
+molecule: ## Run the roles in systemd containers of Debian 12 and 13 (podman; software TPMs); SCENARIO=abrmd runs one.
+	@scripts/setup molecule
+	@scripts/molecule $(SCENARIO)
+
+vm: ## Run the roles in virtual machines of Debian 12 and 13: a real kernel, measured boot, Secure Boot; PART=ci runs the most telling part.
+	@scripts/setup vm
+	@scripts/vm $(PART)
 
 lint: ## Run the linters: ruff, mypy, yamllint, shellcheck, REUSE, ansible-lint.
 	@scripts/setup test

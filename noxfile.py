@@ -118,7 +118,7 @@ def run_pytest(session: nox.Session, *arguments: str) -> None:
 def tests(session: nox.Session) -> None:
     """All tests that need neither container nor VM, in one run of pytest on every core of the machine."""
     session.run("scripts/cores", external=True)
-    run_pytest(session, "-n", "auto", "--dist", "loadgroup", "tests")
+    run_pytest(session, "-n", "auto", "--dist", "loadgroup", "--ignore=tests/vm", "tests")
 
 
 @nox.session(venv_backend="none", default=False)
