@@ -76,7 +76,7 @@ def test_a_copy_holds_what_git_would_hold(checkout: pathlib.Path, tmp_path: path
 def test_setup_says_what_stages_it_knows(checkout: pathlib.Path) -> None:
     done = subprocess.run([str(checkout / "scripts/setup"), "everything"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == "setup: say 'demo' or 'test', not 'everything'\n"
+    assert done.stderr == "setup: say 'demo', 'test', 'molecule' or 'vm', not 'everything'\n"
 
 
 def test_the_oldest_core_is_the_one_that_the_collection_promises() -> None:
