@@ -179,10 +179,10 @@ def profile() -> Spec:
 
 def info() -> Spec:
     """Options of tpm2_info."""
-    from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.info import SUBSETS
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.info import BESIDE, SUBSETS
 
     return dict(
-        gather=dict(type="list", elements="str", choices=["all", *SUBSETS], default=["all"]),
+        gather=dict(type="list", elements="str", choices=["all", *SUBSETS, *BESIDE], default=["all"]),
         pcrs=dict(type="list", elements="int"),
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: tpm2_info
-short_description: Facts about a TPM 2.0
+short_description: Facts about a TPM 2.0 and the host around it
 version_added: 0.1.0
 author:
   - edgefleet maintainers (@edgefleet)
@@ -21,9 +21,11 @@ options:
   gather:
     description:
       - Which facts to read.
+      - V(all) is everything that the TPM tells. What is looked up beside it is read where it is named only.
+      - V(host) is what the host tells. It opens no TPM, needs none, and does not fail for want of one.
     type: list
     elements: str
-    choices: [all, identity, da_lockout, hierarchies, capacity, persistent_handles, nv_indices, algorithms, pcrs]
+    choices: [all, identity, da_lockout, hierarchies, capacity, persistent_handles, nv_indices, algorithms, pcrs, host]
     default: [all]
   pcrs:
     description:
@@ -140,6 +142,95 @@ pcrs:
     digest:
       description: Its value in hex.
       type: str
+      returned: always
+host:
+  description:
+    - The host around the TPM; whatever cannot be told is V(null).
+  returned: with host
+  type: dict
+  contains:
+    os:
+      description: Distribution, package manager, init, whether the root file system is read-only, and whether the roles know this distribution.
+      type: dict
+      returned: always
+    kernel:
+      description: Release, whether it has a resource manager (4.12 and later), lockdown, Secure Boot, whether it encrypts its own sessions.
+      type: dict
+      returned: always
+    clock:
+      description: The time, and whether it can be true.
+      type: dict
+      returned: always
+    machine:
+      description: Model, UEFI, Raspberry Pi and where its config.txt is, container.
+      type: dict
+      returned: always
+    config_txt:
+      description: The TPM overlays of a Raspberry Pi's config.txt and what contradicts them.
+      type: dict
+      returned: always
+    tpm:
+      description: >-
+        In RV(host.tpm.state) one of V(ready), V(absent), V(tpm12), V(driver_failed), V(no_permission), V(starting), V(node_missing); in
+        RV(host.tpm.sentence) what to look at next.
+      type: dict
+      returned: always
+    devices:
+      description: The kernel's TPMs with major version, driver, bus and nodes.
+      type: list
+      elements: dict
+      returned: always
+    nodes:
+      description: The device nodes with mode, owner, group, and whether this user may use them.
+      type: list
+      elements: dict
+      returned: always
+    modules:
+      description: Kernel modules that the TPM needs, those that are loaded, those that are built in.
+      type: dict
+      returned: always
+    resource_manager:
+      description: Who swaps sessions and objects, and the state of tpm2-abrmd with a sentence on why it does not serve.
+      type: dict
+      returned: always
+    dbus:
+      description: Whether the system bus takes connections.
+      type: dict
+      returned: always
+    holders:
+      description: Who has a TPM node open; process, unit, state, and whether it hangs. Complete for root only.
+      type: list
+      elements: dict
+      returned: always
+    udev_rules:
+      description: The rules that set the mode of a TPM node, in udev's order, and for which nodes each has the last word.
+      type: list
+      elements: dict
+      returned: always
+    group:
+      description: The group C(tss) and its members.
+      type: dict
+      returned: always
+    boot:
+      description: >-
+        The event log of the firmware; in RV(host.boot.replay) V(matches), V(differs), V(no_log) or V(unknown), and which PCRs are extended.
+      type: dict
+      returned: always
+    kernel_log:
+      description: What the kernel has said of the TPM, its bus, heat and power.
+      type: dict
+      returned: always
+    software:
+      description: Versions of the installed TPM software by upstream's name.
+      type: dict
+      returned: always
+    disk:
+      description: Free bytes of C(/var) and C(/etc); 0 also where the inodes are used up.
+      type: dict
+      returned: always
+    tcti:
+      description: Where each consumer of the host looks for the TPM.
+      type: dict
       returned: always
 """
 

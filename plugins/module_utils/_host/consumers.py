@@ -1,0 +1,42 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Where the programs of this host look for the TPM: environment files, systemd's default environment, FAPI's configuration."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.tree import Tree
+
+Facts = dict[str, t.Any]
+VARIABLES = ("TPM2TOOLS_TCTI", "TPM2OPENSSL_TCTI", "TPM2_PKCS11_TCTI")
+FOLDERS = ("/etc/profile.d", "/usr/lib/environment.d", "/etc/environment.d", "/etc/systemd/system.conf.d")
+FILES = ("/etc/environment", "/etc/systemd/system.conf")
+FAPI = "/etc/tpm2-tss/fapi-config.json"
+_SET = re.compile(r"\b(" + "|".join(VARIABLES) + r")=[\"']?([^\"'\s]+)")
+
+
+def consumers(tree: Tree) -> dict[str, str]:
+    """The TCTI that each consumer is told, by the consumer's own name for it; the last file that says something counts."""
+    found: dict[str, str] = {}
+    for path in (*FILES, *(f"{folder}/{name}" for folder in FOLDERS for name in tree.names(folder))):
+        for line in tree.lines(path):
+            if not line.lstrip().startswith("#"):
+                found.update(dict(_SET.findall(line)))
+    try:
+        value = json.loads(tree.text(FAPI) or "{}").get("tcti")
+    except (ValueError, AttributeError):
+        value = None
+    if isinstance(value, str):
+        found["fapi"] = value
+    return found
+
+
+__all__ = ("FAPI", "VARIABLES", "consumers")
