@@ -187,7 +187,17 @@ def info() -> Spec:
     )
 
 
+def access() -> Spec:
+    """Options of tpm2_access."""
+    return dict(
+        allowed=dict(type="list", elements="str", default=[]),
+        refused=dict(type="list", elements="str", default=[]),
+        timeout=dict(type="int", default=30),
+    )
+
+
 __all__ = (
+    "access",
     "connection",
     "da_lockout",
     "hierarchy",
