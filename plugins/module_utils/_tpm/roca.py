@@ -1,0 +1,52 @@
+# Copyright (c) 2026, edgefleet maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The fingerprint of RSA keys that Infineon's faulty library has made (ROCA, CVE-2017-15361).
+
+Nemec, Sys, Svenda, Klinec, Matyas: 'The Return of Coppersmith's Attack', CCS 2017, section 2. Such a prime is C(k*M + 65537**a mod M),
+where M is the product of the first primes; so the modulus too is a power of 65537 modulo every small prime. An ordinary modulus
+is one modulo all the primes below with a chance of about 2**-28.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
+
+GENERATOR = 65537
+# The primes up to 157 modulo which the powers of 65537 are few enough to tell something; the others would add next to nothing.
+PRIMES = (11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157)
+MIN_BITS = 512
+MAX_BITS = 16384
+
+
+def powers(prime: int) -> frozenset[int]:
+    """The subgroup that 65537 generates modulo C(prime)."""
+    found, power = set(), 1
+    while power not in found:
+        found.add(power)
+        power = power * GENERATOR % prime
+    return frozenset(found)
+
+
+_POWERS = {prime: powers(prime) for prime in PRIMES}
+
+
+def fingerprinted(modulus: int | bytes) -> bool:
+    """Whether an RSA modulus (a number, or big-endian bytes) bears the fingerprint: then its key can be factored.
+
+    Raises InputError for what can be no RSA modulus: below 512 bits, beyond 16384, or even.
+    """
+    number = int.from_bytes(modulus, "big") if isinstance(modulus, (bytes, bytearray)) else modulus
+    if number < 0 or not MIN_BITS <= number.bit_length() <= MAX_BITS or number % 2 == 0:
+        raise InputError(
+            f"Could not test an RSA key for the ROCA fingerprint: its modulus has {number.bit_length()} bits, or is even or negative; "
+            "give the modulus of an RSA public key."
+        )
+    return all(number % prime in members for prime, members in _POWERS.items())
+
+
+__all__ = ("GENERATOR", "PRIMES", "fingerprinted", "powers")
