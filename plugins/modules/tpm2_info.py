@@ -23,9 +23,12 @@ options:
       - Which facts to read.
       - V(all) is everything that the TPM tells. What is looked up beside it is read where it is named only.
       - V(host) is what the host tells. It opens no TPM, needs none, and does not fail for want of one.
+      - V(advisories) is what is published about the TPM's firmware and the TPM software of the host.
+      - V(findings) is all that is wrong or worth knowing, of host and TPM. A TPM that is absent, busy, locked or broken is a finding and no
+        failure; what else of the TPM was asked for is then missing.
     type: list
     elements: str
-    choices: [all, identity, da_lockout, hierarchies, capacity, persistent_handles, nv_indices, algorithms, pcrs, host]
+    choices: [all, identity, da_lockout, hierarchies, capacity, persistent_handles, nv_indices, algorithms, pcrs, host, advisories, findings]
     default: [all]
   pcrs:
     description:
@@ -42,6 +45,15 @@ EXAMPLES = r"""
   edgefleet.tpm2.tpm2_info:
     gather: [identity, da_lockout]
   register: tpm
+
+- name: What is wrong with this device?
+  edgefleet.tpm2.tpm2_info:
+    gather: [findings, identity]
+  register: device
+
+- name: Stop where the TPM cannot be used
+  ansible.builtin.assert:
+    that: device.findings | selectattr('severity', 'eq', 'error') | list | length == 0
 
 - name: Refuse a TPM in lockout
   ansible.builtin.assert:
@@ -142,6 +154,89 @@ pcrs:
     digest:
       description: Its value in hex.
       type: str
+      returned: always
+reachable:
+  description: Whether the TPM could be read, at least in part.
+  returned: with findings
+  type: bool
+findings:
+  description: What is wrong or worth knowing, the gravest first.
+  returned: with findings
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The kind of finding; it does not change between versions.
+      type: str
+      returned: always
+      sample: platform_hierarchy_open
+    severity:
+      description: V(error) where the device cannot or must not be used as it is, V(warning) where it should be changed, else V(info).
+      type: str
+      returned: always
+    object:
+      description: What it is about.
+      type: str
+      returned: always
+    evidence:
+      description: Why we say so.
+      type: str
+      returned: always
+    remedy:
+      description: What to do.
+      type: str
+      returned: always
+advisories:
+  description: >-
+    Every published fault that we know of this firmware's vendor and of the installed TPM software, with the verdict. Unknown is not safe.
+  returned: with advisories
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The CVE, or a short name.
+      type: str
+      returned: always
+    verdict:
+      description: V(affected), V(not_affected) or V(unknown).
+      type: str
+      returned: always
+    severity:
+      description: V(error), V(warning) or V(info).
+      type: str
+      returned: always
+    object:
+      description: The firmware or package.
+      type: str
+      returned: always
+    evidence:
+      description: Why this verdict.
+      type: str
+      returned: always
+    means:
+      description: What it means for a fleet.
+      type: str
+      returned: always
+    remedy:
+      description: What to do; empty if not affected.
+      type: str
+      returned: always
+    fixed_in:
+      description: The versions that have the fix.
+      type: str
+      returned: always
+    source:
+      description: Where it is published.
+      type: str
+      returned: always
+    checked:
+      description: The day on which that was last read.
+      type: str
+      returned: always
+    also:
+      description: Other names of the same fault.
+      type: list
+      elements: str
       returned: always
 host:
   description:

@@ -29,7 +29,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_resource": {"_backend.base", "_auth", "_tpm"},
     # Those that make the parts meet: one carries out a run, the two others only ask the reader.
     "_resource.engine": {"_backend", "_transport", "_auth", "_tpm"},
-    "_resource.info": {"_backend.base", "_backend.reader", "_transport", "_host", "_tpm"},
+    "_resource.info": {"_backend.base", "_backend.reader", "_transport", "_tpm"},
+    "_resource.health": {"_backend.reader", "_transport", "_host", "_tpm"},
     "_resource.observe": {"_backend.base", "_backend.reader", "_tpm"},
     "_host.access": {"_backend.backoff", "_transport", "_tpm"},
     "_backend.base": {"_auth", "_tpm"},

@@ -149,6 +149,10 @@ OPTIONS = {name for function in _argspec.__all__ for name in every_option(getatt
 NAMES = OPTIONS | set(MODULES) | {"ansible_python_interpreter", "bus_name", "bus_type"}
 NAMES |= set(attributes.NV) | set(attributes.OBJECT) | set(templates.PRIMARY_NAMES) | set(templates.KEY_SHAPES) | set(templates.USAGES)
 NAMES |= set(policy_read._READERS)
+# Remedies send people to roles and their variables.
+for specification in sorted((ROOT / "roles").glob("*/meta/argument_specs.yml")):
+    NAMES.add(specification.parents[1].name)
+    NAMES |= {name for point in yaml.safe_load(specification.read_text())["argument_specs"].values() for name in point.get("options", {})}
 SNAKE = re.compile(r"(?<![\w./])[a-z][a-z0-9]*(?:_[a-z0-9]+)+(?![\w/(])")
 
 

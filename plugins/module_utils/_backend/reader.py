@@ -175,6 +175,12 @@ class Reader:
             raise errors.from_rc("look at", "the platform hierarchy", code)
         return None if errors.is_rc(code, errors.RC_HIERARCHY) else code == 0
 
+    def test_result(self) -> int:
+        """What the TPM says of its self-test (TPM2_GetTestResult, Part 3, section 10.4): 0 passed, RC_FAILURE failed, else not through yet."""
+        cursor = marshal.Cursor(self._ask("read the self-test of", "the TPM", marshal.command(marshal.CC_GET_TEST_RESULT)))
+        cursor.sized()
+        return cursor.u32()
+
 
 def _remaining(asked: t.Sequence[pcr.Selection], found: t.Mapping[str, t.Mapping[int, bytes]]) -> list[pcr.Selection]:
     left = [pcr.Selection(one.bank, tuple(index for index in one.indices if index not in found[one.bank])) for one in asked]

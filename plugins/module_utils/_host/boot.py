@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.tree import Tree
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, event_log
 
 Facts = dict[str, t.Any]
 LOG = "/sys/kernel/security/{name}/binary_bios_measurements"
@@ -38,15 +39,31 @@ def extended(values: t.Mapping[str, t.Mapping[int, bytes]]) -> dict[str, list[in
     }
 
 
+def replay(tree: Tree, path: str | None, values: t.Mapping[str, t.Mapping[int, bytes]]) -> Facts:
+    """Whether the firmware's log, replayed, gives these PCR values; C(detail) says where it does not, or why nobody can tell."""
+    if path is None:
+        return {"replay": "no_log", "detail": None}
+    data = tree.data(path)
+    if data is None or not any(values.values()):
+        return {"replay": "unknown", "detail": "the log cannot be read" if data is None else "the PCRs cannot be read"}
+    try:
+        found = event_log.compare(event_log.parse(data), values)
+    except errors.TpmError as failed:
+        return {"replay": "unknown", "detail": failed.message}
+    listed = "; ".join(f"{bank} {', '.join(map(str, indices))}" for bank, indices in sorted(found.differs.items()))
+    return {"replay": found.state, "detail": listed or None}
+
+
 def boot(tree: Tree, known: t.Sequence[Facts], hung: bool) -> Facts:
     """Event log and extended PCRs of the first TPM 2.0; a TPM whose user hangs is not asked, as we would hang with it."""
     name = next((one["name"] for one in known if one["version_major"] != 1), None)
     if name is None:
-        return {"event_log": None, "replay": "unknown", "extended": {}}
-    path = LOG.format(name=name)
-    there = tree.exists(path)
+        return {"event_log": None, "replay": "unknown", "detail": None, "extended": {}}
+    path: str | None = LOG.format(name=name)
+    if not tree.exists(str(path)):
+        path = None
     values = {} if hung else pcrs(tree, name)
-    return {"event_log": path if there else None, "replay": "unknown" if there else "no_log", "extended": extended(values)}
+    return {"event_log": path, **replay(tree, path, values), "extended": extended(values)}
 
 
-__all__ = ("boot", "extended", "pcrs")
+__all__ = ("boot", "extended", "pcrs", "replay")

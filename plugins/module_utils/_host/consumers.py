@@ -17,26 +17,43 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.tree import T
 
 Facts = dict[str, t.Any]
 VARIABLES = ("TPM2TOOLS_TCTI", "TPM2OPENSSL_TCTI", "TPM2_PKCS11_TCTI")
+SECRETS = ("TPM2OPENSSL_PARENT_AUTH", "TPM2_PKCS11_OWNER_AUTH")
 FOLDERS = ("/etc/profile.d", "/usr/lib/environment.d", "/etc/environment.d", "/etc/systemd/system.conf.d")
 FILES = ("/etc/environment", "/etc/systemd/system.conf")
 FAPI = "/etc/tpm2-tss/fapi-config.json"
 _SET = re.compile(r"\b(" + "|".join(VARIABLES) + r")=[\"']?([^\"'\s]+)")
 
 
-def consumers(tree: Tree) -> dict[str, str]:
-    """The TCTI that each consumer is told, by the consumer's own name for it; the last file that says something counts."""
-    found: dict[str, str] = {}
+def _settings(tree: Tree) -> t.Iterator[tuple[str, str]]:
     for path in (*FILES, *(f"{folder}/{name}" for folder in FOLDERS for name in tree.names(folder))):
         for line in tree.lines(path):
             if not line.lstrip().startswith("#"):
-                found.update(dict(_SET.findall(line)))
+                yield path, line
+
+
+def leaks(tree: Tree) -> list[Facts]:
+    """Settings that give secrets away, without their values: auth values that every process inherits, logs that hold whole commands."""
+    found = []
+    for path, line in _settings(tree):
+        found += [{"path": path, "variable": name, "kind": "secret"} for name in SECRETS if re.search(rf"\b{name}=.", line)]
+        if re.search(r"\bTSS2_LOG=\S*\b(debug|trace)\b", line, re.IGNORECASE):
+            found.append({"path": path, "variable": "TSS2_LOG", "kind": "log"})
+    return found
+
+
+def consumers(tree: Tree) -> dict[str, str]:
+    """The TCTI that each consumer is told, by the consumer's own name for it; the last file that says something counts."""
+    found: dict[str, str] = {}
+    for _path, line in _settings(tree):
+        found.update(dict(_SET.findall(line)))
     try:
         value = json.loads(tree.text(FAPI) or "{}").get("tcti")
     except (ValueError, AttributeError):
         value = None
-    if isinstance(value, str):
+    # An empty one leaves it to the library's own search, which is what FAPI comes with.
+    if value and isinstance(value, str):
         found["fapi"] = value
     return found
 
 
-__all__ = ("FAPI", "VARIABLES", "consumers")
+__all__ = ("FAPI", "VARIABLES", "consumers", "leaks")

@@ -22,6 +22,8 @@ WANTED = re.compile(
     r"(?i)\btpm|\btpm_|(spi|i2c)\S*[: ].*(error|fail|time(d )?out|nack|arbitration)|under-?voltage|critical temperature|thermal.*(thrott|shutdown|trip)"
     r"|temperature above threshold"
 )
+# "priority,sequence,time,flags;message"; of a priority of 8 and more it is not the kernel that speaks.
+_RECORD = re.compile(r"(\d+),[^;]*;(.*)")
 
 
 def _records(tree: Tree) -> list[str] | None:
@@ -42,7 +44,9 @@ def _records(tree: Tree) -> list[str] | None:
             if not record:
                 break
             # A file in place of the device gives many records at once.
-            found += [line.partition(";")[2] for line in record.decode("utf-8", "replace").splitlines() if ";" in line]
+            found += [
+                match[2] for match in map(_RECORD.match, record.decode("utf-8", "replace").splitlines()) if match and int(match[1]) < 8
+            ]
     finally:
         os.close(number)
     return found

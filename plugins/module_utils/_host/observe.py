@@ -57,6 +57,7 @@ def observe(tree: Tree | None = None, now: datetime.datetime | None = None) -> F
         "software": software.software(tree, distribution["packages"]),
         "disk": system.disk(tree),
         "tcti": consumers.consumers(tree),
+        "leaks": consumers.leaks(tree),
     }
 
 

@@ -130,6 +130,21 @@ def _model(tree: Tree) -> str:
     return " ".join(part for part in (vendor, product) if part) or "unknown"
 
 
+def cpu(tree: Tree) -> list[int] | None:
+    """Family and model of an x86 processor, None of another."""
+    found = dict(re.findall(r"(?m)^(cpu family|model)\s*:\s*(\d+)$", tree.text("/proc/cpuinfo") or ""))
+    return [int(found["cpu family"]), int(found["model"])] if len(found) == 2 else None
+
+
+def suspends(tree: Tree) -> bool | None:
+    """Whether the machine can suspend to RAM and nothing forbids it; None where the kernel does not tell."""
+    states = tree.text("/sys/power/state")
+    if states is None:
+        return None
+    masked = any(tree.target(f"/etc/systemd/system/{name}") == "/dev/null" for name in ("sleep.target", "suspend.target"))
+    return "mem" in states.split() and not masked
+
+
 def machine(tree: Tree) -> Facts:
     """The board, and how it starts."""
     model = _model(tree)
@@ -139,6 +154,9 @@ def machine(tree: Tree) -> Facts:
         "uefi": tree.exists("/sys/firmware/efi"),
         "raspberry_pi": "Raspberry Pi" in model,
         "config_txt": next((name for name in ("/boot/firmware/config.txt", "/boot/config.txt") if tree.exists(name)), None),
+        "cpu": cpu(tree),
+        "suspends": suspends(tree),
+        "hwrng": tree.text("/sys/class/misc/hw_random/rng_current") or None,
         "container": inside or b"container=" in (tree.data("/proc/1/environ") or b""),
     }
 

@@ -143,24 +143,26 @@ SUBSETS: dict[str, t.Callable[[Reader], Facts]] = {
 
 
 # What is not the TPM's own: asked for by name, never part of "all", so that those who want the TPM's facts pay for nothing else.
-BESIDE = ("host",)
+BESIDE = ("host", "advisories", "findings")
 
 
 def gather(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | None) -> Facts:
     """All facts of the subsets. Raises TransportError, TpmResponseError, InputError."""
     if pcrs:
         pcr.selection("sha256", pcrs)
-    found: Facts = {"tcti": place.text, "resource_manager": place.resource_manager}
-    if "host" in subsets:
-        # Not at the top: a dozen files that the TPM's facts do not need.
-        from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.observe import observe
+    if set(subsets) & set(BESIDE):
+        # Not at the top: twenty files that the TPM's own facts do not need.
+        from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import health
 
-        found["host"] = observe()
-    if set(subsets) <= set(BESIDE):
-        return found
+        return health.gather(place, subsets, pcrs)
+    return ask(place, subsets, pcrs)
+
+
+def ask(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | None) -> Facts:
+    """As C(gather), of the TPM alone."""
     connection = tcti.connect(place)
     try:
-        return {**found, **read(Reader(connection), place, subsets, pcrs)}
+        return read(Reader(connection), place, subsets, pcrs)
     finally:
         connection.close()
 
@@ -174,4 +176,4 @@ def read(reader: Reader, place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Seq
     return found
 
 
-__all__ = ("BESIDE", "SUBSETS", "gather", "read")
+__all__ = ("BESIDE", "SUBSETS", "ask", "gather", "read")

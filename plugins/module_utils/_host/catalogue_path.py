@@ -1,0 +1,284 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Findings on the way to the TPM: device, driver, node, rights, holder, resource manager. One entry a kind."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.findings import ERROR, INFO, WARNING, Kind, Seen, View, when
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
+
+
+def _state(name: str) -> t.Callable[[View], list[Seen]]:
+    """The host's own word for why it has no TPM, where one was looked for on the host."""
+
+    def look(view: View) -> list[Seen]:
+        wanted = view.at("error") is not None and view.by_device
+        return when(wanted and view.at("host.tpm.state") == name, view.at("place.tcti"), view.at("host.tpm.sentence"))
+
+    return look
+
+
+def _tpm12(view: View) -> list[Seen]:
+    if view.at("host.tpm.state") == "tpm12" and view.by_device:
+        return [Seen(view.at("place.tcti"), view.at("host.tpm.sentence"))]
+    return when(view.failed(errors.NOT_A_TPM) and "TPM 1.2" in view.at("error.message"), view.at("place.tcti"), "it answers as a TPM 1.2")
+
+
+def _permission(view: View) -> list[Seen]:
+    if view.at("host.tpm.state") == "no_permission" and view.by_device:
+        return [Seen(view.at("place.tcti"), view.at("host.tpm.sentence"))]
+    return when(view.failed(errors.PERMISSION), view.at("place.tcti"), view.at("error.message"))
+
+
+def _who(row: t.Mapping[str, t.Any]) -> str:
+    return f"{row['process']} (pid {row['pid']}, unit {row['unit'] or 'none'}, state {row['state']})"
+
+
+def _is_abrmd(row: t.Mapping[str, t.Any]) -> bool:
+    return str(row["process"]).startswith("tpm2-abrmd")
+
+
+def _held(view: View) -> list[Seen]:
+    if not view.failed(errors.BUSY):
+        return []
+    rows = [row for row in view.rows("host.holders") if not row["hung"]]
+    if not view.rows("host.holders"):
+        return [Seen(view.at("place.tcti"), "it is busy, and who holds it cannot be seen without root")]
+    return [Seen(row["path"], f"held by {_who(row)}") for row in rows if not _is_abrmd(row)]
+
+
+def _silent(view: View) -> list[Seen]:
+    return when(view.failed(errors.NO_ANSWER, errors.BROKEN), view.at("place.tcti"), view.at("error.message"))
+
+
+def _elsewhere(view: View) -> list[Seen]:
+    """What a TCTI that is no device of this host, or one that the host's state does not explain, fails with."""
+    explained = view.by_device and view.at("host.tpm.state") not in ("ready", None)
+    return when(
+        view.failed(errors.ABSENT, errors.OTHER, errors.UNSUPPORTED) and not explained, view.at("place.tcti"), view.at("error.message")
+    )
+
+
+def _two(view: View) -> list[Seen]:
+    abrmd = view.at("host.resource_manager.abrmd.active")
+    through_kernel = view.at("place.resource_manager") == "kernel" and not view.at("error")
+    evidence = "tpm2-abrmd runs on /dev/tpm0 while programs use the kernel's /dev/tpmrm0; each swaps without knowing of the other"
+    return when(abrmd and through_kernel, "/dev/tpm0", evidence)
+
+
+def _needed_module(view: View) -> list[Seen]:
+    there = {*view.rows("host.modules.loaded"), *view.rows("host.modules.builtin")}
+    missing = [name for name in view.rows("host.modules.needed") if name not in there]
+    none = missing and not any(name in there for name in view.rows("host.modules.needed"))
+    return when(none, " or ".join(missing), "the TPM's bus needs it; it is neither loaded nor built in")
+
+
+def _abrmd(view: View) -> t.Any:
+    return view.at("host.resource_manager.abrmd") or {}
+
+
+_NOT_THERE = "Install the package tpm2-abrmd (role resource_manager does), or take the kernel's resource manager: tcti device:/dev/tpmrm0."
+
+KINDS: tuple[Kind, ...] = (
+    Kind(
+        "tpm_absent",
+        ERROR,
+        "Switch the TPM on in the firmware, or fit one and load its overlay; then look at /sys/class/tpm.",
+        _state("absent"),
+    ),
+    Kind("tpm_is_1_2", ERROR, "Switch it to TPM 2.0 in the firmware where it can be both, or fit a TPM 2.0.", _tpm12),
+    Kind(
+        "driver_failed",
+        ERROR,
+        "Read what the kernel log says of the TPM, then check power, wiring, overlay, chip select and firmware.",
+        _state("driver_failed"),
+    ),
+    Kind(
+        "tpm_starting",
+        ERROR,
+        "Wait until the driver is done and run again; let units order themselves after dev-tpmrm0.device.",
+        _state("starting"),
+    ),
+    Kind("node_missing", ERROR, "Start udev or mount devtmpfs; give a container the nodes with --device.", _state("node_missing")),
+    Kind(
+        "node_is_no_device",
+        ERROR,
+        "Remove the file that stands in the node's place and run udevadm trigger --subsystem-match=tpm.",
+        lambda v: [
+            Seen(one["path"], "it is no character device") for one in v.rows("host.nodes") if one["exists"] and one["kind"] != "char"
+        ],
+    ),
+    Kind("no_permission", ERROR, "Run with become, or put the user into the group tss and let it log in anew.", _permission),
+    Kind(
+        "held_by_abrmd",
+        ERROR,
+        "Use tcti tabrmd:bus_name=com.intel.tss2.Tabrmd, or stop and mask tpm2-abrmd (tpm2_resource_manager: kernel).",
+        lambda v: [Seen(row["path"], f"held by {_who(row)}") for row in v.rows("host.holders") if _is_abrmd(row) and v.failed(errors.BUSY)],
+    ),
+    Kind("held_by_process", ERROR, "Stop that process, or let it use the resource manager /dev/tpmrm0, which serves many at once.", _held),
+    Kind(
+        "held_by_hung_process",
+        ERROR,
+        "Kill the process where it is only stopped; where it waits in the kernel (state D), reboot and look at the TPM's bus.",
+        lambda v: [Seen(row["path"], f"held by {_who(row)}, which does not move") for row in v.rows("host.holders") if row["hung"]],
+    ),
+    Kind(
+        "tpm_silent", ERROR, "Look at the kernel log; power-cycle the machine; if it stays silent, the TPM or its bus is broken.", _silent
+    ),
+    Kind(
+        "not_a_tpm",
+        ERROR,
+        "Name the tcti of a TPM 2.0, for example device:/dev/tpmrm0.",
+        lambda v: when(v.failed(errors.NOT_A_TPM) and not _tpm12(v), v.at("place.tcti"), v.at("error.message")),
+    ),
+    Kind("tpm_unreachable", ERROR, "Check the tcti, start what serves it, and install the TCTI library that it needs.", _elsewhere),
+    Kind(
+        "no_resource_manager",
+        WARNING,
+        "Use /dev/tpmrm0 (kernel 4.12 or later) or tpm2-abrmd; without one, a second program fails with busy or out of memory.",
+        lambda v: when(v.by_device and v.at("place.resource_manager") == "none", v.at("place.tcti"), "no resource manager is on this path"),
+    ),
+    Kind(
+        "kernel_without_resource_manager",
+        ERROR,
+        "Use a kernel of 4.12 or later, or tpm2_resource_manager: abrmd.",
+        lambda v: when(
+            v.at("host.kernel.resource_manager") is False and not v.asks_abrmd,
+            f"kernel {v.at('host.kernel.release')}",
+            "it is older than 4.12 and has no resource manager for TPMs",
+        ),
+    ),
+    Kind("two_resource_managers", WARNING, "Decide for one: tpm2_resource_manager: kernel stops and masks tpm2-abrmd.", _two),
+    Kind(
+        "abrmd_not_packaged",
+        ERROR,
+        "Use tpm2_resource_manager: kernel, which needs no package.",
+        lambda v: when(
+            v.asks_abrmd and not _abrmd(v).get("installed") and _abrmd(v).get("packaged") is False, "tpm2-abrmd", "no package source has it"
+        ),
+    ),
+    Kind(
+        "abrmd_missing",
+        ERROR,
+        _NOT_THERE,
+        lambda v: when(
+            v.asks_abrmd and not _abrmd(v).get("installed") and _abrmd(v).get("packaged") is not False, "tpm2-abrmd", "it is not installed"
+        ),
+    ),
+    Kind(
+        "dbus_down",
+        ERROR,
+        "Start the system bus (systemctl start dbus) and look at journalctl -u dbus.",
+        lambda v: when(
+            v.asks_abrmd and v.at("host.dbus.running") is False, "D-Bus", "the system bus takes no connection, tpm2-abrmd needs it"
+        ),
+    ),
+    Kind(
+        "abrmd_dies",
+        ERROR,
+        "Read journalctl -u tpm2-abrmd; most often something else holds /dev/tpm0, or the TCTI in its unit is wrong.",
+        lambda v: when("dies" in (_abrmd(v).get("sentence") or ""), "tpm2-abrmd", _abrmd(v).get("sentence") or ""),
+    ),
+    Kind(
+        "abrmd_not_running",
+        ERROR,
+        "Start it (systemctl enable --now tpm2-abrmd), or run role resource_manager.",
+        lambda v: when(
+            v.asks_abrmd and _abrmd(v).get("installed") and not _abrmd(v).get("active") and "dies" not in (_abrmd(v).get("sentence") or ""),
+            "tpm2-abrmd",
+            _abrmd(v).get("sentence") or "it does not run",
+        ),
+    ),
+    Kind(
+        "abrmd_not_on_bus",
+        ERROR,
+        "Look at its D-Bus policy (/usr/share/dbus-1/system.d/tpm2-abrmd.conf) and restart it.",
+        lambda v: when(
+            _abrmd(v).get("active") and _abrmd(v).get("on_bus") is False, "tpm2-abrmd", "it runs and its name is not on the bus"
+        ),
+    ),
+    Kind(
+        "abrmd_will_start",
+        WARNING,
+        "Mask it where the kernel's resource manager is used: tpm2_resource_manager: kernel does.",
+        lambda v: when(
+            _abrmd(v).get("enabled") and not _abrmd(v).get("active") and not v.asks_abrmd,
+            "tpm2-abrmd",
+            "nobody uses it, and it is enabled: at the next start it takes /dev/tpm0",
+        ),
+    ),
+    Kind("driver_module_missing", WARNING, "Load it (modprobe) and have it loaded at boot: role tpm_stack does.", _needed_module),
+    Kind(
+        "wide_open_node",
+        ERROR,
+        "Set the mode to 0660 by a udev rule that has the last word: role tpm_stack does.",
+        lambda v: [
+            Seen(one["path"], f"mode {one['mode']}: more than owner and group may use the TPM")
+            for one in v.rows("host.nodes")
+            if one["exists"] and one["kind"] == "char" and int(one["mode"], 8) & 0o7
+        ],
+    ),
+    Kind(
+        "udev_rule_too_wide",
+        ERROR,
+        "Remove the rule or narrow it to 0660: role tpm_stack does.",
+        lambda v: [
+            Seen(f"{row['path']}:{row['line']}", f"it sets mode {row['mode']} on {' and '.join(row['wins'])} and has the last word")
+            for row in v.rows("host.udev_rules")
+            if row["too_wide"] and row["wins"]
+        ],
+    ),
+    Kind(
+        "udev_rule_too_wide_overruled",
+        INFO,
+        "Remove it, so that it does not come to count once the other rule goes.",
+        lambda v: [
+            Seen(f"{row['path']}:{row['line']}", f"it sets mode {row['mode']}; a later rule overrules it")
+            for row in v.rows("host.udev_rules")
+            if row["too_wide"] and not row["wins"]
+        ],
+    ),
+    Kind(
+        "udev_rule_missing",
+        WARNING,
+        "Install tpm-udev (or tpm2-tss's rules), or run role tpm_stack.",
+        lambda v: when(
+            v.rows("host.devices") and not v.rows("host.udev_rules"),
+            "/dev/tpmrm0",
+            "no udev rule gives it to a group: root alone may use it",
+        ),
+    ),
+    Kind(
+        "tss_group_missing",
+        WARNING,
+        "Create the system group tss (package tpm-udev does), or run role tpm_stack.",
+        lambda v: when(v.at("host.group.exists") is False, "group tss", "it does not exist, so that the nodes can belong to root alone"),
+    ),
+    Kind(
+        "tss_group_empty",
+        INFO,
+        "Name the users that need the TPM in tpm_stack_users; leave it empty where root alone uses it.",
+        lambda v: when(
+            v.at("host.group.exists") and not set(v.rows("host.group.members")) - {"tss"}, "group tss", "no user beside tss is in it"
+        ),
+    ),
+    Kind(
+        "node_not_for_tss",
+        INFO,
+        "Run role tpm_stack, or udevadm trigger --subsystem-match=tpmrm where the rule is there already.",
+        lambda v: [
+            Seen(one["path"], f"it belongs to {one['owner']}:{one['group']}, so that the group tss cannot use it")
+            for one in v.rows("host.nodes")
+            if one["exists"] and one["path"] == "/dev/tpmrm0" and "tss" not in (one["owner"], one["group"]) and v.at("host.group.exists")
+        ],
+    ),
+)
+
+__all__ = ("KINDS",)

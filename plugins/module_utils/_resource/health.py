@@ -1,0 +1,183 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""A device examined: the TPM read as far as it can be, the host around it, and what both together say is wrong.
+
+Nothing here fails for a reason that is itself a finding: a TPM that is absent, busy, locked or broken is what is to be reported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import FIXED, Reader
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._host import boot, catalogue, findings, observe, software, system
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.tree import Tree
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import info, model
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import advisories, algorithms, errors, handles, marshal, roca
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import software as holes
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
+
+Facts = dict[str, t.Any]
+# Longer than any command of a TPM that works (the kernel gives up after 120 s), shorter than a person's patience.
+LIMIT = 150
+STARTUP_PLATFORM_NV, STARTUP_ORDERLY = 1 << 3, 1 << 31
+
+
+def condition(reader: Reader) -> Facts:
+    """How the TPM is: result of its self-test, whether it was shut down in order, whether the platform's NV is enabled."""
+    startup = reader.properties().get(model.PT_STARTUP_CLEAR, 0)
+    found = {"orderly": bool(startup & STARTUP_ORDERLY), "platform_nv": bool(startup & STARTUP_PLATFORM_NV)}
+    counters = reader.properties(FIXED).get(model.PT_NV_COUNTERS_MAX)
+    return {"condition": {**found, "test_result": reader.test_result(), "nv_counters_max": counters}}
+
+
+def weak_keys(reader: Reader) -> Facts:
+    """The persistent RSA keys that have the ROCA fingerprint, by handle."""
+    found = []
+    for handle in reader.handles(handles.FIRST_PERSISTENT):
+        public = reader.read_public(handle)
+        if public is not None and public[0].type == algorithms.RSA:
+            modulus = marshal.Cursor(public[0].unique).sized()
+            if modulus and roca.fingerprinted(modulus):
+                found.append(handles.text(handle))
+    return {"weak_keys": found}
+
+
+READINGS: dict[str, t.Callable[[Reader], Facts]] = {**info.SUBSETS, "condition": condition, "weak_keys": weak_keys}
+
+
+def _why(failed: errors.TpmError) -> Facts:
+    kind = "response" if isinstance(failed, errors.TpmResponseError) else getattr(failed, "kind", errors.OTHER)
+    return {"kind": kind, "rc": None if failed.rc is None else errors.base_code(failed.rc), "message": failed.message}
+
+
+@contextlib.contextmanager
+def _limited(place: tcti.Tcti) -> t.Iterator[None]:
+    """No TPM keeps us for longer than C(LIMIT) seconds."""
+
+    def stop(_number: int, _frame: t.Any) -> None:
+        raise errors.TransportError(
+            f"Could not read the TPM at {place.text}: it gave no answer within {LIMIT} s; look at dmesg, and power-cycle the machine.",
+            errors.NO_ANSWER,
+        )
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(LIMIT)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def read(reader: Reader, found: dict[str, Facts]) -> Facts | None:
+    """Fill C(found) with every reading that the TPM gives; return the first reason for which one is missing. Raises TransportError."""
+    error = None
+    for name, reading in READINGS.items():
+        try:
+            found[name] = reading(reader)
+        except errors.TransportError:
+            raise
+        except errors.TpmError as failed:
+            error = error or _why(failed)
+    return error
+
+
+def examine(place: tcti.Tcti, held: t.Sequence[Facts] = ()) -> tuple[dict[str, Facts], Facts | None]:
+    """The readings of a TPM that may not be there, and why one is missing; one whose user hangs is not opened, as we would hang with it."""
+    stuck = next((one for one in held if one["hung"]), None)
+    if stuck and place.name == "device":
+        message = f"Could not open {place.conf}: {stuck['process']} (pid {stuck['pid']}) holds {stuck['path']} and does not move; end it."
+        return {}, {"kind": errors.BUSY, "rc": None, "message": message}
+    found: dict[str, Facts] = {}
+    try:
+        with _limited(place):
+            connection = tcti.connect(place)
+            try:
+                return found, read(Reader(connection), found)
+            finally:
+                connection.close()
+    except errors.TpmError as failed:
+        return found, _why(failed)
+
+
+def judged(facts: Facts, installed: t.Mapping[str, str], machine: Facts) -> Facts:
+    """Known faults of the firmware and of the software, as facts."""
+    firmware = []
+    if facts.get("manufacturer"):
+        cpu = machine["cpu"]
+        firmware = advisories.judge(
+            facts["manufacturer"], facts["firmware"], facts["model"], cpu=(cpu[0], cpu[1]) if cpu else None, suspend=machine["suspends"]
+        )
+    packages = [verdict for name, version in sorted(installed.items()) for verdict in holes.judge(name, version)]
+    return {"firmware": advisories.as_facts(firmware), "software": advisories.as_facts(packages), "roca": facts.get("weak_keys", [])}
+
+
+def _measured(host: Facts, facts: Facts) -> None:
+    """The event log held against the values that the TPM gave, where there are any."""
+    values: dict[str, dict[int, bytes]] = {}
+    for one in facts.get("pcrs", []):
+        values.setdefault(one["bank"], {})[one["index"]] = bytes.fromhex(one["digest"])
+    if values and host["devices"]:
+        host["boot"].update(boot.replay(Tree(), host["boot"]["event_log"], values), extended=boot.extended(values))
+
+
+def gather(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | None) -> Facts:
+    """Facts of host and TPM, advisories, findings. With findings, a TPM that cannot be read is one of them; else it raises TpmError."""
+    found: Facts = {"tcti": place.text, "resource_manager": place.resource_manager}
+    own = [name for name in subsets if name not in info.BESIDE]
+    host = observe.observe() if {"host", "findings"} & set(subsets) else None
+    if "findings" in subsets and host is not None:
+        found.update(_found(place, subsets, pcrs, host))
+    else:
+        also = ["identity"] if "advisories" in subsets else []
+        found.update(info.ask(place, own + also, pcrs) if own or also else {})
+        if also:
+            found["advisories"] = _rows(_judged_alone(found, host))
+    if "host" in subsets:
+        found["host"] = host
+    return found
+
+
+def _judged_alone(found: Facts, host: Facts | None) -> Facts:
+    tree = Tree()
+    machine = host["machine"] if host else system.machine(tree)
+    installed = host["software"] if host else software.software(tree, system.distribution(tree)["packages"])
+    return judged(found, installed, machine)
+
+
+def _rows(verdicts: Facts) -> list[Facts]:
+    return [*verdicts["firmware"], *verdicts["software"]]
+
+
+def _found(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | None, host: Facts) -> Facts:
+    """Findings; and of the TPM's facts those that were asked for, as far as it could be read."""
+    parts, error = examine(place, host["holders"])
+    facts = {key: value for part in parts.values() for key, value in part.items()}
+    _measured(host, facts)
+    view: Facts = {
+        "host": host,
+        "tpm": facts,
+        "error": error,
+        "place": {"tcti": place.text, "name": place.name, "resource_manager": place.resource_manager},
+        "advisories": judged(facts, host["software"], host["machine"]),
+    }
+    found: Facts = {"reachable": bool(parts), "findings": findings.judge(findings.View(view), catalogue.KINDS)}
+    for name in info.SUBSETS:
+        if name in subsets or "all" in subsets:
+            found.update(parts.get(name, {}))
+    if pcrs and "pcrs" in found:
+        found["pcrs"] = [one for one in found["pcrs"] if one["index"] in pcrs]
+    if "advisories" in subsets:
+        found["advisories"] = _rows(view["advisories"])
+    return found
+
+
+__all__ = ("condition", "examine", "gather", "judged", "read", "weak_keys")
