@@ -19,7 +19,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import 
 GENERATOR = 65537
 # The primes up to 157 modulo which the powers of 65537 are few enough to tell something; the others would add next to nothing.
 PRIMES = (11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157)
-MIN_BITS = 512
+MIN_BITS = 508  # the product of two primes of 256 bits may be a little short of 512
 MAX_BITS = 16384
 
 
@@ -38,7 +38,7 @@ _POWERS = {prime: powers(prime) for prime in PRIMES}
 def fingerprinted(modulus: int | bytes) -> bool:
     """Whether an RSA modulus (a number, or big-endian bytes) bears the fingerprint: then its key can be factored.
 
-    Raises InputError for what can be no RSA modulus: below 512 bits, beyond 16384, or even.
+    Raises InputError for what can be no RSA modulus: below 508 bits, beyond 16384, or even.
     """
     number = int.from_bytes(modulus, "big") if isinstance(modulus, (bytes, bytearray)) else modulus
     if number < 0 or not MIN_BITS <= number.bit_length() <= MAX_BITS or number % 2 == 0:

@@ -204,7 +204,9 @@ class Upstream(t.NamedTuple):
         return (*self.numbers, *(0 for _each in range(4 - len(self.numbers)))), self.release
 
 
-_VERSION = re.compile(r"(?:\d+:)?v?(\d{1,9}(?:\.\d{1,9}){0,3})((?:[-~_.+]?(?:rc|alpha|beta|dev|pre)[\d.]*)?)(.*)", re.ASCII | re.DOTALL)
+_VERSION = re.compile(
+    r"(?:\d+:)?v?(\d{1,9}(?:\.\d{1,9}){0,3})((?:[-~_.+]?(?:rc|alpha|beta|dev|pre)[\d.]*)?)((?!\d).*)", re.ASCII | re.DOTALL
+)
 
 
 def parse(version: str) -> Upstream | None:
@@ -235,7 +237,7 @@ def _decide(hole: Hole, have: Upstream | None) -> tuple[str, str]:
     if have is None:
         return UNKNOWN, "its version cannot be read"
     since, low, high = parse(hole.since), parse(hole.unclear[0]), parse(hole.unclear[1])
-    if since and have.key < since.key:
+    if since and have.key[0] < since.key[0]:
         return NOT_AFFECTED, f"the hole came with {hole.since}"
     if _is_fixed(have, hole.fixed_in):
         return NOT_AFFECTED, f"fixed in {' and '.join(hole.fixed_in)}"
@@ -258,7 +260,7 @@ def judge(package: str, version: str) -> list[Verdict]:
                 name=hole.name,
                 verdict=verdict,
                 severity=severity_of(verdict, hole.severity),
-                object=f"{package} {version}",
+                object=f"{package} {version}".strip(),
                 evidence=evidence,
                 means=f"{hole.title}: {hole.means}",
                 remedy={AFFECTED: update, UNKNOWN: f"see whether your distribution has fixed it, else {update}"}.get(verdict, ""),
