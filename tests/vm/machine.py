@@ -25,7 +25,7 @@ Finished = subprocess.CompletedProcess[str]
 CMDLINE = "root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet"
 SSH_OPTIONS = (
     *("-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"),
-    *("-o", "ConnectTimeout=60", "-o", "ServerAliveInterval=30", "-o", "ServerAliveCountMax=10", "-o", "KexAlgorithms=curve25519-sha256"),
+    *("-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=30", "-o", "ServerAliveCountMax=10", "-o", "KexAlgorithms=curve25519-sha256"),
 )
 
 
@@ -60,7 +60,7 @@ class Machine:
         self.monitor = Monitor(self._run / "monitor")
         self._qemu: subprocess.Popen[bytes] | None = None
         self._swtpm: subprocess.Popen[bytes] | None = None
-        self._connections = 0
+        self._generation = 0
 
     def __enter__(self) -> Machine:
         return self
@@ -114,8 +114,8 @@ class Machine:
         end(self._swtpm)
         self._qemu = self._swtpm = None
         self.monitor.close()
-        for left in self._run.glob("*"):
-            left.unlink(missing_ok=True)
+        for left in ("monitor", "swtpm"):
+            (self._run / left).unlink(missing_ok=True)
 
     def shut_down(self) -> None:
         """Have the guest shut down, in order."""
@@ -144,6 +144,8 @@ class Machine:
         self._forget_connections()
 
         def other() -> bool:
+            if not self._answers():
+                return False
             probe = self._ssh_once("cat /proc/sys/kernel/random/boot_id")
             if probe.returncode != 0 or probe.stdout.strip() == before:
                 self._forget_connections()
@@ -189,17 +191,20 @@ class Machine:
 
     def ssh_arguments(self) -> list[str]:
         """The options with which ssh reaches it; one connection is shared until the machine is started anew."""
-        shared = ["-o", "ControlMaster=auto", "-o", "ControlPersist=600", "-o", f"ControlPath={self._control_path()}"]
+        shared = ["-o", "ControlMaster=auto", "-o", "ControlPersist=600", "-o", f"ControlPath={self.connections / 'own'}"]
         return [*SSH_OPTIONS, *shared, "-i", str(self.disk / "id_ed25519"), "-p", str(self.port)]
 
-    def _control_path(self) -> pathlib.Path:
-        return self._run / f"ssh{self._connections}"
+    @property
+    def connections(self) -> pathlib.Path:
+        """The folder of the sockets of shared connections, ours and Ansible's; another one after every start, for those are dead."""
+        folder = self._run / f"ssh{self._generation}"
+        folder.mkdir(exist_ok=True, mode=0o700)
+        return folder
 
     def _forget_connections(self) -> None:
-        path = self._control_path()
-        if path.exists():
+        for path in self.connections.iterdir():
             subprocess.run(["ssh", "-O", "exit", "-o", f"ControlPath={path}", "vm"], capture_output=True, check=False)
-        self._connections += 1
+        self._generation += 1
 
     def _ssh_once(self, command: str, *, data: str | None = None, seconds: float = 900) -> Finished:
         whole = ["ssh", *self.ssh_arguments(), "root@127.0.0.1", command]
@@ -225,8 +230,7 @@ class Machine:
 
     def _answers(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=10) as probe:
-                probe.settimeout(10)
+            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as probe:
                 return probe.recv(4) == b"SSH-"
         except OSError:
             return False

@@ -69,7 +69,7 @@ def firmware(partition: pathlib.Path, folder: pathlib.Path, *, secure_boot: bool
     own = folder / variables
     if not own.exists():
         shutil.copy(OVMF / variables, own)
-    arguments = (
+    arguments: tuple[str, ...] = (
         *("-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF / code}", "-drive", f"if=pflash,format=raw,unit=1,file={own}"),
         *("-drive", f"file={partition},if=none,id=esp,format=raw,readonly=on"),
         *("-device", "virtio-blk-pci,drive=esp,bootindex=1,addr=0x1e"),

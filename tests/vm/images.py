@@ -1,0 +1,102 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Disks and snapshots that are dear to make: kept in the cache folder until what they are made of changes.
+
+An image of a suite has two snapshots, and a disk after an orderly shutdown:
+
+- ``bare``: a Debian host that has just booted, with no TPM software;
+- ``packages``: the same with the packages of the TPM stack as the distribution configures them, and none of our roles;
+- the disk itself: that of ``packages``, to boot from.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import pathlib
+import shutil
+import subprocess
+
+from support import places
+
+from vm import machine
+from vm.machine import Machine, direct
+from vm.process import Timed, progress
+
+SUITES = ("bookworm", "trixie")
+PACKAGES = "tpm2-tools tpm2-abrmd tpm-udev tpm2-openssl python3-tpm2-pytss python3-cryptography"
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "edgefleet-tpm2"
+WORK = places.WORK / "vm"
+
+
+def disk(suite: str) -> pathlib.Path:
+    """The folder with the suite's disk, kernel and key; made where it is missing. Raises RuntimeError where that fails."""
+    done = subprocess.run([str(places.ROOT / "scripts" / "vm-disk"), suite], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"scripts/vm-disk {suite} ended with status {done.returncode}")
+    return pathlib.Path(done.stdout.strip())
+
+
+def _version(program: str) -> bytes:
+    return subprocess.run([program, "--version"], capture_output=True, check=True).stdout
+
+
+def _stamp() -> str:
+    """What a snapshot depends on beside the disk: the emulators, and the machine that they emulate."""
+    source = pathlib.Path(machine.__file__).read_bytes() + pathlib.Path(__file__).read_bytes()
+    parts = [_version("qemu-system-x86_64"), _version("swtpm"), source]
+    return hashlib.sha256(b"".join(parts)).hexdigest()[:16]
+
+
+def image(suite: str) -> pathlib.Path:
+    """The suite's cached image, made where it is missing."""
+    folder = disk(suite)
+    kept = folder / f"snapshots-{_stamp()}.qcow2"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            _make(suite, folder, kept)
+    return kept
+
+
+def _make(suite: str, folder: pathlib.Path, kept: pathlib.Path) -> None:
+    progress(f"{suite}: making its snapshots, once")
+    making = WORK / f"making-{suite}"
+    shutil.rmtree(making, ignore_errors=True)
+    with Machine(suite, making, folder, direct(folder)) as vm:
+        vm.start()
+        vm.out("true", user="nobody")
+        vm.save("bare")
+        with Timed(f"{suite}: packages"):
+            vm.ssh(f"DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends {PACKAGES} >/dev/null")
+            # Whatever their installation has started is at rest.
+            vm.ssh("systemctl is-system-running --wait || true; sync")
+        vm.save("packages")
+        vm.shut_down()
+    for old in folder.glob("snapshots-*"):
+        old.unlink()
+    shutil.move(making / "disk.qcow2", kept)
+
+
+def new_machine(suite: str, name: str) -> Machine:
+    """A machine on a copy of the cached image, not started: `load` one of its snapshots."""
+    kept = image(suite)
+    made = Machine(name, _fresh(name), kept.parent, direct(kept.parent))
+    subprocess.run(["cp", "--reflink=auto", "--sparse=always", str(kept), str(made.image)], check=True)
+    return made
+
+
+def with_packages(suite: str, name: str, firmware: machine.Firmware) -> Machine:
+    """A machine to boot by any firmware, whose disk has the packages; not started, its TPM blank."""
+    kept = image(suite)
+    made = Machine(name, _fresh(name), kept.parent, firmware)
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(kept), str(made.image)], check=True)
+    return made
+
+
+def _fresh(name: str) -> pathlib.Path:
+    folder = WORK / name
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
