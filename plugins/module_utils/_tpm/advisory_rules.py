@@ -116,7 +116,7 @@ RULES: tuple[Rule, ...] = (
         look_at="Intel's CSME version detection tool, or the firmware version in the board's set-up",
         means="ECDSA keys in the TPM can be recovered from signing times, in minutes on the machine itself",
         remedy="update the board's firmware (it carries the CSME), then replace the ECDSA keys that signed for strangers",
-        source="INTEL-SA-00241; heise online 2019-11-13, 'Angriffe auf Trusted Platform Modules', page 3; tpm.fail",
+        source="INTEL-SA-00241; heise online, November 2019, 'Angriffe auf Trusted Platform Modules', page 3; tpm.fail",
         checked="2026-11-22",
     ),
     Rule(
@@ -263,7 +263,7 @@ RULES: tuple[Rule, ...] = (
         look_at="AMD's article, which names 3.*.0.* as affected, 3.*.2.* and 6.* as not",
         means="a verifier refuses this device although nothing is wrong with it",
         remedy="update the board's firmware; it may clear the TPM, so escrow and unseal first",
-        source="AMD support article on TPM attestation error 0x80070490; heise online 2025-07-09",
+        source="AMD support article on TPM attestation error 0x80070490; heise online, July 2025",
         checked="2026-11-22",
     ),
     Rule(

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import math
+import pathlib
 import random
+import subprocess
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -116,3 +118,47 @@ NONE = {
 def test_what_is_no_modulus_is_refused(modulus: int | bytes) -> None:
     with pytest.raises(InputError, match="^Could not test an RSA key for the ROCA fingerprint: .*; give the modulus"):
         roca.fingerprinted(modulus)
+
+
+def certificate(folder: pathlib.Path, *options: str) -> bytes:
+    """A self-signed certificate that the openssl program makes, as DER."""
+    command = ["openssl", "req", "-x509", "-subj", "/CN=a TPM", "-nodes", "-keyout", str(folder / "key"), "-outform", "DER", *options]
+    return subprocess.run(command, check=True, capture_output=True, timeout=120).stdout
+
+
+def test_the_modulus_in_a_certificate(tmp_path: pathlib.Path) -> None:
+    der = certificate(tmp_path, "-newkey", "rsa:2048", "-addext", "subjectAltName=DNS:x")
+    said = subprocess.run(
+        ["openssl", "x509", "-inform", "DER", "-noout", "-modulus"], input=der, check=True, capture_output=True, timeout=60
+    )
+    modulus = int(said.stdout.decode().strip().removeprefix("Modulus="), 16)
+    assert roca.modulus_in(der) == modulus
+    # As an NV index holds it: longer than the certificate.
+    assert roca.modulus_in(der + bytes(300)) == modulus
+    assert roca.modulus_in(der + b"\xff" * 300) == modulus
+    # As Infineon's EK certificates name the algorithm: RSAES-OAEP.
+    oaep = der.replace(bytes.fromhex("300d06092a864886f70d0101010500"), bytes.fromhex("300d06092a864886f70d0101070500"))
+    assert oaep != der and roca.modulus_in(oaep) == modulus
+    public = subprocess.run(
+        ["openssl", "x509", "-inform", "DER", "-noout", "-pubkey"], input=der, check=True, capture_output=True, timeout=60
+    ).stdout
+    spki = subprocess.run(
+        ["openssl", "pkey", "-pubin", "-outform", "DER"], input=public, check=True, capture_output=True, timeout=60
+    ).stdout
+    assert roca.modulus_in(spki) == modulus
+
+
+def test_bytes_without_an_rsa_key_have_no_modulus(tmp_path: pathlib.Path) -> None:
+    der = certificate(tmp_path, "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+    for data in (der, b"", b"\x30", b"\x30\x84\xff\xff\xff\xff", b"\x30\x80" * 5000, bytes(2000), b"\xff" * 2000):
+        assert roca.modulus_in(data) is None
+
+
+def test_a_certificate_that_is_cut_or_changed_gives_a_number_or_none(tmp_path: pathlib.Path) -> None:
+    der = certificate(tmp_path, "-newkey", "rsa:1024")
+    whole = roca.modulus_in(der)
+    for at in range(len(der)):
+        assert roca.modulus_in(der[:at]) is None
+        changed = roca.modulus_in(der[:at] + bytes([der[at] ^ 0x81]) + der[at + 1 :])
+        assert changed is None or changed >= 0
+    assert whole is not None

@@ -27,6 +27,16 @@ CASES: dict[str, dict[str, list[str]]] = {
         NOT_AFFECTED: ["4.0.2", "4.1.0", "4.1.3", "4.0.2-1", "4.2.0"],
         UNKNOWN: ["4.0.1-7.1", "3.2.3-1.el9", ""],
     },
+    "CVE-2023-22745": {
+        AFFECTED: ["3.2.1", "4.0.0", "2.4.6"],
+        NOT_AFFECTED: ["4.0.1", "4.1.0", "4.0.1-1"],
+        UNKNOWN: ["3.2.2", "3.2.3", "3.2.1-3"],
+    },
+    "CVE-2020-24455": {
+        AFFECTED: ["3.0.0", "2.4.2"],
+        NOT_AFFECTED: ["2.4.3", "3.1.0", "3.2.1-3"],
+        UNKNOWN: ["3.0.1", "3.0.3-2", "2.3.2-5.el8"],
+    },
     "GHSA-v7w4-4gc9-qcgv": {
         AFFECTED: ["5.7", "5.6.1", "5.4"],
         NOT_AFFECTED: ["5.7.1", "5.8", "5.8-1"],
@@ -133,6 +143,7 @@ def test_a_hole_says_all_that_an_operator_needs(hole: Hole) -> None:
         ("tpm2-abrmd", "tpm2-abrmd"),
         ("libtpms0", "libtpms"),
         ("python3-keylime", "keylime"),
+        ("keylime-agent-rust", None),
         ("swtpm", None),
         ("bash", None),
         ("", None),
