@@ -11,8 +11,12 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.findings import ERROR, INFO, WARNING, Kind, Seen, View, when
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.findings import ERROR, INFO, WARNING, Kind, Seen, View, told, when
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
+
+
+def _told(condition: object, view: View, sentence: str) -> list[Seen]:
+    return [told(view.at("place.tcti"), view.at(sentence))] if condition else []
 
 
 def _state(name: str) -> t.Callable[[View], list[Seen]]:
@@ -20,21 +24,21 @@ def _state(name: str) -> t.Callable[[View], list[Seen]]:
 
     def look(view: View) -> list[Seen]:
         wanted = view.at("error") is not None and view.by_device
-        return when(wanted and view.at("host.tpm.state") == name, view.at("place.tcti"), view.at("host.tpm.sentence"))
+        return _told(wanted and view.at("host.tpm.state") == name, view, "host.tpm.sentence")
 
     return look
 
 
 def _tpm12(view: View) -> list[Seen]:
     if view.at("host.tpm.state") == "tpm12" and view.by_device:
-        return [Seen(view.at("place.tcti"), view.at("host.tpm.sentence"))]
-    return when(view.failed(errors.NOT_A_TPM) and "TPM 1.2" in view.at("error.message"), view.at("place.tcti"), "it answers as a TPM 1.2")
+        return _told(True, view, "host.tpm.sentence")
+    return _told(view.failed(errors.NOT_A_TPM) and "TPM 1.2" in view.at("error.message"), view, "error.message")
 
 
 def _permission(view: View) -> list[Seen]:
     if view.at("host.tpm.state") == "no_permission" and view.by_device:
-        return [Seen(view.at("place.tcti"), view.at("host.tpm.sentence"))]
-    return when(view.failed(errors.PERMISSION), view.at("place.tcti"), view.at("error.message"))
+        return _told(True, view, "host.tpm.sentence")
+    return _told(view.failed(errors.PERMISSION), view, "error.message")
 
 
 def _who(row: t.Mapping[str, t.Any]) -> str:
@@ -46,7 +50,7 @@ def _is_abrmd(row: t.Mapping[str, t.Any]) -> bool:
 
 
 def _held(view: View) -> list[Seen]:
-    if not view.failed(errors.BUSY):
+    if not (view.by_device and view.failed(errors.BUSY)):
         return []
     rows = [row for row in view.rows("host.holders") if not row["hung"]]
     if not view.rows("host.holders"):
@@ -55,15 +59,16 @@ def _held(view: View) -> list[Seen]:
 
 
 def _silent(view: View) -> list[Seen]:
-    return when(view.failed(errors.NO_ANSWER, errors.BROKEN), view.at("place.tcti"), view.at("error.message"))
+    return _told(view.by_device and view.failed(errors.NO_ANSWER, errors.BROKEN), view, "error.message")
 
 
-def _elsewhere(view: View) -> list[Seen]:
-    """What a TCTI that is no device of this host, or one that the host's state does not explain, fails with."""
+def _unreachable(view: View) -> list[Seen]:
+    """What a TCTI that is no device of this host fails with, or a device whose state does not explain it."""
+    kinds = [errors.ABSENT, errors.OTHER, errors.UNSUPPORTED]
+    if not view.by_device:
+        kinds += [errors.NO_ANSWER, errors.BROKEN, errors.BUSY]
     explained = view.by_device and view.at("host.tpm.state") not in ("ready", None)
-    return when(
-        view.failed(errors.ABSENT, errors.OTHER, errors.UNSUPPORTED) and not explained, view.at("place.tcti"), view.at("error.message")
-    )
+    return _told(view.failed(*kinds) and not explained, view, "error.message")
 
 
 def _two(view: View) -> list[Seen]:
@@ -136,9 +141,9 @@ KINDS: tuple[Kind, ...] = (
         "not_a_tpm",
         ERROR,
         "Name the tcti of a TPM 2.0, for example device:/dev/tpmrm0.",
-        lambda v: when(v.failed(errors.NOT_A_TPM) and not _tpm12(v), v.at("place.tcti"), v.at("error.message")),
+        lambda v: _told(v.failed(errors.NOT_A_TPM) and not _tpm12(v), v, "error.message"),
     ),
-    Kind("tpm_unreachable", ERROR, "Check the tcti, start what serves it, and install the TCTI library that it needs.", _elsewhere),
+    Kind("tpm_unreachable", ERROR, "Check the tcti, start what serves it, and install the TCTI library that it needs.", _unreachable),
     Kind(
         "no_resource_manager",
         WARNING,

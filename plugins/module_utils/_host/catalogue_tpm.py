@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.findings import ERROR, INFO, WARNING, Kind, Seen, View, when
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.findings import ERROR, INFO, WARNING, Kind, Seen, View, told, when
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
 
 RC_UPGRADE = 0x12D
@@ -47,14 +47,14 @@ KINDS: tuple[Kind, ...] = (
         lambda v: when(
             v.rc(errors.RC_FAILURE) or v.at("tpm.condition.test_result") == errors.RC_FAILURE,
             "TPM",
-            v.at("error.message") or "it says of its self-test that it failed (TPM_RC_FAILURE)",
+            str(v.at("error.message") or "it says of its self-test that it failed (TPM_RC_FAILURE)").rstrip("."),
         ),
     ),
     Kind(
         "field_upgrade_mode",
         ERROR,
         "Finish the firmware update with the vendor's tool.",
-        lambda v: when(v.rc(RC_UPGRADE), "TPM", v.at("error.message")),
+        lambda v: [told("TPM", v.at("error.message"))] if v.rc(RC_UPGRADE) else [],
     ),
     Kind(
         "not_started",
@@ -66,10 +66,10 @@ KINDS: tuple[Kind, ...] = (
         "reading_failed",
         ERROR,
         "Look at the kernel log, then run again.",
-        lambda v: when(
-            v.failed("response") and not v.rc(errors.RC_FAILURE, RC_UPGRADE, errors.RC_INITIALIZE, errors.RC_LOCKOUT),
-            v.at("place.tcti"),
-            v.at("error.message"),
+        lambda v: (
+            [told(v.at("place.tcti"), v.at("error.message"))]
+            if v.failed("response") and not v.rc(errors.RC_FAILURE, RC_UPGRADE, errors.RC_INITIALIZE)
+            else []
         ),
     ),
     Kind("simulator_in_use", WARNING, "Name the real TPM's tcti; a simulator's secrets lie in a file.", _simulator),
