@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import datetime
+import pathlib
 import typing as t
 
 import pytest
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import advisories, advisory_rules, verdicts
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import advisories, advisory_rules, software_rules, verdicts
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.verdicts import AFFECTED, ANY, NOT_AFFECTED, UNKNOWN, Rule
 
 RULES = advisory_rules.RULES
@@ -255,3 +256,14 @@ def test_a_verdict_is_plain_data_for_a_module() -> None:
     assert first["object"] == "Infineon firmware 7.40.2098"
     assert (first["verdict"], first["severity"], first["fixed_in"][:4]) == ("affected", "error", "5.62")
     assert set(first) == set(verdicts.Verdict._fields)
+
+
+def test_the_page_lists_every_rule() -> None:
+    page = (pathlib.Path(__file__).resolve().parents[5] / "docs/advisories.md").read_text(encoding="utf-8")
+    rows = set()
+    for one in RULES:
+        vendor = f"{verdicts.VENDORS.get(one.vendor, 'every other')} {one.model}".strip()
+        rows.add(f"| {', '.join((one.name, *one.also))} | {vendor} | {one.title} |")
+    rows |= {f"| {one.name} | {one.project} | {', '.join(one.fixed_in)} | {one.title} |" for one in software_rules.HOLES}
+    listed = page.partition("## The rules about firmware")[2].splitlines()
+    assert {line for line in listed if line.startswith("| ") and not line.startswith(("| ---", "| rule |"))} == rows
