@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import pathlib
 import re
 import struct
@@ -82,6 +83,18 @@ def test_a_tpm_that_measures_what_is_logged_has_the_values_of_the_replay(number:
     replayed = event_log.replay(log)
     assert {bank: {pcr: values[bank][pcr] for pcr in replayed[bank]} for bank in banks} == replayed
     assert event_log.compare(log, values) == event_log.Comparison("matches", {}, {}, banks)
+
+
+def test_a_firmware_and_the_tpm_that_it_measured_into_match(tmp_path: pathlib.Path) -> None:
+    seen = json.loads((pathlib.Path(__file__).resolve().parents[3] / "fixtures/event_log_ovmf.json").read_text(encoding="utf-8"))
+    data = bytes.fromhex(seen["log"])
+    log = event_log.parse(data)
+    values = {bank: {int(pcr): bytes.fromhex(value) for pcr, value in row.items()} for bank, row in seen["pcrs"].items()}
+    assert event_log.compare(log, values) == event_log.Comparison("matches", {}, {}, ("sha1", "sha256"))
+    assert event_log.replay(log) == theirs(data, tmp_path)
+    assert not [one.type for one in log.events if one.type.startswith("0x")]
+    values["sha256"][7] = bytes(32)
+    assert event_log.compare(log, values).differs == {"sha256": [7]}
 
 
 def test_the_replay_is_what_was_measured() -> None:
