@@ -65,7 +65,7 @@ def _evidence(rule: Rule, verdict: str, version: verdicts.Version | None) -> str
         return "this machine never suspends to RAM"
     if rule.cpus:
         return "the processor is one of those that were broken"
-    return f"{rule.source} covers this version"
+    return f"according to {rule.source}"
 
 
 def concerning(manufacturer: str, model: str = "") -> list[Rule]:
