@@ -231,7 +231,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind("firmware_fault", WARNING, _UPDATE_LATER, _known("firmware")),
     Kind("firmware_unknown", INFO, _UPDATE_LATER, _unknown("firmware")),
-    Kind("software_fault", WARNING, "Update the package.", _known("software")),
+    Kind("software_fault", WARNING, "Update the package, and what is linked to it.", _known("software")),
     Kind("software_unknown", INFO, "Ask the distribution whether its package has the fix.", _unknown("software")),
 )
 

@@ -30,7 +30,7 @@ class View:
         """The fact at a dotted path."""
         found: t.Any = self._facts
         for part in path.split("."):
-            if not isinstance(found, t.Mapping) or part not in found:
+            if not isinstance(found, dict) or part not in found:
                 return None
             found = found[part]
         return found
