@@ -62,6 +62,7 @@ class NodeTpm:
     def stop(self) -> None:
         """Power off."""
         if self._process is not None:
+            self.resume()
             self._process.terminate()
             self._process.wait()
             self._process = None
