@@ -5,8 +5,13 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 from support import places
+
+from vm import images, measurements
+from vm.story import Story
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -18,3 +23,19 @@ def pytest_configure(config: pytest.Config) -> None:
 def collection_tree() -> None:
     """The collection where Ansible finds it."""
     places.python_path()
+
+
+@pytest.fixture(scope="session", params=[pytest.param(suite, marks=pytest.mark.xdist_group(suite)) for suite in images.SUITES])
+def suite(request: pytest.FixtureRequest) -> str:
+    """A Debian release, by its code name."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def story(suite: str) -> t.Iterator[Story]:
+    """A bare host of the suite that the roles, and then day_zero, have been run over, each twice; what was seen on the way is in it."""
+    with images.new_machine(suite, suite) as machine:
+        told = Story(suite, machine)
+        told.tell()
+        yield told
+        measurements.write(told)

@@ -39,8 +39,8 @@ class Run:
 
     @property
     def executed(self) -> list[Event]:
-        """The tasks that were executed: all but the skipped ones."""
-        return [event for event in self.events if event["status"] != "skipped"]
+        """The tasks that were executed: all but the skipped ones; one that is tried again counts once."""
+        return [event for event in self.events if event["status"] not in ("skipped", "retry")]
 
     @property
     def changed(self) -> list[str]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import inspect
 import os
 import pathlib
 import shutil
@@ -26,7 +27,7 @@ from vm.machine import Machine, direct
 from vm.process import Timed, progress
 
 SUITES = ("bookworm", "trixie")
-PACKAGES = "tpm2-tools tpm2-abrmd tpm-udev tpm2-openssl python3-tpm2-pytss python3-cryptography"
+PACKAGES = "tpm2-tools tpm2-abrmd tpm-udev libtss2-tcti-tabrmd0 tpm2-openssl python3-tpm2-pytss python3-cryptography"
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "edgefleet-tpm2"
 WORK = places.WORK / "vm"
 
@@ -45,8 +46,8 @@ def _version(program: str) -> bytes:
 
 def _stamp() -> str:
     """What a snapshot depends on beside the disk: the emulators, and the machine that they emulate."""
-    source = pathlib.Path(machine.__file__).read_bytes() + pathlib.Path(__file__).read_bytes()
-    parts = [_version("qemu-system-x86_64"), _version("swtpm"), source]
+    described = "".join(inspect.getsource(one) for one in (Machine.__init__, Machine.qemu_command, direct, _make)) + PACKAGES
+    parts = [_version("qemu-system-x86_64"), _version("swtpm"), described.encode()]
     return hashlib.sha256(b"".join(parts)).hexdigest()[:16]
 
 

@@ -35,12 +35,13 @@ class Firmware:
 
     arguments: tuple[str, ...]
     machine: str = "q35"
-    tpm: str = "tpm-tis"
+    tpm: str | None = "tpm-tis"
 
 
-def direct(disk: pathlib.Path, append: str = CMDLINE) -> Firmware:
-    """SeaBIOS, and the kernel given to QEMU: the quickest."""
-    return Firmware(("-kernel", str(disk / "vmlinuz"), "-initrd", str(disk / "initrd"), "-append", append))
+def direct(disk: pathlib.Path, *, knows_tpm: bool = True, tpm: str | None = "tpm-tis") -> Firmware:
+    """SeaBIOS, and the kernel given to QEMU: the quickest. The small build of SeaBIOS knows no TPM, and leaves it as it comes."""
+    small = () if knows_tpm else ("-bios", "bios.bin")
+    return Firmware(("-kernel", str(disk / "vmlinuz"), "-initrd", str(disk / "initrd"), "-append", CMDLINE, *small), tpm=tpm)
 
 
 class Machine:
@@ -91,10 +92,11 @@ class Machine:
         self._swtpm = spawn(command, self.folder / "swtpm.log")
         wait_until(f"{self.name}: swtpm", control.exists, alive=self._swtpm, seconds=60)
         extra = ["-loadvm", snapshot] if snapshot else []
-        self._qemu = spawn([*self._qemu_command(control), *extra], self.folder / "qemu.log")
+        self._qemu = spawn([*self.qemu_command(control), *extra], self.folder / "qemu.log")
         self.monitor.connect(self._qemu)
 
-    def _qemu_command(self, control: pathlib.Path) -> list[str]:
+    def qemu_command(self, control: pathlib.Path) -> list[str]:
+        """How QEMU is started. `control` is swtpm's socket."""
         forward = f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self._ports.data}-:22"
         return [
             *("qemu-system-x86_64", "-nodefaults", "-display", "none", "-accel", "tcg,thread=multi", "-cpu", "max"),
@@ -103,7 +105,7 @@ class Machine:
             *("-drive", f"file={self.image},if=none,id=root,format=qcow2,cache=unsafe", "-device", "virtio-blk-pci,drive=root,addr=0x4"),
             *("-netdev", forward, "-device", "virtio-net-pci,netdev=net,romfile=", "-device", "virtio-rng-pci"),
             *("-chardev", f"socket,id=swtpm,path={control}", "-tpmdev", "emulator,id=tpm,chardev=swtpm"),
-            *("-device", f"{self.firmware.tpm},tpmdev=tpm"),
+            *(("-device", f"{self.firmware.tpm},tpmdev=tpm") if self.firmware.tpm else ()),
             *self.firmware.arguments,
         ]
 

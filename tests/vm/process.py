@@ -37,7 +37,7 @@ def end(process: subprocess.Popen[bytes] | None) -> None:
         process.wait()
 
 
-def wait_until(what: str, probe: t.Callable[[], bool], *, alive: subprocess.Popen[bytes] | None = None, seconds: float = 900) -> None:
+def wait_until(what: str, probe: t.Callable[[], bool], *, alive: subprocess.Popen[t.Any] | None = None, seconds: float = 900) -> None:
     """Ask `probe` until it is true. The deadline is generous: a machine without KVM that shares its cores is slow.
 
     Raises RuntimeError after the deadline, or when the process `alive` has ended.

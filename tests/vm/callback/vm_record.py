@@ -46,6 +46,10 @@ class CallbackModule(CallbackBase):
         """A host that could not be reached."""
         self._write("unreachable", result)
 
+    def v2_runner_retry(self, result: t.Any) -> None:
+        """A task that will be tried again."""
+        self._write("retry", result)
+
     def v2_runner_on_skipped(self, result: t.Any) -> None:
         """A task that had nothing to do."""
         self._write("skipped", result)
