@@ -14,6 +14,12 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "roles").glob("*/README.md"))]
+# Every role's options, by name.
+ROLES: dict[str, dict[str, t.Any]] = {
+    name: option
+    for specs in sorted(ROOT.glob("roles/*/meta/argument_specs.yml"))
+    for name, option in yaml.safe_load(specs.read_text())["argument_specs"]["main"]["options"].items()
+}
 MODULES = sorted((ROOT / "plugins/modules").glob("*.py"))
 PREFIX = "edgefleet.tpm2."
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -14,7 +14,7 @@ import typing as t
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from docs.documents import EXAMPLES, PREFIX, ROOT, YAML_BLOCKS, Block
+from docs.documents import EXAMPLES, PREFIX, ROLES, ROOT, YAML_BLOCKS, Block
 from support import places
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec
@@ -22,7 +22,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import pr
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
 
 _TEMPLATE = re.compile(r"\{\{.*?\}\}")
-ROLE = yaml.safe_load((ROOT / "roles/provision/meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+_VARIABLE = re.compile("(" + "|".join(["tpm2", *(folder.name for folder in ROOT.glob("roles/*"))]) + ")_")
 
 
 def filled_in(value: t.Any, option: str = "") -> t.Any:
@@ -94,9 +94,9 @@ def test_variables_are_those_of_the_role(block: Block) -> None:
             yield key
             yield from variables(item)
 
-    named = {key for key in variables(block.data) if key.startswith("tpm2_")}
+    named = {key for key in variables(block.data) if _VARIABLE.match(key)}
     assert named
-    assert named - set(ROLE) == set()
+    assert named - set(ROLES) == set()
 
 
 def syntax_check(playbooks: dict[str, str], folder: pathlib.Path) -> subprocess.CompletedProcess[str]:

@@ -13,7 +13,7 @@ import subprocess
 import typing as t
 
 import pytest
-from docs.documents import PAGES, ROOT, blocks, links, name_of, spans
+from docs.documents import PAGES, ROLES, ROOT, blocks, links, name_of, spans
 from support import places
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec
@@ -36,7 +36,10 @@ def _options(spec: _argspec.Spec) -> t.Iterator[tuple[str, dict[str, t.Any]]]:
 
 
 OPTIONS: dict[str, list[dict[str, t.Any]]] = {}
-for _name, _option in _options({**_argspec.connection(), **_argspec.profile(), **_argspec.unseal(), **_argspec.info()}):
+for _name, _option in [
+    *_options({**_argspec.connection(), **_argspec.profile(), **_argspec.unseal(), **_argspec.info(), **_argspec.access()}),
+    *ROLES.items(),
+]:
     OPTIONS.setdefault(_name, []).append(_option)
 
 
