@@ -1,0 +1,122 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""This machine as a copy on write, in namespaces of its own: roles may change /etc there, and all is gone when it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import typing as t
+
+import yaml
+
+from support.places import COLLECTIONS, ROOT, venv
+
+_SETUP = """
+set -e
+mount --make-rprivate /
+mount -t tmpfs none "$1"
+mkdir "$1/upper" "$1/work" "$1/root"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"
+shift_root=$1; shift
+root=$shift_root/root
+mkdir -p "$root$ROOT"
+mount --rbind "$ROOT" "$root$ROOT"
+mount --rbind /dev "$root/dev"
+mount -t proc proc "$root/proc"
+mount --rbind /sys "$root/sys"
+mount -t tmpfs none "$root/run"
+for package; do
+    dpkg-deb --fsys-tarfile "$package" | tar -x --keep-directory-symlink -C "$root"
+done
+# Its name is what tells a SysV init from others.
+cp /bin/sleep "$shift_root/init"
+echo ready
+exec "$shift_root/init" infinity
+"""
+
+
+class Sandbox:
+    """A context manager; `packages` (.deb files) are unpacked in it, `folders` are made. It needs root."""
+
+    def __init__(self, mount_point: pathlib.Path, *, packages: t.Sequence[pathlib.Path] = (), folders: t.Sequence[str] = ()) -> None:
+        mount_point.mkdir()
+        self._root = f"{mount_point}/root"
+        command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", _SETUP, "sh", str(mount_point), *map(str, packages)]
+        self._holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "ROOT": str(ROOT)})
+        self._folders = folders
+
+    def __enter__(self) -> Sandbox:
+        if not self._holder.stdout or self._holder.stdout.readline() != "ready\n":
+            raise RuntimeError("the sandbox did not start: it needs root, mount namespaces and overlayfs")
+        (child,) = pathlib.Path(f"/proc/{self._holder.pid}/task/{self._holder.pid}/children").read_text().split()
+        self._enter = ["nsenter", f"--target={child}", "--mount", "--pid", "chroot", self._root]
+        for folder in self._folders:
+            self.run("mkdir", "-p", folder)
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._holder.kill()
+        self._holder.wait()
+
+    def run(self, *command: str, check: bool = True, **options: t.Any) -> subprocess.CompletedProcess[str]:
+        """Run a command in it; its output is captured."""
+        done = subprocess.run([*self._enter, *command], capture_output=True, text=True, timeout=180, check=False, **options)
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def read(self, path: str) -> str:
+        """The text of a file in it."""
+        return self.run("cat", path).stdout
+
+    def exists(self, path: str) -> bool:
+        """Whether it has `path`."""
+        return self.run("test", "-e", path, check=False).returncode == 0
+
+    def play(self, role: str, *, check: bool = False, **variables: t.Any) -> Play:
+        """Run a role of the collection in it, on itself."""
+        tasks: list[dict[str, t.Any]] = [{"name": "Role", "ansible.builtin.import_role": {"name": f"edgefleet.tpm2.{role}"}}]
+        book = yaml.safe_dump([{"name": "Play", "hosts": "all", "gather_facts": False, "tasks": tasks}])
+        script = 'cd /tmp && printf "%s" "$1" >play.yml && shift && exec "$@" play.yml 9>events'
+        command = [str(venv() / "bin" / "ansible-playbook"), "--inventory", "localhost,", "--connection", "local"]
+        command += ["--extra-vars", json.dumps({**variables, "ansible_python_interpreter": "/usr/bin/python3"})]
+        command += ["--check"] if check else []
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
+        environment |= {
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+            "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "demo" / "callback_plugins"),
+            "ANSIBLE_CALLBACKS_ENABLED": "edgefleet_events",
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_INJECT_FACT_VARS": "false",
+            "EDGEFLEET_EVENTS_FD": "9",
+        }
+        done = self.run("sh", "-c", script, "sh", book, *command, check=False, env=environment)
+        return Play(done, [json.loads(line) for line in self.read("/tmp/events").splitlines()])
+
+
+class Play:
+    """What a play did: the names of tasks that ran (`tasks`), of those that changed something, and what the one that failed said."""
+
+    def __init__(self, done: subprocess.CompletedProcess[str], events: list[dict[str, t.Any]]) -> None:
+        self.rc, self.output = done.returncode, done.stdout + done.stderr
+        ran = [event for event in events if event["event"] == "task" and event["status"] != "skipped"]
+        self.tasks = [event["name"].rpartition(" : ")[2] for event in ran]
+        self.changed = [event["name"].rpartition(" : ")[2] for event in ran if event["status"] == "changed"]
+        self.failure = next((event["msg"] for event in ran if event["status"] == "failed"), "")
+
+    def expect_ok(self) -> Play:
+        """Itself; raises AssertionError with the output where it failed."""
+        if self.rc:
+            raise AssertionError(f"the play failed: {self.failure}\n{self.output}")
+        return self
+
+    def expect_failed(self) -> str:
+        """What the task said that failed; raises AssertionError where none did."""
+        if not self.rc or not self.failure or "Traceback" in self.output:
+            raise AssertionError(f"no clean failure\n{self.output}")
+        return self.failure
