@@ -24,6 +24,9 @@ def fw(*versions: str) -> list[Case]:
     return [(version, {}) for version in versions]
 
 
+ZEN_2_AND_3 = ((0x17, 0x30), (0x17, 0x4F), (0x17, 0x71), (0x17, 0x91), (0x17, 0xAF), (0x19, 0x00), (0x19, 0x0F), (0x19, 0x5F))
+OTHERS = (None, (0x17, 0x01), (0x17, 0x2F), (0x17, 0x50), (0x17, 0x92), (0x19, 0x10), (0x19, 0x61), (0x1A, 0x44), (6, 0x9E))
+
 # By rule (name and vendor) and verdict: firmware as tpm2_info reports it, and what else is known. A rule that never says one of the
 # three has an empty list and a reason; a rule that is not here fails the first test.
 NOTHING_PUBLISHED: dict[str, list[Case]] = {AFFECTED: [], NOT_AFFECTED: [], UNKNOWN: fw("1.2.3.4", "0.0.0.0", "")}
@@ -106,11 +109,9 @@ CASES: dict[tuple[str, str], dict[str, list[Case]]] = {
         UNKNOWN: fw("7.85.17.51968", "16.13.0.1", "26.13.69.27136", "0.0.0.0"),
     },
     ("faulTPM", "AMD"): {
-        AFFECTED: [
-            ("3.92.0.5", {"cpu": cpu}) for cpu in ((0x17, 0x30), (0x17, 0x71), (0x17, 0x90), (0x17, 0xA0), (0x19, 0x00), (0x19, 0x50))
-        ],
+        AFFECTED: [("3.92.0.5", {"cpu": cpu}) for cpu in ZEN_2_AND_3],
         NOT_AFFECTED: [],  # the paper clears nobody
-        UNKNOWN: [("3.92.0.5", {"cpu": cpu}) for cpu in (None, (0x17, 0x01), (0x19, 0x10), (0x19, 0x61), (0x1A, 0x44), (6, 0x9E))],
+        UNKNOWN: [("3.92.0.5", {"cpu": cpu}) for cpu in OTHERS],
     },
     ("amd-ftpm-attestation", "AMD"): {
         AFFECTED: fw("3.92.0.5", "3.0.0.1", "3.46.0.0"),
@@ -192,6 +193,7 @@ def test_a_rule_says_all_that_an_operator_needs(rule: Rule) -> None:
         ("INTC", "11.8.50.3426", (11, 8, 50, 3426)),
         ("AMD", " 3.92.0.5\n", (3, 92, 0, 5)),
         ("AMD", "0.0.0.1", (0, 0, 0, 1)),
+        ("AMD", "65535.0.0.0", (65535, 0, 0, 0)),
         ("AMD", "0.0.0.0", None),
         ("AMD", "65536.0.0.0", None),
         ("AMD", "1.2.3", None),
@@ -225,6 +227,9 @@ def test_a_firmware_of_which_nobody_is_certain_gets_a_verdict_that_says_so() -> 
     (found,) = [one for one in advisories.judge("XYZ", "1.2.3.4") if one.name == advisories.NO_RULE]
     assert (found.verdict, found.object) == (UNKNOWN, "XYZ firmware 1.2.3.4")
     assert "look at" in found.evidence and found.remedy
+    assert "tells no firmware version" in advisories.judge("IFX", "0.0.0.0")[0].evidence
+    assert "no published list that we know covers this version" in advisories.judge("IFX", "99.0.0.1")[0].evidence
+    assert "the firmware version does not tell" in advisories.judge("IBM", "1.2.3.4")[0].evidence
 
 
 @pytest.mark.parametrize("manufacturer", [*verdicts.VENDORS, "XYZ", ""])

@@ -118,6 +118,11 @@ def test_the_sentence_for_a_distribution_names_its_tracker() -> None:
     assert found["CVE-2024-29040"].remedy.startswith("see whether your distribution has fixed it")
 
 
+def test_where_the_sources_differ_the_sentence_says_from_where() -> None:
+    (found,) = [one for one in software.judge("keylime", "7.12.3") if one.name == "CVE-2025-13609"]
+    assert found.verdict == UNKNOWN and "does not say whether it is fixed from 7.12.2 on" in found.evidence
+
+
 @pytest.mark.parametrize("hole", software.HOLES, ids=lambda hole: hole.name)
 def test_a_hole_says_all_that_an_operator_needs(hole: Hole) -> None:
     assert hole.project in software.PROJECTS and hole.severity in (WARNING, ERROR)
