@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pathlib
 import pwd
+import struct
 import typing as t
 
 import pytest
@@ -162,13 +163,15 @@ def test_a_power_cut(bench: Bench) -> None:
     assert "unclean_shutdown" in findings(bench)
 
 
-def test_room_for_few_more_objects(bench: Bench) -> None:
-    index = 0x01800100
-    while (left := bench.tools.getcap("properties-variable")["TPM2_PT_HR_PERSISTENT_AVAIL"]) > 2:
-        for _each in range(max(1, (left - 2) // 4)):
-            bench.tools.run("nvdefine", f"{index:#x}", "-C", "o", "-s", "1024", "-a", "authread|authwrite|no_da")
-            index += 1
-    assert findings(bench)["persistent_slots_few"]["evidence"] == f"room for {left} more"
+def test_room_for_few_more_objects(bench: Bench, tmp_path: pathlib.Path) -> None:
+    bench.tools.run("createprimary", "-Q", "-c", tmp_path / "stranger.ctx")
+    owner, empty = struct.pack(">I", 0x40000001), struct.pack(">IIHBH", 9, 0x40000009, 0, 0, 0)
+    with bench.proxy.swtpm.raw() as tpm:
+        (loaded,) = tpm.handles(0x80000000)
+        for handle in range(0x81000300, 0x81000300 + tpm.tpm_property(0x209) - 2):
+            tpm.call(0x120, owner + struct.pack(">I", loaded) + empty + struct.pack(">I", handle), tag=0x8002)
+        tpm.flush(loaded)
+    assert findings(bench)["persistent_slots_few"]["evidence"] == "room for 2 more"
 
 
 def test_what_is_published_about_this_tpm(both: Bench) -> None:

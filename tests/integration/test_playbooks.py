@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import pathlib
-import subprocess
 import typing as t
 
 import pytest
 import yaml
 from support import places, profile
+from support.controller import Controller, Host, cores, said, totals
 from support.raw import RawTpm
 from support.swtpm import Swtpm
 from support.tools import Tools
@@ -22,39 +21,6 @@ from support.tools import Tools
 ROLE = places.ROOT / "roles" / "provision"
 KEY = base64.b64encode(profile.TELEMETRY_KEY).decode()
 AUTHS = {f"tpm2_profile_{name}_auth": f"sentinel-{name}-auth" for name in ("owner", "endorsement", "lockout")}
-Host = dict[str, t.Any]
-
-
-def cores() -> list[dict[str, str]]:
-    """The oldest and the newest ansible-core of this machine, as scripts/cores lists them."""
-    listed = places.WORK / "cores.json"
-    if not listed.exists():
-        subprocess.run([str(places.ROOT / "scripts" / "cores")], check=True)
-    return t.cast(list[dict[str, str]], json.loads(listed.read_text()))
-
-
-class Controller:
-    """ansible-playbook of one core, with the shipped ansible.cfg, and an inventory of its own."""
-
-    def __init__(self, folder: pathlib.Path, ansible_playbook: str, device_python: str) -> None:
-        self.folder, self._program, self._python = folder, ansible_playbook, device_python
-        places.python_path()  # makes the collection's tree
-
-    def __call__(self, playbook: str, hosts: dict[str, Host], *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a playbook (the collection's by its full name, else a file) over `hosts`."""
-        inventory = self.folder / "inventory.yml"
-        shared = {"ansible_connection": "local", "ansible_python_interpreter": self._python}
-        inventory.write_text(yaml.safe_dump({"edge": {"vars": shared, "hosts": hosts}}))
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "TPM2", "PYTHON"))}
-        environment |= {
-            "ANSIBLE_CONFIG": str(places.ROOT / "ansible.cfg"),
-            "ANSIBLE_COLLECTIONS_PATH": str(places.COLLECTIONS),
-            "ANSIBLE_HOME": str(self.folder / "ansible"),
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_INJECT_FACT_VARS": "false",
-        }
-        command = [self._program, "-i", str(inventory), playbook, *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
 
 
 @pytest.fixture(params=cores(), ids=lambda entry: f"core-{entry['core']}")
@@ -77,21 +43,6 @@ def host(swtpm: Swtpm, device_dir: pathlib.Path) -> Host:
         "tpm2_profile_serial": profile.SERIAL,
         "tpm2_profile_dir": str(device_dir / "made-by-the-role"),
         "tpm2_profile_telemetry_key": KEY,
-    }
-
-
-def said(done: subprocess.CompletedProcess[str]) -> str:
-    """All that a run said, on one line, so that wrapped text can be searched."""
-    return " ".join(f"exit status {done.returncode} {done.stdout} {done.stderr}".split())
-
-
-def totals(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, int]]:
-    """The play recap, by host."""
-    lines = done.stdout.partition("PLAY RECAP")[2].splitlines()[1:]
-    rows = [line.partition(":") for line in lines if ":" in line]
-    return {
-        host.strip(): {key: int(value) for key, _equals, value in (one.partition("=") for one in counts.split())}
-        for host, _colon, counts in rows
     }
 
 
