@@ -29,13 +29,16 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.tree import T
 Facts = dict[str, t.Any]
 
 
-def observe(tree: Tree | None = None, now: datetime.datetime | None = None) -> Facts:
-    """The facts of the host under the tree's root, this one where none is given."""
+def observe(tree: Tree | None = None, now: datetime.datetime | None = None, *, offered: bool = True) -> Facts:
+    """The facts of the host under the tree's root, this one where none is given.
+
+    C(offered): whether to ask the package manager if it has tpm2-abrmd where that is not installed, which may take seconds.
+    """
     tree = tree or Tree()
     distribution, machine = system.distribution(tree), system.machine(tree)
     log = kernel_log.kernel_log(tree)
     known, seen, there = devices.devices(tree), devices.unbound(tree), devices.nodes(tree)
-    resource_manager, bus = manager.resource_manager(tree, distribution["packages"], distribution["init"])
+    resource_manager, bus = manager.resource_manager(tree, distribution["packages"] if offered else "", distribution["init"])
     held = holders.holders(tree, [one["path"] for one in there])
     return {
         "os": distribution,

@@ -133,7 +133,9 @@ def gather(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | N
     """Facts of host and TPM, advisories, findings. With findings, a TPM that cannot be read is one of them; else it raises TpmError."""
     found: Facts = {"tcti": place.text, "resource_manager": place.resource_manager}
     own = [name for name in subsets if name not in info.BESIDE]
-    host = observe.observe() if {"host", "findings"} & set(subsets) else None
+    # Whether a package exists that nobody asks for is not worth the seconds that it may take.
+    offered = "findings" not in subsets or place.name == "tabrmd"
+    host = observe.observe(offered=offered) if {"host", "findings"} & set(subsets) else None
     if "findings" in subsets and host is not None:
         found.update(_found(place, subsets, pcrs, host))
     else:

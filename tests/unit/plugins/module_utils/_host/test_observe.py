@@ -294,6 +294,11 @@ def test_nobody_can_say_whether_it_is_packaged(world: World) -> None:
     assert abrmd(world)["packaged"] is None
 
 
+def test_the_package_manager_is_asked_only_if_somebody_wants_to_know(world: World) -> None:
+    found = observe.observe(world.tree(), NOW, offered=False)
+    assert found["resource_manager"]["abrmd"]["packaged"] is None
+
+
 # -- config.txt
 
 
