@@ -30,6 +30,7 @@ LOGS = {
     "locality 3": made.agile(start=3),
     "locality 4": made.agile(start=4),
     "legacy": made.legacy(),
+    "legacy with a header": made.sha1_event(0, made.NO_ACTION, b"Spec ID Event00" + bytes(13), bytes(20)) + made.legacy(),
 }
 each_log = pytest.mark.parametrize("data", LOGS.values(), ids=LOGS)
 SENTENCE = re.compile(r"Could not read the event log: [^;]+; [^;]+\.")
@@ -116,11 +117,9 @@ def test_pcr_0_starts_as_the_locality(number: int) -> None:
 
 
 def test_a_pcr_of_a_dynamic_launch_starts_as_ones() -> None:
-    log = event_log.parse(made.agile(("sha256",), measured=[(17, made.ACTION, b"launch"), (16, made.ACTION, b"debug")]))
-    assert event_log.replay(log)["sha256"] == {
-        17: made.extended("sha256", b"launch", start=b"\xff" * 32),
-        16: made.extended("sha256", b"debug"),
-    }
+    log = event_log.parse(made.agile(("sha256",), measured=[(pcr, made.ACTION, b"launch") for pcr in (16, 17, 22, 23)]))
+    zeros, ones = made.extended("sha256", b"launch"), made.extended("sha256", b"launch", start=b"\xff" * 32)
+    assert event_log.replay(log)["sha256"] == {16: zeros, 17: ones, 22: ones, 23: zeros}
 
 
 def test_the_events_have_names_and_digests() -> None:
@@ -132,6 +131,21 @@ def test_the_events_have_names_and_digests() -> None:
     ]
     assert log.banks == ("sha256",) and log.events[1].data == b"db"
     assert log.events[1].digests == {"sha256": made.hashlib.sha256(b"db").digest()}
+
+
+def test_the_types_have_the_names_that_tpm2_eventlog_prints(tmp_path: pathlib.Path) -> None:
+    path, younger = tmp_path / "log", set()
+    for number, name in event_log.TYPES.items():
+        path.write_bytes(made.agile(("sha256",), measured=[(5, number, bytes(8))]))
+        # It refuses the data of some, but prints their type before.
+        done = subprocess.run(["tpm2_eventlog", str(path)], capture_output=True, check=False, timeout=60, text=True)
+        (_header, printed) = re.findall(r"EventType: (\S+)", done.stdout)
+        if printed == name:
+            continue
+        assert printed.startswith(("Unknown", "0x")), (name, printed)
+        younger.add(name)
+    assert len(younger) <= 7
+    assert event_log.TYPES[0x13] == "EV_POST_CODE2" and event_log.TYPES[0x8000000D] == "EV_EFI_GPT_EVENT2"
 
 
 def test_an_event_without_action_is_not_extended() -> None:
@@ -192,6 +206,10 @@ BAD = {
     "a bank announced twice": (made.spec_id(("sha256", "sha256")), "sha256 twice"),
     "a wrong size": (made.spec_id(("sha256",)).replace(struct.pack("<HH", 0x0B, 32), struct.pack("<HH", 0x0B, 31)), "31 bytes"),
     "a vendor's part that is too long": (made.spec_id(("sha256",))[:-1] + b"\xff", "the vendor's part"),
+    "a legacy log that begins as a header": (
+        made.sha1_event(0, made.ACTION, b"Spec ID Event03\0") + bytes(5),
+        "5 bytes|0 are left|1 are left",
+    ),
     "too large": (bytes(event_log.MAX_SIZE + 1), "more than the 16777216"),
 }
 
@@ -220,10 +238,11 @@ def test_a_tpm_that_was_extended_as_logged_matches(data: bytes) -> None:
 def test_what_user_space_extends_later_does_not_count() -> None:
     data, values = made.agile(), values_of(made.agile())
     for bank in values:
-        values[bank][10] = values[bank][11] = values[bank][15] = b"\x55" * made.ALGORITHMS[bank][1]
+        for pcr in (8, 9, 10, 11, 15):
+            values[bank][pcr] = b"\x55" * made.ALGORITHMS[bank][1]
     found = event_log.compare(event_log.parse(data), values)
-    # PCR 11 is in the log and has another value now; 10 and 15 the log does not cover at all.
-    assert (found.state, found.differs, found.later) == ("matches", {}, {"sha1": [11], "sha256": [11]})
+    # PCR 9 and 11 are in the log and have another value now; the others the log does not cover at all.
+    assert (found.state, found.differs, found.later) == ("matches", {}, {"sha1": [9, 11], "sha256": [9, 11]})
 
 
 @pytest.mark.parametrize("pcr", range(8))
