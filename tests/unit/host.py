@@ -59,7 +59,7 @@ LINKS = {
     "/sys/class/tpmrm/tpmrm0": "../tpm/tpm0",
 }
 MORE_FILES = {f"{SPI_DEVICE}/modalias": "spi:slb9670\n", "/sys/bus/spi/drivers/tpm_tis_spi/bind": ""}
-PACKAGES = "libtss2-esys-3.0.2-0t64 4.2.0-1 installed\npython3-tpm2-pytss 2.3.0-1 installed\nsystemd 257.9-1 installed\n"
+PACKAGES = "libtss2-esys-3.0.2-0t64\t4.2.0-1\tinstalled\npython3-tpm2-pytss\t2.3.0-1\tinstalled\nsystemd\t257.9-1\tinstalled\n"
 
 
 def tpm_facts() -> Facts:

@@ -30,9 +30,9 @@ PACKAGES: tuple[tuple[str, str], ...] = (
 )
 PATTERNS = ("libtss2-*", "tpm2-*", "libtpms*", "swtpm", "libtpm2-pkcs11-*", "python3-tpm2-pytss", "*keylime*", "clevis", "systemd")
 CALLS: dict[str, tuple[str, ...]] = {
-    "apt": ("dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Status}\n", *PATTERNS),
-    "dnf": ("rpm", "-qa", "--qf", "%{NAME} %{VERSION}-%{RELEASE} installed\n", *PATTERNS),
-    "zypper": ("rpm", "-qa", "--qf", "%{NAME} %{VERSION}-%{RELEASE} installed\n", *PATTERNS),
+    "apt": ("dpkg-query", "-W", "-f", "${Package}\t${Version}\t${db:Status-Status}\n", *PATTERNS),
+    "dnf": ("rpm", "-qa", "--qf", "%{NAME}\t%{VERSION}-%{RELEASE}\tinstalled\n", *PATTERNS),
+    "zypper": ("rpm", "-qa", "--qf", "%{NAME}\t%{VERSION}-%{RELEASE}\tinstalled\n", *PATTERNS),
     "pacman": ("pacman", "-Q"),
 }
 
@@ -42,9 +42,10 @@ def software(tree: Tree, packages: str) -> dict[str, str]:
     text = tree.run(CALLS[packages]) if packages in CALLS else None
     found: dict[str, str] = {}
     for line in (text or "").splitlines():
-        name, version, state = (*line.split(), "installed", "")[:3]
+        # pacman has blanks and no states; dpkg gives an empty version for what is known by its name only.
+        name, version, state = ([*line.split("\t")] if "\t" in line else [*line.split(), "installed"])[:3]
         upstream = next((one for pattern, one in PACKAGES if re.fullmatch(pattern, name)), None)
-        if upstream and state == "installed" and version != "installed":
+        if upstream and version and state == "installed":
             found.setdefault(upstream, version)
     try:
         found["tpm2-pytss"] = importlib.metadata.version("tpm2-pytss")

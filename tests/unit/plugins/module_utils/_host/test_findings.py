@@ -232,7 +232,7 @@ PROVOKE: dict[str, Spoil] = {
     "event_log_missing": lambda w: w.write("/sys/firmware/efi/systab", ""),
     "event_log_differs": lambda w: w.measured(wrong=True),
     "event_log_not_checked": lambda w: w.write("/sys/kernel/security/tpm0/binary_bios_measurements", b"no log"),
-    "pytss_missing": lambda w: w.programs.update({"dpkg-query": "systemd 257.9-1 installed\n"}),
+    "pytss_missing": lambda w: w.programs.update({"dpkg-query": "systemd\t257.9-1\tinstalled\n"}),
 }
 KINDS = {kind.name: kind for kind in catalogue.KINDS}
 

@@ -381,7 +381,7 @@ def test_a_hung_tpm_is_not_asked_for_its_pcrs(world: World) -> None:
 def test_packages_of_rpm_and_pacman(world: World) -> None:
     world.remove("/usr/bin/apt-get")
     world.write("/usr/bin/dnf", "")
-    world.programs["rpm"] = "tpm2-tss 4.1.3-6.fc42 installed\ntpm2-tools 5.7-3.fc42 installed\n"
+    world.programs["rpm"] = "tpm2-tss\t4.1.3-6.fc42\tinstalled\ntpm2-tools\t5.7-3.fc42\tinstalled\n"
     assert world.observe()["software"] == {"tpm2-tss": "4.1.3-6.fc42", "tpm2-tools": "5.7-3.fc42"}
     world.remove("/usr/bin/dnf")
     world.write("/usr/bin/pacman", "")
@@ -389,8 +389,8 @@ def test_packages_of_rpm_and_pacman(world: World) -> None:
     assert world.observe()["software"] == {"tpm2-tss": "4.1.3-1"}
 
 
-def test_a_package_that_is_gone_but_for_its_configuration(world: World) -> None:
-    world.programs["dpkg-query"] = "tpm2-tools 5.7-1 config-files\n"
+def test_packages_that_are_not_installed(world: World) -> None:
+    world.programs["dpkg-query"] = "tpm2-tools\t5.7-1\tconfig-files\nlibtss2-esys-3.0.2-0\t\tnot-installed\n"
     assert world.observe()["software"] == {}
 
 
