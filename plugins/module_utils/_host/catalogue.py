@@ -5,13 +5,25 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The whole catalogue of findings. Order within a severity: the way to the TPM, the TPM, what it keeps, the host."""
+"""The whole catalogue of findings. Order within a severity: the way to the TPM, who may use it, the TPM, what it keeps, the host."""
 
 from __future__ import annotations
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._host import catalogue_host, catalogue_kept, catalogue_path, catalogue_tpm
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._host import (
+    catalogue_host,
+    catalogue_kept,
+    catalogue_path,
+    catalogue_rights,
+    catalogue_tpm,
+)
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.findings import Kind
 
-KINDS: tuple[Kind, ...] = (*catalogue_path.KINDS, *catalogue_tpm.KINDS, *catalogue_kept.KINDS, *catalogue_host.KINDS)
+KINDS: tuple[Kind, ...] = (
+    *catalogue_path.KINDS,
+    *catalogue_rights.KINDS,
+    *catalogue_tpm.KINDS,
+    *catalogue_kept.KINDS,
+    *catalogue_host.KINDS,
+)
 
 __all__ = ("KINDS",)

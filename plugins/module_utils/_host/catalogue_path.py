@@ -5,13 +5,13 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Findings on the way to the TPM: device, driver, node, rights, holder, resource manager. One entry a kind."""
+"""Findings on the way to the TPM: device, driver, node, holder, resource manager. One entry a kind."""
 
 from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.findings import ERROR, INFO, WARNING, Kind, Seen, View, told, when
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.findings import ERROR, WARNING, Kind, Seen, View, told, when
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
 
 
@@ -49,13 +49,21 @@ def _is_abrmd(row: t.Mapping[str, t.Any]) -> bool:
     return str(row["process"]).startswith("tpm2-abrmd")
 
 
-def _held(view: View) -> list[Seen]:
+def _held_by_abrmd(view: View) -> list[Seen]:
     if not (view.by_device and view.failed(errors.BUSY)):
         return []
-    rows = [row for row in view.rows("host.holders") if not row["hung"]]
+    rows = [row for row in view.rows("host.holders") if _is_abrmd(row)]
+    # Without all rights (in a container, say) its files cannot be looked at; that it runs tells enough.
+    unseen = not view.rows("host.holders") and view.at("host.resource_manager.abrmd.active")
+    return [Seen(row["path"], f"held by {_who(row)}") for row in rows] or when(unseen, "/dev/tpm0", "tpm2-abrmd runs, and it is busy")
+
+
+def _held(view: View) -> list[Seen]:
+    if not (view.by_device and view.failed(errors.BUSY)) or _held_by_abrmd(view):
+        return []
     if not view.rows("host.holders"):
-        return [Seen(view.at("place.tcti"), "it is busy, and who holds it cannot be seen without root")]
-    return [Seen(row["path"], f"held by {_who(row)}") for row in rows if not _is_abrmd(row)]
+        return [Seen(view.at("place.tcti"), "it is busy, and who holds it cannot be seen from here: only root on the host itself sees all")]
+    return [Seen(row["path"], f"held by {_who(row)}") for row in view.rows("host.holders") if not row["hung"]]
 
 
 def _silent(view: View) -> list[Seen]:
@@ -67,8 +75,18 @@ def _unreachable(view: View) -> list[Seen]:
     kinds = [errors.ABSENT, errors.OTHER, errors.UNSUPPORTED]
     if not view.by_device:
         kinds += [errors.NO_ANSWER, errors.BROKEN, errors.BUSY]
-    explained = view.by_device and view.at("host.tpm.state") not in ("ready", None)
+    explained = view.by_device and view.at("host.tpm.state") not in ("ready", None) or _abrmd_is_why(view)
     return _told(view.failed(*kinds) and not explained, view, "error.message")
+
+
+def _abrmd_is_why(view: View) -> bool:
+    """Whether the TPM is to be reached through tpm2-abrmd, and that has a finding of its own."""
+    down = view.at("host.dbus.running") is False or _abrmd(view).get("active") is False
+    return bool(view.at("place.name") == "tabrmd" and down)
+
+
+def _dies(view: View) -> bool:
+    return "dies" in (_abrmd(view).get("sentence") or "")
 
 
 def _two(view: View) -> list[Seen]:
@@ -125,7 +143,7 @@ KINDS: tuple[Kind, ...] = (
         "held_by_abrmd",
         ERROR,
         "Use tcti tabrmd:bus_name=com.intel.tss2.Tabrmd, or stop and mask tpm2-abrmd (tpm2_resource_manager: kernel).",
-        lambda v: [Seen(row["path"], f"held by {_who(row)}") for row in v.rows("host.holders") if _is_abrmd(row) and v.failed(errors.BUSY)],
+        _held_by_abrmd,
     ),
     Kind("held_by_process", ERROR, "Stop that process, or let it use the resource manager /dev/tpmrm0, which serves many at once.", _held),
     Kind(
@@ -189,16 +207,16 @@ KINDS: tuple[Kind, ...] = (
         "abrmd_dies",
         ERROR,
         "Read journalctl -u tpm2-abrmd; most often something else holds /dev/tpm0, or the TCTI in its unit is wrong.",
-        lambda v: when("dies" in (_abrmd(v).get("sentence") or ""), "tpm2-abrmd", _abrmd(v).get("sentence") or ""),
+        lambda v: [told("tpm2-abrmd", _abrmd(v)["sentence"])] if _dies(v) else [],
     ),
     Kind(
         "abrmd_not_running",
         ERROR,
         "Start it (systemctl enable --now tpm2-abrmd), or run role resource_manager.",
-        lambda v: when(
-            v.asks_abrmd and _abrmd(v).get("installed") and not _abrmd(v).get("active") and "dies" not in (_abrmd(v).get("sentence") or ""),
-            "tpm2-abrmd",
-            _abrmd(v).get("sentence") or "it does not run",
+        lambda v: (
+            [Seen("tpm2-abrmd", str(_abrmd(v).get("sentence") or "it does not run").rstrip("."))]
+            if v.asks_abrmd and _abrmd(v).get("installed") and not _abrmd(v).get("active") and not _dies(v) and v.at("host.dbus.running")
+            else []
         ),
     ),
     Kind(
@@ -220,70 +238,6 @@ KINDS: tuple[Kind, ...] = (
         ),
     ),
     Kind("driver_module_missing", WARNING, "Load it (modprobe) and have it loaded at boot: role tpm_stack does.", _needed_module),
-    Kind(
-        "wide_open_node",
-        ERROR,
-        "Set the mode to 0660 by a udev rule that has the last word: role tpm_stack does.",
-        lambda v: [
-            Seen(one["path"], f"mode {one['mode']}: more than owner and group may use the TPM")
-            for one in v.rows("host.nodes")
-            if one["exists"] and one["kind"] == "char" and int(one["mode"], 8) & 0o7
-        ],
-    ),
-    Kind(
-        "udev_rule_too_wide",
-        ERROR,
-        "Remove the rule or narrow it to 0660: role tpm_stack does.",
-        lambda v: [
-            Seen(f"{row['path']}:{row['line']}", f"it sets mode {row['mode']} on {' and '.join(row['wins'])} and has the last word")
-            for row in v.rows("host.udev_rules")
-            if row["too_wide"] and row["wins"]
-        ],
-    ),
-    Kind(
-        "udev_rule_too_wide_overruled",
-        INFO,
-        "Remove it, so that it does not come to count once the other rule goes.",
-        lambda v: [
-            Seen(f"{row['path']}:{row['line']}", f"it sets mode {row['mode']}; a later rule overrules it")
-            for row in v.rows("host.udev_rules")
-            if row["too_wide"] and not row["wins"]
-        ],
-    ),
-    Kind(
-        "udev_rule_missing",
-        WARNING,
-        "Install tpm-udev (or tpm2-tss's rules), or run role tpm_stack.",
-        lambda v: when(
-            v.rows("host.devices") and not v.rows("host.udev_rules"),
-            "/dev/tpmrm0",
-            "no udev rule gives it to a group: root alone may use it",
-        ),
-    ),
-    Kind(
-        "tss_group_missing",
-        WARNING,
-        "Create the system group tss (package tpm-udev does), or run role tpm_stack.",
-        lambda v: when(v.at("host.group.exists") is False, "group tss", "it does not exist, so that the nodes can belong to root alone"),
-    ),
-    Kind(
-        "tss_group_empty",
-        INFO,
-        "Name the users that need the TPM in tpm_stack_users; leave it empty where root alone uses it.",
-        lambda v: when(
-            v.at("host.group.exists") and not set(v.rows("host.group.members")) - {"tss"}, "group tss", "no user beside tss is in it"
-        ),
-    ),
-    Kind(
-        "node_not_for_tss",
-        INFO,
-        "Run role tpm_stack, or udevadm trigger --subsystem-match=tpmrm where the rule is there already.",
-        lambda v: [
-            Seen(one["path"], f"it belongs to {one['owner']}:{one['group']}, so that the group tss cannot use it")
-            for one in v.rows("host.nodes")
-            if one["exists"] and one["path"] == "/dev/tpmrm0" and "tss" not in (one["owner"], one["group"]) and v.at("host.group.exists")
-        ],
-    ),
 )
 
 __all__ = ("KINDS",)

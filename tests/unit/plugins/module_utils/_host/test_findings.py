@@ -279,6 +279,40 @@ def test_a_tpm_that_cannot_be_read_is_always_an_error(world: World, kind: str, t
     assert [one for one in world.findings() if one["severity"] == "error"]
 
 
+CAUSES = {
+    "abrmd_missing": both(asks_abrmd, World.bus),
+    "dbus_down": PROVOKE["dbus_down"],
+    "abrmd_dies": PROVOKE["abrmd_dies"],
+    "abrmd_not_running": PROVOKE["abrmd_not_running"],
+    "held_by_abrmd": PROVOKE["held_by_abrmd"],
+    "held_by_process": PROVOKE["held_by_process"],
+    "tpm_absent": PROVOKE["tpm_absent"],
+    "driver_failed": PROVOKE["driver_failed"],
+    "node_missing": PROVOKE["node_missing"],
+    "no_permission": PROVOKE["no_permission"],
+    "tpm_is_1_2": PROVOKE["tpm_is_1_2"],
+}
+
+
+@pytest.mark.parametrize("name", CAUSES)
+def test_one_cause_is_one_error(world: World, name: str) -> None:
+    CAUSES[name](world)
+    assert [one["name"] for one in world.findings() if one["severity"] == "error"] == [name]
+
+
+def test_abrmd_whose_files_cannot_be_seen(world: World) -> None:
+    world.bus()
+    world.abrmd(owner=True, ActiveState="active")
+    world.fail(errors.BUSY)
+    assert [one["name"] for one in world.findings() if one["severity"] == "error"] == ["held_by_abrmd"]
+
+
+def test_who_holds_it_may_be_out_of_sight(world: World) -> None:
+    world.fail(errors.BUSY)
+    (found,) = (one for one in world.findings() if one["severity"] == "error")
+    assert found["name"] == "held_by_process" and "cannot be seen" in found["evidence"]
+
+
 def test_the_gravest_comes_first(world: World) -> None:
     for name in ("owner_auth_empty", "few_tries", "owner_hierarchy_disabled"):
         PROVOKE[name](world)
