@@ -165,7 +165,7 @@ KINDS: tuple[Kind, ...] = (
         WARNING,
         "Remove counters that nobody needs; new ones cannot be defined.",
         lambda v: when(
-            v.at("tpm.capacity.nv_counters_left") == 0 and v.number("tpm.capacity.nv_counters_max"),
+            v.at("tpm.capacity.nv_counters_left") == 0 and v.number("tpm.condition.nv_counters_max"),
             "NV counters",
             "none can be defined any more",
         ),

@@ -72,7 +72,12 @@ KINDS: tuple[Kind, ...] = (
             else []
         ),
     ),
-    Kind("simulator_in_use", WARNING, "Name the real TPM's tcti; a simulator's secrets lie in a file.", _simulator),
+    Kind(
+        "simulator_in_use",
+        WARNING,
+        "Nothing in a test or a virtual machine; else name the real TPM's tcti: a simulator keeps its secrets in a file.",
+        _simulator,
+    ),
     Kind(
         "in_lockout",
         ERROR,

@@ -64,11 +64,11 @@ def _sentence(found: Facts, shown: t.Mapping[str, str], bus: bool) -> str | None
         return "tpm2-abrmd is masked, so that nothing starts it."
     if found["active"]:
         return f"tpm2-abrmd runs and its name {NAME} is not on the bus; look at journalctl -u {UNIT}."
-    if shown.get("ActiveState") == "activating":
-        return f"tpm2-abrmd is still starting ({shown.get('SubState')}); it waits for what its unit wants, look at systemctl list-jobs."
     if shown.get("ActiveState") == "failed" or shown.get("Result", "success") != "success":
         code = f"{shown.get('Result')}, status {shown.get('ExecMainStatus')}"
         return f"tpm2-abrmd starts and dies ({code}); look at journalctl -u {UNIT}."
+    if shown.get("ActiveState") == "activating":
+        return f"tpm2-abrmd is still starting ({shown.get('SubState')}); it waits for what its unit wants, look at systemctl list-jobs."
     return "tpm2-abrmd is installed and not running."
 
 

@@ -276,6 +276,14 @@ def test_abrmd_waits_for_a_device_that_never_comes(world: World) -> None:
     assert "still starting (start-pre)" in abrmd(world)["sentence"]
 
 
+def test_abrmd_that_is_started_again_and_again_dies(world: World) -> None:
+    world.bus()
+    world.abrmd(ActiveState="activating", SubState="auto-restart", Result="exit-code", ExecMainStatus="1", NRestarts="5")
+    found = abrmd(world)
+    assert "starts and dies (exit-code, status 1)" in found["sentence"]
+    assert found["restarts"] == 5
+
+
 def test_abrmd_is_masked(world: World) -> None:
     world.bus()
     world.abrmd(LoadState="masked")
