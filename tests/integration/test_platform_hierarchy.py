@@ -364,6 +364,7 @@ def test_the_role(node: NodeTpm, tmp_path: pathlib.Path, init: str) -> None:
         if init == "openrc":
             assert sandbox.read("/tmp/seen").strip() == "phEnable: 0"
         check_unit(sandbox, init)
+        check_rule(sandbox, node)
         sandbox.play(ROLE, platform_hierarchy_state="absent", **told).expect_ok()
         assert sandbox.run("find", "/etc", "-name", "*platform[-_]hierarchy*").stdout == ""
         if init == "systemd":
@@ -379,15 +380,26 @@ def early_user(sandbox: Sandbox, node: NodeTpm) -> None:
     sandbox.run("ln", "-s", "/etc/init.d/aaa", "/etc/runlevels/sysinit/aaa")
 
 
+def check_rule(sandbox: Sandbox, node: NodeTpm) -> None:
+    """udev understands the rule, and what the rule runs closes the hierarchy."""
+    done = sandbox.run("udevadm", "test", "--action=add", "/sys/class/mem/null", check=False)
+    about = [line for line in (done.stdout + done.stderr).splitlines() if ALL[1].rpartition("/")[2] in line]
+    assert about and all("Reading rules file" in line for line in about), about
+    (program,) = [line for line in sandbox.read(ALL[1]).splitlines() if "PROGRAM==" in line]
+    reboot(node)
+    assert CLOSED in sandbox.run(*program.partition('PROGRAM=="')[2].rstrip('"').split()).stdout
+    assert not opens(node)
+
+
 def check_unit(sandbox: Sandbox, init: str) -> None:
     """The init system's own programs have nothing to say against it."""
     if init == "systemd":
-        for unit in (FILES[init], "default.target", "suspend.target", "tpm2-abrmd.service"):
+        for unit in (FILES[init], f"{NAME}-resume.service", "default.target", "suspend.target", "tpm2-abrmd.service"):
             done = sandbox.run("systemd-analyze", "verify", unit)
             assert done.stdout + done.stderr == ""
-        assert sandbox.run("systemctl", "is-enabled", f"{NAME}.service").stdout == "enabled\n"
-        wants = sandbox.run("sh", "-c", f"ls -d /etc/systemd/system/*.wants/{NAME}.service").stdout
-        assert "/sysinit.target.wants/" in wants and "/suspend.target.wants/" in wants
+        for unit, target in ((NAME, "sysinit"), (f"{NAME}-resume", "suspend")):
+            assert sandbox.run("systemctl", "is-enabled", f"{unit}.service").stdout == "enabled\n"
+            assert sandbox.exists(f"/etc/systemd/system/{target}.target.wants/{unit}.service")
     elif init == "sysv":
         for script in ("mountkernfs.sh", "mountdevsubfs.sh", "hostname.sh", "checkroot.sh"):
             sandbox.run("update-rc.d", script, "defaults")

@@ -28,7 +28,6 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors,
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import device, stream, tcti, tss
 
 _PRELOADED = (device, rc_table, stream, tss)
-CC_GET_RANDOM = 0x17B
 SIZE = 8
 REAP_SECONDS = 2.0
 
@@ -96,7 +95,7 @@ def _ask(place: tcti.Tcti) -> Answer:
     """Open the path and send one command. Raises TpmError."""
     connection = tcti.connect(place)
     try:
-        command = marshal.command(CC_GET_RANDOM, parameters=SIZE.to_bytes(2, "big"))
+        command = marshal.command(marshal.CC_GET_RANDOM, parameters=SIZE.to_bytes(2, "big"))
 
         def once() -> tuple[int, tuple[int, bytes]]:
             tag, code, body = marshal.response(connection.transmit(command))

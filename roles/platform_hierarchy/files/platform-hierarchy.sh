@@ -3,9 +3,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# platform-hierarchy.sh disable|random_auth [NODE]: closes the platform hierarchy of the TPM 2.0 at NODE (/dev/tpm0) until the TPM's
-# next reset. Installed by the role edgefleet.tpm2.platform_hierarchy, run at each boot before anything else may touch the TPM, so it
-# needs nothing but a POSIX shell, dd, od and sleep. Says in one sentence what happened.
+# platform-hierarchy.sh disable|random_auth [NODE [kmsg]]: closes the platform hierarchy of the TPM 2.0 at NODE (/dev/tpm0) until the
+# TPM's next reset. Installed by the role edgefleet.tpm2.platform_hierarchy, run at each boot before anything else may touch the TPM, so it
+# needs nothing but a POSIX shell, dd, od and sleep. Says in one sentence what happened, with kmsg also to the kernel's log.
 #
 # Ends with 0: the hierarchy is closed; 1: it is open, or nobody knows; 3: there is no TPM.
 #
@@ -20,7 +20,13 @@ export LC_ALL PATH
 limit=${EDGEFLEET_PLATFORM_LIMIT:-20}
 tries=10
 
-say() { printf '%s\n' "$1"; }
+say() {
+    printf '%s\n' "$1"
+    # Where nothing keeps what is printed, and there is no syslog yet.
+    if [ "$log" = kmsg ]; then
+        { printf 'edgefleet-platform-hierarchy: %s\n' "$1" >/dev/kmsg; } 2>/dev/null
+    fi
+}
 
 refuse() { # reason; cure
     say "Could not close the platform hierarchy of the TPM at $node: $1."
@@ -62,8 +68,8 @@ guard() {
     kill "$dog"
     case $status in
         0) return 0 ;;
-        137) say silent >&4 ;;
-        *) say broken >&4 ;;
+        137) echo silent >&4 ;;
+        *) echo broken >&4 ;;
     esac
     return 1
 } 2>/dev/null
@@ -142,6 +148,7 @@ report() {
 
 method=${1:-}
 node=${2:-/dev/tpm0}
+log=${3:-}
 case $method in
     disable) size=$disable_size ;;
     random_auth) size=$random_auth_size ;;
