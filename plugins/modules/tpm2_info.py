@@ -265,11 +265,19 @@ host:
       type: dict
       returned: always
     tpm:
-      description: >-
-        In RV(host.tpm.state) one of V(ready), V(absent), V(tpm12), V(driver_failed), V(no_permission), V(starting), V(node_missing); in
-        RV(host.tpm.sentence) what to look at next.
+      description: What this host has.
       type: dict
       returned: always
+      contains:
+        state:
+          description: >-
+            One of V(ready), V(absent), V(tpm12), V(driver_failed), V(no_permission), V(starting), V(node_missing).
+          type: str
+          returned: always
+        sentence:
+          description: The same in words, and what to look at next.
+          type: str
+          returned: always
     devices:
       description: The kernel's TPMs with major version, driver, bus and nodes.
       type: list
@@ -307,10 +315,27 @@ host:
       type: dict
       returned: always
     boot:
-      description: >-
-        The event log of the firmware; in RV(host.boot.replay) V(matches), V(differs), V(no_log) or V(unknown), and which PCRs are extended.
+      description: Measured boot.
       type: dict
       returned: always
+      contains:
+        event_log:
+          description: The firmware's log, V(null) where it hands over none.
+          type: str
+          returned: always
+        replay:
+          description: >-
+            Whether the log, replayed, gives the PCRs of the firmware. One of V(matches), V(differs), V(no_log), V(unknown).
+          type: str
+          returned: always
+        detail:
+          description: Which PCRs differ, or why nobody can tell.
+          type: str
+          returned: always
+        extended:
+          description: For each bank the PCRs that hold a measurement.
+          type: dict
+          returned: always
     kernel_log:
       description: What the kernel has said of the TPM, its bus, heat and power.
       type: dict

@@ -35,7 +35,7 @@ def _tries(view: View) -> tuple[int, int]:
 
 
 def _simulator(view: View) -> list[Seen]:
-    program = str(view.at("tpm.model") or "").split(" ")[0] == "SW"
+    program = str(view.at("tpm.model") or "").partition(" ")[0] == "SW"
     return when(view.at("tpm.family") and (view.at("place.name") in SIMULATORS or program), view.at("place.tcti"), "this TPM is a program")
 
 
