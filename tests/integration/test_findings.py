@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pathlib
 import pwd
 import struct
+import subprocess
 import typing as t
 
 import pytest
@@ -19,6 +21,8 @@ from support.node import NodeTpm
 from support.proxy import Proxy
 from support.swtpm import Swtpm
 from support.tools import ToolError, Tools
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import roca
 
 MODULE = "tpm2_info"
 NO_DA_PARENT = "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt"
@@ -161,6 +165,40 @@ def test_a_power_cut(bench: Bench) -> None:
     bench.proxy.swtpm.kill()
     bench.proxy.swtpm.start()
     assert "unclean_shutdown" in findings(bench)
+
+
+def weak_modulus() -> int:
+    """A number of 2048 bits that bears the fingerprint of ROCA: a power of 65537 modulo each of the small primes."""
+    product = math.prod(roca.PRIMES)
+    power = pow(65537, 12345, product)
+    factor = (1 << 2047) // product + 1
+    return power + product * (factor + (power + product * factor + 1) % 2)
+
+
+@pytest.mark.parametrize("weak", [True, False])
+def test_the_key_in_an_ek_certificate(bench: Bench, tmp_path: pathlib.Path, weak: bool) -> None:
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x", "-keyout", tmp_path / "key", "-outform", "DER"]
+    der = subprocess.run(command, capture_output=True, check=True, timeout=120).stdout
+    modulus = roca.modulus_in(der)
+    assert modulus is not None
+    if weak:
+        der = der.replace(modulus.to_bytes(256, "big"), weak_modulus().to_bytes(256, "big"))
+    attributes = "ppwrite|ppread|ownerread|authread|no_da|platformcreate"
+    bench.tools.run("nvdefine", "0x01c00002", "-C", "p", "-s", str(len(der) + 50), "-a", attributes)
+    bench.tools.run("nvwrite", "0x01c00002", "-C", "p", "-i", "-", stdin=der)
+    found = findings(bench)
+    assert "ek_certificate_missing" not in found
+    assert ("roca_key" in found) is weak
+    if weak:
+        assert found["roca_key"]["object"] == "EK certificate 0x01c00002"
+
+
+def test_an_ek_certificate_that_needs_an_auth_is_left_alone(bench: Bench) -> None:
+    """Reading it would count as a failed try."""
+    bench.tools.run("nvdefine", "0x01c00002", "-C", "p", "-s", "8", "-p", "secret", "-a", "ppwrite|ppread|authread|platformcreate")
+    bench.tools.run("nvwrite", "0x01c00002", "-C", "p", "-i", "-", stdin=bytes(8))
+    assert "roca_key" not in findings(bench)
+    assert bench.tools.lockout_counter() == 0
 
 
 def test_room_for_few_more_objects(bench: Bench, tmp_path: pathlib.Path) -> None:

@@ -27,6 +27,8 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import t
 Facts = dict[str, t.Any]
 # Longer than any command of a TPM that works (the kernel gives up after 120 s), shorter than a person's patience.
 LIMIT = 150
+# EK Credential Profile: RSA 2048 (low and high range), 3072, 4096.
+EK_RSA_CERTIFICATES = (0x01C00002, 0x01C00012, 0x01C0001C, 0x01C0001E)
 STARTUP_PLATFORM_NV, STARTUP_ORDERLY = 1 << 3, 1 << 31
 
 
@@ -38,15 +40,38 @@ def condition(reader: Reader) -> Facts:
     return {"condition": {**found, "test_result": reader.test_result(), "nv_counters_max": counters}}
 
 
-def weak_keys(reader: Reader) -> Facts:
-    """The persistent RSA keys that have the ROCA fingerprint, by handle."""
-    found = []
+def _certificate(reader: Reader, index: int) -> bytes:
+    """What an EK certificate's NV index holds; nothing where reading it could cost a try, or is not allowed to everybody."""
+    public = reader.nv_read_public(index)
+    if public is None or not all(public.has(name) for name in ("authread", "no_da", "written")):
+        return b""
+    try:
+        return reader.nv_read(index, public.size, index)
+    except errors.TpmResponseError:
+        return b""
+
+
+def _moduli(reader: Reader) -> t.Iterator[tuple[str, int]]:
+    """The RSA keys that the TPM shows: persistent ones, and those that EK certificates are about."""
     for handle in reader.handles(handles.FIRST_PERSISTENT):
         public = reader.read_public(handle)
         if public is not None and public[0].type == algorithms.RSA:
-            modulus = marshal.Cursor(public[0].unique).sized()
-            if modulus and roca.fingerprinted(modulus):
-                found.append(handles.text(handle))
+            yield handles.text(handle), int.from_bytes(marshal.Cursor(public[0].unique).sized(), "big")
+    for index in sorted(set(EK_RSA_CERTIFICATES) & set(reader.handles(handles.FIRST_NV))):
+        modulus = roca.modulus_in(_certificate(reader, index))
+        if modulus:
+            yield f"EK certificate {handles.text(index)}", modulus
+
+
+def weak_keys(reader: Reader) -> Facts:
+    """The RSA keys that have the ROCA fingerprint, by handle or index."""
+    found = []
+    for name, modulus in _moduli(reader):
+        try:
+            weak = roca.fingerprinted(modulus)
+        except errors.InputError:  # no modulus of an RSA key: a certificate that is damaged
+            continue
+        found += [name] if weak else []
     return {"weak_keys": found}
 
 
