@@ -22,7 +22,8 @@ CLASS = "/sys/class/tpm"
 ACPI_IDS = re.compile(
     r"^(MSFT0101|PNP0C31|ATM1200|IFX0102|BCM0101|BCM0102|NSC1200|ICO0102|INTC0102|SMO3324|STM0125|STM0176|GOOG0005)", re.I
 )
-COMPATIBLE = re.compile(r"tpm|slb96|st33|npct|cr50", re.I)
+# By the name in the device tree or the modalias; the last is the UUID of Microsoft's fTPM on the TEE bus (tpm_ftpm_tee.c).
+COMPATIBLE = re.compile(r"tpm|slb96|st33|npct|cr50|bc50d971-d4c9-42c4-82cb-343fb7f37896", re.I)
 # What a kernel needs to drive a TPM on a bus, where the driver is a module.
 MODULES = {"spi": ["tpm_tis_spi"], "i2c": ["tpm_tis_i2c"], "acpi": ["tpm_crb", "tpm_tis"], "pnp": ["tpm_tis"], "tee": ["tpm_ftpm_tee"]}
 FAILED = re.compile(r"(?i)tpm.*(error|fail|timed? ?out|timeout|unable|not found|no device)|(error|fail).*\btpm")
@@ -66,6 +67,9 @@ def unbound(tree: Tree) -> list[Facts]:
             folder = f"/sys/bus/{bus}/devices/{name}"
             said = (tree.text(f"{folder}/of_node/compatible") or "").replace("\0", ",")
             says = said or tree.text(f"{folder}/modalias") or tree.text(f"{folder}/name") or ""
+            # ACPI lists what the firmware has switched off too, with status 0.
+            if bus == "acpi" and tree.text(f"{folder}/status") == "0":
+                continue
             if ACPI_IDS.match(name) or bus in ("spi", "i2c", "platform", "tee") and COMPATIBLE.search(says):
                 found.append({"name": name, "bus": bus, "says": says, "driver": tree.base(f"{folder}/driver")})
     if not found and tree.exists("/sys/firmware/acpi/tables/TPM2"):

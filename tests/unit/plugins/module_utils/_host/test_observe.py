@@ -188,6 +188,20 @@ def test_acpi_devices_are_known_by_their_identifier(world: World) -> None:
     assert "MSFT0101:00 is on bus acpi" in state(world)[1]
 
 
+def test_a_tpm_that_the_firmware_has_switched_off_is_absent(world: World) -> None:
+    world.no_device()
+    world.write("/sys/bus/acpi/devices/MSFT0101:00/status", "0\n")
+    assert state(world)[0] == "absent"
+    world.write("/sys/bus/acpi/devices/MSFT0101:00/status", "15\n")
+    assert state(world)[0] == "driver_failed"
+
+
+def test_a_firmware_tpm_in_the_trusted_world_is_known_by_its_uuid(world: World) -> None:
+    world.no_device()
+    world.write("/sys/bus/tee/devices/optee-ta-1/modalias", "tee:bc50d971-d4c9-42c4-82cb-343fb7f37896\n")
+    assert "load tpm_ftpm_tee" in state(world)[1]
+
+
 def test_the_kernel_says_why(world: World) -> None:
     world.no_device()
     world.write("/dev/kmsg", "3,9,9,-;tpm_tis MSFT0101:00: probe with driver tpm_tis failed with error -1\n")
