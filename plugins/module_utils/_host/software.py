@@ -24,7 +24,7 @@ PACKAGES: tuple[tuple[str, str], ...] = (
     (r"tpm2-openssl", "tpm2-openssl"),
     (r"libtpm2-pkcs11-1.*|tpm2-pkcs11", "tpm2-pkcs11"),
     (r"python3-tpm2-pytss|python-tpm2-pytss|tpm2-pytss", "tpm2-pytss"),
-    (r"keylime|keylime-agent|python3-keylime", "keylime"),
+    (r"keylime|python3-keylime", "keylime"),
     (r"clevis", "clevis"),
     (r"systemd", "systemd"),
 )
