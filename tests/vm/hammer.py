@@ -13,8 +13,7 @@ from vm.process import Timed
 PROCESSES = 10
 _FOLDER = "/run/hammer"
 # Each round: random bytes, a key made and flushed with its connection, a session begun and ended.
-_WORKER = f"""#!/bin/bash
-export TPM2TOOLS_TCTI=$1
+_WORKER = f"""export TPM2TOOLS_TCTI=$1
 cd {_FOLDER}/$2
 rounds=0 lost=0
 try() {{ "$@" >>out 2>>err || {{ lost=$((lost + 1)); echo "lost: $*" >>err; }}; }}
@@ -47,10 +46,10 @@ class Hammer:
         """Start them, each a unit of its own."""
         machine = self._machine
         machine.ssh(f"rm -rf {_FOLDER}; mkdir {_FOLDER}")
-        machine.write(f"{_FOLDER}/worker", _WORKER, "0755")
+        machine.write(f"{_FOLDER}/worker", _WORKER)
         machine.ssh(
             f"for i in $(seq {PROCESSES}); do mkdir {_FOLDER}/$i; chown {self._user} {_FOLDER}/$i; "
-            f"systemd-run --quiet --collect --unit=hammer-$i --uid={self._user} {_FOLDER}/worker {self._tcti} $i; done"
+            f"systemd-run --quiet --collect --unit=hammer-$i --uid={self._user} /bin/bash {_FOLDER}/worker {self._tcti} $i; done"
         )
 
     def running(self) -> int:
@@ -62,7 +61,10 @@ class Hammer:
         machine = self._machine
         with Timed(f"{machine.name}: {PROCESSES} processes come to an end"):
             machine.ssh(f"touch {_FOLDER}/stop")
-            machine.ssh(f"while [ $(cat {_FOLDER}/*/result 2>/dev/null | wc -l) -lt {PROCESSES} ]; do sleep 1; done")
+            # A unit that has ended without a result is not waited for.
+            machine.ssh(
+                f"while [ $(systemctl list-units --no-legend --state=active 'hammer-*' | wc -l) -gt 0 ] && [ $(cat {_FOLDER}/*/result 2>/dev/null | wc -l) -lt {PROCESSES} ]; do sleep 1; done"
+            )
         rows = [line.split() for line in machine.out(f"cat {_FOLDER}/*/result").splitlines()]
         errors = machine.out(f"cat {_FOLDER}/*/err | head -n 40")
         return Result([int(row[0]) for row in rows], [int(row[1]) for row in rows], errors)

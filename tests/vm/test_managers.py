@@ -78,6 +78,7 @@ def test_ten_processes_while_a_profile_converges(abrmd: Story, manager: str) -> 
 
     hammer = Hammer(machine, tcti, MEMBER)
     hammer.start()
+    assert hammer.running() == PROCESSES
     host = variables(manager) | {"tpm2_profile_tcti": tcti}
     first = abrmd.run(f"day_zero under load, {manager}", DAY_ZERO, host)
     assert hammer.running() == PROCESSES, "the load lasted as long as the run"

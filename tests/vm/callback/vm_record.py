@@ -26,6 +26,8 @@ class CallbackModule(CallbackBase):
             "time": time.time(),
             "host": result.host.get_name(),
             "task": result.task_name,
+            # Of a task's role there is no public accessor.
+            "role": str(result.task._role or ""),
             "action": result.task.action,
             "status": status,
             "changed": bool(data.get("changed")),
