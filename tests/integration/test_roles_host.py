@@ -221,6 +221,7 @@ CASES: dict[str, Case] = {
         "no such package",
         **ABRMD,
     ),
+    "abrmd-and-no-package-manager": manager(host(UNKNOWN), "Could not install tpm2-abrmd: Void has no package manager", **ABRMD),
     "abrmd-nobody-knows-if-packaged": manager(host({"resource_manager": {"abrmd": {"packaged": None}}}), **ABRMD),
     "abrmd-and-no-dbus": manager(
         host(INSTALLED, {"dbus": {"running": False}}), "the system D-Bus takes no connection", "start dbus", **ABRMD
