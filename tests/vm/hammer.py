@@ -62,9 +62,8 @@ class Hammer:
         with Timed(f"{machine.name}: {PROCESSES} processes come to an end"):
             machine.ssh(f"touch {_FOLDER}/stop")
             # A unit that has ended without a result is not waited for.
-            machine.ssh(
-                f"while [ $(systemctl list-units --no-legend --state=active 'hammer-*' | wc -l) -gt 0 ] && [ $(cat {_FOLDER}/*/result 2>/dev/null | wc -l) -lt {PROCESSES} ]; do sleep 1; done"
-            )
+            running = "systemctl list-units --no-legend --state=active 'hammer-*' | grep -q ."
+            machine.ssh(f"while {running}; do sleep 1; done")
         rows = [line.split() for line in machine.out(f"cat {_FOLDER}/*/result").splitlines()]
         errors = machine.out(f"cat {_FOLDER}/*/err | head -n 40")
         return Result([int(row[0]) for row in rows], [int(row[1]) for row in rows], errors)
