@@ -177,6 +177,13 @@ def test_hardened_afterwards(provisioned: Provisioned, tools: Tools) -> None:
     assert tools.lockout_counter() == 0
 
 
+def test_hardened_where_the_platform_hierarchy_is_closed(provisioned: Provisioned, tools: Tools) -> None:
+    """A platform hierarchy that firmware or our early-boot unit has disabled is no reason to leave the others without auth."""
+    tools.run("hierarchycontrol", "-C", "p", "phEnable", "clear")
+    run(provisioned, resources=profile.hardened(profile.SERIAL, KEY_B64, provisioned.device_dir, **AUTHS))
+    assert tools.auth_is_set() == {"owner": True, "endorsement": True, "lockout": True}
+
+
 def test_a_hardened_device_changes_only_with_its_auth(provisioned: Provisioned, tools: Tools) -> None:
     resources = profile.hardened(profile.SERIAL, KEY_B64, provisioned.device_dir, **AUTHS)
     run(provisioned, resources=resources)

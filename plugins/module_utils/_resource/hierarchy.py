@@ -114,8 +114,9 @@ class Hierarchy:
         if self.value is None:
             return False
         if not run.is_set(self.hierarchy):
-            # A platform that is closed until the next reset takes no auth and needs none.
-            return bool(self.value) and run.seen.get(("platform_auth", None), True) is not None
+            # A platform that is closed until the next reset takes no auth and needs none; it says nothing about the other hierarchies.
+            closed = self.hierarchy == handles.RH_PLATFORM and run.seen.get(("platform_auth", None), True) is None
+            return bool(self.value) and not closed
         if run.candidates(self.hierarchy) == [self.value]:
             return False
         return bool(run.current(self.hierarchy) != self.value)
