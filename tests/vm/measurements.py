@@ -18,11 +18,11 @@ NAMES = {"bookworm": "Debian 12", "trixie": "Debian 13"}
 _LICENSE = """<!--
 Copyright (c) 2026, edgefleet maintainers
 GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-SPDX-License-Identifier: GPL-3.0-or-later
+SPDX@License-Identifier: GPL-3.0-or-later
 
 Written by `scripts/vm docs`: edit tests/vm instead.
 -->
-"""
+""".replace("SPDX@", "SPDX-")  # a header that would be taken for this file's own
 
 
 def write(story: Story) -> None:
