@@ -17,7 +17,7 @@ import time
 import typing as t
 
 import pytest
-from support import module
+from support import module, places
 from support.node import NodeTpm
 from support.refused import assert_sentence
 from support.swtpm import Swtpm
@@ -254,9 +254,7 @@ def bus(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[B
     for program in ("dbus-daemon", "tpm2-abrmd"):
         if shutil.which(program) is None:
             pytest.fail(f"{program} is not installed; run scripts/setup test")
-    # Every folder above has to be open for the other users.
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
+    places.open_to_all(tmp_path)
     made = Bus(tmp_path / "bus", MEMBER)
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", made.address)
     yield made

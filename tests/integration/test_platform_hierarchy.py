@@ -162,8 +162,7 @@ def held(folder: pathlib.Path) -> t.Iterator[str]:
     os.chown(os.ttyname(follower), pwd.getpwnam(USER).pw_uid, 0)
     fcntl.ioctl(follower, termios.TIOCEXCL)
     (folder / "tpm0").symlink_to(os.ttyname(follower))
-    for one in (folder, folder.parent, folder.parent.parent):
-        one.chmod(0o755)
+    places.open_to_all(folder)
     try:
         yield f"{folder}/tpm0"
     finally:

@@ -10,6 +10,7 @@ import functools
 import os
 import pathlib
 import subprocess
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WORK = ROOT / ".work"
@@ -50,6 +51,13 @@ def _link(link: pathlib.Path, target: pathlib.Path) -> None:
     aside.unlink(missing_ok=True)
     aside.symlink_to(target)
     aside.replace(link)
+
+
+def open_to_all(folder: pathlib.Path) -> None:
+    """Let other users into a test's folder: all folders above it are closed to them by pytest, as many as there are under xdist."""
+    temporary = pathlib.Path(tempfile.gettempdir())
+    for one in (folder, *(above for above in folder.parents if temporary in above.parents)):
+        one.chmod(0o755)
 
 
 def require_python(kind: str) -> str:
