@@ -440,9 +440,10 @@ def test_a_node_that_is_not_there(node: NodeTpm, systemd_host: Sandbox) -> None:
 
 def test_a_read_only_root(node: NodeTpm, systemd_host: Sandbox) -> None:
     systemd_host.run("mkdir", "-p", "/root/.ansible")
+    # The checkout may lie in /tmp: these stay as they are, and writable, and only the mount that the root is becomes read-only.
     for folder in ("/tmp", "/root/.ansible"):
-        systemd_host.run("mount", "-t", "tmpfs", "none", folder)
-    systemd_host.run("mount", "-o", "remount,ro", "/")
+        systemd_host.run("mount", "--bind", folder, folder)
+    systemd_host.run("mount", "-o", "remount,bind,ro", "/")
     failure = systemd_host.play(ROLE, **variables(node)).expect_failed()
     assert "the root file system is read-only; put the files of this role into the image" in failure
     assert opens(node)
