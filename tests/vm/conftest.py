@@ -25,7 +25,16 @@ def collection_tree() -> None:
     places.python_path()
 
 
-@pytest.fixture(scope="session", params=[pytest.param(suite, marks=pytest.mark.xdist_group(suite)) for suite in images.SUITES])
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one machine go to one worker. A mark on the fixture's parameter would be seen by pytest, and not by xdist."""
+    for item in items:
+        params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        if "suite" in params:
+            item.add_marker(pytest.mark.xdist_group(str(params["suite"])))
+
+
+@pytest.fixture(scope="session", params=images.SUITES)
 def suite(request: pytest.FixtureRequest) -> str:
     """A Debian release, by its code name."""
     return str(request.param)
