@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
+
+import generated_page
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "plugins" / "module_utils" / "_tpm"
@@ -143,21 +144,5 @@ def render() -> str:
     )
 
 
-def main() -> int:
-    """Write the page, or compare it; the exit code is 1 when it is stale."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing, fail when the page is stale")
-    parser.add_argument("--output", type=Path, default=TARGET, help="the page (default: docs/errors.md)")
-    options = parser.parse_args()
-    page = render()
-    if options.check:
-        if options.output.is_file() and options.output.read_text(encoding="utf-8") == page:
-            return 0
-        sys.stderr.write(f"{options.output.name} is stale: run scripts/errors_doc.py\n")
-        return 1
-    options.output.write_text(page, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(generated_page.main(__doc__, TARGET, render))

@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import sys
 import types
 from pathlib import Path
+
+import generated_page
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs" / "findings.md"
@@ -73,21 +74,5 @@ def render() -> str:
     return "\n".join([head.rstrip(), *(section(title, kinds) for title, kinds in groups)]) + "\n"
 
 
-def main() -> int:
-    """Write the page, or compare it; the exit code is 1 when it is stale."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing, fail when the page is stale")
-    parser.add_argument("--output", type=Path, default=TARGET, help="the page (default: docs/findings.md)")
-    options = parser.parse_args()
-    page = render()
-    if options.check:
-        if options.output.is_file() and options.output.read_text(encoding="utf-8") == page:
-            return 0
-        sys.stderr.write(f"{options.output.name} is stale: run scripts/findings_doc.py\n")
-        return 1
-    options.output.write_text(page, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(generated_page.main(__doc__, TARGET, render))

@@ -13,7 +13,7 @@ import typing as t
 import pytest
 import yaml
 from support import places, profile
-from support.controller import Controller, Host, cores, said, totals
+from support.controller import Controller, Host, said, totals
 from support.raw import RawTpm
 from support.swtpm import Swtpm
 from support.tools import Tools
@@ -21,18 +21,6 @@ from support.tools import Tools
 ROLE = places.ROOT / "roles" / "provision"
 KEY = base64.b64encode(profile.TELEMETRY_KEY).decode()
 AUTHS = {f"tpm2_profile_{name}_auth": f"sentinel-{name}-auth" for name in ("owner", "endorsement", "lockout")}
-
-
-@pytest.fixture(params=cores(), ids=lambda entry: f"core-{entry['core']}")
-def each_controller(request: pytest.FixtureRequest, tmp_path: pathlib.Path, system_python: str) -> Controller:
-    """A controller on the oldest, then on the newest core; devices have the distribution's Python."""
-    return Controller(tmp_path, request.param["ansible_playbook"], system_python)
-
-
-@pytest.fixture
-def controller(tmp_path: pathlib.Path, system_python: str) -> Controller:
-    """A controller on the newest core, for what does not hang on Ansible's version."""
-    return Controller(tmp_path, cores()[-1]["ansible_playbook"], system_python)
 
 
 @pytest.fixture

@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import pathlib
-
 import pytest
 import yaml
 from support import places
-from support.controller import Controller, Host, cores, said, totals
+from support.controller import Controller, Host, said, totals
 from support.proxy import Proxy
 from support.swtpm import Swtpm
 from support.tools import Tools
@@ -19,18 +17,6 @@ PLAYBOOK = "edgefleet.tpm2.preflight"
 PLAIN = ("-e", "tpm2_become=false")
 DEAD = {"tpm2_profile_tcti": "swtpm:host=127.0.0.1,port=1"}
 AUTH = "sentinel-preflight-auth"
-
-
-@pytest.fixture(params=cores(), ids=lambda entry: f"core-{entry['core']}")
-def each_controller(request: pytest.FixtureRequest, tmp_path: pathlib.Path, system_python: str) -> Controller:
-    """A controller on the oldest, then on the newest core."""
-    return Controller(tmp_path, request.param["ansible_playbook"], system_python)
-
-
-@pytest.fixture
-def controller(tmp_path: pathlib.Path, system_python: str) -> Controller:
-    """A controller on the newest core."""
-    return Controller(tmp_path, cores()[-1]["ansible_playbook"], system_python)
 
 
 @pytest.fixture

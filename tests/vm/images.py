@@ -15,7 +15,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import inspect
-import os
 import pathlib
 import shutil
 import subprocess
@@ -28,7 +27,6 @@ from vm.process import Timed, progress
 
 SUITES = ("bookworm", "trixie")
 PACKAGES = "tpm2-tools tpm2-abrmd tpm-udev libtss2-tcti-tabrmd0 tpm2-openssl python3-tpm2-pytss python3-cryptography"
-CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "edgefleet-tpm2"
 WORK = places.WORK / "vm"
 
 

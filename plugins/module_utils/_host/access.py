@@ -12,6 +12,7 @@ A mode or a policy that is read says what should be; a command that is answered,
 
 from __future__ import annotations
 
+import grp
 import json
 import os
 import pwd
@@ -188,8 +189,6 @@ def _as(account: pwd.struct_passwd, place: tcti.Tcti, seconds: float) -> Answer:
 
 
 def _groups(account: pwd.struct_passwd) -> list[str]:
-    import grp
-
     found = []
     for number in os.getgrouplist(account.pw_name, account.pw_gid):
         try:

@@ -72,8 +72,8 @@ def _sentence(found: Facts, shown: t.Mapping[str, str], bus: bool) -> str | None
     return "tpm2-abrmd is installed and not running."
 
 
-def abrmd(tree: Tree, packages: str, systemd: bool, bus: bool) -> tuple[Facts, str | None]:
-    """The daemon's state, and a sentence on why it does not serve."""
+def abrmd(tree: Tree, packages: str, systemd: bool, bus: bool) -> Facts:
+    """The daemon's state, with a sentence on why it does not serve."""
     installed = any(tree.exists(name) for name in BINARIES)
     unit = next((f"{folder}/{UNIT}" for folder in UNIT_FOLDERS if tree.exists(f"{folder}/{UNIT}")), None)
     shown = _shown(tree, systemd) if installed or unit else {}
@@ -92,14 +92,13 @@ def abrmd(tree: Tree, packages: str, systemd: bool, bus: bool) -> tuple[Facts, s
         "drop_ins": shown.get("DropInPaths", "").split(),
         "restarts": int(shown.get("NRestarts") or 0),
     }
-    found["sentence"] = _sentence(found, shown, bus)
-    return found, found["sentence"]
+    return {**found, "sentence": _sentence(found, shown, bus)}
 
 
 def resource_manager(tree: Tree, packages: str, init: str) -> tuple[Facts, Facts]:
     """The resource manager, and the bus."""
     bus = bus_runs(tree)
-    daemon, _why = abrmd(tree, packages, init == "systemd", bus)
+    daemon = abrmd(tree, packages, init == "systemd", bus)
     kernel = tree.exists("/dev/tpmrm0") or bool(tree.names("/sys/class/tpmrm"))
     in_use = "abrmd" if daemon["active"] or daemon["on_bus"] else "kernel" if kernel else "none"
     return {"in_use": in_use, "kernel": kernel, "abrmd": daemon}, {"running": bus}

@@ -1,0 +1,23 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tests of playbooks share: controllers that run them by name, with the shipped ansible.cfg."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+from support.controller import Controller, cores
+
+
+@pytest.fixture(params=cores(), ids=lambda entry: f"core-{entry['core']}")
+def each_controller(request: pytest.FixtureRequest, tmp_path: pathlib.Path, system_python: str) -> Controller:
+    """A controller on the oldest, then on the newest core; devices have the distribution's Python."""
+    return Controller(tmp_path, request.param["ansible_playbook"], system_python)
+
+
+@pytest.fixture
+def controller(tmp_path: pathlib.Path, system_python: str) -> Controller:
+    """A controller on the newest core, for what does not hang on Ansible's version."""
+    return Controller(tmp_path, cores()[-1]["ansible_playbook"], system_python)
