@@ -54,15 +54,18 @@ def replay(tree: Tree, path: str | None, values: t.Mapping[str, t.Mapping[int, b
     return {"replay": found.state, "detail": listed or None}
 
 
-def boot(tree: Tree, known: t.Sequence[Facts], hung: bool) -> Facts:
-    """Event log and extended PCRs of the first TPM 2.0; a TPM whose user hangs is not asked, as we would hang with it."""
+def boot(tree: Tree, known: t.Sequence[Facts], hung: bool, values: t.Mapping[str, t.Mapping[int, bytes]] | None = None) -> Facts:
+    """Event log and extended PCRs of the first TPM 2.0; a TPM whose user hangs is not asked, as we would hang with it.
+
+    C(values): the PCRs where they have been read already; each that the kernel is asked for is a command to the TPM.
+    """
     name = next((one["name"] for one in known if one["version_major"] != 1), None)
     if name is None:
         return {"event_log": None, "replay": "unknown", "detail": None, "extended": {}}
     path: str | None = LOG.format(name=name)
     if not tree.exists(str(path)):
         path = None
-    values = {} if hung else pcrs(tree, name)
+    values = values or ({} if hung else pcrs(tree, name))
     return {"event_log": path, **replay(tree, path, values), "extended": extended(values)}
 
 

@@ -29,10 +29,11 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.tree import T
 Facts = dict[str, t.Any]
 
 
-def observe(tree: Tree | None = None, now: datetime.datetime | None = None, *, offered: bool = True) -> Facts:
+def observe(tree: Tree | None = None, now: datetime.datetime | None = None, *, offered: bool = True, measured: bool = True) -> Facts:
     """The facts of the host under the tree's root, this one where none is given.
 
     C(offered): whether to ask the package manager if it has tpm2-abrmd where that is not installed, which may take seconds.
+    C(measured): whether to look at the boot too; who reads the PCRs from the TPM anyway does that afterwards, with C(boot.boot).
     """
     tree = tree or Tree()
     distribution, machine = system.distribution(tree), system.machine(tree)
@@ -55,7 +56,7 @@ def observe(tree: Tree | None = None, now: datetime.datetime | None = None, *, o
         "holders": held,
         "udev_rules": udev.rules(tree),
         "group": system.group(tree),
-        "boot": boot.boot(tree, known, any(one["hung"] for one in held)),
+        **({"boot": boot.boot(tree, known, any(one["hung"] for one in held))} if measured else {}),
         "kernel_log": log,
         "software": software.software(tree, distribution["packages"]),
         "disk": system.disk(tree),

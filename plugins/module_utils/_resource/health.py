@@ -145,13 +145,12 @@ def judged(facts: Facts, installed: t.Mapping[str, str], machine: Facts) -> Fact
     return {"firmware": advisories.as_facts(firmware), "software": advisories.as_facts(packages), "roca": facts.get("weak_keys", [])}
 
 
-def _measured(host: Facts, facts: Facts) -> None:
-    """The event log held against the values that the TPM gave, where there are any."""
+def _measured(host: Facts, facts: Facts) -> Facts:
+    """The boot by the values that the TPM gave; the kernel is asked for them where there are none."""
     values: dict[str, dict[int, bytes]] = {}
     for one in facts.get("pcrs", []):
         values.setdefault(one["bank"], {})[one["index"]] = bytes.fromhex(one["digest"])
-    if values and host["devices"]:
-        host["boot"].update(boot.replay(Tree(), host["boot"]["event_log"], values), extended=boot.extended(values))
+    return boot.boot(Tree(), host["devices"], any(one["hung"] for one in host["holders"]), values)
 
 
 def gather(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | None) -> Facts:
@@ -160,7 +159,7 @@ def gather(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | N
     own = [name for name in subsets if name not in info.BESIDE]
     # Whether a package exists that nobody asks for is not worth the seconds that it may take.
     offered = "findings" not in subsets or place.name == "tabrmd"
-    host = observe.observe(offered=offered) if {"host", "findings"} & set(subsets) else None
+    host = observe.observe(offered=offered, measured="findings" not in subsets) if {"host", "findings"} & set(subsets) else None
     if "findings" in subsets and host is not None:
         found.update(_found(place, subsets, pcrs, host))
     else:
@@ -188,7 +187,7 @@ def _found(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | N
     """Findings; and of the TPM's facts those that were asked for, as far as it could be read."""
     parts, error = examine(place, host["holders"])
     facts = {key: value for part in parts.values() for key, value in part.items()}
-    _measured(host, facts)
+    host["boot"] = _measured(host, facts)
     view: Facts = {
         "host": host,
         "tpm": facts,
