@@ -25,7 +25,7 @@ molecule: ## Run the roles in systemd containers of Debian 12 and 13 (podman; so
 	@scripts/setup molecule
 	@scripts/molecule $(SCENARIO)
 
-vm: ## Run the roles in virtual machines of Debian 12 and 13: a real kernel, measured boot, Secure Boot; PART=ci runs the most telling part.
+vm: ## Run the roles in virtual machines of Debian 12 and 13: a real kernel, measured boot, Secure Boot; PART=every or ci: more, or less.
 	@scripts/setup vm
 	@scripts/vm $(PART)
 

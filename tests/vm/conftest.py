@@ -9,15 +9,34 @@ import typing as t
 
 import pytest
 from support import places
-from xdist.scheduler import LoadScopeScheduling
 
 from vm import images, measurements
 from vm.story import Story
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How much is to be run."""
+    parser.addoption("--every", action="store_true", help="run every test on every release (scripts/vm every)")
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """The part that continuous integration runs where all would take too long."""
+    """Parts of the tests, for those who have less time than all of them take."""
     config.addinivalue_line("markers", "core: the most telling tests in virtual machines (scripts/vm ci)")
+    config.addinivalue_line(
+        "markers", "only(suite): on this release alone, on none without a name, unless every test is to run on every one"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what `only` says: all of it on both releases takes twice the time, and finds what the containers find."""
+    left_out = [] if config.getoption("--every") else [item for item in items if not _on_this(item)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+def _on_this(item: pytest.Item) -> bool:
+    named = item.get_closest_marker("only")
+    return named is None or item.callspec.params["suite"] in named.args
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -26,19 +45,7 @@ def collection_tree() -> None:
     places.python_path()
 
 
-class OneWorkerPerMachine(LoadScopeScheduling):
-    """Gives all tests of one machine to one worker. (The marks `xdist_group` do not reach xdist 3.8 from pytest 9.2.)"""
-
-    def _split_scope(self, nodeid: str) -> str:
-        return next((suite for suite in images.SUITES if f"[{suite}" in nodeid), "uefi")
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: t.Any) -> OneWorkerPerMachine:
-    """What `-n` uses to hand out the tests."""
-    return OneWorkerPerMachine(config, log)
-
-
-@pytest.fixture(scope="session", params=images.SUITES)
+@pytest.fixture(scope="session", params=[pytest.param(suite, marks=pytest.mark.xdist_group(suite)) for suite in images.SUITES])
 def suite(request: pytest.FixtureRequest) -> str:
     """A Debian release, by its code name."""
     return str(request.param)

@@ -18,7 +18,7 @@ import yaml
 from support import places
 
 from vm.machine import Machine
-from vm.process import Timed
+from vm.process import Timed, wait_until
 
 CALLBACKS = pathlib.Path(__file__).parent / "callback"
 SERIAL = "EF-2026-0001"
@@ -73,6 +73,10 @@ class Background:
         """What it has recorded so far."""
         record = self.folder / "record"
         return [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
+
+    def until(self, what: str, condition: t.Callable[[Event], bool]) -> None:
+        """Wait for a result that fulfils a condition."""
+        wait_until(what, lambda: any(condition(event) for event in self.events()), alive=self.process)
 
     def wait(self, seconds: float = 1800) -> Run:
         """Wait for its end and return what it did."""

@@ -3,11 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Disks and snapshots that are dear to make: kept in the cache folder until what they are made of changes.
 
-An image of a suite has two snapshots, and a disk after an orderly shutdown:
+A suite has two images, each made when it is first wanted:
 
-- ``bare``: a Debian host that has just booted, with no TPM software;
-- ``packages``: the same with the packages of the TPM stack as the distribution configures them, and none of our roles;
-- the disk itself: that of ``packages``, to boot from.
+- ``bare``, with a snapshot of that name: a Debian host that has just booted, with no TPM software;
+- ``packages``, a disk to boot from: the same with the packages of the TPM stack as the distribution configures them, and none of our roles.
 """
 
 from __future__ import annotations
@@ -43,45 +42,51 @@ def _version(program: str) -> bytes:
 
 
 def _stamp() -> str:
-    """What a snapshot depends on beside the disk: the emulators, and the machine that they emulate."""
-    described = "".join(inspect.getsource(one) for one in (Machine.__init__, Machine.qemu_command, direct, _make)) + PACKAGES
-    parts = [_version("qemu-system-x86_64"), _version("swtpm"), described.encode()]
+    """What an image depends on beside the disk: the emulators, and the machine that they emulate."""
+    described = "".join(inspect.getsource(one) for one in (Machine.__init__, Machine.qemu_command, direct, _bare, _packages)) + PACKAGES
+    parts = [_version("qemu-system-x86_64"), _version("swtpm"), described.encode(), machine.CMDLINE.encode()]
     return hashlib.sha256(b"".join(parts)).hexdigest()[:16]
 
 
-def image(suite: str) -> pathlib.Path:
-    """The suite's cached image, made where it is missing."""
+def image(suite: str, kind: str) -> pathlib.Path:
+    """The suite's cached image `bare` or `packages`, made where it is missing."""
     folder = disk(suite)
-    kept = folder / f"snapshots-{_stamp()}.qcow2"
-    with (folder / "lock").open("w") as lock:
+    kept = folder / f"{kind}-{_stamp()}.qcow2"
+    with (folder / f"lock.{kind}").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not kept.exists():
-            _make(suite, folder, kept)
+            made = _bare(suite, folder) if kind == "bare" else _packages(suite)
+            for old in folder.glob(f"{kind}-*"):
+                old.unlink()
+            shutil.move(made, kept)
     return kept
 
 
-def _make(suite: str, folder: pathlib.Path, kept: pathlib.Path) -> None:
-    progress(f"{suite}: making its snapshots, once")
-    making = WORK / f"making-{suite}"
-    shutil.rmtree(making, ignore_errors=True)
-    with Machine(suite, making, folder, direct(folder)) as vm:
+def _bare(suite: str, folder: pathlib.Path) -> pathlib.Path:
+    progress(f"{suite}: making the snapshot of a bare host, once")
+    with Machine(suite, _fresh(f"making-{suite}-bare"), folder, direct(folder)) as vm:
         vm.start()
         vm.out("true", user="nobody")
         vm.save("bare")
+    return vm.image
+
+
+def _packages(suite: str) -> pathlib.Path:
+    progress(f"{suite}: making the disk with the packages, once")
+    with new_machine(suite, f"making-{suite}-packages") as vm:
+        vm.load("bare")
         with Timed(f"{suite}: packages"):
             vm.ssh(f"DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends {PACKAGES} >/dev/null")
             # Whatever their installation has started is at rest.
             vm.ssh("systemctl is-system-running --wait || true; sync")
-        vm.save("packages")
         vm.shut_down()
-    for old in folder.glob("snapshots-*"):
-        old.unlink()
-    shutil.move(making / "disk.qcow2", kept)
+    subprocess.run(["qemu-img", "snapshot", "-d", "bare", str(vm.image)], check=True)
+    return vm.image
 
 
 def new_machine(suite: str, name: str) -> Machine:
-    """A machine on a copy of the cached image, not started: `load` one of its snapshots."""
-    kept = image(suite)
+    """A machine on a copy of the cached image, not started: `load` its snapshot `bare`."""
+    kept = image(suite, "bare")
     made = Machine(name, _fresh(name), kept.parent, direct(kept.parent))
     subprocess.run(["cp", "--reflink=auto", "--sparse=always", str(kept), str(made.image)], check=True)
     return made
@@ -89,7 +94,7 @@ def new_machine(suite: str, name: str) -> Machine:
 
 def with_packages(suite: str, name: str, firmware: machine.Firmware) -> Machine:
     """A machine to boot by any firmware, whose disk has the packages; not started, its TPM blank."""
-    kept = image(suite)
+    kept = image(suite, "packages")
     made = Machine(name, _fresh(name), kept.parent, firmware)
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(kept), str(made.image)], check=True)
     return made

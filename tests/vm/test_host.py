@@ -70,6 +70,7 @@ def test_firmware_that_closes_the_platform_hierarchy_is_left_alone(story: Story)
     assert tools.unit(machine, "edgefleet-platform-hierarchy.service")["LoadState"] == "not-found"
 
 
+@pytest.mark.only()
 def test_a_dry_run_on_a_host_that_is_right_says_so(story: Story) -> None:
     story.machine.load("provisioned")
     assert story.controller.run(HOST_PLAYBOOK, variables("kernel"), "--check").expect_ok().changed == []

@@ -16,7 +16,7 @@ from vm.controller import Controller
 from vm.machine import Machine
 from vm.process import progress, wait_until
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.xdist_group("uefi"), pytest.mark.core]
 SUITE = "bookworm"
 BLOB = "/var/lib/edgefleet-tpm2/vm.pem"
 SECRET = base64.b64encode(b"opens on this boot path only").decode()
