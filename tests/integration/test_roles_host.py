@@ -171,6 +171,13 @@ CASES: dict[str, Case] = {
     "disk-full-and-missing": stack(host(BARE, {"disk": {"free_bytes": {"/var": 3 << 20}}}), "/var has 3 MiB left, and 64 are needed"),
     "disk-nearly-full-and-all-there": stack(host({"disk": {"free_bytes": {"/var": 3 << 20}}})),
     "disk-of-etc-full": stack(host({"disk": {"free_bytes": {"/etc": 0}}}), "Could not write the configuration: the disk of /etc is full"),
+    "install-in-1970": stack(host(BARE, {"clock": {"time": "1970-01-01T00:00:07+00:00", "plausible": False}})),
+    "install-on-a-disk-that-fills-up": stack(
+        host(BARE), __tpm_stack_packages_done={"msg": "apt-get failed: E: Write error - write (28: No space left on device)"}
+    ),
+    "install-from-a-source-that-is-gone": stack(
+        host(BARE), __tpm_stack_packages_done={"msg": "No package matching 'x' is available.\nmore"}
+    ),
     "config-txt-absent": stack(
         host(ABSENT), "Could not set the overlay tpm-slb9670: there is neither /boot/firmware/config.txt", **SLB9670
     ),
@@ -269,6 +276,7 @@ WANTED = {
         "narrowed",
         "packages",
         "installs",
+        "install_reason",
         "modules_to_load",
         "overlay_to_write",
         "rights_to_set",
@@ -355,6 +363,20 @@ def test_a_bare_host_gets_its_distributions_packages(worked: Worked) -> None:
         assert worked.answers[name]["installs"] is True
         assert worked.answers[name]["packages"] == ["tpm2-tools", "tpm-udev", "python3-tpm2-pytss", "python3-cryptography"]
     assert worked.answers["abrmd"]["packages"] == ["tpm2-abrmd", "libtss2-tcti-tabrmd0"]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("install-in-1970", "the clock says 1970-01-01T00:00:07+00:00, and what is signed is valid for other times; set the clock"),
+        ("install-on-a-disk-that-fills-up", "the disk is full; free space under /var"),
+        ("install-from-a-source-that-is-gone", "No package matching 'x' is available; look at the sources of apt on this host"),
+    ],
+)
+def test_why_packages_could_not_be_installed_is_one_sentence(worked: Worked, name: str, reason: str) -> None:
+    said = worked.answers[name]["install_reason"]
+    assert said.startswith(reason)
+    assert said.endswith(".") and "\n" not in said
 
 
 def test_images_are_not_written_to(worked: Worked) -> None:
