@@ -11,6 +11,7 @@ own in the cache, with the user's pip configuration and a stand-in for get-pip.p
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -74,27 +75,37 @@ def provide_get_pip(home: pathlib.Path, python: pathlib.Path) -> None:
         stand_in.write_text(STAND_IN.format(wheel=str(wheel)))
 
 
+def home_of(core: dict[str, str]) -> pathlib.Path:
+    """The home of an ansible-test: each has its own, as they run side by side."""
+    return CACHE / f"ansible-test-home-{core['core']}"
+
+
+def prepare(core: dict[str, str]) -> None:
+    """Give ansible-test what it wants to install its environments."""
+    bin_folder, home = pathlib.Path(core["bin"]), home_of(core)
+    write_pip_configuration(home, bin_folder / "python")
+    provide_get_pip(home, bin_folder / "python")
+
+
 def run_sanity(core: dict[str, str], arguments: list[str], path: str) -> bool:
     """Run ansible-test sanity of that core; say whether all of it passed."""
     bin_folder = pathlib.Path(core["bin"])
-    home = CACHE / "ansible-test-home"
-    write_pip_configuration(home, bin_folder / "python")
-    provide_get_pip(home, bin_folder / "python")
     place = WORK / "sanity" / f"core-{core['core']}"
     run(ROOT / "scripts/copy", place)
     print(f"==> ansible-test sanity of ansible-core {core['core']} with Python {core['python']}", file=sys.stderr, flush=True)
-    environment = {"HOME": str(home), "PATH": f"{bin_folder}:{path}", "LC_ALL": "C.UTF-8"}
+    environment = {"HOME": str(home_of(core)), "PATH": f"{bin_folder}:{path}", "LC_ALL": "C.UTF-8"}
     command = [bin_folder / "python", core["ansible_test"], "sanity", "--local", "--color", "no", *arguments]
     log = WORK / "log" / f"sanity-core-{core['core']}.log"
     with log.open("w") as output:
         folder = place / "ansible_collections/edgefleet/tpm2"
         result = subprocess.run(command, cwd=folder, env=environment, check=False, stdout=output, stderr=subprocess.STDOUT)
     lines = log.read_text().splitlines()
-    print("\n".join(line for line in lines if line.startswith(("ERROR", "FATAL"))))
+    said = [line for line in lines if line.startswith(("ERROR", "FATAL"))]
     skipped = sorted({line.split("Skipping sanity test ")[1] for line in lines if line.startswith("WARNING: Skipping sanity test ")})
-    print("\n".join(f"not run: {what}" for what in skipped))
+    said += [f"not run: {what}" for what in skipped]
     tests = {line.split('"')[1] for line in lines if line.startswith("Running sanity test ")}
-    print(f"{len(tests)} sanity tests run, exit status {result.returncode}; all of the output: {log.relative_to(ROOT)}")
+    said.append(f"core {core['core']}: {len(tests)} sanity tests run, exit status {result.returncode}; all of it: {log.relative_to(ROOT)}")
+    print("\n".join(said), flush=True)
     return result.returncode == 0
 
 
@@ -108,7 +119,11 @@ def main() -> int:
     # The folders of the real Pythons, as a manager's shims do not work with another home.
     found = [cores_script["find_python"](version) for version in PYTHONS]
     folders = dict.fromkeys([str(pathlib.Path(python).parent) for python in found if python] + ["/usr/local/bin", "/usr/bin", "/bin"])
-    failed = [core["core"] for core in cores if not run_sanity(core, arguments, ":".join(folders))]
+    for core in cores:
+        prepare(core)
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        passed = list(threads.map(lambda core: run_sanity(core, arguments, ":".join(folders)), cores))
+    failed = [core["core"] for core, ok in zip(cores, passed, strict=True) if not ok]
     print("ansible-test sanity: " + (f"FAILED with ansible-core {', '.join(failed)}" if failed else "passed"))
     return 1 if failed else 0
 

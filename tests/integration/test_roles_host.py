@@ -302,7 +302,11 @@ def play(role: str) -> Facts:
     }
 
 
-@pytest.fixture(scope="module", params=cores(), ids=lambda entry: f"core-{entry['core']}")
+# What is dear to work out is worked out by one worker.
+EACH_CORE = [pytest.param(entry, id=f"core-{entry['core']}", marks=pytest.mark.xdist_group(f"hosts-{entry['core']}")) for entry in cores()]
+
+
+@pytest.fixture(scope="module", params=EACH_CORE)
 def worked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Worked:
     """All cases, worked out by the oldest and by the newest core in one run each."""
     folder = tmp_path_factory.mktemp("hosts")
