@@ -14,6 +14,8 @@ from vm.machine import Machine
 
 MEMBER, STRANGER = "edge", "nobody"
 HOST_PLAYBOOK, DAY_ZERO, PREFLIGHT = "edgefleet.tpm2.host", "edgefleet.tpm2.day_zero", "edgefleet.tpm2.preflight"
+# Their tasks on a host that is right are bounded.
+BOUNDED = ("edgefleet.tpm2.tpm_stack", "edgefleet.tpm2.resource_manager")
 
 
 def variables(manager: str) -> dict[str, t.Any]:
