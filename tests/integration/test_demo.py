@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import json
 import os
 import pathlib
 import shutil
@@ -19,6 +18,7 @@ import typing as t
 import pytest
 import yaml
 from support import places
+from support.controller import cores, each_core
 from support.profile import AK, EK, MQTT_KEY, SERIAL_INDEX, SRK
 from support.tools import ToolError, Tools
 
@@ -28,14 +28,6 @@ from lab.device import Device
 
 WRITE_ONCE_POLICY = "b7afecee9bf7bcbd5078f264de85f7e361dc84f745da7efa34e91fdaf200ee9b"
 NAMES = ("edge-01", "edge-02")
-
-
-def cores() -> list[dict[str, str]]:
-    """The oldest and the newest ansible-core of this machine, as scripts/cores lists them."""
-    listed = places.WORK / "cores.json"
-    if not listed.exists():
-        subprocess.run([str(places.ROOT / "scripts" / "cores")], check=True)
-    return t.cast(list[dict[str, str]], json.loads(listed.read_text()))
 
 
 @dataclasses.dataclass
@@ -83,12 +75,7 @@ def output(done: subprocess.CompletedProcess[str]) -> str:
     return f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
 
 
-def each_core() -> list[t.Any]:
-    """Each core as a parameter; with pytest-xdist one worker has one lab to itself."""
-    return [pytest.param(entry, id=f"core-{entry['core']}", marks=pytest.mark.xdist_group(f"demo-{entry['core']}")) for entry in cores()]
-
-
-@pytest.fixture(scope="module", params=each_core())
+@pytest.fixture(scope="module", params=each_core("demo"))
 def lab(request: pytest.FixtureRequest) -> t.Iterator[Lab]:
     """A lab that `demo/run` has provisioned once."""
     root = pathlib.Path(tempfile.mkdtemp(prefix="test-demo-", dir=places.WORK))

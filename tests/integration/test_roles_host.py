@@ -22,6 +22,7 @@ import typing as t
 import pytest
 import yaml
 from support import places
+from support.controller import cores, each_core
 
 ROLES = ("tpm_stack", "resource_manager")
 Facts = dict[str, t.Any]
@@ -254,14 +255,6 @@ CASES: dict[str, Case] = {
 }
 
 
-def cores() -> list[dict[str, str]]:
-    """The oldest and the newest ansible-core of this machine, as scripts/cores lists them."""
-    listed = places.WORK / "cores.json"
-    if not listed.exists():
-        subprocess.run([str(places.ROOT / "scripts" / "cores")], check=True)
-    return t.cast(list[dict[str, str]], json.loads(listed.read_text()))
-
-
 class Worked(t.NamedTuple):
     """What a core made of all cases: by case, the variables that a play wrote down."""
 
@@ -302,11 +295,7 @@ def play(role: str) -> Facts:
     }
 
 
-# What is dear to work out is worked out by one worker.
-EACH_CORE = [pytest.param(entry, id=f"core-{entry['core']}", marks=pytest.mark.xdist_group(f"hosts-{entry['core']}")) for entry in cores()]
-
-
-@pytest.fixture(scope="module", params=EACH_CORE)
+@pytest.fixture(scope="module", params=each_core("hosts"))
 def worked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Worked:
     """All cases, worked out by the oldest and by the newest core in one run each."""
     folder = tmp_path_factory.mktemp("hosts")

@@ -14,11 +14,11 @@ import pathlib
 import re
 import subprocess
 import tarfile
-import typing as t
 
 import pytest
 import yaml
 from support import places, profile
+from support.controller import cores
 from support.swtpm import Swtpm
 from support.tools import Tools
 
@@ -38,14 +38,6 @@ PLAYBOOK = """\
         dest: "{{ work }}/found.json"
         mode: "0600"
 """
-
-
-def cores() -> list[dict[str, str]]:
-    """The oldest and the newest ansible-core of this machine (scripts/cores makes them where they are missing)."""
-    listed = places.WORK / "cores.json"
-    if not listed.exists():
-        subprocess.run([str(places.ROOT / "scripts/cores")], check=True, stdout=subprocess.DEVNULL)
-    return t.cast(list[dict[str, str]], json.loads(listed.read_text()))
 
 
 class Elsewhere:

@@ -11,6 +11,7 @@ import pathlib
 import subprocess
 import typing as t
 
+import pytest
 import yaml
 
 from support import places
@@ -24,6 +25,11 @@ def cores() -> list[dict[str, str]]:
     if not listed.exists():
         subprocess.run([str(places.ROOT / "scripts" / "cores")], check=True)
     return t.cast(list[dict[str, str]], json.loads(listed.read_text()))
+
+
+def each_core(group: str) -> list[t.Any]:
+    """Each core as a parameter; what is dear to make with one is made by one worker of pytest-xdist, for all tests of the group."""
+    return [pytest.param(entry, id=f"core-{entry['core']}", marks=pytest.mark.xdist_group(f"{group}-{entry['core']}")) for entry in cores()]
 
 
 class Controller:

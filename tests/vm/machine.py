@@ -156,7 +156,7 @@ class Machine:
             return True
 
         wait_until(f"{self.name}: another boot", other, alive=self._qemu)
-        self._settle()
+        self.wait_for_ssh()
 
     def boot_id(self) -> str:
         """The kernel's name of this boot."""
@@ -241,11 +241,9 @@ class Machine:
     def wait_for_ssh(self, *, settled: bool = True) -> None:
         """Wait until it takes commands, and its clock is right (a snapshot's has stood still)."""
         wait_until(f"{self.name}: SSH", self._answers, alive=self._qemu)
-        self._settle(settled)
-
-    def _settle(self, settled: bool = True) -> None:
-        waiting = "systemctl is-system-running --wait >/dev/null || true" if settled else "true"
-        self.ssh(f"date -s @{int(time.time())} >/dev/null; {waiting}")
+        self.ssh(f"date -s @{int(time.time())} >/dev/null")
+        if settled:
+            self.ssh("systemctl is-system-running --wait >/dev/null || true")
 
     def inventory(self) -> dict[str, t.Any]:
         """Its variables for Ansible."""

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happens around a boot: firmware that leaves the platform hierarchy open, and a TPM that comes late."""
+"""What happens around a boot: firmware that leaves the platform hierarchy open, a reset in the first run, a TPM that comes late."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vm import images, tools
 from vm.controller import Controller
 from vm.machine import Machine, direct
 from vm.process import Timed
-from vm.story import HOST_PLAYBOOK, MEMBER, Story, variables
+from vm.story import DAY_ZERO, HOST_PLAYBOOK, MEMBER, Story, variables
 
 _LOCK = "edgefleet-platform-hierarchy.service"
 
@@ -33,19 +33,45 @@ def open_board(story: Story) -> t.Iterator[Story]:
 
 @pytest.mark.only("trixie")
 def test_an_open_platform_hierarchy_is_closed_before_anybody_uses_the_tpm(open_board: Story) -> None:
-    machine = open_board.machine
+    _closed_first(open_board, "kernel", tools.KERNEL_RM)
+
+
+@pytest.mark.only()
+def test_an_open_platform_hierarchy_is_closed_before_tpm2_abrmd_uses_the_tpm(open_board: Story) -> None:
+    _closed_first(open_board, "abrmd", tools.ABRMD, "tpm2-abrmd.service")
+    assert open_board.run("host, open board, again", HOST_PLAYBOOK, variables("abrmd")).changed == []
+
+
+def _closed_first(board: Story, manager: str, tcti: str, *users: str) -> None:
+    machine = board.machine
     assert tools.platform_hierarchy(machine) == {"enabled": 1, "opens": 1}
-    open_board.run("host, open board", HOST_PLAYBOOK, variables("kernel"))
-    assert tools.platform_hierarchy(machine)["enabled"] == 0
+    board.run("host, open board", HOST_PLAYBOOK, variables(manager))
+    assert tools.platform_hierarchy(machine, tcti)["enabled"] == 0
     machine.reboot()
-    assert tools.platform_hierarchy(machine) == {"enabled": 0, "opens": 0}
+    assert tools.platform_hierarchy(machine, tcti) == {"enabled": 0, "opens": 0}
     lock = tools.unit(machine, _LOCK, "Result", "ExecMainStatus", "ExecMainExitTimestampMonotonic", "Before")
     assert (lock["Result"], lock["ExecMainStatus"]) == ("success", "0")
     assert "tpm2-abrmd.service" in lock["Before"].split()
     closed = int(lock["ExecMainExitTimestampMonotonic"])
-    for name in ("ssh.service", "basic.target", "dbus.service"):
+    for name in ("ssh.service", "basic.target", "dbus.service", *users):
         began = tools.unit(machine, name, "InactiveExitTimestampMonotonic")
         assert closed < int(began["InactiveExitTimestampMonotonic"]), name
+
+
+@pytest.mark.only()
+def test_a_reset_in_the_middle_of_the_first_run(story: Story) -> None:
+    machine = story.machine
+    machine.load("bare")
+    machine.ssh(f"useradd --create-home {MEMBER}; sync")
+    with Timed(f"{machine.name}: a run that a reset ends"):
+        run = story.controller.start(HOST_PLAYBOOK, variables("kernel"))
+        run.until("the packages", lambda event: event["changed"] and "ackages" in event["task"])
+        machine.reset()
+        assert run.wait().status != 0, "the run noticed"
+    assert story.run("host, after a reset", HOST_PLAYBOOK, variables("kernel")).changed
+    assert story.run("host, after a reset, again", HOST_PLAYBOOK, variables("kernel")).changed == []
+    assert tools.random_as(machine, MEMBER, tools.KERNEL_RM)[0]
+    assert story.run("day_zero, after a reset", DAY_ZERO, variables("kernel")).changed
 
 
 @pytest.fixture(scope="module")

@@ -63,9 +63,10 @@ def test_a_held_device_is_busy_and_the_holder_is_named(abrmd: Story) -> None:
 
 
 @pytest.mark.only()
-def test_the_way_back_is_idempotent_and_leaves_nothing(abrmd: Story) -> None:
+def test_the_switch_is_idempotent_and_back_leaves_nothing(abrmd: Story) -> None:
     machine = abrmd.machine
     machine.load("abrmd")
+    assert abrmd.run("host with abrmd, again", HOST_PLAYBOOK, variables("abrmd")).changed == []
     abrmd.run("host, back to kernel", HOST_PLAYBOOK, variables("kernel"))
     assert abrmd.run("host with kernel, again", HOST_PLAYBOOK, variables("kernel")).changed == []
     daemon = tools.unit(machine, "tpm2-abrmd.service")

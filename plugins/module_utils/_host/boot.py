@@ -54,7 +54,9 @@ def replay(tree: Tree, path: str | None, values: t.Mapping[str, t.Mapping[int, b
     return {"replay": found.state, "detail": listed or None}
 
 
-def boot(tree: Tree, known: t.Sequence[Facts], hung: bool, values: t.Mapping[str, t.Mapping[int, bytes]] | None = None) -> Facts:
+def boot(
+    tree: Tree, known: t.Sequence[Facts], held: t.Sequence[Facts], values: t.Mapping[str, t.Mapping[int, bytes]] | None = None
+) -> Facts:
     """Event log and extended PCRs of the first TPM 2.0; a TPM whose user hangs is not asked, as we would hang with it.
 
     C(values): the PCRs where they have been read already; each that the kernel is asked for is a command to the TPM.
@@ -65,7 +67,7 @@ def boot(tree: Tree, known: t.Sequence[Facts], hung: bool, values: t.Mapping[str
     path: str | None = LOG.format(name=name)
     if not tree.exists(str(path)):
         path = None
-    values = values or ({} if hung else pcrs(tree, name))
+    values = values or ({} if any(one["hung"] for one in held) else pcrs(tree, name))
     return {"event_log": path, **replay(tree, path, values), "extended": extended(values)}
 
 

@@ -56,7 +56,7 @@ def observe(tree: Tree | None = None, now: datetime.datetime | None = None, *, o
         "holders": held,
         "udev_rules": udev.rules(tree),
         "group": system.group(tree),
-        **({"boot": boot.boot(tree, known, any(one["hung"] for one in held))} if measured else {}),
+        **({"boot": boot.boot(tree, known, held)} if measured else {}),
         "kernel_log": log,
         "software": software.software(tree, distribution["packages"]),
         "disk": system.disk(tree),

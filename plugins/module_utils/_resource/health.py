@@ -150,7 +150,7 @@ def _measured(host: Facts, facts: Facts) -> Facts:
     values: dict[str, dict[int, bytes]] = {}
     for one in facts.get("pcrs", []):
         values.setdefault(one["bank"], {})[one["index"]] = bytes.fromhex(one["digest"])
-    return boot.boot(Tree(), host["devices"], any(one["hung"] for one in host["holders"]), values)
+    return boot.boot(Tree(), host["devices"], host["holders"], values)
 
 
 def gather(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | None) -> Facts:
