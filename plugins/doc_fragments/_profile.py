@@ -12,6 +12,7 @@ from __future__ import annotations
 import textwrap
 
 from ansible_collections.edgefleet.tpm2.plugins.doc_fragments import (
+    _certificate,
     _da_lockout,
     _hierarchy,
     _key,
@@ -22,6 +23,7 @@ from ansible_collections.edgefleet.tpm2.plugins.doc_fragments import (
 )
 
 _NOUNS = {
+    "certificate": (_certificate.ModuleDocFragment.DOCUMENTATION, "A certificate in a file."),
     "da_lockout": (_da_lockout.ModuleDocFragment.DOCUMENTATION, "Dictionary attack protection, as M(edgefleet.tpm2.tpm2_da_lockout)."),
     "hierarchy": (
         _hierarchy.ModuleDocFragment.DOCUMENTATION,
@@ -62,4 +64,25 @@ options:
     required: true
     suboptions:
 {_nested()}
+  return_reads:
+    description:
+      - Return what M(edgefleet.tpm2.tpm2_enroll) would otherwise have to read again.
+    type: bool
+    default: false
+  session_key:
+    description:
+      - The key to which alone the sessions that carry secrets may be salted, for example the endorsement key that enrolment has verified.
+      - Where the key at its handle has another Name, nothing secret is sent, and the task fails.
+    type: dict
+    suboptions:
+      handle:
+        description:
+          - Its persistent handle.
+        type: str
+        default: "0x81010001"
+      name:
+        description:
+          - Its Name in hex.
+        type: str
+        required: true
 """

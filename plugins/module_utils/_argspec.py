@@ -158,6 +158,59 @@ def sealed_blob() -> Spec:
     )
 
 
+def certificate() -> Spec:
+    """Options of the noun certificate."""
+    return dict(
+        path=dict(type="path", required=True),
+        content=dict(type="str"),
+        **_file(),
+        **_state(),
+        **_mismatch(),
+    )
+
+
+def evidence() -> Spec:
+    """Options of tpm2_evidence."""
+    key = dict(handle=dict(type="str", required=True), public=dict(type="str", required=True))
+    identity = dict(
+        template=dict(type="str", choices=["idevid_ecc_p256", "idevid_ecc_p384", "idevid_rsa_2048"], default="idevid_ecc_p256"),
+        handle=dict(type="str"),
+    )
+    local = dict(
+        algorithm=dict(type="str", choices=list(templates.KEY_SHAPES), default="ecc_p256"),
+        handle=dict(type="str", required=True),
+        parent=dict(type="str", default="0x81000001"),
+    )
+    collect = dict(
+        nonce=dict(type="str", required=True),
+        ek=dict(type="str", default="0x81010001"),
+        ak=dict(type="str", default="0x81020001"),
+        idevid=dict(type="dict", options=identity),
+        ldevid=dict(type="dict", options=local),
+        certificates=dict(type="bool", default=True),
+        issuers=dict(type="list", elements="str"),
+        certify=dict(type="list", elements="str"),
+        serial_index=dict(type="str", default="0x01800010"),
+        serial_size=dict(type="int"),
+        reads=dict(type="dict"),
+        **_pcrs(),
+    )
+    activate = dict(
+        nonce=dict(type="str", required=True),
+        ek=dict(type="dict", options=key, required=True, no_log=False),
+        ak=dict(type="dict", options=key, required=True, no_log=False),
+        idevid=dict(type="dict", options=key, no_log=False),
+        id_object=dict(type="str", required=True),
+        encrypted_secret=dict(type="str", required=True, no_log=False),
+    )
+    sign = dict(key, digest=dict(type="str", required=True))
+    return dict(
+        collect=dict(type="dict", options=collect),
+        activate=dict(type="dict", options=activate),
+        sign=dict(type="list", elements="dict", options=sign),
+    )
+
+
 def unseal() -> Spec:
     """Options of tpm2_unseal."""
     return dict(
@@ -172,9 +225,14 @@ def unseal() -> Spec:
 
 def profile() -> Spec:
     """Options of tpm2_profile: every noun with its own options."""
-    nouns = (da_lockout, hierarchy, key, nv_index, persistent_handle, primary_key, sealed_blob)
+    nouns = (certificate, da_lockout, hierarchy, key, nv_index, persistent_handle, primary_key, sealed_blob)
     options = {noun.__name__: dict(type="dict", options=noun(), no_log=False) for noun in nouns}
-    return dict(resources=dict(type="list", elements="dict", required=True, options=options))
+    salt = dict(handle=dict(type="str", default="0x81010001"), name=dict(type="str", required=True))
+    return dict(
+        resources=dict(type="list", elements="dict", required=True, options=options),
+        return_reads=dict(type="bool", default=False),
+        session_key=dict(type="dict", options=salt, no_log=False),
+    )
 
 
 def info() -> Spec:
@@ -198,8 +256,10 @@ def access() -> Spec:
 
 __all__ = (
     "access",
+    "certificate",
     "connection",
     "da_lockout",
+    "evidence",
     "hierarchy",
     "info",
     "key",

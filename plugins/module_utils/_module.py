@@ -139,7 +139,8 @@ def ensure(spec: _argspec.Spec, build: Build, flat: bool = False) -> None:
         resources = build(module.params)
         for resource in resources:
             _check_owned(module, resource)
-        Engine(tcti.resolve(module.params["tcti"]), given(module.params)).run(resources, module.check_mode, outcome)
+        engine = Engine(tcti.resolve(module.params["tcti"]), given(module.params), salt=_salt(module.params))
+        engine.run(resources, module.check_mode, outcome)
     except errors.TpmError as failed:
         module.fail_json(msg=failed.message, steps_done=outcome.done, **_result(module, outcome, predicted=False))
     for note in outcome.notes:
@@ -148,7 +149,27 @@ def ensure(spec: _argspec.Spec, build: Build, flat: bool = False) -> None:
     result["changed"] = _files(module, resources, module.params) or result["changed"]
     if flat:
         result.update(outcome.plans[0].result)
+    if module.params.get("return_reads"):
+        result["reads"] = _reads(engine, outcome)
     module.exit_json(**result)
+
+
+def _salt(params: t.Mapping[str, t.Any]) -> tuple[int, bytes] | None:
+    """The key to which alone sessions may be salted, if the task names one. Raises InputError."""
+    chosen = params.get("session_key")
+    if not chosen:
+        return None
+    try:
+        return int(str(chosen["handle"]), 0), bytes.fromhex(str(chosen["name"]))
+    except ValueError:
+        raise errors.InputError("Could not read session_key: give its handle as 0x81010001, and its Name in hex.") from None
+
+
+def _reads(engine: Engine, outcome: Outcome) -> dict[str, t.Any]:
+    """What enrolment would have to read again: public areas of the keys that there are now, and the TPM's properties."""
+    public = {plan.object: plan.result["public"] for plan in outcome.plans if "public" in plan.result and plan.object.startswith("0x")}
+    properties = engine.seen.get(("properties", None)) or {}
+    return {"public": public, "properties": {f"{number:#x}": value for number, value in properties.items()}}
 
 
 def inform(spec: _argspec.Spec, gather: t.Callable[[t.Mapping[str, t.Any], tcti.Tcti], dict[str, t.Any]]) -> None:
@@ -161,4 +182,20 @@ def inform(spec: _argspec.Spec, gather: t.Callable[[t.Mapping[str, t.Any], tcti.
     module.exit_json(changed=False, **facts)
 
 
-__all__ = ("create", "ensure", "given", "inform")
+Talk = t.Callable[[t.Mapping[str, t.Any], tcti.Tcti, t.Mapping[int, bytes], bool, Outcome], dict[str, t.Any]]
+
+
+def exchange(spec: _argspec.Spec, talk: Talk) -> None:
+    """Return what C(talk) learns of the TPM, and the steps that it took on the way, and end the module."""
+    module = create(spec)
+    outcome = Outcome()
+    try:
+        found = talk(module.params, tcti.resolve(module.params["tcti"]), given(module.params), module.check_mode, outcome)
+    except errors.TpmError as failed:
+        module.fail_json(msg=failed.message, steps_done=outcome.done, **_result(module, outcome, predicted=False))
+    for note in outcome.notes:
+        module.warn(note)
+    module.exit_json(**_result(module, outcome, predicted=module.check_mode), **found)
+
+
+__all__ = ("create", "ensure", "exchange", "given", "inform")

@@ -114,6 +114,11 @@ steps:
       description: Whether it can be undone.
       type: bool
       returned: always
+reads:
+  description:
+    - C(public), the public area of each key by its handle, and C(properties), the TPM's properties by number, as far as they were read.
+  returned: with O(return_reads)
+  type: dict
 """
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _module

@@ -92,7 +92,27 @@ class Backend(t.Protocol):
         """TPM2_GetCapability (30.2): the handles of the type of C(first) from there on."""
 
     def salt_with(self, handle: int) -> None:
-        """Encrypt the secure session to the storage key at this persistent handle."""
+        """Encrypt the secure session to the storage key at this persistent handle, unless another key has been pinned."""
+
+    def pin_salt(self, handle: int, name: bytes) -> None:
+        """Encrypt every session that is salted to the key at this persistent handle, and to none that has not this Name."""
+
+    def known(self, handle: int, public: Public) -> Token:
+        """The object at a persistent handle whose public area is known; no command. That it is there shows when it is used."""
+
+    def start_policy(self, salt: Token | None, hash_alg: int) -> Token:
+        """TPM2_StartAuthSession (11.1) of a policy session that goes on until C(activate_credential); salted: it encrypts both ways."""
+
+    def satisfy(self, session: Token, steps: t.Sequence[t.Any], auths: t.Mapping[int, bytes]) -> None:
+        """Assert C(steps) in a policy session."""
+
+    def certify(self, subject: Token, session: Token, signer: Token, nonce: bytes, what: str) -> tuple[bytes, bytes]:
+        """TPM2_Certify (18.2) of a key whose role ADMIN C(session) fills: the marshalled TPMS_ATTEST and TPMT_SIGNATURE."""
+
+    def activate_credential(
+        self, activated: tuple[Token, Token], key: tuple[Token, Token], id_object: bytes, encrypted_secret: bytes
+    ) -> bytes:
+        """TPM2_ActivateCredential (12.5): each a key and the session that authorises it, which ends; returns the secret."""
 
     def notes(self) -> list[str]:
         """What the user should hear about this connection."""

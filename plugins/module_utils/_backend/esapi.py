@@ -21,8 +21,20 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.choose import Auth, for_value
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.password import Password
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.policy import PolicySession
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import backoff
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, names, nv, pcr, policy, templates
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import (
+    algorithms,
+    errors,
+    handles,
+    marshal,
+    names,
+    nv,
+    pcr,
+    policy,
+    rotation,
+    templates,
+)
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tss
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti import Tcti, connect
 
@@ -38,10 +50,14 @@ except Exception as error:  # noqa: BLE001 - ImportError as a rule; TypeError wh
 # TPMA_SESSION (Part 2, section 8.4).
 CONTINUE, DECRYPT, ENCRYPT = 0x01, 0x20, 0x40
 LOADED_SESSION = 0x02000000
+# IESYSC_KEY_RSRC, as Esys_TR_Serialize writes it.
+KEY_RESOURCE = 1
 # What to do about a response code (by base code), where a command knows better than the table.
 Cures = t.Optional[t.Mapping[int, str]]
 
 _PARENT_CURE = "the parent has an auth value of its own, with which this collection cannot use it, so name a parent without one"
+_REPLACED_CURE = "one of the keys is not the one that was seen before, or the credential was made for another TPM; start over, and do not trust the device"
+ACTIVATION_CURES = dict.fromkeys((errors.RC_BAD_AUTH, errors.RC_AUTH_FAIL, errors.RC_INTEGRITY, errors.RC_VALUE), _REPLACED_CURE)
 PARENT_CURES = {errors.RC_BAD_AUTH: _PARENT_CURE, errors.RC_AUTH_FAIL: f"{_PARENT_CURE} before another run"}
 
 
@@ -71,6 +87,7 @@ class Esapi:
         self._known: dict[int, t.Any] = {}
         self._ours: list[t.Any] = []
         self._salt: int | None = None
+        self._pinned: bytes | None = None
         self._secure: t.Any = None
         self._notes: list[str] = []
         self.writes = 0
@@ -153,33 +170,81 @@ class Esapi:
     def policy_session(self, steps: t.Sequence[t.Any], secret: bool, auths: t.Mapping[int, bytes]) -> t.Any:
         """A policy session in which C(steps) have been asserted; it ends with the command that it authorises."""
         session = self._start(tss2.TPM2_SE.POLICY, secret, DECRYPT | ENCRYPT if secret else 0)
+        self.satisfy(session, steps, auths)
+        return session
+
+    def satisfy(self, session: t.Any, steps: t.Sequence[t.Any], auths: t.Mapping[int, bytes]) -> None:
         for step in steps:
             if isinstance(step, policy.Secret):
                 self._policy_secret(session, step, for_value(auths.get(step.hierarchy, b"")))
+            elif isinstance(step, rotation.ExternalSecret):
+                self._external_secret(session, step)
             else:
                 self._assert(session, step)
-        return session
+
+    def _external_secret(self, session: t.Any, step: rotation.ExternalSecret) -> None:
+        sensitive = tss2.TPM2B_SENSITIVE.unmarshal(struct.pack(">H", len(step.sensitive)) + step.sensitive)[0]
+        secure = self.secure()
+        load: t.Callable[[], t.Any] = lambda: self._e.load_external(_public(step.public), sensitive, session1=secure)  # noqa: E731
+        item = self._call("load", "what a policy is bound to", load)
+        self._ours.append(item)
+
+        def call(authorisation: t.Any) -> None:
+            # The Python method of tpm2-pytss before 2.2 takes hierarchies only; the C function takes any object.
+            nothing, none = tss2.TPM2B_DIGEST(), tss2.ESYS_TR.NONE
+            code = lib.Esys_PolicySecret(
+                *(self._e._ctx, item, session, authorisation, none, none),
+                *(nothing._cdata, nothing._cdata, nothing._cdata, 0, ffi.NULL, ffi.NULL),
+            )
+            if code:
+                raise TSS2_Exception(code)
+
+        self._authorised("prove", "what a policy is bound to", item, for_value(step.value), call)
+        self.flush_context(item)
+
+    def start_policy(self, salt: t.Any | None, hash_alg: int) -> t.Any:
+        attributes = CONTINUE if salt is None else CONTINUE | DECRYPT | ENCRYPT
+        return self._open(tss2.TPM2_SE.POLICY, tss2.ESYS_TR.NONE if salt is None else salt, attributes, hash_alg)
 
     def _start(self, kind: t.Any, salted: bool, attributes: int) -> t.Any:
-        symmetric = tss2.TPMT_SYM_DEF(algorithm=tss2.TPM2_ALG.NULL)
         key, passing = tss2.ESYS_TR.NONE, None
         if salted:
-            bits, mode = tss2.TPMU_SYM_KEY_BITS(aes=128), tss2.TPMU_SYM_MODE(aes=tss2.TPM2_ALG.CFB)
-            symmetric = tss2.TPMT_SYM_DEF(algorithm=tss2.TPM2_ALG.AES, keyBits=bits, mode=mode)
             if self._salt is None:
                 passing, _public = self.create_primary(handles.RH_NULL, Password(), templates.SALT)
-            key = passing if self._salt is None else self.persistent(self._salt)
+            key = passing if self._salt is None else self._salt_key(self._salt)
+        session = self._open(kind, key, attributes, algorithms.SHA256)
+        if passing is not None:
+            self.flush_context(passing)
+        return session
+
+    def _salt_key(self, handle: int) -> t.Any:
+        key = self.persistent(handle)
+        if self._pinned is None:
+            return key
+        # The Name is worked out of the public area to which the salt will be encrypted; what the TPM calls it does not count.
+        written = bytes(self._e.tr_serialize(key))
+        found = names.parse_public(marshal.Cursor(written[10 + len(self.name(key)) :]).sized()).name
+        if found != self._pinned:
+            raise errors.StateError(
+                f"Could not open a secure session to the TPM: the key at {handles.text(handle)} has the Name {found.hex()}, not "
+                f"{self._pinned.hex()}, which was verified; this is another TPM, or somebody sits between it and the processor: send no secret there."
+            )
+        return key
+
+    def _open(self, kind: t.Any, key: t.Any, attributes: int, hash_alg: int) -> t.Any:
+        symmetric = tss2.TPMT_SYM_DEF(algorithm=tss2.TPM2_ALG.NULL)
+        if key != tss2.ESYS_TR.NONE:
+            bits, mode = tss2.TPMU_SYM_KEY_BITS(aes=128), tss2.TPMU_SYM_MODE(aes=tss2.TPM2_ALG.CFB)
+            symmetric = tss2.TPMT_SYM_DEF(algorithm=tss2.TPM2_ALG.AES, keyBits=bits, mode=mode)
         session = self._call(
             "start",
             "a session",
             lambda: self._e.start_auth_session(
-                tpm_key=key, bind=tss2.ESYS_TR.NONE, session_type=kind, symmetric=symmetric, auth_hash=tss2.TPM2_ALG.SHA256
+                tpm_key=key, bind=tss2.ESYS_TR.NONE, session_type=kind, symmetric=symmetric, auth_hash=hash_alg
             ),
         )
         self._ours.append(session)
         self._e.trsess_set_attributes(session, attributes)
-        if passing is not None:
-            self.flush_context(passing)
         return session
 
     def _assert(self, session: t.Any, step: t.Any) -> None:
@@ -227,7 +292,11 @@ class Esapi:
         return True
 
     def salt_with(self, handle: int) -> None:
-        self._salt = handle
+        if self._pinned is None:
+            self._salt = handle
+
+    def pin_salt(self, handle: int, name: bytes) -> None:
+        self._salt, self._pinned = handle, name
 
     # -- objects
 
@@ -270,6 +339,17 @@ class Esapi:
             self._known[handle] = self._call("find", handles.text(handle), lambda: self._e.tr_from_tpmpublic(handle))
         return self._known[handle]
 
+    def known(self, handle: int, public: names.Public) -> t.Any:
+        # What Esys_TR_Serialize writes of a key, and tpm2-tools keep in files: handle, Name, kind of resource, public area.
+        written = struct.pack(">IH", handle, len(public.name)) + public.name + struct.pack(">I", KEY_RESOURCE) + names.to_2b(public)
+        token = self._call("use", handles.text(handle), lambda: self._e.tr_deserialize(written))
+        if self.name(token) != public.name:
+            raise errors.TpmError(
+                f"Could not use {handles.text(handle)}: the TSS reads its description otherwise; report this with its version."
+            )
+        self._known[handle] = token
+        return token
+
     def name(self, item: t.Any) -> bytes:
         return bytes(self._e.tr_get_name(item))
 
@@ -294,6 +374,34 @@ class Esapi:
 
     def unseal(self, item: t.Any, auth: Auth, source: str) -> bytes:
         return bytes(self._authorised("unseal", source, item, auth, lambda session: self._e.unseal(item, session1=session)))
+
+    # -- attestation
+
+    def certify(self, subject: t.Any, session: t.Any, signer: t.Any, nonce: bytes, what: str) -> tuple[bytes, bytes]:
+        none = tss2.TPMT_SIG_SCHEME(scheme=tss2.TPM2_ALG.NULL)
+        self._e.tr_set_auth(signer, b"")
+
+        def call() -> t.Any:
+            return self._e.certify(subject, signer, nonce, none, session1=session, session2=self.password())
+
+        attest, signature = self._call("certify", what, call)
+        return bytes(attest.marshal())[2:], bytes(signature.marshal())
+
+    def activate_credential(
+        self, activated: tuple[t.Any, t.Any], key: tuple[t.Any, t.Any], id_object: bytes, encrypted_secret: bytes
+    ) -> bytes:
+        blob = tss2.TPM2B_ID_OBJECT.unmarshal(struct.pack(">H", len(id_object)) + id_object)[0]
+        secret = tss2.TPM2B_ENCRYPTED_SECRET.unmarshal(struct.pack(">H", len(encrypted_secret)) + encrypted_secret)[0]
+        self._e.trsess_set_attributes(activated[1], 0)
+        self._e.trsess_set_attributes(key[1], DECRYPT | ENCRYPT)
+
+        def call() -> bytes:
+            return bytes(self._e.activate_credential(activated[0], key[0], blob, secret, session1=activated[1], session2=key[1]))
+
+        answer: bytes = self._call("activate", "the credential", call, ACTIVATION_CURES)
+        for session in (activated[1], key[1]):
+            self._ours.remove(session)  # both were to end with this command
+        return answer
 
     # -- NV
 
@@ -361,9 +469,13 @@ class Esapi:
         self.writes += 1
 
     def hierarchy_change_auth(self, hierarchy: int, auth: Auth, value: bytes) -> None:
-        self._hierarchy(
-            "set the auth of", hierarchy, auth, lambda item, session: self._e.hierarchy_change_auth(item, value, session1=session)
-        )
+        # A session that authorises encrypts with the auth value of what it authorises, which a policy may be there to do without.
+        beside = self.secure() if isinstance(auth, PolicySession) else tss2.ESYS_TR.NONE
+
+        def call(item: t.Any, session: t.Any) -> None:
+            self._e.hierarchy_change_auth(item, value, session1=session, session2=beside)
+
+        self._hierarchy("set the auth of", hierarchy, auth, call)
 
     def set_primary_policy(self, hierarchy: int, auth: Auth, digest: bytes) -> None:
         number = tss2.TPM2_ALG.SHA256 if digest else tss2.TPM2_ALG.NULL

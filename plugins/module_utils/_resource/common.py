@@ -87,6 +87,11 @@ def parent(number: int, seen: model.Observation, run: t.Any, attempt: str) -> tu
     return found
 
 
+def identified(public: names.Public) -> dict[str, t.Any]:
+    """What a result says of a key: its Name, and its public area for those who ask for it."""
+    return {"name": public.name.hex(), "public": public.raw.hex()}
+
+
 def check_removable(path: str, seen: model.Observation, options: Options) -> None:
     """Refuse to remove a file that is no key file, not even a torn one. Raises MismatchError."""
     data = seen.file(path)
@@ -131,4 +136,4 @@ class PublicFile:
         return {self.path: before}, {self.path: "the public key"}
 
 
-__all__ = ("Options", "PublicFile", "check_enabled", "check_removable", "content", "handle", "mismatch", "parent", "replace")
+__all__ = ("Options", "PublicFile", "check_enabled", "check_removable", "content", "handle", "identified", "mismatch", "parent", "replace")

@@ -77,9 +77,35 @@ class Run:
             raise errors.StateError(_unknown(name))
         if len(values) == 1:
             return values[0]
+        if hierarchy == handles.RH_LOCKOUT and ("auth_policy", hierarchy) in self.seen:
+            return self._current_lockout(new=values[0], old=values[1])
         if ("session", ("holds", hierarchy)) not in self.seen:
             raise errors.StateError(_ambiguous(name))
         return values[0] if self.seen["session", ("holds", hierarchy)] else values[1]
+
+    def rotation(self, new: bytes, old: bytes) -> str:
+        """How far the replacement of a lockout auth has come (see C(_tpm/rotation)). Raises StateError where the TPM does not tell."""
+        from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import rotation
+
+        found = self.seen["auth_policy", handles.RH_LOCKOUT]
+        state = rotation.UNKNOWN if found is None else rotation.progress(found, old, new)
+        if state == rotation.UNKNOWN:
+            why = "this TPM does not tell its policy (library before 1.38)" if found is None else f"its policy {found.hex()} is neither's"
+            raise errors.StateError(
+                f"Could not choose between two auth values for lockout: {why}, and trying one would be a gamble; give only the one that holds."
+            )
+        return state
+
+    def _current_lockout(self, new: bytes, old: bytes) -> bytes:
+        from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import rotation
+
+        state = self.rotation(new, old)
+        if state == rotation.BEGUN:
+            raise errors.StateError(
+                "Could not act as lockout: its auth is just being replaced, and which of two values holds is not tried; "
+                "declare the lockout hierarchy alone with both values first, to finish that."
+            )
+        return new if state == rotation.DONE else old
 
     def changed(self, hierarchy: int, value: bytes) -> None:
         """The hierarchy has a new auth value from now on."""

@@ -64,13 +64,28 @@ def _describe(plan: model.Plan, step: model.Step) -> dict[str, t.Any]:
 
 
 class Engine:
-    """One TPM and the auth values that hold before the run."""
+    """One TPM and the auth values that hold before the run.
 
-    def __init__(self, tcti: transport.Tcti, given: t.Mapping[int, bytes]) -> None:
+    C(seen): what was read of it already. C(salt): the handle and Name of the key to which alone sessions may be salted.
+    """
+
+    def __init__(
+        self,
+        tcti: transport.Tcti,
+        given: t.Mapping[int, bytes],
+        seen: model.Observation | None = None,
+        salt: tuple[int, bytes] | None = None,
+    ) -> None:
         self._tcti = tcti
         self._given = given
         self._backend: Backend | None = None
-        self._seen = model.Observation()
+        self._seen = model.Observation() if seen is None else seen
+        self._salt = salt
+
+    @property
+    def seen(self) -> model.Observation:
+        """What has been read so far."""
+        return self._seen
 
     def run(self, resources: t.Sequence[model.Resource], check: bool, outcome: Outcome) -> None:
         """Bring the TPM into the state of C(resources), or find out what it would take. Fills C(outcome). Raises TpmError."""
@@ -119,7 +134,9 @@ class Engine:
             limits = self._seen.get(("limits", None), {})
             self._backend = esapi.Esapi(self._tcti, limits.get(model.PT_NV_BUFFER_MAX) or nv.SAFE_SIZE)
             found = self._seen.get(("public", handles.SRK))
-            if found and names.is_storage_parent(found[0]):
+            if self._salt is not None:
+                self._backend.pin_salt(*self._salt)
+            elif found and names.is_storage_parent(found[0]):
                 self._backend.salt_with(handles.SRK)
         return self._backend
 

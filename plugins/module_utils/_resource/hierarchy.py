@@ -55,12 +55,19 @@ class Hierarchy:
             facts += [model.Fact("auth_policy", self.hierarchy), *(model.Fact("pcrs", one) for one in policy.selections(self.policy))]
         if self.hierarchy == handles.RH_PLATFORM:
             facts.append(model.Fact("platform_auth"))
-        if ("properties", None) in seen and self._must_ask():
+        if ("properties", None) in seen and self._rotates():
+            facts.append(model.Fact("auth_policy", self.hierarchy))
+        elif ("properties", None) in seen and self._must_ask():
             value = self._run.candidates(self.hierarchy)[0]
             facts.append(
                 model.Fact("session", ("holds", self.hierarchy), lambda backend: backend.holds(self.hierarchy, choose.for_value(value)))
             )
         return facts
+
+    def _rotates(self) -> bool:
+        """Whether the lockout auth is to be replaced, so that its policy tells which value holds."""
+        two = len(self._run.candidates(self.hierarchy)) == 2
+        return two and self.hierarchy == handles.RH_LOCKOUT and bool(self._run.is_set(self.hierarchy))
 
     def _must_ask(self) -> bool:
         two = len(self._run.candidates(self.hierarchy)) == 2
@@ -77,8 +84,11 @@ class Hierarchy:
             )
         if self.policy is not None:
             steps += self._policy_step(seen, run, before, after)
-        if self._differs(run):
+        if self._rotates():
+            steps += self._rotation(run)
+        elif self._differs(run):
             steps.append(self._auth_step(run))
+        if steps and steps[-1].action == "hierarchy_change_auth":
             after["auth_set"] = bool(self.value)
             if before["auth_set"] == after["auth_set"]:
                 before["auth"], after["auth"] = "another value", "the value asked for"
@@ -132,6 +142,35 @@ class Hierarchy:
         verb = "set" if value else "empty"
         note = " (until the next reset of the TPM)" if self.hierarchy == handles.RH_PLATFORM else ""
         return model.Step(f"{verb} the auth of the {self.object} hierarchy{note}", "hierarchy_change_auth", change)
+
+    def _rotation(self, run: t.Any) -> list[model.Step]:
+        """The step that replaces the lockout auth, from wherever an interrupted run has left it."""
+        from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.policy import PolicySession
+        from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import rotation
+
+        new, old = run.candidates(self.hierarchy)
+        if self.policy is not None:
+            raise errors.InputError(
+                "Could not plan the lockout hierarchy: its policy is needed while its auth is replaced; leave policy out."
+            )
+        if len(new) < rotation.SHORTEST:
+            raise errors.InputError(
+                f"Could not replace the auth of the lockout hierarchy: the new one has {len(new)} bytes, and less than {rotation.SHORTEST} can be "
+                "guessed by whoever reads the policy that is set meanwhile; give a longer, random one."
+            )
+        state = run.rotation(new, old)
+        if state == rotation.DONE:
+            return []
+
+        def change(backend: t.Any) -> None:
+            if state == rotation.NOT_BEGUN:
+                backend.set_primary_policy(self.hierarchy, choose.for_value(old), rotation.bridge(old, new))
+            backend.hierarchy_change_auth(self.hierarchy, PolicySession(rotation.steps(old, new)), new)
+            backend.set_primary_policy(self.hierarchy, choose.for_value(new), rotation.marker(new))
+            run.changed(self.hierarchy, new)
+
+        verb = "finish replacing" if state == rotation.BEGUN else "replace"
+        return [model.Step(f"{verb} the auth of the lockout hierarchy", "hierarchy_change_auth", change)]
 
     def _policy_step(self, seen: model.Observation, run: t.Any, before: dict[str, t.Any], after: dict[str, t.Any]) -> list[model.Step]:
         asked = t.cast("policy.Policy", self.policy)

@@ -123,7 +123,7 @@ class Key:
         if there and not reasons:
             steps = self.file.steps(seen, there, lambda: there)
             old, new = self.file.diff(seen, steps)
-            return model.Plan(self.kind, self.object, tuple(steps), {**before, **old}, {**before, **new}, {"name": there.name.hex()})
+            return model.Plan(self.kind, self.object, tuple(steps), {**before, **old}, {**before, **new}, common.identified(there))
         result: dict[str, t.Any] = {}
         made: list[names.Public] = []
         common.parent(self.parent, seen, run, f"make the key {self.object}")
@@ -172,7 +172,7 @@ class Key:
                 token = backend.load(parent, choose.for_value(b""), private, public, str(self.path or "the new key"))
                 persist(backend, token, self.handle, occupied, run)
             made.append(public)
-            result["name"] = public.name.hex()
+            result.update(common.identified(public))
 
         where = " and ".join([self.object] + ([str(self.path)] if self.path is not None and self.handle is not None else []))
         verb = "load the key of its file and keep it at" if stored else "create a key under its parent and keep it at"

@@ -67,8 +67,9 @@ class Plan(t.NamedTuple):
     result: dict[str, t.Any]
 
     def report(self) -> dict[str, t.Any]:
-        """What the module returns of this resource."""
-        return {"kind": self.kind, "object": self.object, "state": "changed" if self.steps else "ok", **self.result}
+        """What the module returns of this resource. Public areas are long, and sent only to those who ask for them."""
+        result = {name: value for name, value in self.result.items() if name != "public"}
+        return {"kind": self.kind, "object": self.object, "state": "changed" if self.steps else "ok", **result}
 
 
 class Fact(t.NamedTuple):

@@ -94,7 +94,7 @@ class PrimaryKey:
             reasons = []
         if not reasons:
             public = t.cast("tuple[names.Public, bytes]", found)[0]
-            result["name"] = public.name.hex()
+            result.update(common.identified(public))
             return self._done(seen, before, before, self.file.steps(seen, public, lambda: public), result)
         if found and not common.replace(self._options):
             raise common.mismatch(f"make the primary key {self.template} at {self.object}", reasons, "name another handle")
@@ -130,7 +130,7 @@ class PrimaryKey:
             if self.handle == handles.SRK:
                 backend.salt_with(self.handle)
             made.append(public)
-            result["name"] = public.name.hex()
+            result.update(common.identified(public))
 
         run.auth(evicting(self.handle))
         old = "replace the object at" if occupied else "make it persistent at"

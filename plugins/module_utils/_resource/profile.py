@@ -14,13 +14,15 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
 
-NOUNS = ("da_lockout", "hierarchy", "key", "nv_index", "persistent_handle", "primary_key", "sealed_blob")
+NOUNS = ("certificate", "da_lockout", "hierarchy", "key", "nv_index", "persistent_handle", "primary_key", "sealed_blob")
 
 
 def _class(noun: str) -> t.Callable[[common.Options], model.Resource]:
     """The class of a noun. Imported when it is asked for: a device compiles every file that it imports anew in every run."""
     found: t.Callable[[common.Options], model.Resource]
-    if noun == "da_lockout":
+    if noun == "certificate":
+        from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.certificate import Certificate as found
+    elif noun == "da_lockout":
         from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.da_lockout import DaLockout as found
     elif noun == "hierarchy":
         from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.hierarchy import Hierarchy as found
@@ -65,7 +67,7 @@ def build(items: t.Sequence[t.Mapping[str, t.Any]]) -> list[model.Resource]:
 def _claims(resource: model.Resource) -> list[tuple[str, str]]:
     """What a resource has for itself, with the kind of place: a handle, files that it writes, or its noun."""
     claims = [("handle" if resource.object.startswith("0x") else resource.kind, resource.object)]
-    written = [getattr(resource, "path", None)] if resource.kind in ("key", "sealed_blob") else []
+    written = [getattr(resource, "path", None)] if resource.kind in ("certificate", "key", "sealed_blob") else []
     written.append(getattr(getattr(resource, "file", None), "path", None))
     return claims + [("file", path) for path in written if path]
 

@@ -14,8 +14,7 @@ is one modulo all the primes below with a chance of about 2**-28.
 
 from __future__ import annotations
 
-import typing as t
-
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import der
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
 
 GENERATOR = 65537
@@ -23,7 +22,7 @@ GENERATOR = 65537
 PRIMES = (11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157)
 MIN_BITS = 508  # the product of two primes of 256 bits may be a little short of 512
 MAX_BITS = 16384
-_SEQUENCE, _BITS, _INTEGER = 0x30, 0x03, 0x02
+_BITS, _INTEGER = 0x03, 0x02
 _PKCS1 = bytes.fromhex("06092a864886f70d0101")  # the object identifier 1.2.840.113549.1.1 without its last number
 _MAX_DEPTH = 4
 
@@ -54,41 +53,22 @@ def fingerprinted(modulus: int | bytes) -> bool:
     return all(number % prime in members for prime, members in _POWERS.items())
 
 
-def modulus_in(der: bytes) -> int | None:
+def modulus_in(data: bytes) -> int | None:
     """The modulus of the RSA public key in a DER certificate (as an EK's in NV) or SubjectPublicKeyInfo; None if there is none.
 
     What follows the structure is ignored: NV indices are often longer than the certificate in them. Infineon's own EK certificates
     name the key's algorithm RSAES-OAEP, so any of PKCS #1 will do (RFC 5280, section 4.1; RFC 4055).
     """
-    left = [(der, 0)]
+    left = [(data, 0)]
     while left:
-        data, depth = left.pop()
-        children = list(_elements(data))
-        if [tag for tag, _body in children] == [_SEQUENCE, _BITS] and children[0][1].startswith(_PKCS1):
-            key = [
-                body
-                for tag, inner in _elements(children[1][1][1:])
-                if tag == _SEQUENCE
-                for tag, body in _elements(inner)
-                if tag == _INTEGER
-            ]
+        body, depth = left.pop()
+        children = list(der.elements(body))
+        if [one.tag for one in children] == [der.SEQUENCE, _BITS] and children[0].body.startswith(_PKCS1):
+            inner = [one.body for one in der.elements(children[1].body[1:]) if one.tag == der.SEQUENCE]
+            key = [one.body for sequence in inner for one in der.elements(sequence) if one.tag == _INTEGER]
             return int.from_bytes(key[0], "big") if len(key) == 2 else None
-        left += [(body, depth + 1) for tag, body in children if tag == _SEQUENCE and depth < _MAX_DEPTH]
+        left += [(one.body, depth + 1) for one in children if one.tag == der.SEQUENCE and depth < _MAX_DEPTH]
     return None
-
-
-def _elements(data: bytes) -> t.Iterator[tuple[int, bytes]]:
-    """The DER elements side by side in C(data), up to the first that does not fit."""
-    at = 0
-    while at + 2 <= len(data):
-        tag, size, at = data[at], data[at + 1], at + 2
-        if size & 0x80:
-            count = size & 0x7F
-            size, at = int.from_bytes(data[at : at + count], "big"), at + count
-        if at + size > len(data):
-            return
-        yield tag, data[at : at + size]
-        at += size
 
 
 __all__ = ("GENERATOR", "PRIMES", "fingerprinted", "modulus_in", "powers")

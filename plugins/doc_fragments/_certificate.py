@@ -1,0 +1,51 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this doc fragment is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Options of the noun certificate. Must be kept in sync with C(module_utils/_argspec.py:certificate)."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The fragment as Ansible loads it."""
+
+    DOCUMENTATION = r"""
+options:
+  path:
+    description:
+      - The file on the device.
+    type: path
+    required: true
+  content:
+    description:
+      - The certificate in PEM, and the chain above it. A certificate that is there already gives way to it.
+    type: str
+  mode:
+    description:
+      - The file's mode; V(0644) for a new file.
+    type: raw
+  owner:
+    description:
+      - The file's owner.
+    type: str
+  group:
+    description:
+      - The file's group.
+    type: str
+  state:
+    description:
+      - Whether it shall be there.
+    type: str
+    choices: [present, absent]
+    default: present
+  on_mismatch:
+    description:
+      - What to do where the file holds something that is no certificate.
+    type: str
+    choices: [fail, replace]
+    default: fail
+"""

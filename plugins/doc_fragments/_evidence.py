@@ -1,0 +1,211 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this doc fragment is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Options of tpm2_evidence. Must be kept in sync with C(module_utils/_argspec.py:evidence)."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The fragment as Ansible loads it."""
+
+    DOCUMENTATION = r"""
+options:
+  collect:
+    description:
+      - Collect evidence.
+    type: dict
+    suboptions:
+      nonce:
+        description:
+          - Fresh random bytes in hex, which every attestation will hold.
+        type: str
+        required: true
+      ek:
+        description:
+          - The handle of the endorsement key.
+        type: str
+        default: "0x81010001"
+      ak:
+        description:
+          - The handle of the attestation key.
+        type: str
+        default: "0x81020001"
+      idevid:
+        description:
+          - An IDevID key, which is made where it is missing, as M(edgefleet.tpm2.tpm2_primary_key) makes it.
+        type: dict
+        suboptions:
+          template:
+            description:
+              - Its template.
+            type: str
+            choices: [idevid_ecc_p256, idevid_ecc_p384, idevid_rsa_2048]
+            default: idevid_ecc_p256
+          handle:
+            description:
+              - Its persistent handle, where not the usual one.
+            type: str
+      ldevid:
+        description:
+          - An LDevID key, which is made where it is missing, as M(edgefleet.tpm2.tpm2_key) makes it. It signs, and has no auth and no policy.
+        type: dict
+        suboptions:
+          algorithm:
+            description:
+              - Its algorithm.
+            type: str
+            choices: [rsa_2048, rsa_3072, ecc_p256, ecc_p384]
+            default: ecc_p256
+          handle:
+            description:
+              - Its persistent handle.
+            type: str
+            required: true
+          parent:
+            description:
+              - Its parent's handle.
+            type: str
+            default: "0x81000001"
+      certificates:
+        description:
+          - Read EK certificates and the chain above them out of NV.
+        type: bool
+        default: true
+      issuers:
+        description:
+          - Issuers of EK certificates whose chain need not be read, each as the first eight bytes, in hex, of the SHA-256 of its DER Name.
+        type: list
+        elements: str
+      certify:
+        description:
+          - Handles of keys without a policy that the attestation key shall certify.
+        type: list
+        elements: str
+      serial_index:
+        description:
+          - The NV index of the serial number.
+        type: str
+        default: "0x01800010"
+      serial_size:
+        description:
+          - How many bytes the serial number has. Without it, it is not certified.
+        type: int
+      reads:
+        description:
+          - What has been read of this TPM already, as RV(edgefleet.tpm2.tpm2_profile#module:reads) gives it. C(nv_buffer_max) says how many
+            bytes the TPM reads at once, and C(identity) whether its manufacturer and firmware are known.
+        type: dict
+      pcrs:
+        description:
+          - PCRs that the attestation key quotes.
+        type: dict
+        suboptions:
+          bank:
+            description:
+              - The bank's hash.
+            type: str
+            default: sha256
+          indices:
+            description:
+              - The PCRs.
+            type: list
+            elements: int
+            required: true
+          values:
+            description:
+              - Not used here.
+            type: dict
+  activate:
+    description:
+      - Open a credential.
+    type: dict
+    suboptions:
+      nonce:
+        description:
+          - Fresh random bytes in hex, for the attestation of the IDevID and for the proof.
+        type: str
+        required: true
+      ek:
+        description:
+          - The endorsement key.
+        type: dict
+        required: true
+        suboptions:
+          handle:
+            description:
+              - Its persistent handle.
+            type: str
+            required: true
+          public:
+            description:
+              - Its public area (TPMT_PUBLIC) in hex, as RV(keys) of O(collect) gave it.
+            type: str
+            required: true
+      ak:
+        description:
+          - The attestation key.
+        type: dict
+        required: true
+        suboptions:
+          handle:
+            description:
+              - Its persistent handle.
+            type: str
+            required: true
+          public:
+            description:
+              - Its public area (TPMT_PUBLIC) in hex, as RV(keys) of O(collect) gave it.
+            type: str
+            required: true
+      idevid:
+        description:
+          - The IDevID key, to be certified.
+        type: dict
+        suboptions:
+          handle:
+            description:
+              - Its persistent handle.
+            type: str
+            required: true
+          public:
+            description:
+              - Its public area (TPMT_PUBLIC) in hex, as RV(keys) of O(collect) gave it.
+            type: str
+            required: true
+      id_object:
+        description:
+          - The content of the TPM2B_ID_OBJECT, in hex.
+        type: str
+        required: true
+      encrypted_secret:
+        description:
+          - The content of the TPM2B_ENCRYPTED_SECRET, in hex.
+        type: str
+        required: true
+  sign:
+    description:
+      - Digests to be signed, each by an unrestricted key, with SHA-256.
+    type: list
+    elements: dict
+    suboptions:
+      handle:
+        description:
+          - The key's persistent handle.
+        type: str
+        required: true
+      public:
+        description:
+          - Its public area (TPMT_PUBLIC) in hex.
+        type: str
+        required: true
+      digest:
+        description:
+          - The digest in hex.
+        type: str
+        required: true
+"""

@@ -1,0 +1,85 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What a TPM signs about itself, over a raw transport (TPM 2.0 Library Part 3, sections 18, 20 and 31.16). It changes nothing.
+
+The keys are used with their empty auth, and nothing that goes to and fro is a secret, so no session is needed.
+"""
+
+from __future__ import annotations
+
+import struct
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import NV_BUFFER_MAX, Reader, Transmitter
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, marshal, names, pcr
+
+CC_CERTIFY = 0x148
+CC_QUOTE = 0x158
+CC_SIGN = 0x15D
+CC_NV_CERTIFY = 0x184
+ST_HASHCHECK = 0x8024
+_OWN_SCHEME = struct.pack(">H", alg.NULL)
+_KEY_AUTH = "it has an auth value of its own, with which this collection cannot use it, so make it from a template of this collection"
+
+
+class Signed(t.NamedTuple):
+    """A TPMS_ATTEST and the TPMT_SIGNATURE over it, both marshalled."""
+
+    attest: bytes
+    signature: bytes
+
+
+class Attestor(Reader):
+    """Attestations by a key at a persistent handle. Every method raises TransportError or TpmResponseError.
+
+    C(nv_buffer): how many bytes the TPM reads at once, where it is known already; else it is asked when it matters.
+    """
+
+    def __init__(self, transport: Transmitter, nv_buffer: int | None = None) -> None:
+        super().__init__(transport)
+        self._nv_buffer = nv_buffer
+
+    def properties(self, group: int = 0x200) -> dict[int, int]:
+        if group != 0x200 and self._nv_buffer and group not in self._properties:
+            return {NV_BUFFER_MAX: self._nv_buffer}
+        return super().properties(group)
+
+    def _attest(self, attempt: str, obj: str, command: bytes) -> Signed:
+        code, body = self._send(command)
+        if code:
+            raise errors.from_rc(attempt, obj, code, _KEY_AUTH if errors.is_rc(code, errors.RC_BAD_AUTH, errors.RC_AUTH_FAIL) else None)
+        cursor = marshal.Cursor(body)
+        return Signed(cursor.sized(), cursor.rest())
+
+    def nv_certify(self, signer: int, index: int, size: int, nonce: bytes) -> Signed:
+        """TPM2_NV_Certify (31.16) of C(size) bytes of an NV index that everybody may read."""
+        parameters = marshal.sized(nonce) + _OWN_SCHEME + struct.pack(">HH", size, 0)
+        command = marshal.command(CC_NV_CERTIFY, [signer, index, index], parameters, [b"", b""])
+        return self._attest("certify", f"the content of NV index {handles.text(index)}", command)
+
+    def quote(self, signer: int, chosen: pcr.Selection, nonce: bytes) -> Signed:
+        """TPM2_Quote (18.4) over PCRs of one bank."""
+        parameters = marshal.sized(nonce) + _OWN_SCHEME + pcr.marshal([chosen])
+        return self._attest("quote", f"PCR {chosen.text}", marshal.command(CC_QUOTE, [signer], parameters, [b""]))
+
+    def certify(self, subject: int, signer: int, nonce: bytes) -> Signed:
+        """TPM2_Certify (18.2) of a key whose role ADMIN its auth value fills."""
+        command = marshal.command(CC_CERTIFY, [subject, signer], marshal.sized(nonce) + _OWN_SCHEME, [b"", b""])
+        return self._attest("certify", f"the key at {handles.text(subject)}", command)
+
+    def sign(self, key: int, public: names.Public, digest: bytes) -> bytes:
+        """TPM2_Sign (20.2) of a digest by an unrestricted key, with SHA-256; returns the marshalled TPMT_SIGNATURE."""
+        own = public.scheme[:2] != _OWN_SCHEME
+        scheme = _OWN_SCHEME if own else struct.pack(">HH", alg.ECDSA if public.type == alg.ECC else alg.RSASSA, alg.SHA256)
+        ticket = struct.pack(">HIH", ST_HASHCHECK, handles.RH_NULL, 0)
+        command = marshal.command(CC_SIGN, [key], marshal.sized(digest) + scheme + ticket, [b""])
+        return self._ask("sign with", f"the key at {handles.text(key)}", command)
+
+
+__all__ = ("Attestor", "Signed")

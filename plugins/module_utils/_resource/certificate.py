@@ -1,0 +1,69 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Certificates that a device shows: PEM files. Their keys are in the TPM, so nothing in them is a secret.
+
+To keep one in NV as well, declare an nv_index with the DER as content_b64.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
+
+BEGIN, END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+MODE = 0o644
+
+
+class Certificate:
+    """A file with a certificate, and the chain above it, or its absence."""
+
+    kind = "certificate"
+
+    def __init__(self, options: common.Options) -> None:
+        self._options = options
+        self.path = str(options.get("path"))
+        self.object = self.path
+        self.absent = options.get("state") == "absent"
+        self.phase = model.PHASE_ABSENT if self.absent else model.PHASE_SEAL
+        self.content = str(options.get("content") or "").strip() + "\n"
+        self.owned_file = (None if self.absent else self.path, options)
+        if not self.absent and (self.content.count(BEGIN) < 1 or self.content.count(BEGIN) != self.content.count(END)):
+            raise errors.InputError(
+                f"Could not plan the certificate {self.path}: content is no PEM certificate; give it with its BEGIN and END lines."
+            )
+
+    def facts(self, _seen: model.Observation) -> t.Iterable[model.Fact]:
+        """The file."""
+        return [model.Fact("file", self.path)]
+
+    def plan(self, seen: model.Observation, _run: t.Any) -> model.Plan:
+        """A certificate gives way to a newer one; what is none stays. Raises MismatchError."""
+        found = seen.file(self.path)
+        before = {self.path: _describe(found)}
+        wanted = None if self.absent else self.content.encode()
+        if found == wanted:
+            return model.Plan(self.kind, self.object, (), before, before, {})
+        if found and BEGIN.encode() not in found and not common.replace(self._options):
+            raise common.mismatch(f"write the certificate {self.path}", ["it holds something else"], "name another path")
+        if wanted is None:
+            step = model.Step(f"remove the certificate {self.path}", "remove_file", lambda _backend: files.remove(self.path))
+        else:
+            files.check_writable(self.path)
+            data = wanted
+            step = model.Step(f"write the certificate to {self.path}", "export", lambda _backend: files.write(self.path, data, MODE))
+        return model.Plan(self.kind, self.object, (step,), before, {self.path: _describe(wanted)}, {})
+
+
+def _describe(data: bytes | None) -> str | None:
+    """A certificate file for the diff: its text is public and short enough."""
+    return None if data is None else data.decode("ascii", "replace") if BEGIN.encode() in data else "something else"
+
+
+__all__ = ("Certificate",)

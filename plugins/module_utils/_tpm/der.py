@@ -1,0 +1,60 @@
+# Copyright (c) 2026, edgefleet maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""DER as far as a device needs it: elements side by side, and what an X.509 certificate says without being checked (ITU-T X.690; RFC 5280)."""
+
+from __future__ import annotations
+
+import hashlib
+import typing as t
+
+SEQUENCE = 0x30
+_VERSION = 0xA0
+# Of a hash over an issuer's Name: enough that two certificate authorities of a bundle do not meet by accident.
+ISSUER_BYTES = 8
+
+
+class Element(t.NamedTuple):
+    """One element: its tag, its content, and the whole with tag and length."""
+
+    tag: int
+    body: bytes
+    whole: bytes
+
+
+def elements(data: bytes) -> t.Iterator[Element]:
+    """The DER elements side by side in C(data), up to the first that does not fit."""
+    at = 0
+    while at + 2 <= len(data):
+        start, tag, size, at = at, data[at], data[at + 1], at + 2
+        if size & 0x80:
+            count = size & 0x7F
+            size, at = int.from_bytes(data[at : at + count], "big"), at + count
+        if at + size > len(data):
+            return
+        yield Element(tag, data[at : at + size], data[start : at + size])
+        at += size
+
+
+def issuer_hash(certificate: bytes) -> str:
+    """The first bytes, in hex, of the SHA-256 of an issuer's DER Name (RFC 5280, section 4.1.2.4); empty where there is no certificate.
+
+    Nothing is verified: it only tells whether somebody who has the issuer's certificate needs to be sent a chain.
+    """
+    outer = next(elements(certificate), None)
+    signed = next(elements(outer.body), None) if outer and outer.tag == SEQUENCE else None
+    fields = [one for one in elements(signed.body) if one.tag != _VERSION] if signed and signed.tag == SEQUENCE else []
+    # serialNumber, signature, issuer
+    return name_hash(fields[2].whole) if len(fields) > 2 and fields[2].tag == SEQUENCE else ""
+
+
+def name_hash(name: bytes) -> str:
+    """As C(issuer_hash), of a DER Name itself."""
+    return hashlib.sha256(name).hexdigest()[: 2 * ISSUER_BYTES]
+
+
+__all__ = ("Element", "SEQUENCE", "elements", "issuer_hash", "name_hash")
