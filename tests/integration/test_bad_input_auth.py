@@ -159,10 +159,22 @@ def test_lockout_auth_missing_stops_a_whole_profile_before_it_starts(planned: Be
     planned.refused(PROFILE, "give lockout_auth", "never guessed", resources=resources)
 
 
-def test_two_lockout_auths_are_not_tried_one_after_the_other(planned: Bench) -> None:
+def test_two_lockout_auths_are_not_tried_one_after_the_other(planned: Bench, tmp_path: pathlib.Path) -> None:
+    """A policy that is neither's means that somebody else has been at work: then nobody knows which value holds."""
     set_auth(planned, "l")
-    says = ("Could not choose between two auth values for lockout", "without a gamble", "give only the one that holds")
+    somebodys = tmp_path / "policy"
+    somebodys.write_bytes(bytes(range(32)))
+    planned.tools.run("setprimarypolicy", "-C", "l", "-P", RIGHT, "-g", "sha256", "-L", somebodys)
+    says = ("Could not choose between two auth values for lockout", "trying one would be a gamble", "give only the one that holds")
     planned.refused(HIERARCHY, *says, hierarchy="lockout", auth=made_up("new"), lockout_auth=RIGHT)
+
+
+def test_a_lockout_auth_that_could_be_guessed_replaces_none(planned: Bench) -> None:
+    set_auth(planned, "l")
+    says = ("Could not replace the auth of the lockout hierarchy", "15 bytes", "can be guessed", "give a longer, random one")
+    planned.refused(HIERARCHY, *says, hierarchy="lockout", auth="fifteen-bytes-x", lockout_auth=RIGHT)
+    says = ("its policy is needed while its auth is replaced", "leave policy out")
+    planned.refused(HIERARCHY, *says, hierarchy="lockout", auth=made_up("new"), lockout_auth=RIGHT, policy=[])
 
 
 def test_platform_auth_missing(bench: Bench) -> None:

@@ -18,7 +18,7 @@ FIXED, VARIABLE = 0x100, 0x200
 WRITTEN = 1 << 29
 NV_COUNTER = 0x10
 TR_PASSWORD, TR_SECURE, TR_POLICY = "password", "secure", "policy"
-CC = {"unseal": 0x15E, "nv_write": 0x137, "nv_increment": 0x134, "nv_read": 0x14E}
+CC = {"unseal": 0x15E, "nv_write": 0x137, "nv_increment": 0x134, "nv_read": 0x14E, "hierarchy_change_auth": 0x129}
 AUTHREAD = 1 << 18
 
 
@@ -159,6 +159,8 @@ class FakeTpm:
             elif kind == "Secret":
                 self._require(auths.get(step.hierarchy, b"") == self.auths[step.hierarchy], "prove", "a hierarchy", 0x9A2)
                 value = hashlib.sha256(_sha(value, 0x151, struct.pack(">I", step.hierarchy)) + step.ref).digest()
+            elif kind == "ExternalSecret":
+                value = hashlib.sha256(_sha(value, 0x151, step.public.name)).digest()
             elif kind == "Pcr":
                 values = b"".join(self.banks[step.selection.bank][index] for index in step.selection.indices)
                 value = _sha(value, 0x17F, pcr.marshal([step.selection]), hashlib.sha256(values).digest())
@@ -199,8 +201,12 @@ class FakeTpm:
         self._command(verb, about)
         session, index = auth.open(self), self.indices.get(authority)
         self.calls.append(Call(verb, about, session.kind, auth.value, secret))
-        self._require(not secret or session.encrypts, f"{verb} in clear", str(about), 0x101)
-        if session.kind == TR_POLICY:
+        # With a policy of a hierarchy, a session beside it encrypts.
+        by_policy = session.kind == TR_POLICY and authority in self.policies
+        self._require(not secret or session.encrypts or by_policy, f"{verb} in clear", str(about), 0x101)
+        if by_policy:
+            self._policy(session, self.policies[authority] or b"", CC[verb], None)
+        elif session.kind == TR_POLICY:
             policy = t.cast(Index, index).public.auth_policy
             self._policy(session, policy, CC[verb], t.cast(Index, index).public.written)
         if session.kind != TR_POLICY or session.auth_value:
@@ -377,6 +383,33 @@ class FakeTpm:
 
     def salt_with(self, handle: int) -> None:
         self.salted_with = handle
+
+    def pin_salt(self, handle: int, name: bytes) -> None:
+        held = self.objects.get(handle)
+        if held is None or held.public.name != name:
+            raise errors.StateError("Could not open a secure session to the TPM: it is another key.")
+        self.salted_with = handle
+
+    # -- attestation: that the calls fit together; what a TPM makes of them is tested on one
+
+    def known(self, handle: int, public: names.Public) -> Loaded:
+        return Loaded(public, b"")
+
+    def start_policy(self, salt: Loaded | None, hash_alg: int) -> list[t.Any]:
+        return [salt, hash_alg]
+
+    def satisfy(self, session: list[t.Any], steps: t.Sequence[t.Any], auths: t.Mapping[int, bytes]) -> None:
+        session += steps
+
+    def certify(self, subject: Loaded, session: list[t.Any], signer: Loaded, nonce: bytes, what: str) -> tuple[bytes, bytes]:
+        self.calls.append(Call("certify", what, TR_POLICY, b"", False))
+        return subject.public.name + nonce, signer.public.name
+
+    def activate_credential(
+        self, activated: tuple[Loaded, list[t.Any]], key: tuple[Loaded, list[t.Any]], id_object: bytes, encrypted_secret: bytes
+    ) -> bytes:
+        self.calls.append(Call("activate_credential", "the credential", TR_POLICY, b"", True))
+        return id_object
 
     def notes(self) -> list[str]:
         return []

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The house rules of plugins/, read off the syntax trees: who may import what, what no file may do, and how large one may grow.
 
-Imports point one way: modules -> _module -> _resource -> _backend.base <- _backend.{reader,esapi}, with _auth, _transport and _tpm beneath.
+On the device, imports point one way: modules -> _module -> _resource -> _backend.base <- _backend.{reader,esapi}, with _auth, _transport and _tpm beneath.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PLUGINS = ROOT / "plugins"
 UTILS = "ansible_collections.edgefleet.tpm2.plugins.module_utils."
+CONTROLLER_UTILS = "ansible_collections.edgefleet.tpm2.plugins.plugin_utils."
 FRAGMENTS = "ansible_collections.edgefleet.tpm2.plugins.doc_fragments."
 
 # What a part may import of the other parts; of itself it may import anything. The longest matching name counts.
@@ -29,6 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_resource": {"_backend.base", "_auth", "_tpm"},
     # Those that make the parts meet: one carries out a run, the two others only ask the reader.
     "_resource.engine": {"_backend", "_transport", "_auth", "_tpm"},
+    "_resource.evidence": {"_backend", "_transport", "_auth", "_tpm"},
     "_resource.info": {"_backend.base", "_backend.reader", "_transport", "_tpm"},
     "_resource.health": {"_backend.reader", "_transport", "_host", "_tpm"},
     "_resource.observe": {"_backend.base", "_backend.reader", "_tpm"},
@@ -36,13 +38,23 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_backend.base": {"_auth", "_tpm"},
     "_backend.backoff": {"_tpm"},
     "_backend.reader": {"_backend.base", "_backend.backoff", "_transport", "_tpm"},
+    "_backend.attestor": {"_backend.reader", "_tpm"},
     "_backend.esapi": {"_backend.base", "_backend.backoff", "_transport", "_auth", "_tpm"},
     "_transport": {"_tpm"},
     "_host": {"_tpm"},
     "_auth": {"_tpm"},
     "_tpm": set(),
     "doc_fragments": set(),
+    # On the controller: plugins -> plugin_utils -> the pure knowledge of TPMs, and nothing else that travels to devices.
+    "action": {"plugin_utils", "_argspec", "_tpm"},
+    "filter": {"plugin_utils", "_tpm"},
+    "inventory": {"plugin_utils", "_tpm"},
+    "lookup": {"plugin_utils", "_tpm"},
+    "plugin_utils": {"_tpm"},
 }
+CONTROLLER = {"action", "filter", "inventory", "lookup", "plugin_utils"}
+# What the controller's side may build on, beside the standard library and Ansible.
+CONTROLLER_LIBRARIES = {"alembic", "ansible", "cryptography", "pkcs11", "psycopg", "sqlalchemy", "yaml"}
 ANSIBLE_ALLOWED = {"_module", "_argspec", "_deps"}
 PYTSS_ALLOWED = {"_backend.esapi"}
 # systemctl, dpkg-query and busctl tell what no file of the host does; one file runs them, with a time limit and never through a shell.
@@ -94,7 +106,7 @@ def _header(name: str, source: str) -> t.Iterator[str]:
     pure = name.startswith("module_utils/_tpm/")
     if (BSD if pure else GPL) not in head or (GPL if pure else BSD) in head:
         yield f"1: the licence is to be {BSD if pure else GPL}"
-    if name.startswith("module_utils/") and PRIVATE not in head:
+    if name.startswith(("module_utils/", "plugin_utils/")) and PRIVATE not in head.replace("plugin util", "module util"):
         yield "1: the note that the file is private to the collection is missing"
     if "from __future__ import annotations" not in source:
         yield "1: 'from __future__ import annotations' is missing"
@@ -124,9 +136,15 @@ def _imports(name: str, tree: ast.Module) -> t.Iterator[str]:
             yield f"{line}: a relative import"
         elif imported.startswith(UTILS):
             yield from _inside(line, part, rule, imported.removeprefix(UTILS))
+        elif imported.startswith(CONTROLLER_UTILS):
+            if not _within(part, ["plugin_utils"]) and "plugin_utils" not in MAY_IMPORT[rule]:
+                yield f"{line}: {part} imports what stays on the controller"
         elif imported.startswith(FRAGMENTS):
             if not _within(part, ["doc_fragments"]):
                 yield f"{line}: only documentation fragments import one another"
+        elif top in CONTROLLER_LIBRARIES and _within(part, CONTROLLER):
+            if top == "ansible" and _within(part, ["plugin_utils"]):
+                yield f"{line}: plugin_utils does not know Ansible: {imported}"
         elif top == "ansible":
             yield from _ansible(line, part, imported)
         elif top == "tpm2_pytss":
@@ -193,7 +211,7 @@ def _sizes(name: str, source: str, tree: ast.Module) -> t.Iterator[str]:
         code = lines - min(starts, default=1) + 1
         if code > MAX_MODULE_CODE and short not in MAY_BE_LONGER:
             yield f"{lines}: {code} lines of code in a module, more than {MAX_MODULE_CODE}"
-    elif name.startswith("module_utils/") and lines > MAX_UTIL and short not in MAY_BE_LONGER:
+    elif not name.startswith("doc_fragments/") and lines > MAX_UTIL and short not in MAY_BE_LONGER:
         yield f"{lines}: a file of {lines} lines, more than {MAX_UTIL}"
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -261,6 +279,11 @@ BAD = [
     ("modules/tpm2_key.py", f"from {UTILS}_backend import esapi", "points the wrong way"),
     ("modules/tpm2_key.py", f"from {FRAGMENTS}_key import OPTIONS", "only documentation fragments"),
     ("doc_fragments/_key.py", f"from {UTILS}_tpm import handles", "points the wrong way"),
+    ("plugin_utils/_escrow.py", f"from {UTILS}_resource import engine", "points the wrong way"),
+    ("plugin_utils/_escrow.py", "from ansible.errors import AnsibleError", "plugin_utils does not know Ansible"),
+    ("plugin_utils/_escrow.py", "import requests", "not of the standard library"),
+    ("module_utils/_resource/key.py", f"from {CONTROLLER_UTILS}_escrow import Escrow", "stays on the controller"),
+    ("action/tpm2_enroll.py", f"from {UTILS}_backend import esapi", "points the wrong way"),
     ("modules/tpm2_key.py", "import os\n" + "x = 1\n" * MAX_MODULE_CODE, "lines of code in a module"),
 ]
 

@@ -10,7 +10,7 @@ import typing as t
 import pytest
 from unit.bed import Bed
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, rotation
 
 OWNER, ENDORSEMENT, LOCKOUT, PLATFORM = handles.RH_OWNER, handles.RH_ENDORSEMENT, handles.RH_LOCKOUT, handles.RH_PLATFORM
 
@@ -62,16 +62,34 @@ def test_rotation_that_is_done_already(bed: Bed, name: str) -> None:
     assert bed.converge(hierarchy(name, auth="new", current_auth="old")) == ["holds"]
 
 
+OLD, NEW = "the old lockout auth", "the new lockout auth"
+
+
 def test_a_lockout_auth_is_never_asked_for(bed: Bed) -> None:
-    bed.tpm.auths[LOCKOUT] = b"old"
-    with pytest.raises(errors.StateError, match="lockout.*without a gamble"):
-        bed.run(hierarchy("lockout", auth="new", current_auth="old"))
-    with pytest.raises(errors.StateError, match="lockout.*without a gamble"):
-        bed.run(hierarchy("lockout", auth="new"), lockout=b"old")
-    assert bed.tpm.calls == []
-    bed.tpm.auths[LOCKOUT] = b""
     bed.converge(hierarchy("lockout", auth="new"), after={"lockout": b"new"})
     assert bed.tpm.lockout[0] == 0
+    # One value is the one that holds; of two, the policy tells. It is asked, no value is tried.
+    bed.tpm.auths[LOCKOUT], bed.tpm.policies[LOCKOUT] = OLD.encode(), rotation.marker(NEW.encode())
+    assert not bed.run(hierarchy("lockout", auth=NEW, current_auth=OLD)).steps
+    for strange in (b"s" * 32, rotation.bridge(b"x" * 16, NEW.encode())):
+        bed.tpm.policies[LOCKOUT] = strange
+        with pytest.raises(errors.StateError, match="lockout: its policy .* is neither's, and trying one would be a gamble"):
+            bed.run(hierarchy("lockout", auth=NEW, current_auth=OLD))
+    bed.tpm.policies[LOCKOUT] = None
+    with pytest.raises(errors.StateError, match="lockout: this TPM does not tell its policy"):
+        bed.run(hierarchy("lockout", auth=NEW), lockout=OLD.encode())
+
+
+@pytest.mark.parametrize(
+    ("begun", "calls"), [(b"", 3), (rotation.marker(OLD.encode()), 3), (rotation.bridge(OLD.encode(), NEW.encode()), 2)]
+)
+def test_a_lockout_auth_is_replaced_from_wherever_it_stands(bed: Bed, begun: bytes, calls: int) -> None:
+    bed.tpm.auths[LOCKOUT], bed.tpm.policies[LOCKOUT] = OLD.encode(), begun
+    sentence = f"{'finish replacing' if calls == 2 else 'replace'} the auth of the lockout hierarchy"
+    assert bed.plan(hierarchy("lockout", auth=NEW, current_auth=OLD)) == [sentence] and bed.tpm.calls == []
+    bed.run(hierarchy("lockout", auth=NEW, current_auth=OLD))
+    assert bed.tpm.auths[LOCKOUT] == NEW.encode() and bed.tpm.policies[LOCKOUT] == rotation.marker(NEW.encode())
+    assert len(bed.tpm.calls) == calls
 
 
 @pytest.mark.parametrize("name", ["owner", "endorsement", "lockout"])
