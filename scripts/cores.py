@@ -25,6 +25,8 @@ CORES = {
     "2.19.14": ("3.11", "3.12", "3.13"),
     "2.21.5": ("3.12", "3.13", "3.14"),
 }
+# What the controller's side of the collection needs beside ansible-core, in the versions of the test environment.
+LIBRARIES = ("alembic", "cryptography", "psycopg", "psycopg-binary", "SQLAlchemy")
 COMMANDS = ("ansible", "ansible-doc", "ansible-galaxy", "ansible-playbook", "ansible-test")
 
 
@@ -44,17 +46,23 @@ def find_python(version: str) -> str | None:
     return None
 
 
+def pinned() -> list[str]:
+    """The libraries in the versions of scripts/constraints.txt (whose other pins are of one ansible-core)."""
+    lines = (ROOT / "scripts/constraints.txt").read_text().splitlines()
+    return [line for line in lines if line.partition("==")[0] in LIBRARIES]
+
+
 def make_environment(core: str, python: str) -> pathlib.Path:
     """Make .work/core-VERSION where it is missing, or was made at another place or by another Python; return its bin folder."""
     folder = WORK / f"core-{core}"
     stamp = folder / "stamp"
-    wanted = f"{folder}\n{python}\n"
+    wanted = "\n".join([str(folder), python, *pinned(), ""])
     if not stamp.exists() or stamp.read_text() != wanted:
         print(f"==> installing ansible-core {core} into .work/{folder.name} with {python}", file=sys.stderr, flush=True)
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([python, "-m", "venv", folder], check=True)
         pip = [folder / "bin/python", "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--quiet"]
-        subprocess.run([*pip, f"ansible-core=={core}"], check=True)
+        subprocess.run([*pip, f"ansible-core=={core}", *pinned()], check=True)
         stamp.write_text(wanted)
     return folder / "bin"
 
