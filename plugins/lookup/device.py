@@ -1,0 +1,125 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: device
+short_description: What the device registry knows of a device
+version_added: 0.1.0
+author:
+  - edgefleet maintainers (@edgefleet)
+description:
+  - Returns the registry's row for a device as one mapping, for tasks that are to run for new or for enrolled devices only.
+  - A device is new, quarantined or enrolled, and nothing in between. It is quarantined while an incident of that host, serial number
+    or EK is open, also where another device is enrolled under that serial number.
+  - Changes nothing, and never makes a registry; where there is none yet, every device is new.
+options:
+  registry:
+    description:
+      - The registry's path, or its URL.
+    type: str
+    required: true
+  ek_name:
+    description:
+      - The Name of the device's EK.
+    type: str
+  serial:
+    description:
+      - The device's serial number.
+    type: str
+  host:
+    description:
+      - The host name as which the device was enrolled. The default, where neither O(ek_name) nor O(serial) is given, is this host.
+    type: str
+  timeout:
+    description:
+      - How many seconds to wait for a registry that is locked or does not answer.
+    type: int
+    default: 30
+requirements:
+  - SQLAlchemy >= 2.0
+  - psycopg >= 3.1 (for PostgreSQL)
+seealso:
+  - plugin: edgefleet.tpm2.device_auth
+    plugin_type: lookup
+"""
+
+EXAMPLES = r"""
+- name: Enroll what is not enrolled yet
+  ansible.builtin.debug:
+    msg: "{{ inventory_hostname }} is {{ device.state }}"
+  vars:
+    device: "{{ query('edgefleet.tpm2.device', registry='/var/lib/edgefleet/registry.sqlite', serial=tpm2_serial) | first }}"
+"""
+
+RETURN = r"""
+_raw:
+  description:
+    - One mapping.
+  type: list
+  elements: dict
+  contains:
+    state:
+      description: V(new), V(quarantined) or V(enrolled).
+      type: str
+    ek_name:
+      description: The Name of the device's EK; like all that follow V(none) for a device that is not enrolled.
+      type: str
+    ak_name:
+      description: The Name of its AK.
+      type: str
+    idevid_name:
+      description: The Name of its IDevID key.
+      type: str
+    ldevid_name:
+      description: The Name of its LDevID key.
+      type: str
+    serial:
+      description: Its serial number.
+      type: str
+    auth_generation:
+      description: The generation of the auth values that its TPM has.
+      type: int
+    auth_pending:
+      description: The generation that is on its way into its TPM.
+      type: int
+    certificates:
+      description: For each kind of certificate (V(iak), V(idevid), V(ldevid)) the latest one, with C(pem), C(not_after), C(serial_number).
+      type: dict
+    reason:
+      description: Why it is in quarantine.
+      type: str
+    detail:
+      description: What exactly was found.
+      type: str
+"""
+
+import typing as t
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
+
+
+class LookupModule(LookupBase):
+    """The lookup."""
+
+    def run(self, terms: list[t.Any], variables: dict[str, t.Any] | None = None, **kwargs: t.Any) -> list[dict[str, t.Any]]:
+        """Return one mapping. Raises AnsibleLookupError."""
+        self.set_options(var_options=variables, direct=kwargs)
+        key = {name: str(self.get_option(name) or "") for name in ("ek_name", "serial", "host")}
+        if not any(key.values()):
+            key["host"] = str((variables or {}).get("inventory_hostname", ""))
+        try:
+            with open_registry(str(self.get_option("registry")), timeout=self.get_option("timeout"), create=False) as registry:
+                device = ask.find(registry, **key)
+                host = key["host"] or (device.host if device else "")
+                serial = key["serial"] or (device.serial if device else "")
+                return [ask.describe(device, ask.incident(registry, host=host, serial=serial))]
+        except TpmError as error:
+            raise AnsibleLookupError(str(error)) from None

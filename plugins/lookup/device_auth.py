@@ -1,0 +1,175 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: device_auth
+short_description: The auth values of a device's TPM, from escrow
+version_added: 0.1.0
+author:
+  - edgefleet maintainers (@edgefleet)
+description:
+  - Returns the auth values of a device's hierarchies, one for each term. An auth is a text of 32 characters.
+  - When a value is returned, the controller cannot lose it any more, so it may be set in the TPM.
+  - A device that is not enrolled has none, as nothing is set before its EK is verified, so the answer is an empty text for each term.
+    The same holds for a device that is looked up by O(serial) or O(host) while an incident of the host, or of the device's EK, is open.
+    A value that is another device's would otherwise reach an impostor.
+options:
+  _terms:
+    description:
+      - The hierarchies, V(owner), V(endorsement) or V(lockout).
+    type: list
+    elements: str
+    required: true
+  registry:
+    description:
+      - The registry's path, or its URL.
+      - May be left out with O(mode=derived), where O(ek_name) and a number as O(generation) are given.
+    type: str
+  mode:
+    description:
+      - With V(derived), a value is computed from O(master), the EK Name, the hierarchy and the generation; there is nothing to lose but
+        O(master). The registry keeps a check of O(master), so that another one is refused and never tried on a TPM.
+      - With V(random), it is made once and kept in the registry, sealed to O(master) and to O(recovery_key).
+    type: str
+    choices: [derived, random]
+    default: derived
+  master:
+    description:
+      - The fleet's master secret, at least 16 bytes of UTF-8. Keep it in a vault.
+    type: str
+    required: true
+  recovery_key:
+    description:
+      - A file with the public key or certificate (PEM, RSA of 2048 bits or more) that random values are sealed to, too.
+      - Its private half recovers them with OpenSSL alone. Keep that in a safe, away from the controller.
+    type: str
+  ek_name:
+    description:
+      - The Name of the device's EK.
+    type: str
+  serial:
+    description:
+      - The device's serial number.
+    type: str
+  host:
+    description:
+      - The host name as which the device was enrolled. The default is this host.
+      - Looked at where neither O(ek_name) nor O(serial) is given; name the device by its serial number where a host, such as a slot of
+        a jig, is not one device for life.
+    type: str
+  generation:
+    description:
+      - V(current) is what the TPM has, also while a rotation is pending; V(next) what a rotation gives it; or a number.
+    type: str
+    default: current
+  create:
+    description:
+      - Whether values that are not there yet are made and kept. Give C(not ansible_check_mode); where nothing is kept, a passing value
+        is returned.
+    type: bool
+    default: true
+  timeout:
+    description:
+      - How many seconds to wait for a registry that is locked or does not answer.
+    type: int
+    default: 30
+requirements:
+  - cryptography >= 42
+  - SQLAlchemy >= 2.0
+  - alembic >= 1.13 (where the registry is to be made or upgraded)
+  - psycopg >= 3.1 (for PostgreSQL)
+notes:
+  - Use C(no_log=true) on a task that passes a value to anything but an option that is a secret already.
+seealso:
+  - plugin: edgefleet.tpm2.device
+    plugin_type: lookup
+"""
+
+EXAMPLES = r"""
+- name: Set the owner auth
+  edgefleet.tpm2.tpm2_hierarchy:
+    hierarchy: owner
+    auth: >-
+      {{ lookup('edgefleet.tpm2.device_auth', 'owner', registry='/var/lib/edgefleet/registry.sqlite', serial=tpm2_serial,
+                master=vault_tpm2_master, create=not ansible_check_mode) }}
+"""
+
+RETURN = r"""
+_raw:
+  description:
+    - One auth value for each term; an empty text where the device has none.
+  type: list
+  elements: str
+"""
+
+import typing as t
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import Escrow
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
+
+
+class LookupModule(LookupBase):
+    """The lookup."""
+
+    def run(self, terms: list[t.Any], variables: dict[str, t.Any] | None = None, **kwargs: t.Any) -> list[str]:
+        """Return one text for each term. Raises AnsibleLookupError."""
+        self.set_options(var_options=variables, direct=kwargs)
+        here = str((variables or {}).get("inventory_hostname", ""))
+        try:
+            return self._auths([str(term) for term in terms], here)
+        except TpmError as error:
+            raise AnsibleLookupError(str(error)) from None
+
+    def _auths(self, hierarchies: list[str], here: str) -> list[str]:
+        url, create = self.get_option("registry"), self.get_option("create")
+        wanted, ek_name = self._generation(), str(self.get_option("ek_name") or "")
+        if url is None:
+            if not ek_name or not isinstance(wanted, int):
+                raise InputError(
+                    "Could not look up an auth: no registry is given; give one, or ek_name and a number as generation with mode: derived."
+                )
+            found = self._escrow(None).many(ek_name, hierarchies, wanted)
+            return [found[hierarchy] for hierarchy in hierarchies]
+        with open_registry(str(url), timeout=self.get_option("timeout"), create=create) as registry:
+            escrow = self._escrow(registry)
+            device = ask.find(registry, ek_name=ek_name, serial=self.get_option("serial"), host=self.get_option("host") or here)
+            if device is None or (not ek_name and self._is_withheld(registry, device.host, device.serial, here)):
+                return [""] * len(hierarchies)
+            current = device.auth_generation
+            found = escrow.many(device.ek_name, hierarchies, {"current": current, "next": current + 1}.get(str(wanted)) or int(wanted))
+            return [found[hierarchy] for hierarchy in hierarchies]
+
+    def _is_withheld(self, registry: Registry, there: str, serial: str, here: str) -> bool:
+        hosts = {here, there, str(self.get_option("host") or here)}
+        return any(ask.incident(registry, host=host, serial=serial) for host in hosts)
+
+    def _escrow(self, registry: Registry | None) -> Escrow:
+        path, pem = self.get_option("recovery_key"), None
+        if path and self.get_option("mode") == "random":
+            path = self._loader.path_dwim(str(path)) if self._loader else str(path)
+            try:
+                with open(path, "rb") as file:
+                    pem = file.read()
+            except OSError as error:
+                raise InputError(
+                    f"Could not read the escrow's recovery key {path}: {error.strerror}; see that recovery_key names a file on the controller."
+                ) from None
+        master = str(self.get_option("master")).encode()
+        return Escrow(registry, mode=self.get_option("mode"), master=master, recovery_key=pem, create=self.get_option("create"))
+
+    def _generation(self) -> int | str:
+        text = str(self.get_option("generation"))
+        if text in ("current", "next"):
+            return text
+        if not text.isascii() or not text.isdigit() or int(text) < 1:
+            raise InputError(f"Could not look up an auth: generation is '{text}'; use current, next or a number from 1.")
+        return int(text)

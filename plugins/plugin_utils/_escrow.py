@@ -1,0 +1,225 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Escrow of auth values: a TPM never learns one that the controller could lose.
+
+An auth is 24 bytes as URL-safe base64 (RFC 4648, section 5), 32 characters; text never ends in a zero byte, which a TPM would cut off
+(TPM 2.0 Library Part 1, section 19.6.4.3). Two ways to make one:
+
+- C(derived): HKDF-SHA256 (RFC 5869) over the fleet's master secret. C(salt) is "edgefleet.tpm2 escrow v1"; C(info) is the EK Name, the
+  hierarchy's name in ASCII, each with its length in two bytes before it, and the generation in four bytes (all big-endian). The master
+  recovers every value; the registry keeps only a check of the master, so that another one is refused and never tried on a TPM.
+- C(random): 24 fresh bytes, kept in the registry twice: sealed to the master for operations (AES-256-GCM), and sealed for recovery
+  (RSA-OAEP with SHA-256, RFC 8017) to a public key whose private half lies in a safe.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import DependencyError, InputError, StateError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
+
+try:
+    from cryptography import x509
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+except ImportError as error:
+    IMPORT_ERROR: ImportError | None = error
+else:
+    IMPORT_ERROR = None
+
+if t.TYPE_CHECKING:
+    from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
+
+MODES = ("derived", "random")
+HIERARCHIES = records.HIERARCHIES
+SHORTEST_MASTER = 16  # bytes
+SHORTEST_RSA = 2048  # bits
+
+_SALT = b"edgefleet.tpm2 escrow v1"
+_SEAL_SALT = b"edgefleet.tpm2 escrow v1 operations"
+_AUTH_BYTES = 24
+_VERSION, _NONCE = b"\1", 12
+
+
+class EscrowError(StateError):
+    """What is kept does not fit what was asked: another master, another mode, or a damaged value. No value is returned."""
+
+
+class Escrow:
+    """The auth values of a fleet.
+
+    C(registry): where they are kept; None only for derived ones whose generation is known. C(master): the fleet's master secret.
+    C(recovery_key): PEM of a public key or certificate, RSA; for random values. Without C(create) nothing is written, and a value that is
+    not there yet is answered with a passing random one (check mode).
+    Raises InputError, EscrowError, RegistryError, DependencyError; no message and no repr holds a value.
+    """
+
+    def __init__(
+        self, registry: Registry | None, *, mode: str = "derived", master: bytes, recovery_key: bytes | None = None, create: bool = True
+    ) -> None:
+        _require()
+        if mode not in MODES:
+            raise InputError(f"Could not open the escrow: there is no mode '{mode}'; use {' or '.join(MODES)}.")
+        if len(master) < SHORTEST_MASTER:
+            raise InputError(
+                f"Could not open the escrow: the master secret has {len(master)} bytes, fewer than {SHORTEST_MASTER}; make one, for example "
+                "with 'openssl rand -base64 32', and keep it in a vault."
+            )
+        if mode == "random" and registry is None:
+            raise InputError("Could not open the escrow: random auth values are kept in the registry, and none is given; give one.")
+        self._registry, self._mode, self._create = registry, mode, create
+        self._master = bytes(master)
+        self._recovery = _recovery_key(recovery_key) if recovery_key is not None else None
+        if mode == "random" and create and self._recovery is None:
+            raise InputError(
+                "Could not open the escrow: random auth values need a recovery key, and none is given; make one with 'openssl genrsa', keep "
+                "its private half in a safe, and give the public half."
+            )
+
+    def __repr__(self) -> str:
+        return f"Escrow({self._registry!r}, mode={self._mode!r})"
+
+    def auth(self, ek_name: str, hierarchy: str, generation: int) -> str:
+        """The auth of one hierarchy; once it is returned, it cannot be lost any more (but for a passing one of check mode)."""
+        return self.many(ek_name, [hierarchy], generation)[hierarchy]
+
+    def auths(self, device: records.Device, *, generation: int | None = None) -> dict[str, str]:
+        """The auths of an enrolled device for every hierarchy, of its current generation where none is given."""
+        return self.many(device.ek_name, HIERARCHIES, device.auth_generation if generation is None else generation)
+
+    def many(self, ek_name: str, hierarchies: t.Sequence[str], generation: int) -> dict[str, str]:
+        """The auths of several hierarchies, made and kept in one transaction."""
+        for hierarchy in hierarchies:
+            records.auth_key(ek_name, hierarchy, generation)
+        if self._registry is None:
+            return {hierarchy: self._derived(ek_name, hierarchy, generation) for hierarchy in hierarchies}
+        kept = self._registry.auths(ek_name, generation)
+        missing = [hierarchy for hierarchy in hierarchies if hierarchy not in kept]
+        if missing and self._create:
+            made = [self._seal(ek_name, hierarchy, generation, self._new()) for hierarchy in missing]
+            for written, back in zip(made, self._registry.put_auths(made)):
+                _compare(written, back)
+                kept[back.hierarchy] = back
+        return {
+            hierarchy: self._open(kept[hierarchy]) if hierarchy in kept else self._passing(ek_name, hierarchy, generation)
+            for hierarchy in hierarchies
+        }
+
+    def _derived(self, ek_name: str, hierarchy: str, generation: int) -> str:
+        return _text(_hkdf(self._master, _SALT, _context(ek_name, hierarchy, generation), _AUTH_BYTES))
+
+    def _passing(self, ek_name: str, hierarchy: str, generation: int) -> str:
+        return self._derived(ek_name, hierarchy, generation) if self._mode == "derived" else _text(os.urandom(_AUTH_BYTES))
+
+    def _new(self) -> str:
+        """A fresh value; nothing where it is derived: what is sealed then is only what later runs check their master against."""
+        return _text(os.urandom(_AUTH_BYTES)) if self._mode == "random" else ""
+
+    def _seal(self, ek_name: str, hierarchy: str, generation: int, value: str) -> records.StoredAuth:
+        context, nonce = _context(ek_name, hierarchy, generation), os.urandom(_NONCE)
+        sealed = _VERSION + nonce + AESGCM(self._sealing_key()).encrypt(nonce, value.encode(), context + self._mode.encode())
+        recovery = b""
+        if self._recovery is not None and value:
+            line = f"edgefleet.tpm2 1 {ek_name} {hierarchy} {generation} {value}\n"
+            recovery = _to_recovery_key(self._recovery, line.encode())
+        return records.StoredAuth(ek_name, hierarchy, generation, self._mode, sealed, recovery)
+
+    def _open(self, kept: records.StoredAuth) -> str:
+        if kept.mode != self._mode:
+            raise EscrowError(
+                f"{_could_not(kept)}: it was made with the mode {kept.mode}, and {self._mode} is asked for; give mode: {kept.mode}, or rotate "
+                "the device's auths with the new mode."
+            )
+        context = _context(kept.ek_name, kept.hierarchy, kept.generation)
+        sealed = kept.sealed_operations
+        if sealed[:1] != _VERSION:
+            raise EscrowError(f"{_could_not(kept)}: it was sealed by a newer release; use that one.")
+        try:
+            nonce, body = sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :]
+            value = AESGCM(self._sealing_key()).decrypt(nonce, body, context + kept.mode.encode()).decode("ascii")
+        except (InvalidTag, ValueError):
+            raise EscrowError(
+                f"{_could_not(kept)}: the master secret is not the one that it was made with, or the registry's row is damaged; give the master "
+                "that was in use then."
+            ) from None
+        return value or self._derived(kept.ek_name, kept.hierarchy, kept.generation)
+
+    def _sealing_key(self) -> bytes:
+        return _hkdf(self._master, _SEAL_SALT, b"", 32)
+
+
+def _require() -> None:
+    if IMPORT_ERROR is not None:
+        raise DependencyError(
+            f"Could not open the escrow: Python's cryptography is missing ({IMPORT_ERROR}); install 'cryptography>=42' for the Python that "
+            "runs Ansible."
+        )
+
+
+def _compare(written: records.StoredAuth, back: records.StoredAuth) -> None:
+    """What was read back is either what was written, all of it, or what another process had written before."""
+    if written.sealed_operations == back.sealed_operations and written != back:
+        raise EscrowError(
+            f"Could not escrow the {written.hierarchy} auth of the device {written.ek_name}: what was read back from the registry is not "
+            "what was written; see to the database's storage before anything is set in a TPM."
+        )
+
+
+def _could_not(kept: records.StoredAuth) -> str:
+    return f"Could not open the {kept.hierarchy} auth of generation {kept.generation} of the device {kept.ek_name}"
+
+
+def _context(ek_name: str, hierarchy: str, generation: int) -> bytes:
+    parts = (bytes.fromhex(ek_name), hierarchy.encode("ascii"))
+    return b"".join(len(part).to_bytes(2, "big") + part for part in parts) + generation.to_bytes(4, "big")
+
+
+def _hkdf(secret: bytes, salt: bytes, info: bytes, length: int) -> bytes:
+    return HKDF(algorithm=hashes.SHA256(), length=length, salt=salt, info=info).derive(secret)
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode("ascii")
+
+
+def _recovery_key(pem: bytes) -> rsa.RSAPublicKey:
+    attempt = "Could not read the escrow's recovery key"
+    if b"PRIVATE KEY" in pem:
+        raise InputError(f"{attempt}: it is the private half; keep that in a safe, away from this controller, and give the public half.")
+    try:
+        key: object
+        if b"BEGIN CERTIFICATE" in pem:
+            key = x509.load_pem_x509_certificate(pem).public_key()
+        else:
+            key = serialization.load_pem_public_key(pem)
+    except Exception:
+        raise InputError(f"{attempt}: it is no PEM of a public key or a certificate; write one with 'openssl rsa -pubout'.") from None
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise InputError(f"{attempt}: it is no RSA key; make one with 'openssl genrsa 3072'.")
+    if key.key_size < SHORTEST_RSA:
+        raise InputError(f"{attempt}: it has {key.key_size} bits, fewer than {SHORTEST_RSA}; make one with 'openssl genrsa 3072'.")
+    return key
+
+
+def _to_recovery_key(key: rsa.RSAPublicKey, line: bytes) -> bytes:
+    oaep = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
+    if len(line) > key.key_size // 8 - 2 * hashes.SHA256.digest_size - 2:
+        raise InputError(
+            f"Could not seal an auth to the escrow's recovery key: {key.key_size} bits are too few for an EK Name of this length; "
+            "make one with 'openssl genrsa 3072'."
+        )
+    return key.encrypt(line, oaep)
+
+
+__all__ = ("HIERARCHIES", "MODES", "SHORTEST_MASTER", "Escrow", "EscrowError")

@@ -1,0 +1,61 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What playbooks ask of the registry: which device is meant, and whether it is new, in quarantine or enrolled."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
+
+_SHOWN: tuple[str, ...] = ("ek_name", "ak_name", "idevid_name", "ldevid_name", "serial", "host", "mac", "site", "model")
+_SHOWN += ("manufacturer", "firmware", "tpm_model", "auth_generation", "auth_pending")
+
+NEW, QUARANTINED, ENROLLED = "new", "quarantined", "enrolled"
+
+
+def find(registry: Registry, *, ek_name: str | None, serial: str | None, host: str | None) -> records.Device | None:
+    """The device by what names it best: its EK Name, else its serial number, else the host that it was enrolled as."""
+    if ek_name:
+        return registry.find(ek_name=ek_name)
+    return registry.find(serial=serial) if serial else registry.find(host=host)
+
+
+def concerns(incident: t.Any, *, host: str | None, serial: str | None) -> bool:
+    """Whether a sighting in quarantine is about this host; about a serial number only where it is not known at which host it was.
+
+    Else whoever claims a serial number or shows an EK could have the device quarantined that has it.
+    """
+    if incident.host:
+        return bool(host) and incident.host.lower() == str(host).lower()
+    return bool(serial) and incident.serial == serial
+
+
+def incident(registry: Registry, *, host: str | None = None, serial: str | None = None) -> records.Incident | None:
+    """The latest open incident that concerns that host or serial."""
+    found = [one for one in registry.incidents() if concerns(one, host=host, serial=serial)]
+    return found[-1] if found else None
+
+
+def describe(device: records.Device | None, problem: records.Incident | None) -> dict[str, t.Any]:
+    """A device for a playbook: texts, numbers and mappings alone."""
+    held = device.certificates if device else {}
+    return {
+        "state": QUARANTINED if problem else ENROLLED if device else NEW,
+        **{field: getattr(device, field, None) for field in _SHOWN},
+        "enrolled_at": device.enrolled_at.isoformat() if device else None,
+        "certificates": {
+            kind: {"pem": one.pem, "not_after": one.not_after.isoformat(), "serial_number": one.serial_number} for kind, one in held.items()
+        },
+        "reason": problem.reason if problem else None,
+        "detail": problem.detail if problem else None,
+    }
+
+
+__all__ = ("ENROLLED", "NEW", "QUARANTINED", "concerns", "describe", "find", "incident")

@@ -1,0 +1,58 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Opening the registry."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import faults, upgrade
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.link import Link, parse
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
+
+
+def open_registry(url: str, *, timeout: int = 30, create: bool = True) -> Registry:
+    """Open the registry at C(url): a path, sqlite:////path, or postgresql://user@server/database.
+
+    C(timeout): how long to wait for a lock or a server, in seconds. With C(create) it is made or upgraded where needed; without,
+    nothing is ever written, and one that is not there is empty. To be opened in the process that uses it.
+    Raises RegistryError, InputError, DependencyError.
+    """
+    address = parse(url)
+    if address.path:
+        there = os.path.exists(address.path)
+        if not there and not create:
+            return Registry(None, address.shown)
+        if not there:
+            _make_file(address.path, address.shown)
+        elif not os.path.isfile(address.path):
+            raise faults.told(faults.OPEN, address.shown, faults.NOT_A_REGISTRY, "it is no file")
+        elif not os.access(address.path, os.R_OK):
+            raise faults.told(faults.OPEN, address.shown, faults.PERMISSION, "the file must not be read")
+    link = Link(address, timeout=timeout, writable=create)
+    return Registry(link if upgrade.check(link) else None, address.shown)
+
+
+def _make_file(path: str, shown: str) -> None:
+    """An empty file is an empty database. SQLite itself would let everybody read it."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        pass  # another process was faster
+    except OSError as error:
+        reasons = {
+            errno.EACCES: faults.PERMISSION,
+            errno.EPERM: faults.PERMISSION,
+            errno.ENOSPC: faults.FULL,
+            errno.EROFS: faults.READ_ONLY,
+        }
+        raise faults.told(faults.OPEN, shown, reasons.get(error.errno or 0, faults.UNREACHABLE), os.strerror(error.errno or 0)) from None
+
+
+__all__ = ("open_registry",)

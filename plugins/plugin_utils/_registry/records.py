@@ -1,0 +1,240 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What the registry takes and gives: plain values, no database. Times are UTC, Names are lowercase hex (TPM 2.0 Library Part 1, section 16)."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import re
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
+
+HIERARCHIES = ("owner", "endorsement", "lockout")
+CERTIFICATE_KINDS = ("iak", "idevid", "ldevid")
+RUNGS = ("certificate", "pinned")
+
+# nameAlg and a digest of 20 (SHA-1) to 64 bytes (SHA-512).
+_NAME = re.compile(r"(?:[0-9a-f]{2}){22,66}")
+_HEX = re.compile(r"[0-9a-f]+")
+_LONGEST = 255
+LONGEST_DETAIL = 4096
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """Who a device is: its EK, its serial number and its AK for ever, and what else is known of it on the day that it is enrolled.
+
+    C(ek_public), C(ak_public) and C(idevid_public) are marshalled TPMT_PUBLIC; C(manufacturer), C(firmware) and C(tpm_model) are the TPM's.
+    """
+
+    ek_name: str
+    serial: str
+    ak_name: str
+    idevid_name: str | None = None
+    ek_public: bytes = b""
+    ak_public: bytes = b""
+    idevid_public: bytes = b""
+    host: str = ""
+    mac: str = ""
+    site: str = ""
+    model: str = ""
+    manufacturer: str = ""
+    firmware: str = ""
+    tpm_model: str = ""
+
+    def validate(self) -> None:
+        """Raises InputError for what no registry may ever hold."""
+        name("ek_name", self.ek_name)
+        name("ak_name", self.ak_name)
+        if self.idevid_name is not None:
+            name("idevid_name", self.idevid_name)
+        text("serial", self.serial, empty=False)
+        for field in ("host", "mac", "site", "model"):
+            text(field, getattr(self, field))
+        for field in ("ek_public", "ak_public"):
+            if not getattr(self, field):
+                raise InputError(
+                    f"Could not register serial {self.serial}: its {field} is empty; give the marshalled public area that the TPM sent."
+                )
+
+    def cleaned(self) -> Identity:
+        """Itself, with what the TPM says of itself made printable: vendors fill with spaces and zero bytes."""
+        told = {field: clean(getattr(self, field)) for field in ("manufacturer", "firmware", "tpm_model")}
+        return dataclasses.replace(self, **t.cast("t.Any", told))
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """Why an EK is trusted: the rung of the ladder (certificate or pinned), and the evidence.
+
+    C(ek_certificate) and C(chain) are DER; C(revocation) says what was checked, "not checked" where nothing was.
+    """
+
+    rung: str
+    reason: str
+    detail: str = ""
+    ek_certificate: bytes | None = None
+    chain: tuple[bytes, ...] = ()
+    revocation: str = "not checked"
+    time: datetime.datetime | None = None
+
+    def validate(self) -> None:
+        """Raises InputError where it is no verdict that lets a device in."""
+        if self.rung not in RUNGS:
+            raise InputError(
+                f"Could not record a verdict: its rung is '{self.rung}', not one of {', '.join(RUNGS)}; quarantine the device."
+            )
+
+    def cleaned(self) -> Verdict:
+        """Itself, with its words made printable: they may quote a certificate."""
+        told = {field: clean(getattr(self, field), longest=LONGEST_DETAIL) for field in ("reason", "detail", "revocation")}
+        return dataclasses.replace(self, **t.cast("t.Any", told))
+
+
+@dataclasses.dataclass(frozen=True)
+class Certificate:
+    """A certificate that was issued for a key of a device. C(serial_number) is lowercase hex, C(key_name) the subject key's Name,
+    C(issuer) the issuer's distinguished name (RFC 4514)."""
+
+    kind: str
+    pem: str
+    serial_number: str
+    key_name: str
+    not_before: datetime.datetime
+    not_after: datetime.datetime
+    issuer: str
+    issued_at: datetime.datetime | None = dataclasses.field(default=None, compare=False)
+
+    def validate(self) -> None:
+        """Raises InputError for what is no certificate of a device."""
+        if self.kind not in CERTIFICATE_KINDS:
+            raise InputError(f"Could not record a certificate: its kind is '{self.kind}'; use one of {', '.join(CERTIFICATE_KINDS)}.")
+        name("key_name", self.key_name)
+        text("issuer", self.issuer, empty=False, longest=4096)
+        text("pem", " ".join(self.pem.split()), empty=False, longest=1 << 20)
+        if not isinstance(self.serial_number, str) or not _HEX.fullmatch(self.serial_number):
+            raise InputError(f"Could not record the {self.kind} certificate: its serial_number is no lowercase hex; write it with '%x'.")
+        for field in ("not_before", "not_after"):
+            if getattr(self, field).tzinfo is None:
+                raise InputError(f"Could not record the {self.kind} certificate: its {field} says no time zone; give a time in UTC.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Device(Identity):
+    """An enrolled device. C(existed): it was there already when C(enroll) was asked to add it."""
+
+    ldevid_name: str | None = None
+    ldevid_public: bytes = b""
+    auth_generation: int = 1
+    auth_pending: int | None = None
+    enrolled_at: datetime.datetime = datetime.datetime.fromtimestamp(0, datetime.timezone.utc)
+    certificates: t.Mapping[str, Certificate] = dataclasses.field(default_factory=dict, hash=False)
+    verdict: Verdict | None = None
+    existed: bool = dataclasses.field(default=False, compare=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Incident:
+    """A quarantined sighting; open until C(closed_at) is set. What was not known is "". C(existed): an equal one was open already."""
+
+    host: str
+    serial: str
+    ek_name: str
+    reason: str
+    detail: str
+    opened_at: datetime.datetime
+    closed_at: datetime.datetime | None = None
+    existed: bool = dataclasses.field(default=False, compare=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """One line of the append-only memory."""
+
+    time: datetime.datetime
+    kind: str
+    ek_name: str
+    serial: str
+    host: str
+    detail: t.Mapping[str, t.Any] = dataclasses.field(hash=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredAuth:
+    """What the registry keeps of an auth value: sealed bytes, never the value. C(sealed_recovery) is empty for a derived one."""
+
+    ek_name: str
+    hierarchy: str
+    generation: int
+    mode: str
+    sealed_operations: bytes = dataclasses.field(repr=False)
+    sealed_recovery: bytes = dataclasses.field(repr=False)
+
+
+def name(field: str, value: str) -> None:
+    """Raises InputError where C(value) is no Name in lowercase hex."""
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise InputError(f"Could not read {field} '{value}': it is no TPM Name; write name algorithm and digest in lowercase hex.")
+
+
+def text(field: str, value: str, *, empty: bool = True, longest: int = _LONGEST) -> None:
+    """Raises InputError where C(value) is no printable text of at most C(longest) characters."""
+    if not isinstance(value, str) or not (value or empty):
+        raise InputError(f"Could not register a device: its {field} is missing; give one.")
+    if len(value) > longest or not value.isprintable() or value != value.strip():
+        raise InputError(
+            f"Could not register {field} {value[:80]!r}: it is longer than {longest} characters, begins or ends with a space, "
+            "or has a character that cannot be printed; correct it."
+        )
+
+
+def clean(value: str, *, longest: int = _LONGEST) -> str:
+    """C(value) on one line, at most C(longest) characters, with a question mark for each that cannot be printed."""
+    words = " ".join(str(value).replace("\0", " ").split())
+    return "".join(one if one.isprintable() else "?" for one in words)[:longest].strip()
+
+
+def detail(value: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
+    """Return C(value), of which JSON can be made. Raises InputError."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"Could not note an event: its detail is no JSON ({error}); give texts, numbers, lists and mappings.") from None
+    return value
+
+
+def auth_key(ek_name: str, hierarchy: str, generation: int) -> None:
+    """Raises InputError where the three name no auth value."""
+    name("ek_name", ek_name)
+    if hierarchy not in HIERARCHIES:
+        raise InputError(f"Could not escrow an auth for the hierarchy '{hierarchy}': there is none; use one of {', '.join(HIERARCHIES)}.")
+    if isinstance(generation, bool) or not isinstance(generation, int) or not 1 <= generation < 1 << 31:
+        raise InputError(f"Could not escrow an auth of generation '{generation}': generations are 1, 2, 3 and so on; give one of them.")
+
+
+__all__ = (
+    "CERTIFICATE_KINDS",
+    "HIERARCHIES",
+    "LONGEST_DETAIL",
+    "RUNGS",
+    "Certificate",
+    "Device",
+    "Event",
+    "Identity",
+    "Incident",
+    "StoredAuth",
+    "Verdict",
+    "auth_key",
+    "clean",
+    "detail",
+    "name",
+    "text",
+)

@@ -1,0 +1,83 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The statements for incidents (what is in quarantine, and why) and for sealed auth values."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import models, records, rows
+
+try:
+    import sqlalchemy as sa
+except ImportError:
+    pass  # models.require() says so
+
+
+def incidents(connection: sa.Connection, key: rows.Key, *, open_only: bool = True) -> list[records.Incident]:
+    """The incidents with these columns, the oldest first."""
+    table = models.quarantine
+    query = sa.select(table).order_by(table.c.id)
+    if open_only:
+        query = query.where(table.c.closed_at.is_(None))
+    for column, value in key.items():
+        if value is not None:
+            query = query.where(table.c[column] == value)
+    names = [field.name for field in dataclasses.fields(records.Incident) if field.name != "existed"]
+    return [records.Incident(**{name: row[name] for name in names}) for row in connection.execute(query).mappings()]
+
+
+def open_one(connection: sa.Connection, host: str, serial: str, ek_name: str, reason: str, detail: str) -> records.Incident:
+    """Open an incident, or only note the sighting where an equal one is open (same host, serial, EK Name and reason)."""
+    there = incidents(connection, {"host": host, "serial": serial, "ek_name": ek_name, "reason": reason})
+    note = {"reason": reason, "detail": detail}
+    rows.note(connection, "incident_seen" if there else "incident_opened", ek_name=ek_name, serial=serial, host=host, detail=note)
+    if there:
+        return dataclasses.replace(there[0], existed=True)
+    made = records.Incident(host, serial, ek_name, reason, detail, models.now())
+    values = {name: value for name, value in dataclasses.asdict(made).items() if name != "existed"}
+    connection.execute(sa.insert(models.quarantine).values(**values))
+    return made
+
+
+def close(connection: sa.Connection, key: rows.Key) -> int:
+    """Close the open incidents with these columns, each with its event; return how many."""
+    table = models.quarantine
+    closed, now = 0, models.now()
+    for one in incidents(connection, key):
+        same = [table.c[column] == getattr(one, column) for column in ("host", "serial", "ek_name", "reason")]
+        done = connection.execute(sa.update(table).where(table.c.closed_at.is_(None), *same).values(closed_at=now))
+        if done.rowcount:
+            closed += 1
+            detail = {"reason": one.reason}
+            rows.note(connection, "incident_closed", ek_name=one.ek_name, serial=one.serial, host=one.host, detail=detail)
+    return closed
+
+
+def auths(connection: sa.Connection, ek_name: str, generation: int) -> dict[str, records.StoredAuth]:
+    """What is kept of a device's auth values of one generation, by hierarchy."""
+    table = models.auths
+    names = [field.name for field in dataclasses.fields(records.StoredAuth)]
+    query = sa.select(*(table.c[name] for name in names)).where(table.c.ek_name == ek_name, table.c.generation == generation)
+    return {row["hierarchy"]: records.StoredAuth(**row) for row in connection.execute(query).mappings()}
+
+
+def add_auths(connection: sa.Connection, wanted: t.Sequence[records.StoredAuth]) -> None:
+    """Insert those that are not there; one that is there stays, whatever it is."""
+    for one in wanted:
+        if one.hierarchy in auths(connection, one.ek_name, one.generation):
+            continue
+        connection.execute(sa.insert(models.auths).values(**dataclasses.asdict(one), made_at=models.now()))
+        device = rows.device(connection, {"ek_name": one.ek_name})
+        detail = {"hierarchy": one.hierarchy, "generation": one.generation, "mode": one.mode}
+        serial, host = (device.serial, device.host) if device else ("", "")
+        rows.note(connection, "auth_escrowed", ek_name=one.ek_name, serial=serial, host=host, detail=detail)
+
+
+__all__ = ("add_auths", "auths", "close", "incidents", "open_one")

@@ -1,0 +1,287 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The device registry: the memory of a factory. Each write is one transaction, with its event in it; what is registered stays as it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import faults, models, records, rows, side_rows
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.link import Link
+
+try:
+    import sqlalchemy as sa
+except ImportError:
+    pass  # models.require() says so
+
+T = t.TypeVar("T")
+
+
+class Registry:
+    """An open registry (C(connection.open_registry) makes it); without C(link) it is the empty view of one that is not there.
+
+    Every method raises RegistryError, with what failed undone.
+    """
+
+    def __init__(self, link: Link | None, shown: str) -> None:
+        self._link = link
+        self.shown = shown
+
+    def __enter__(self) -> Registry:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        """There is nothing to close: no connection outlives its transaction."""
+
+    def __repr__(self) -> str:
+        return f"Registry({self.shown!r})"
+
+    @property
+    def writable(self) -> bool:
+        """Whether it may be written."""
+        return self._link is not None and self._link.writable
+
+    def _read(self, attempt: str, work: t.Callable[[sa.Connection], T], empty: T) -> T:
+        if self._link is None:
+            return empty
+        with self._link.read(attempt) as connection:
+            return work(connection)
+
+    def _write(self, attempt: str, work: t.Callable[[sa.Connection], T]) -> T:
+        if self._link is None:
+            raise faults.told(attempt, self.shown, faults.READ_ONLY, "it does not exist, and was opened to be read")
+        return self._link.write(attempt, work)
+
+    def find(self, *, ek_name: str | None = None, serial: str | None = None, host: str | None = None) -> records.Device | None:
+        """The device that has all that is given. Raises RegistryError (ambiguous) where a host name is that of several."""
+        key = {"ek_name": ek_name, "serial": serial, "host": host}
+        said = " and ".join(f"{column} {value}" for column, value in key.items() if value is not None)
+        if not said:
+            raise InputError("Could not look for a device: neither ek_name nor serial nor host is given; give one of them.")
+        return self._read(f"look for the device with {said}", lambda connection: rows.device(connection, key), None)
+
+    def devices(self) -> list[records.Device]:
+        """Every enrolled device, the oldest first, without its verdict (C(find) has it)."""
+        return self._read("list the devices", rows.all_devices, [])
+
+    def check(self, identity: records.Identity) -> None:
+        """Raises IdentityConflictError where the identity contradicts what is registered; a new one and an equal one pass."""
+        identity.validate()
+        self._read(f"check serial {identity.serial}", lambda connection: rows.conflict(connection, identity, self.shown), None)
+
+    def enroll(
+        self,
+        identity: records.Identity,
+        verdict: records.Verdict,
+        certificates: t.Sequence[records.Certificate] = (),
+        *,
+        ldevid: names.Public | None = None,
+        birth_record: str | None = None,
+    ) -> records.Device:
+        """Add a device with its verdict and certificates, its LDevID key and its birth record where there are any, all or nothing.
+
+        One that is there already, equal in every Name and its serial, is returned as it is, with C(existed), and nothing is written.
+        Raises IdentityConflictError for one that contradicts what is registered.
+        """
+        identity.validate()
+        verdict.validate()
+        for one in certificates:
+            one.validate()
+        attempt, who = f"enroll serial {identity.serial}", identity.cleaned()
+
+        def work(connection: sa.Connection) -> records.Device:
+            there = rows.conflict(connection, who, self.shown)
+            if there is not None:
+                return dataclasses.replace(there, existed=True)
+            rows.add_device(connection, who, verdict.cleaned(), ldevid, birth_record)
+            added = rows.add_certificates(connection, who.ek_name, certificates, attempt)
+            self._note(connection, "enrolled", who, rung=verdict.rung, reason=verdict.cleaned().reason, certificates=added)
+            return rows.enrolled(connection, attempt, self.shown, who.ek_name)
+
+        return self._write(attempt, work)
+
+    def _note(self, connection: sa.Connection, kind: str, who: records.Identity, **detail: t.Any) -> None:
+        rows.note(connection, kind, ek_name=who.ek_name, serial=who.serial, host=who.host, detail=detail)
+
+    def _change(self, attempt: str, ek_name: str, work: t.Callable[[sa.Connection, records.Device], T]) -> T:
+        """A write that concerns one enrolled device, which is locked meanwhile."""
+        records.name("ek_name", ek_name)
+        return self._write(attempt, lambda connection: work(connection, rows.enrolled(connection, attempt, self.shown, ek_name)))
+
+    def add_certificates(self, ek_name: str, certificates: t.Sequence[records.Certificate]) -> None:
+        """Add certificates of a device; those that are there already are left alone."""
+        attempt = f"add certificates of the device {ek_name}"
+        for one in certificates:
+            one.validate()
+
+        def work(connection: sa.Connection, device: records.Device) -> None:
+            added = rows.add_certificates(connection, ek_name, certificates, attempt)
+            if added:
+                self._note(connection, "certificates_added", device, certificates=added)
+
+        self._change(attempt, ek_name, work)
+
+    def birth_record(self, ek_name: str) -> str | None:
+        """The signed record of a device's birth, None where none was made."""
+
+        def work(connection: sa.Connection) -> str | None:
+            table = models.birth_records
+            return connection.execute(sa.select(table.c.record).where(table.c.ek_name == ek_name)).scalar()
+
+        return self._read(f"look for the birth record of the device {ek_name}", work, None)
+
+    def set_ldevid(self, ek_name: str, ldevid_name: str, certificate: records.Certificate, *, ldevid_public: bytes = b"") -> None:
+        """Say which key is the device's LDevID now (C(ldevid_public): TPMT_PUBLIC), and add its certificate; all may be there already."""
+        attempt = f"set the LDevID of the device {ek_name}"
+        records.name("ldevid_name", ldevid_name)
+        certificate.validate()
+        if certificate.kind != "ldevid" or certificate.key_name != ldevid_name:
+            raise InputError(
+                f"Could not {attempt}: the certificate is one of kind {certificate.kind} for the key {certificate.key_name}, not the "
+                f"LDevID certificate for {ldevid_name}; give that."
+            )
+
+        def work(connection: sa.Connection, device: records.Device) -> None:
+            added = rows.add_certificates(connection, ek_name, [certificate], attempt)
+            public = ldevid_public or (device.ldevid_public if device.ldevid_name == ldevid_name else b"")
+            if added or (device.ldevid_name, device.ldevid_public) != (ldevid_name, public):
+                _update(connection, ek_name, ldevid_name=ldevid_name, ldevid_public=public)
+                detail = {"ldevid_name": ldevid_name, "before": device.ldevid_name, "serial_number": certificate.serial_number}
+                self._note(connection, "ldevid_set", device, **detail)
+
+        self._change(attempt, ek_name, work)
+
+    def begin_rotation(self, ek_name: str) -> int:
+        """Say that the next generation of auth values is on its way into the TPM, and return it; one that was begun goes on."""
+
+        def work(connection: sa.Connection, device: records.Device) -> int:
+            if device.auth_pending is not None:
+                return device.auth_pending
+            pending = device.auth_generation + 1
+            _update(connection, ek_name, auth_pending=pending)
+            self._note(connection, "rotation_begun", device, generation=pending)
+            return pending
+
+        return self._change(f"begin to rotate the auths of the device {ek_name}", ek_name, work)
+
+    def finish_rotation(self, ek_name: str) -> int:
+        """Say that the pending generation is the TPM's now, and return the current one; nothing pending: nothing is written."""
+
+        def work(connection: sa.Connection, device: records.Device) -> int:
+            if device.auth_pending is None:
+                return device.auth_generation
+            _update(connection, ek_name, auth_generation=device.auth_pending, auth_pending=None)
+            self._note(connection, "rotation_finished", device, generation=device.auth_pending)
+            return device.auth_pending
+
+        return self._change(f"finish rotating the auths of the device {ek_name}", ek_name, work)
+
+    def relocate(self, ek_name: str, *, host: str | None = None, mac: str | None = None, site: str | None = None) -> None:
+        """Say where a device is now; what is None stays as it is."""
+        wanted = {column: value for column, value in (("host", host), ("mac", mac), ("site", site)) if value is not None}
+        for column, value in wanted.items():
+            records.text(column, value)
+
+        def work(connection: sa.Connection, device: records.Device) -> None:
+            changed = {column: value for column, value in wanted.items() if getattr(device, column) != value}
+            if changed:
+                _update(connection, ek_name, **changed)
+                before = {column: getattr(device, column) for column in changed}
+                self._note(connection, "relocated", dataclasses.replace(device, **t.cast("t.Any", changed)), before=before)
+
+        self._change(f"relocate the device {ek_name}", ek_name, work)
+
+    def note(self, kind: str, *, ek_name: str = "", serial: str = "", host: str = "", detail: t.Mapping[str, t.Any] | None = None) -> None:
+        """Add an event of one's own."""
+        for field, value in (("kind", kind), ("ek_name", ek_name), ("serial", serial), ("host", host)):
+            records.text(field, value, empty=field != "kind")
+        kept = records.detail(detail or {})
+
+        def work(connection: sa.Connection) -> None:
+            rows.note(connection, kind, ek_name=ek_name, serial=serial, host=host, detail=kept)
+
+        self._write(f"note the event {kind}", work)
+
+    def events(self, *, ek_name: str | None = None, serial: str | None = None) -> list[records.Event]:
+        """The events, of all or of one EK Name or serial, in the order in which they were written."""
+
+        def work(connection: sa.Connection) -> list[records.Event]:
+            table = models.events
+            query = sa.select(*(table.c[field.name] for field in dataclasses.fields(records.Event))).order_by(table.c.id)
+            for column, value in ((table.c.ek_name, ek_name), (table.c.serial, serial)):
+                if value is not None:
+                    query = query.where(column == value)
+            return [records.Event(**row) for row in connection.execute(query).mappings()]
+
+        return self._read("list the events", work, [])
+
+    def incidents(self, *, open_only: bool = True) -> list[records.Incident]:
+        """What is (or was) in quarantine, the oldest first."""
+
+        def work(connection: sa.Connection) -> list[records.Incident]:
+            return side_rows.incidents(connection, {}, open_only=open_only)
+
+        return self._read("list the incidents", work, [])
+
+    def open_incident(self, host: str, serial: str, ek_name: str | None, reason: str, detail: str = "") -> records.Incident:
+        """Put a sighting in quarantine. Where an equal one (all but C(detail)) is open, that is returned with C(existed), and an event added."""
+        # Whatever a stranger says of itself goes into quarantine: it is made printable, never refused.
+        told = {"host": host or "", "serial": serial or "", "ek_name": ek_name or "", "reason": reason}
+        told = {field: records.clean(value) for field, value in told.items()}
+        told["detail"] = records.clean(detail, longest=records.LONGEST_DETAIL)
+        attempt = f"open an incident of host {told['host'] or 'unknown'}"
+        return self._write(attempt, lambda connection: side_rows.open_one(connection, **told))
+
+    def close_incidents(self, host: str | None = None, serial: str | None = None) -> int:
+        """Close the open incidents of that host, of that serial, or of both together; return how many. None is open: nothing is written."""
+        key = {"host": host, "serial": serial}
+        if host is None and serial is None:
+            raise InputError("Could not close incidents: neither host nor serial is given; give one of them.")
+        attempt = f"close the incidents of {serial or host}"
+
+        def work(connection: sa.Connection) -> bool:
+            return bool(side_rows.incidents(connection, key))
+
+        if not self._read(attempt, work, False):
+            return 0
+        return self._write(attempt, lambda connection: side_rows.close(connection, key))
+
+    def auths(self, ek_name: str, generation: int) -> dict[str, records.StoredAuth]:
+        """What is kept of a device's auth values of one generation, by hierarchy."""
+        attempt = f"look for the auths of the device {ek_name}"
+        return self._read(attempt, lambda connection: side_rows.auths(connection, ek_name, generation), {})
+
+    def auth(self, ek_name: str, hierarchy: str, generation: int) -> records.StoredAuth | None:
+        """What is kept of one auth value, None where nothing is."""
+        return self.auths(ek_name, generation).get(hierarchy)
+
+    def put_auths(self, wanted: t.Sequence[records.StoredAuth]) -> list[records.StoredAuth]:
+        """Keep those that are not kept yet; return what is durable, read back over a new connection: another's, where that was first."""
+        for one in wanted:
+            records.auth_key(one.ek_name, one.hierarchy, one.generation)
+        self._write("keep an auth value", lambda connection: side_rows.add_auths(connection, wanted))
+        kept = [self.auth(one.ek_name, one.hierarchy, one.generation) for one in wanted]
+        if None in kept:
+            raise faults.told("keep an auth value", self.shown, faults.DAMAGED, "what was committed is not there")
+        return [one for one in kept if one is not None]
+
+    def put_auth(
+        self, ek_name: str, hierarchy: str, generation: int, *, mode: str, sealed_operations: bytes, sealed_recovery: bytes
+    ) -> records.StoredAuth:
+        """C(put_auths) for one."""
+        return self.put_auths([records.StoredAuth(ek_name, hierarchy, generation, mode, sealed_operations, sealed_recovery)])[0]
+
+
+def _update(connection: sa.Connection, ek_name: str, **values: t.Any) -> None:
+    connection.execute(sa.update(models.devices).where(models.devices.c.ek_name == ek_name).values(**values))
+
+
+__all__ = ("Registry",)

@@ -1,0 +1,108 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The registry's schema: made where there is none, upgraded where it is old, refused where it is newer. Alembic keeps the versions.
+
+Any number of processes may open a registry at once: one of them upgrades, the others wait for it and find it done.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import DependencyError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import faults, models
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.link import Link
+
+try:
+    import sqlalchemy as sa
+except ImportError:
+    pass  # models.require() says so
+
+MIGRATIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "migrations")
+# A lock of PostgreSQL is a number: "tpm2 reg".
+_LOCK = 0x74706D3220726567
+
+
+def check(link: Link) -> bool:
+    """Return whether the registry is there; bring it up to date where C(link) may write. Raises RegistryError."""
+    try:
+        with link.read(faults.OPEN) as connection:
+            # One query is all that a registry which is up to date costs, and Alembic is not imported.
+            found = _version(connection)
+    except faults.RegistryError as error:
+        if error.reason != faults.NOT_A_REGISTRY:
+            raise
+        with link.read(faults.OPEN) as connection:
+            if not _is_empty(connection):
+                raise
+        found = None
+    if found == models.REVISIONS[-1]:
+        return True
+    _check_known(link, found)
+    if not link.writable:
+        if found is None:
+            return False
+        raise faults.RegistryError(
+            f"Could not {faults.OPEN} {link.shown}: its schema {found} is older than {models.REVISIONS[-1]}, and check mode and inventories "
+            "change nothing; run any playbook that enrols, without check mode.",
+            faults.OLDER,
+        )
+    alembic = _alembic()
+    link.write("upgrade the schema", lambda connection: _upgrade(link, connection, alembic))
+    return True
+
+
+def _version(connection: sa.Connection) -> str | None:
+    row = connection.exec_driver_sql(f"SELECT version_num FROM {models.VERSION_TABLE}").first()
+    return str(row[0]) if row else None
+
+
+def _is_empty(connection: sa.Connection) -> bool:
+    return not sa.inspect(connection).get_table_names()
+
+
+def _check_known(link: Link, found: str | None) -> None:
+    if found is not None and found not in models.REVISIONS:
+        raise faults.RegistryError(
+            f"Could not {faults.OPEN} {link.shown}: its schema is {found}, and this release of edgefleet.tpm2 knows none newer than "
+            f"{models.REVISIONS[-1]}; use the release that upgraded it, or a newer one.",
+            faults.NEWER,
+        )
+
+
+def _upgrade(link: Link, connection: sa.Connection, command: t.Any) -> None:
+    # SQLite's BEGIN IMMEDIATE is its lock.
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+    there = sa.inspect(connection).has_table(models.VERSION_TABLE)
+    found = _version(connection) if there else None
+    _check_known(link, found)
+    if not there and not _is_empty(connection):
+        raise faults.told(faults.OPEN, link.shown, faults.NOT_A_REGISTRY, "it holds other tables")
+    if found != models.REVISIONS[-1]:
+        from alembic.config import Config
+
+        config = Config()
+        config.attributes["connection"] = connection
+        config.set_main_option("script_location", MIGRATIONS.replace("%", "%%"))
+        command.upgrade(config, models.REVISIONS[-1])
+
+
+def _alembic() -> t.Any:
+    try:
+        from alembic import command
+    except ImportError as error:
+        raise DependencyError(
+            f"Could not {faults.OPEN}: it is to be made or upgraded, and Python's alembic is missing ({error}); install 'alembic>=1.13' for the "
+            "Python that runs Ansible."
+        ) from None
+    return command
+
+
+__all__ = ("MIGRATIONS", "check")
