@@ -1,0 +1,54 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Whether an EK's public area is one: what it must look like, and whether its key can be broken.
+
+TCG EK Credential Profile for TPM 2.0 v2.x, Annex B (templates). A key with an EK's key but other attributes could belong to a
+program: only what is restricted, fixed and made in a TPM protects what is encrypted to it.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names, roca, templates
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import Cursor
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import verdict
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import TrustError
+
+MIN_RSA_BITS = 2048
+
+
+def check_strength(public: names.Public) -> None:
+    """Refuse an RSA key below 2048 bits or with the ROCA fingerprint (CVE-2017-15361). Raises TrustError, C(weak_key)."""
+    if public.type != alg.RSA:
+        return
+    modulus = int.from_bytes(Cursor(public.unique).sized(), "big")
+    what = ""
+    if modulus.bit_length() < MIN_RSA_BITS:
+        what = f"its RSA key has {modulus.bit_length()} bits, fewer than {MIN_RSA_BITS}"
+    elif modulus % 2 and roca.fingerprinted(modulus):
+        what = "its RSA key bears the ROCA fingerprint (CVE-2017-15361), so it can be factored"
+    if what:
+        raise TrustError(f"Could not trust the EK: {what}; replace the TPM, or use its ECC EK.", verdict.WEAK_KEY)
+
+
+def check_ek(public: names.Public) -> None:
+    """Check that a public area matches one of the EK templates, C(unique) left aside, and holds a key. Raises TrustError, C(not_an_ek)."""
+    made = [names.differences(templates.primary(name), public) for name in templates.PRIMARY_NAMES if templates.PRIMARIES[name][0] == "ek"]
+    nearest = min(made, key=len)
+    what = f"its public area is that of no EK template ({', '.join(nearest)})" if nearest else ""
+    try:
+        if not nearest:
+            _keys.public_key(public)
+    except _keys.KeyMaterialError:
+        what = "its public area holds no key that can exist"
+    if what:
+        raise TrustError(f"Could not trust the EK: {what}; have the device make its EK from the profile's template.", verdict.NOT_AN_EK)
+
+
+__all__ = ("check_ek", "check_strength")

@@ -1,0 +1,209 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The trust ladder: which EK is genuine. Its certificate says so, or the hash that the manifest pins, or nothing does: quarantine.
+
+Pure: no file, no clock, no TPM. Denies by default. The time is the controller's; a device's clock decides nothing.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hmac
+import re
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate, chain, crl, ek, vendors, verdict
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.bundle import Bundle
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import TrustError, Verdict
+
+try:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import serialization
+
+    IMPORT_ERROR: ImportError | None = None
+except ImportError as error:
+    IMPORT_ERROR = error
+
+
+class Device(t.NamedTuple):
+    """What a device says of its EK: the public area that the TPM re-created, the contents of the NV indices of the certificate and its
+    chain (0x01C00100 on, in order), and manufacturer and firmware version as C(tpm2_info) gives them."""
+
+    ek_public: names.Public
+    certificate: bytes | None = None
+    chain: tuple[bytes, ...] = ()
+    manufacturer: str = ""
+    firmware: str = ""
+
+
+class Policy(t.NamedTuple):
+    """Whom we believe. C(manufacturers) in any spelling; None are all that the bundle vouches for, an empty set is nobody."""
+
+    bundle: Bundle | None = None
+    crls: tuple[x509.CertificateRevocationList, ...] = ()
+    manufacturers: frozenset[str] | None = None
+    allow_expired: bool = False
+
+
+class _Case:
+    """What speaks against one EK, the weightiest first, and what was found on the way."""
+
+    def __init__(self) -> None:
+        self.against: list[TrustError] = []
+        self.notes: list[str] = []
+        self.certificate: certificate.EkCertificate | None = None
+        self.above: tuple[x509.Certificate, ...] = ()
+        self.revocation = verdict.NOT_CHECKED
+
+    def hold(self, check: t.Callable[..., None], *arguments: t.Any) -> None:
+        """Run one check and keep what it says against the EK."""
+        try:
+            check(*arguments)
+        except TrustError as error:
+            self.against.append(error)
+
+
+def judge(device: Device, policy: Policy, *, now: datetime.datetime, pinned: str | None = None) -> Verdict:
+    """Decide about one EK. C(now) is aware; C(pinned) is the manifest's C(ek_sha256) for this device, None if it pins none.
+
+    A pin that does not match quarantines whatever the certificate says. One that matches makes up for a certificate, but not for a
+    revoked one, a weak key or what is no EK. Raises nothing about the device: what speaks against it is the verdict.
+    """
+    case = _Case()
+    case.hold(ek.check_strength, device.ek_public)
+    case.hold(ek.check_ek, device.ek_public)
+    if not case.against:
+        case.hold(_check_pin, device.ek_public, pinned)
+    _weigh_certificate(case, device, policy, now)
+    final = [one for one in case.against if one.reason in verdict.FINAL]
+    if not case.against and case.certificate is not None:
+        return _verdict(case, verdict.CERTIFICATE, "", _praise(case, case.certificate))
+    first = (final or case.against)[0]
+    if final or pinned is None:
+        return _verdict(case, verdict.QUARANTINED, first.reason, first.message)
+    # The pin has been compared above: were it another, its mismatch would be final.
+    detail = f"The EK is trusted by the hash that the manifest pins, not by a certificate: {first.message}"
+    return _verdict(case, verdict.PINNED, first.reason, detail)
+
+
+def _verdict(case: _Case, rung: str, reason: str, detail: str) -> Verdict:
+    der = case.certificate.der if case.certificate else None
+    above = tuple(one.public_bytes(serialization.Encoding.DER) for one in case.above)
+    return Verdict(rung, reason, detail, der, above, case.revocation, tuple(case.notes))
+
+
+def _praise(case: _Case, found: certificate.EkCertificate) -> str:
+    return (
+        f"The EK certificate {found.parsed.serial_number:x} of the manufacturer {_text(vendors.normalise(found.manufacturer))}, issued by "
+        f"{certificate.shown(found.parsed.issuer)}, leads to the root {certificate.shown(case.above[-1].subject)} of the trust bundle."
+    )
+
+
+def _check_pin(public: names.Public, pinned: str | None) -> None:
+    actual = _keys.spki_sha256(public)
+    if pinned is not None and not hmac.compare_digest(pinned.strip().lower().encode(), actual.encode()):
+        raise TrustError(
+            f"Could not trust the EK: its SHA-256 is {actual}, but the manifest pins {pinned}; see whether this is another device "
+            "or its TPM was exchanged.",
+            verdict.PIN_MISMATCH,
+        )
+
+
+def _weigh_certificate(case: _Case, device: Device, policy: Policy, now: datetime.datetime) -> None:
+    """Everything that can be said about the certificate; a finding does not end the search, as another may be final."""
+    if device.certificate is None:
+        why = "the TPM holds none", "ask the board vendor, or pin the EK's hash in the manifest"
+        case.against.append(certificate.refuse(verdict.NO_CERTIFICATE, *why))
+        return
+    try:
+        found = case.certificate = certificate.read(device.certificate)
+    except TrustError as error:
+        case.against.append(error)
+        return
+    case.notes += found.notes
+    case.hold(_check_key, found, device.ek_public)
+    case.hold(certificate.check_usage, found)
+    if policy.bundle is None:
+        why = "there is no trust bundle to check it against", "give a trust bundle and its SHA-256, or pin the EK's hash in the manifest"
+        case.against.append(certificate.refuse(verdict.NO_BUNDLE, *why))
+    else:
+        _weigh_chain(case, found, device, policy, policy.bundle, now)
+    case.hold(_check_manufacturer, found, device, policy)
+    case.notes += _firmware_notes(found.version, device.firmware)
+
+
+def _check_key(found: certificate.EkCertificate, public: names.Public) -> None:
+    try:
+        same = hmac.compare_digest(found.spki, _keys.spki(public))
+    except _keys.KeyMaterialError:
+        same = False
+    if not same:
+        raise certificate.refuse(
+            verdict.KEY_MISMATCH, "it is for another key than this TPM's EK", "see whether the TPM or the content of its NV was exchanged"
+        )
+
+
+def _weigh_chain(
+    case: _Case, found: certificate.EkCertificate, device: Device, policy: Policy, bundle: Bundle, now: datetime.datetime
+) -> None:
+    extra, notes = certificate.chain_in(device.chain)
+    case.notes += notes
+    outcome = chain.build(found.parsed, extra, bundle, now)
+    case.above = outcome.above
+    if outcome.problem is not None:
+        if outcome.problem.reason == verdict.EXPIRED and policy.allow_expired:
+            case.notes.append("A certificate of the chain has expired, which the policy allows.")
+        else:
+            case.against.append(outcome.problem)
+    case.revocation, revoked = crl.check((found.parsed, *outcome.above), policy.crls, now)
+    if revoked:
+        case.against.append(certificate.refuse(verdict.REVOKED, revoked, "keep the device out, and ask the vendor why"))
+
+
+def _check_manufacturer(found: certificate.EkCertificate, device: Device, policy: Policy) -> None:
+    written, own = vendors.normalise(found.manufacturer), vendors.normalise(device.manufacturer)
+    if policy.manufacturers is not None and written not in {vendors.normalise(one) for one in policy.manufacturers}:
+        raise certificate.refuse(
+            verdict.MANUFACTURER_NOT_ALLOWED,
+            f"its manufacturer {_text(written)} is not among those that are allowed",
+            "allow it if you trust its TPMs",
+        )
+    if not written or written != own:
+        raise certificate.refuse(
+            verdict.MANUFACTURER_MISMATCH,
+            f"it names the manufacturer {_text(written)}, but the TPM says {_text(own)}",
+            "see whether the certificate belongs to this TPM",
+        )
+
+
+def _text(name: str) -> str:
+    """A manufacturer for people: what a certificate says may be anything."""
+    shown = "".join(one if one.isprintable() else "?" for one in name)[:40]
+    return f"'{shown}'" if shown else "of nobody"
+
+
+def _firmware_notes(version: str, firmware: str) -> list[str]:
+    """A word about a firmware that is not the certificate's: it is updated in the field, so this decides nothing.
+
+    C(id:) and the hex digits of TPM_PT_FIRMWARE_VERSION_1, or a byte each for its two halves (EK Credential Profile, section 3.1.2).
+    """
+    match = re.fullmatch(r"id:([0-9a-f]{1,8})", version, re.IGNORECASE | re.ASCII)
+    parts = re.fullmatch(r"(\d{1,5})\.(\d{1,5})(\.\d{1,5}){2}", firmware, re.ASCII)
+    if not match or not parts:
+        return []
+    major, minor = int(parts[1]), int(parts[2])
+    if int(match[1], 16) in (major << 16 | minor, major << 8 | minor):
+        return []
+    return [
+        f"The EK certificate was made for firmware {match[1]}, the TPM has {firmware}; it was updated since, or the vendor counts otherwise."
+    ]
+
+
+__all__ = ("Device", "Policy", "judge")

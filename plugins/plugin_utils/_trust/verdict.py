@@ -1,0 +1,77 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What is decided about an EK: the rungs of the ladder, and the words for every reason against it. Words are stable: they are stored."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
+
+# The rungs, the best first.
+CERTIFICATE = "certificate"
+PINNED = "pinned"
+QUARANTINED = "quarantined"
+RUNGS = (CERTIFICATE, PINNED, QUARANTINED)
+
+GOOD = "good"
+REVOKED = "revoked"
+NOT_CHECKED = "not checked"
+
+NO_CERTIFICATE = "no_certificate"
+MALFORMED = "malformed"
+OVERSIZED = "oversized"
+KEY_MISMATCH = "key_mismatch"
+EXPIRED = "expired"
+NOT_YET_VALID = "not_yet_valid"
+UNKNOWN_ISSUER = "unknown_issuer"
+UNKNOWN_ROOT = "unknown_root"
+BAD_SIGNATURE = "bad_signature"
+WRONG_USAGE = "wrong_usage"
+NOT_A_LEAF = "not_a_leaf"
+MANUFACTURER_NOT_ALLOWED = "manufacturer_not_allowed"
+MANUFACTURER_MISMATCH = "manufacturer_mismatch"
+WEAK_KEY = "weak_key"
+NO_BUNDLE = "no_bundle"
+PIN_MISMATCH = "pin_mismatch"
+NOT_AN_EK = "not_an_ek"
+REASONS = (
+    *(NO_CERTIFICATE, MALFORMED, OVERSIZED, KEY_MISMATCH, EXPIRED, NOT_YET_VALID, UNKNOWN_ISSUER, UNKNOWN_ROOT, BAD_SIGNATURE),
+    *(WRONG_USAGE, NOT_A_LEAF, REVOKED, MANUFACTURER_NOT_ALLOWED, MANUFACTURER_MISMATCH, WEAK_KEY, NO_BUNDLE, PIN_MISMATCH, NOT_AN_EK),
+)
+# What not even a pinned EK hash makes up for.
+FINAL = (REVOKED, WEAK_KEY, NOT_AN_EK, PIN_MISMATCH)
+
+
+class TrustError(TpmError):
+    """Something speaks against an EK or its certificate; C(reason) is one of C(REASONS), the message its one sentence."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class Verdict(t.NamedTuple):
+    """What is decided about one EK.
+
+    C(rung) is one of C(RUNGS). C(reason) is why it is not on the rung C(certificate), one of C(REASONS), and empty if it is; C(detail)
+    is that in a sentence. C(ek_certificate) is DER without padding, None if there was none that could be read. C(chain) are the
+    certificates above it that were found, DER, the issuer first and the root last. C(revocation) is C(good), C(revoked) or
+    C(not checked). C(notes) are sentences for people which decide nothing.
+    """
+
+    rung: str
+    reason: str
+    detail: str
+    ek_certificate: bytes | None
+    chain: tuple[bytes, ...]
+    revocation: str
+    notes: tuple[str, ...] = ()
+
+
+__all__ = ("FINAL", "REASONS", "RUNGS", "TrustError", "Verdict")

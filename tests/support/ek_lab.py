@@ -1,0 +1,244 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A TPM vendor of the lab: roots, intermediate CAs, EK certificates and CRLs, right ones and every wrong one that a test asks for."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import datetime
+import functools
+import hashlib
+import math
+import pathlib
+import struct
+import typing as t
+
+from asn1crypto import core
+from asn1crypto import x509 as asn1
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+from cryptography.x509.oid import NameOID
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names, templates
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import sized
+
+NOW = datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC)
+YEAR = datetime.timedelta(days=365)
+EK_USAGE = "2.23.133.8.1"
+CURVES: dict[str, ec.EllipticCurve] = {"p256": ec.SECP256R1(), "p384": ec.SECP384R1(), "p521": ec.SECP521R1()}
+HASHES: dict[int, hashes.HashAlgorithm] = {alg.SHA1: hashes.SHA1(), alg.SHA256: hashes.SHA256(), alg.SHA384: hashes.SHA384()}
+
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+Extensions = t.Sequence[tuple[x509.ExtensionType, bool]]
+
+
+@functools.cache
+def rsa_key(bits: int = 2048, number: int = 0) -> rsa.RSAPrivateKey:
+    """An RSA key, made once for each size and number: making one is slow."""
+    return rsa.generate_private_key(65537, bits)
+
+
+def roca_modulus(bits: int = 2048) -> int:
+    """A modulus with the ROCA fingerprint: a power of 65537 modulo the primes up to 167 (that it cannot be factored is not needed)."""
+    primes = [number for number in range(2, 168) if all(number % below for below in range(2, number))]
+    product = math.prod(primes)
+    return pow(65537, 5, product) + product * ((1 << bits - 1) // product + 1)
+
+
+def ecc_key(curve: str = "p256") -> ec.EllipticCurvePrivateKey:
+    """A fresh ECC key."""
+    return ec.generate_private_key(CURVES[curve])
+
+
+def unique(key: PublicKey) -> bytes:
+    """TPMU_PUBLIC_ID of a key: the modulus, or x and y."""
+    if isinstance(key, rsa.RSAPublicKey):
+        return sized(key.public_numbers().n.to_bytes(key.key_size // 8, "big"))
+    size, point = (key.curve.key_size + 7) // 8, key.public_numbers()
+    return sized(point.x.to_bytes(size, "big")) + sized(point.y.to_bytes(size, "big"))
+
+
+def area(template: names.Public, key: PublicKey) -> names.Public:
+    """The public area of a template with the key filled in, as the TPM that holds it would answer."""
+    return names.parse_public(template.raw[: -len(template.unique)] + unique(key))
+
+
+def ek_area(template: str, key: PublicKey) -> names.Public:
+    """The public area of an EK by the name of its template."""
+    return area(templates.primary(template), key)
+
+
+def directory_name(manufacturer: str | None = "id:00001014", model: str = "swtpm", version: str = "id:20191023") -> x509.Name:
+    """The TPM's attributes as subjectAltName has them."""
+    pairs = [("2.23.133.2.1", manufacturer), ("2.23.133.2.2", model), ("2.23.133.2.3", version)]
+    return x509.Name([x509.NameAttribute(x509.ObjectIdentifier(oid), value) for oid, value in pairs if value is not None])
+
+
+def common_name(text: str) -> x509.Name:
+    """A name of one attribute."""
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def usage(*allowed: str) -> x509.KeyUsage:
+    """A keyUsage of the bits by their names in cryptography."""
+    every = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+    every += ("key_cert_sign", "crl_sign", "encipher_only", "decipher_only")
+    return x509.KeyUsage(**{name: name in allowed for name in every})
+
+
+@dataclasses.dataclass(frozen=True)
+class Authority:
+    """A CA: its key and certificate."""
+
+    key: PrivateKey
+    certificate: x509.Certificate
+
+    @property
+    def der(self) -> bytes:
+        """Its certificate."""
+        return self.certificate.public_bytes(serialization.Encoding.DER)
+
+    def issue(
+        self,
+        subject: x509.Name,
+        key: PublicKey,
+        extensions: Extensions,
+        *,
+        signer: PrivateKey | None = None,
+        issuer: x509.Name | None = None,
+        aki: bool = True,
+        start: datetime.datetime = NOW - YEAR,
+        end: datetime.datetime = NOW + YEAR,
+        digest: hashes.HashAlgorithm | None = None,
+    ) -> x509.Certificate:
+        """A certificate by this CA, or one that claims to be (`signer`)."""
+        made = _builder(subject, issuer or self.certificate.subject, key, start, end)
+        if aki:
+            known = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+            made = made.add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(known), critical=False)
+        for value, critical in extensions:
+            made = made.add_extension(value, critical)
+        return made.sign(signer or self.key, digest or hashes.SHA256())
+
+    def sub(self, name: str, *, key: PrivateKey | None = None, extensions: Extensions | None = None, **options: t.Any) -> Authority:
+        """An intermediate CA, ordinary unless told otherwise."""
+        key = key or ecc_key()
+        chosen = ca_extensions(key.public_key()) if extensions is None else extensions
+        return Authority(key, self.issue(common_name(name), key.public_key(), chosen, **options))
+
+    def ek(self, key: PublicKey, *, extensions: Extensions | None = None, subject: x509.Name | None = None, **options: t.Any) -> bytes:
+        """An EK certificate, DER; its subject is empty."""
+        chosen = ek_extensions(key) if extensions is None else extensions
+        return self.issue(subject or x509.Name([]), key, chosen, **options).public_bytes(serialization.Encoding.DER)
+
+    def crl(
+        self,
+        *revoked: int,
+        signer: PrivateKey | None = None,
+        start: datetime.datetime = NOW - YEAR / 12,
+        end: datetime.datetime = NOW + YEAR / 12,
+        extensions: Extensions = (),
+        digest: hashes.HashAlgorithm | None = None,
+    ) -> x509.CertificateRevocationList:
+        """A CRL of these serial numbers."""
+        made = x509.CertificateRevocationListBuilder().issuer_name(self.certificate.subject).last_update(start).next_update(end)
+        for number in revoked:
+            made = made.add_revoked_certificate(x509.RevokedCertificateBuilder().serial_number(number).revocation_date(start).build())
+        for value, critical in extensions:
+            made = made.add_extension(value, critical)
+        return made.sign(signer or self.key, digest or hashes.SHA256())
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: PublicKey, start: datetime.datetime, end: datetime.datetime
+) -> x509.CertificateBuilder:
+    made = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key)
+    return made.serial_number(x509.random_serial_number()).not_valid_before(start).not_valid_after(end)
+
+
+def ca_extensions(key: PublicKey, *, ca: bool = True, length: int | None = None, allowed: t.Sequence[str] = ()) -> Extensions:
+    """The extensions of a CA."""
+    basic = (x509.BasicConstraints(ca, length if ca else None), True)
+    return [basic, (usage(*(allowed or ("key_cert_sign", "crl_sign"))), True), (x509.SubjectKeyIdentifier.from_public_key(key), False)]
+
+
+def ek_extensions(
+    key: PublicKey,
+    *,
+    name: x509.Name | None = None,
+    purposes: t.Sequence[str] = (EK_USAGE,),
+    allowed: t.Sequence[str] = (),
+    ca: bool = False,
+) -> Extensions:
+    """The extensions of an EK certificate (EK Credential Profile, section 3.2)."""
+    found: list[tuple[x509.ExtensionType, bool]] = [(x509.SubjectAlternativeName([x509.DirectoryName(name or directory_name())]), True)]
+    if purposes:
+        found.append((x509.ExtendedKeyUsage([x509.ObjectIdentifier(one) for one in purposes]), False))
+    found.append((usage(*(allowed or ["key_encipherment" if isinstance(key, rsa.RSAPublicKey) else "key_agreement"])), True))
+    return [*found, (x509.BasicConstraints(ca, None), True)]
+
+
+def root(
+    name: str = "Lab TPM Root", *, key: PrivateKey | None = None, extensions: Extensions | None = None, **times: datetime.datetime
+) -> Authority:
+    """A self-signed CA, valid from `start` to `end`."""
+    key = key or ecc_key()
+    public = key.public_key()
+    made = _builder(common_name(name), common_name(name), public, times.get("start", NOW - YEAR), times.get("end", NOW + 10 * YEAR))
+    for value, critical in ca_extensions(public) if extensions is None else extensions:
+        made = made.add_extension(value, critical)
+    return Authority(key, made.sign(key, hashes.SHA256()))
+
+
+def pem(*ders: bytes, label: str = "CERTIFICATE") -> bytes:
+    """PEM of some DER, in one text."""
+    return b"".join(b"-----BEGIN %b-----\n%b-----END %b-----\n" % (label.encode(), base64.encodebytes(der), label.encode()) for der in ders)
+
+
+def write_bundle(path: pathlib.Path, *authorities: Authority) -> tuple[str, str]:
+    """Write a trust bundle; return its path and SHA-256."""
+    path.write_bytes(pem(*(one.der for one in authorities)))
+    return str(path), hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def as_infineon(der: bytes, signer: PrivateKey) -> bytes:
+    """The certificate with the algorithm of its RSA key named id-RSAES-OAEP, parameters and all, signed anew."""
+    found = asn1.Certificate.load(der)
+    info = found["tbs_certificate"]["subject_public_key_info"]
+    oaep = bytes.fromhex("06092a864886f70d010107" + "3015a213301106092a864886f70d010109040454435041")
+    body = b"\x30" + bytes([len(oaep)]) + oaep + info["public_key"].dump()
+    info_der = b"\x30\x82" + len(body).to_bytes(2, "big") + body
+    tbs = found["tbs_certificate"].dump().replace(info.dump(), info_der)
+    tbs = b"\x30\x82" + (len(tbs) - 4).to_bytes(2, "big") + tbs[4:]
+    if isinstance(signer, rsa.RSAPrivateKey):
+        signature = signer.sign(tbs, padding.PKCS1v15(), hashes.SHA256())
+    else:
+        signature = signer.sign(tbs, ec.ECDSA(hashes.SHA256()))
+    whole = tbs + found["signature_algorithm"].dump() + core.OctetBitString(signature).dump()
+    return b"\x30\x82" + len(whole).to_bytes(2, "big") + whole
+
+
+def as_sha1(der: bytes, signer: rsa.RSAPrivateKey) -> bytes:
+    """The certificate signed anew with SHA-1, which cryptography no longer does."""
+    found = asn1.Certificate.load(der)
+    for part in (found["tbs_certificate"]["signature"], found["signature_algorithm"]):
+        part["algorithm"], part["parameters"] = "sha1_rsa", core.Null()
+    tbs = found["tbs_certificate"].dump(force=True)
+    found["signature_value"] = signer.sign(tbs, padding.PKCS1v15(), hashes.SHA1())
+    return bytes(found.dump(force=True))
+
+
+def signed(key: PrivateKey, data: bytes, scheme: int, digest: int = alg.SHA256, *, salt: t.Any = padding.PSS.DIGEST_LENGTH) -> bytes:
+    """A TPMT_SIGNATURE as a TPM with this key would make it."""
+    head = struct.pack(">HH", scheme, digest)
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        size = (key.curve.key_size + 7) // 8
+        pair = utils.decode_dss_signature(key.sign(data, ec.ECDSA(HASHES[digest])))
+        return head + b"".join(sized(one.to_bytes(size, "big")) for one in pair)
+    pss = padding.PSS(padding.MGF1(HASHES[digest]), salt)
+    return head + sized(key.sign(data, pss if scheme == alg.RSAPSS else padding.PKCS1v15(), HASHES[digest]))

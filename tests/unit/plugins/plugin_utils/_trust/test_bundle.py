@@ -1,0 +1,240 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Trust bundles and CRLs as files, and what CRLs say of a chain; `openssl` makes and reads them too."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pathlib
+import subprocess
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from support import ek_lab
+from support.ek_lab import NOW, YEAR
+
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import bundle, crl
+
+KEY = ek_lab.ecc_key().public_key()
+DER = serialization.Encoding.DER
+
+
+def write(path: pathlib.Path, data: bytes) -> tuple[str, str]:
+    path.write_bytes(data)
+    return str(path), hashlib.sha256(data).hexdigest()
+
+
+def test_a_bundle(tmp_path: pathlib.Path) -> None:
+    root = ek_lab.root()
+    middle = root.sub("CA")
+    path, sha256 = write(tmp_path / "b.pem", b"# Vendor: Lab\n" + ek_lab.pem(root.der, middle.der, root.der))
+    for written in (sha256, sha256.upper()):
+        loaded = bundle.load_bundle(path, written)
+        assert [one.public_bytes(DER) for one in loaded.certificates] == [root.der, middle.der]
+        assert (loaded.roots, loaded.notes, loaded.sha256) == (frozenset({root.der}), (), sha256)
+
+
+def test_windows_line_ends(tmp_path: pathlib.Path) -> None:
+    root = ek_lab.root()
+    assert bundle.load_bundle(*write(tmp_path / "b.pem", ek_lab.pem(root.der).replace(b"\n", b"\r\n"))).roots == {root.der}
+
+
+def test_what_is_no_ca_is_left_out_with_a_note(tmp_path: pathlib.Path) -> None:
+    root = ek_lab.root()
+    data = ek_lab.pem(root.ek(KEY, subject=ek_lab.common_name("TPM")), root.der, b"\x30\x00")
+    data += b"-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n"
+    loaded = bundle.load_bundle(*write(tmp_path / "b.pem", data))
+    assert len(loaded.certificates) == 1
+    assert loaded.notes == (
+        "Certificate 1 of the trust bundle (CN=TPM) was left out: it is not that of a CA.",
+        "Certificate 3 of the trust bundle was left out: it cannot be read.",
+        "Certificate 4 of the trust bundle was left out: it cannot be read.",
+    )
+
+
+def test_a_self_issued_ca_that_did_not_sign_itself_is_no_root(tmp_path: pathlib.Path) -> None:
+    root = ek_lab.root()
+    assert bundle.load_bundle(*write(tmp_path / "b.pem", ek_lab.pem(root.sub("Lab TPM Root").der))).roots == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("path", "sha256", "telling"),
+    [
+        ("", "0" * 64, "its path is not given"),
+        ("there", "", "its SHA-256 is not given"),
+        ("there", "0" * 63, "is no SHA-256; give the 64 hex digits"),
+        ("there", "0" * 64, "not " + "0" * 64),
+        ("absent", "0" * 64, "there is no such file"),
+        (".", "0" * 64, "Is a directory"),
+    ],
+)
+def test_a_bundle_that_cannot_be_used(tmp_path: pathlib.Path, path: str, sha256: str, telling: str) -> None:
+    _path, actual = ek_lab.write_bundle(tmp_path / "there", ek_lab.root())
+    with pytest.raises(bundle.BundleError) as caught:
+        bundle.load_bundle(str(tmp_path / path) if path else "", sha256)
+    assert telling in caught.value.message
+    if telling.startswith("not 0"):
+        assert f"its SHA-256 is {actual}" in caught.value.message
+
+
+def test_a_bundle_that_may_not_be_read(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbid(*_arguments: object, **_options: object) -> None:
+        raise PermissionError(13, os.strerror(13))
+
+    _path, sha256 = ek_lab.write_bundle(tmp_path / "there", ek_lab.root())
+    monkeypatch.setattr(pathlib.Path, "open", forbid)  # root may read everything
+    with pytest.raises(bundle.BundleError, match="Permission denied"):
+        bundle.load_bundle(str(tmp_path / "there"), sha256)
+
+
+@pytest.mark.parametrize("data", [b"", b"no PEM\n", ek_lab.pem(ek_lab.root().ek(KEY))], ids=["empty", "text", "leaf"])
+def test_a_bundle_without_a_ca(tmp_path: pathlib.Path, data: bytes) -> None:
+    with pytest.raises(bundle.BundleError, match="no CA certificate in it"):
+        bundle.load_bundle(*write(tmp_path / "b.pem", data))
+
+
+def test_a_bundle_beyond_all_bounds(tmp_path: pathlib.Path) -> None:
+    with (tmp_path / "b.pem").open("wb") as stream:
+        stream.truncate(bundle.MAX_SIZE + 1)
+    with pytest.raises(bundle.BundleError, match="more than 16 MiB"):
+        bundle.load_bundle(str(tmp_path / "b.pem"), "0" * 64)
+
+
+def test_crls_in_every_form(tmp_path: pathlib.Path) -> None:
+    made = [ek_lab.root(name).crl(7).public_bytes(DER) for name in "AB"]
+    (tmp_path / "a.crl").write_bytes(made[0])
+    (tmp_path / "b.pem").write_bytes(ek_lab.pem(*made, label="X509 CRL"))
+    loaded = bundle.load_crls([str(tmp_path / "a.crl"), str(tmp_path / "b.pem")])
+    assert [one.public_bytes(DER) for one in loaded] == [made[0], *made]
+    assert bundle.load_crls([]) == ()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"nonsense", ek_lab.pem(b"\x30\x00", label="X509 CRL"), ek_lab.pem(ek_lab.root().der)],
+    ids=["empty", "text", "torn", "certificate"],
+)
+def test_what_is_no_crl(tmp_path: pathlib.Path, data: bytes) -> None:
+    (tmp_path / "x").write_bytes(data)
+    with pytest.raises(bundle.BundleError, match="neither a DER nor a PEM"):
+        bundle.load_crls([str(tmp_path / "x")])
+
+
+def test_a_crl_that_is_missing(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(bundle.BundleError, match=r"CRL .*/x: there is no such file"):
+        bundle.load_crls([str(tmp_path / "x")])
+
+
+ROOT = ek_lab.root()
+MIDDLE = ROOT.sub("CA")
+LEAF = x509.load_der_x509_certificate(MIDDLE.ek(KEY))
+WAY = (LEAF, MIDDLE.certificate, ROOT.certificate)
+
+
+def state(*crls: x509.CertificateRevocationList, way: tuple[x509.Certificate, ...] = WAY) -> str:
+    return crl.check(way, crls, NOW)[0]
+
+
+def openssl_says(folder: pathlib.Path, *crls: x509.CertificateRevocationList) -> str:
+    for name, data in (
+        ("root", ek_lab.pem(ROOT.der)),
+        ("middle", ek_lab.pem(MIDDLE.der)),
+        ("leaf", ek_lab.pem(LEAF.public_bytes(DER))),
+        ("crls", ek_lab.pem(*(one.public_bytes(DER) for one in crls), label="X509 CRL")),
+    ):
+        (folder / name).write_bytes(data)
+    command = ["openssl", "verify", "-crl_check_all", "-attime", str(int(NOW.timestamp())), "-CAfile", "root", "-untrusted", "middle"]
+    done = subprocess.run([*command, "-CRLfile", "crls", "leaf"], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    said = done.stdout + done.stderr
+    return "revoked" if "certificate revoked" in said else "good" if done.returncode == 0 else "not checked"
+
+
+def test_good_and_revoked_as_openssl_says(tmp_path: pathlib.Path) -> None:
+    for crls, expected in (
+        ([MIDDLE.crl(5), ROOT.crl()], "good"),
+        ([MIDDLE.crl(LEAF.serial_number), ROOT.crl()], "revoked"),
+        ([MIDDLE.crl(), ROOT.crl(MIDDLE.certificate.serial_number)], "revoked"),
+        ([MIDDLE.crl()], "not checked"),
+        ([MIDDLE.crl(signer=ek_lab.ecc_key()), ROOT.crl()], "not checked"),
+        ([MIDDLE.crl(end=NOW - YEAR / 50), ROOT.crl()], "not checked"),
+    ):
+        assert (state(*crls), openssl_says(tmp_path, *crls)) == (expected, expected)
+
+
+def test_without_crls_nothing_is_checked() -> None:
+    assert state() == "not checked"
+    assert state(MIDDLE.crl(), ROOT.crl(), way=(LEAF,)) == "not checked"
+
+
+def test_a_crl_by_somebody_else_says_nothing() -> None:
+    """Neither does it make good, nor can it keep a device out."""
+    namesake = ROOT.sub("CA")
+    assert state(namesake.crl(), ROOT.crl()) == "not checked"
+    assert state(namesake.crl(LEAF.serial_number), ROOT.crl()) == "not checked"
+    assert state(ROOT.crl(LEAF.serial_number)) == "not checked"
+    renamed = ROOT.sub("Renamed CA", key=MIDDLE.key)
+    assert state(renamed.crl(), renamed.crl(LEAF.serial_number), ROOT.crl()) == "not checked"
+
+
+def test_an_old_crl_does_not_make_good_but_what_it_lists_is_revoked() -> None:
+    times = {"start": NOW - YEAR, "end": NOW - YEAR / 2}
+    assert state(MIDDLE.crl(**times), ROOT.crl()) == "not checked"
+    assert state(MIDDLE.crl(LEAF.serial_number, **times), ROOT.crl()) == "revoked"
+    assert state(MIDDLE.crl(start=NOW + YEAR / 50), ROOT.crl()) == "not checked"
+
+
+def test_an_older_list_beside_a_new_one_still_counts() -> None:
+    assert state(MIDDLE.crl(), MIDDLE.crl(LEAF.serial_number), ROOT.crl()) == "revoked"
+
+
+def test_a_ca_without_crl_sign_makes_no_crls() -> None:
+    key = ek_lab.ecc_key()
+    silent = ROOT.sub("Silent", key=key, extensions=ek_lab.ca_extensions(key.public_key(), allowed=["key_cert_sign"]))
+    leaf = x509.load_der_x509_certificate(silent.ek(KEY))
+    assert state(silent.crl(), ROOT.crl(), way=(leaf, silent.certificate, ROOT.certificate)) == "not checked"
+
+
+def point(**changes: object) -> x509.IssuingDistributionPoint:
+    fields: dict[str, object] = {"full_name": None, "relative_name": None, "only_some_reasons": None}
+    fields.update(
+        dict.fromkeys(("only_contains_user_certs", "only_contains_ca_certs", "indirect_crl", "only_contains_attribute_certs"), False)
+    )
+    return x509.IssuingDistributionPoint(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected", "listed"),
+    [
+        ({"only_contains_user_certs": True}, "good", "revoked"),
+        ({"only_contains_ca_certs": True}, "not checked", "revoked"),
+        ({"only_contains_attribute_certs": True}, "not checked", "revoked"),
+        ({"only_some_reasons": frozenset({x509.ReasonFlags.key_compromise})}, "not checked", "revoked"),
+        ({"full_name": [x509.UniformResourceIdentifier("http://lab.invalid/1.crl")]}, "not checked", "revoked"),
+        ({"indirect_crl": True}, "not checked", "not checked"),
+    ],
+)
+def test_a_crl_for_some_certificates_only(changes: dict[str, object], expected: str, listed: str) -> None:
+    scope = [(point(**changes), True)]
+    assert state(MIDDLE.crl(extensions=scope), ROOT.crl()) == expected
+    assert state(MIDDLE.crl(LEAF.serial_number, extensions=scope), ROOT.crl()) == listed
+
+
+def test_a_crl_at_the_distribution_point_that_the_certificate_names() -> None:
+    names = [x509.UniformResourceIdentifier("http://lab.invalid/1.crl")]
+    here = (x509.CRLDistributionPoints([x509.DistributionPoint(names, None, None, None)]), False)
+    leaf = x509.load_der_x509_certificate(MIDDLE.ek(KEY, extensions=[*ek_lab.ek_extensions(KEY), here]))
+    part = MIDDLE.crl(extensions=[(point(full_name=names), True)])
+    assert state(part, ROOT.crl(), way=(leaf, *WAY[1:])) == "good"
+
+
+def test_delta_crls_and_unknown_critical_extensions() -> None:
+    assert state(MIDDLE.crl(LEAF.serial_number, extensions=[(x509.DeltaCRLIndicator(1), True)]), ROOT.crl()) == "not checked"
+    odd = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4.5"), b"\x05\x00")
+    assert state(MIDDLE.crl(extensions=[(odd, True)]), ROOT.crl()) == "not checked"
+
+
+def test_crls_with_another_hash() -> None:
+    assert state(MIDDLE.crl(digest=hashes.SHA384()), ROOT.crl()) == "good"
