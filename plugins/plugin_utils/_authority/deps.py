@@ -1,0 +1,84 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The one place where the certificate authority imports cryptography, so that its absence is one sentence and not a traceback.
+
+The other files import the names from here. Where cryptography is missing each name is None, and C(require) says so.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import DependencyError
+
+# not_valid_after_utc came with 42; before it, times carried no zone.
+MINIMUM = 42
+IMPORT_ERROR: ImportError | None = None
+
+try:
+    import cryptography
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+    from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
+except ImportError as error:
+    IMPORT_ERROR = error
+
+if not t.TYPE_CHECKING:
+
+    def __getattr__(name: str) -> None:
+        """Stand in for what could not be imported; everything else is a mistake of ours."""
+        if IMPORT_ERROR is None or name not in __all__:
+            raise AttributeError(name)
+
+
+def malformed() -> tuple[type[Exception], ...]:
+    """What cryptography raises for X.509 that is not well-formed; not all of them are ValueErrors."""
+    return (
+        ValueError,
+        TypeError,
+        UnsupportedAlgorithm,
+        x509.InvalidVersion,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+    )
+
+
+def require(attempt: str) -> None:
+    """Raise DependencyError where cryptography is missing or too old to C(attempt), a verb with its object."""
+    if IMPORT_ERROR is None:
+        number = cryptography.__version__.partition(".")[0]
+        if number.isdigit() and int(number) >= MINIMUM:
+            return
+        reason = f"its version is {cryptography.__version__}"
+    else:
+        reason = str(IMPORT_ERROR)
+    raise DependencyError(
+        f"Could not {attempt}: the controller needs the Python package cryptography {MINIMUM} or newer ({reason}); "
+        f"install it for the Python that runs ansible-core, for example with pip install 'cryptography>={MINIMUM}'."
+    )
+
+
+__all__ = (
+    "IMPORT_ERROR",
+    "ExtendedKeyUsageOID",
+    "ExtensionOID",
+    "InvalidSignature",
+    "NameOID",
+    "UnsupportedAlgorithm",
+    "ec",
+    "hashes",
+    "malformed",
+    "padding",
+    "require",
+    "rsa",
+    "serialization",
+    "utils",
+    "x509",
+)

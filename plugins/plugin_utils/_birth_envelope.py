@@ -1,0 +1,70 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The envelope of a birth record: DSSE (github.com/secure-systems-lab/dsse, protocol 1.0), with the signing certificate beside it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth_schema as schema
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth_schema import refuse
+
+PAYLOAD_TYPE = "application/vnd.edgefleet.tpm2.birth+json"
+MAX_BYTES = 1 << 20
+
+
+def encode(payload: t.Mapping[str, t.Any]) -> bytes:
+    """The payload's bytes: JSON in UTF-8, keys sorted, no white space."""
+    return json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def pae(body: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
+    """What a DSSE signature is over: the pre-authentication encoding of type and payload."""
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(body), body)
+
+
+def parse(text: str | bytes) -> tuple[dict[str, t.Any], bytes]:
+    """Envelope and payload bytes of a record, of which nothing is verified yet. Raises BirthRecordError where it is none."""
+    if len(text) > MAX_BYTES:
+        raise refuse(f"it is larger than {MAX_BYTES} bytes")
+    try:
+        envelope = json.loads(text)
+    except (ValueError, RecursionError):
+        raise refuse("it is no JSON") from None
+    if not isinstance(envelope, dict) or not isinstance(envelope.get("payload"), str) or not isinstance(envelope.get("certificate"), str):
+        raise refuse("it is no DSSE envelope with payload and certificate")
+    if envelope.get("payloadType") != PAYLOAD_TYPE:
+        raise refuse(f"its payload type is {envelope.get('payloadType')}, not {PAYLOAD_TYPE}")
+    return envelope, decode(envelope["payload"], "payload")
+
+
+def decode(value: t.Any, what: str) -> bytes:
+    """The bytes of a base64 text. Raises BirthRecordError."""
+    try:
+        return base64.b64decode(value, validate=True)
+    except (TypeError, ValueError, binascii.Error):
+        raise refuse(f"its {what} is not base64") from None
+
+
+def document(body: bytes) -> dict[str, t.Any]:
+    """The payload, of this version's schema. Raises BirthRecordError."""
+    try:
+        payload = json.loads(body)
+    except (ValueError, RecursionError):
+        raise refuse("its payload is no JSON") from None
+    found = schema.fault(payload, schema.PAYLOAD)
+    if found:
+        raise refuse(f"{found} (schema version {schema.VERSION})")
+    return t.cast("dict[str, t.Any]", payload)
+
+
+__all__ = ("PAYLOAD_TYPE", "decode", "document", "encode", "pae", "parse")

@@ -1,0 +1,387 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The birth record: made, signed, verified; each way in which it can be wrong by its own sentence."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import datetime
+import json
+import pathlib
+import typing as t
+
+import pytest
+from cryptography import x509
+from support import birth, lab_ca
+from support.lab_ca import DAY, NOW
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, chain
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.chain import CertificateError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import BirthRecordError
+
+LATER = NOW + DAY
+
+
+class World(t.NamedTuple):
+    """A CA, a device and its right record."""
+
+    files: lab_ca.Files
+    ca: authority.Authority
+    tpm: birth.SoftTpm
+    fields: _birth.Fields
+    payload: dict[str, t.Any]
+
+    @property
+    def roots(self) -> list[str]:
+        return [self.files.root_path.read_text()]
+
+    def verify(self, payload: dict[str, t.Any], now: datetime.datetime = LATER) -> dict[str, t.Any]:
+        return _birth.verify(_birth.sign(payload, self.ca), roots=self.roots, now=now)
+
+
+def make(folder: pathlib.Path, kind: str = "ecc", of_ca: str = "ecc_p256") -> World:
+    files = lab_ca.write(folder, of_ca)
+    ca = authority.load_authority(files.options, now=NOW)
+    tpm = birth.soft_tpm(kind=kind)
+    fields = birth.fields(tpm, ca)
+    return World(files, ca, tpm, fields, _birth.build(fields))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return make(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.mark.parametrize(("kind", "of_ca"), [("ecc", "ecc_p256"), ("ecc", "ecc_p384"), ("rsa", "rsa_2048")])
+def test_a_right_record(tmp_path: pathlib.Path, kind: str, of_ca: str) -> None:
+    world = make(tmp_path, kind, of_ca)
+    found = world.verify(world.payload)
+    assert found == {**world.payload, "signer": "CN=Lab Device CA", "root": "CN=Lab Root"}
+    assert found["ek"]["name"] == world.tpm.ek_public.name.hex() and found["quote"]["pcrs"] == birth.PCRS
+
+
+def test_it_is_sorted_and_nothing_in_it_is_secret(world: World) -> None:
+    text = _birth.sign(world.payload, world.ca)
+    body = base64.b64decode(json.loads(text)["payload"])
+    assert body == json.dumps(json.loads(body), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    assert b"credential blob" not in body and b"encrypted secret" not in body and b"PRIVATE" not in body
+    assert json.loads(text)["signatures"][0]["keyid"] == world.ca.key_id
+
+
+def test_what_need_not_be_there(world: World) -> None:
+    certificates = {"iak": world.fields.certificates["iak"]}
+    fields = world.fields._replace(
+        idevid_public=None, ldevid_public=None, attestations={}, certificates=certificates, ek_certificate=None, ek_chain=()
+    )
+    payload = _birth.build(fields._replace(verdict={"rung": "pinned", "reason": "the manifest says so"}))
+    assert world.verify(payload)["certify"] is None
+
+
+def test_the_root_itself_may_sign(tmp_path: pathlib.Path) -> None:
+    top = lab_ca.root()
+    files = lab_ca.write(tmp_path, above=top, below=top)
+    ca = authority.load_authority(files.options, now=NOW)
+    payload = _birth.build(birth.fields(birth.soft_tpm(), ca))
+    found = _birth.verify(_birth.sign(payload, ca), roots=[lab_ca.pem(top.certificate)], now=LATER)
+    assert found["signer"] == found["root"] == "CN=Lab Root"
+
+
+def test_it_verifies_long_after_the_ca_has_expired(world: World) -> None:
+    assert world.verify(world.payload, NOW + 20000 * DAY)["version"] == 1
+
+
+# The envelope ----------------------------------------------------------------------------------------------------------------------
+
+
+def envelope(world: World, **change: t.Any) -> str:
+    return json.dumps({**json.loads(_birth.sign(world.payload, world.ca)), **change})
+
+
+def refused(world: World, text: str | bytes, roots: list[str] | None = None, now: datetime.datetime = LATER) -> str:
+    with pytest.raises((BirthRecordError, CertificateError)) as caught:
+        _birth.verify(text, roots=world.roots if roots is None else roots, now=now)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"payloadType": "application/json"}, "its payload type is application/json"),
+        ({"payload": None}, "it is no DSSE envelope"),
+        ({"payload": "!!"}, "its payload is not base64"),
+        ({"certificate": None}, "it is no DSSE envelope"),
+        ({"certificate": "none"}, "holds no well-formed certificate"),
+        ({"signatures": []}, "it has no signature"),
+        ({"signatures": "x"}, "it has no signature"),
+        ({"signatures": [{"sig": "!!"}]}, "its signature is not base64"),
+        ({"signatures": [{"sig": None}]}, "its signature is not base64"),
+        ({"signatures": [{"sig": "AAAA"}]}, "its signature is not that of the certificate's key over its payload: it was altered"),
+    ],
+)
+def test_an_envelope_that_is_wrong(world: World, change: dict[str, t.Any], told: str) -> None:
+    assert told in refused(world, envelope(world, **change))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{", "[" * 100000, b"\xff\xfe"])
+def test_what_is_no_record(world: World, text: str | bytes) -> None:
+    assert "it is no JSON" in refused(world, text) or "it is no DSSE envelope" in refused(world, text)
+
+
+def test_a_record_that_is_too_large(world: World) -> None:
+    assert "larger than" in refused(world, " " * ((1 << 20) + 1))
+
+
+def test_another_payload_under_the_same_signature(world: World) -> None:
+    altered = base64.b64encode(_birth.encode({**world.payload, "device": {**world.payload["device"], "host": "other"}})).decode()
+    assert "it was altered" in refused(world, envelope(world, payload=altered))
+
+
+def test_the_signature_is_over_the_type_too(world: World) -> None:
+    body = _birth.encode(world.payload)
+    assert _birth.pae(body, "a b").startswith(b"DSSEv1 3 a b %d {" % len(body))
+    signature = base64.b64encode(world.ca.sign(_birth.pae(body, "application/json"))).decode()
+    assert "it was altered" in refused(world, envelope(world, signatures=[{"sig": signature}]))
+
+
+def test_a_signer_below_another_root(world: World) -> None:
+    assert "no CA that is trusted here issued it" in refused(world, envelope(world), roots=[lab_ca.pem(lab_ca.root().certificate)])
+    assert "no root is given" in refused(world, envelope(world), roots=[])
+
+
+def test_a_record_from_the_future(world: World) -> None:
+    assert "it is of 2026-06-01T12:01:00Z, which is still to come" in refused(world, envelope(world), now=NOW - DAY)
+
+
+def test_a_signer_whose_certificate_was_not_valid_then(world: World) -> None:
+    early = _birth.build(birth.fields(world.tpm, world.ca, NOW - 1000 * DAY))
+    assert "it is not valid before 2025-06-01T12:00:00Z" in refused(world, _birth.sign(early, world.ca))
+
+
+def clerk(world: World, extra: list[tuple[x509.ExtensionType, bool]]) -> authority.Signer:
+    key = lab_ca.new_key()
+    certificate = world.files.ca.certify("Clerk", key, ca=False, extra=extra)
+    return authority.Signer(certificate, [world.files.ca.certificate], key)
+
+
+def forged(world: World, signer: authority.Signer) -> str:
+    """Signed by whoever, with everything that our own sign() would have refused."""
+    body = _birth.encode(world.payload)
+    signature = base64.b64encode(signer.sign(_birth.pae(body))).decode()
+    return envelope(world, signatures=[{"sig": signature}], certificate=signer.chain_pem)
+
+
+def test_a_clerk_may_sign(world: World) -> None:
+    signer = clerk(world, [(x509.ExtendedKeyUsage([x509.ObjectIdentifier(_birth.DOCUMENT_SIGNING)]), False)])
+    found = _birth.verify(_birth.sign(world.payload, signer), roots=world.roots, now=LATER)
+    assert (found["signer"], found["root"]) == ("CN=Clerk", "CN=Lab Root")
+
+
+def test_a_certificate_for_something_else_may_not_sign(world: World) -> None:
+    signer = clerk(world, [])
+    told = "neither that of a CA nor made for signing documents"
+    assert told in refused(world, forged(world, signer))
+    with pytest.raises(BirthRecordError, match=told):
+        _birth.sign(world.payload, signer)
+
+
+def test_a_device_may_not_vouch_for_itself(world: World) -> None:
+    leaf, above = chain.load(world.fields.certificates["ldevid"], "")
+    signer = authority.Signer(leaf, [above], world.tpm.ldevid)
+    assert "its certificate is a device's, which vouches for nobody else" in refused(world, forged(world, signer))
+    with pytest.raises(BirthRecordError, match="its certificate is a device's"):
+        _birth.sign(world.payload, signer)
+
+
+# The schema ------------------------------------------------------------------------------------------------------------------------
+
+
+def changed(world: World, path: str, value: t.Any) -> dict[str, t.Any]:
+    payload = copy.deepcopy(world.payload)
+    place = payload
+    *steps, last = path.split(".")
+    for step in steps:
+        place = place[step]
+    if value is KeyError:
+        del place[last]
+    else:
+        place[last] = value
+    return payload
+
+
+SCHEMA: list[tuple[str, t.Any, str]] = [
+    ("schema", "another", "schema is missing or is not what it has to be"),
+    ("version", 2, "version is missing or is not"),
+    ("time", "yesterday", "time is missing or is not"),
+    ("time", "2026-13-01T00:00:00Z", "time is missing or is not"),
+    ("device.serial", KeyError, "device.serial is missing"),
+    ("device.secret", "x", "device has the unknown field secret"),
+    ("extra", 1, "the payload has the unknown field extra"),
+    ("device", [], "device is no object"),
+    ("ek.chain", None, "ek.chain is no list"),
+    ("ek.chain", [7], r"ek.chain\[0\] is missing or is not"),
+    ("ak.name", "0X", "ak.name is missing or is not"),
+    ("certify.signature", "", "certify.signature is missing or is not"),
+    ("certify.clock.safe", 1, "certify.clock.safe is missing or is not"),
+    ("quote.pcrs", [{"bank": "sha256"}], r"quote.pcrs\[0\].digest is missing"),
+    ("certificates.admin", "-----BEGIN ", "certificates has the unknown field admin"),
+    ("versions.x", 3, "versions.x is missing or is not"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "told"), SCHEMA, ids=[f"{one[0]}-{number}" for number, one in enumerate(SCHEMA)])
+def test_a_payload_of_another_schema(world: World, path: str, value: t.Any, told: str) -> None:
+    with pytest.raises(BirthRecordError, match=told):
+        world.verify(changed(world, path, value))
+
+
+def test_a_payload_that_is_no_object(world: World) -> None:
+    with pytest.raises(BirthRecordError, match="the payload is no object"):
+        world.verify(t.cast("dict[str, t.Any]", [1]))
+
+
+# What it says of itself --------------------------------------------------------------------------------------------------------------
+
+ONE = lab_ca.new_key()
+OTHER = birth.soft_tpm("SN-0002")
+
+
+def told_by(attestation: _birth.Attestation, world: World, what: str) -> dict[str, t.Any]:
+    fields = world.fields._replace(attestations={what: attestation})
+    return t.cast("dict[str, t.Any]", _raw(fields)[what])
+
+
+def _raw(fields: _birth.Fields) -> dict[str, t.Any]:
+    """A payload as build() makes it, without its checks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_birth, "_checked", lambda payload: payload)
+        return _birth.build(fields)
+
+
+INNER: list[tuple[str, t.Callable[[World], t.Any], str]] = [
+    ("ek.name", lambda w: "000b" + "00" * 32, "the Name of the ek is not that of its public area"),
+    ("ak.name", lambda w: w.payload["idevid"]["name"], "the Name of the ak is not"),
+    ("idevid.public", lambda w: "00", "Could not read"),
+    ("ldevid.public_key", lambda w: lab_ca.public_pem(ONE), "the PEM key of the ldevid is not the one in its public area"),
+    ("ek.spki_sha256", lambda w: "00" * 32, "the SHA-256 of the EK's public key is not"),
+    ("ek.certificate", lambda w: None, "the EK is said to have a certificate, and none is there"),
+    ("ek.certificate", lambda w: lab_ca.pem(lab_ca.root().certificate), "the EK certificate is for another key"),
+    ("ek.certificate", lambda w: "-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----", "not base64"),
+    ("ak", lambda w: w.payload["idevid"], "it is not restricted"),
+    ("idevid", lambda w: w.payload["ak"], "it is restricted, so it cannot sign for TLS"),
+    ("activation.ek_name", lambda w: w.payload["ak"]["name"], "the activation was of another EK or AK"),
+    ("activation.result", lambda w: "refused", "the activation ended with refused"),
+    ("activation.time", lambda w: "2027-01-01T00:00:00Z", "the activation is later than the record"),
+    ("certify.signature", lambda w: w.payload["quote"]["signature"], "the signature over it is not the AK's"),
+    ("certify.signature", lambda w: "AAAA", "an ECDSA signature in it is no DER"),
+    ("certify.scheme", lambda w: "rsassa", "the signature over it is not the AK's"),
+    ("certify.scheme", lambda w: "xor", "none of rsassa, rsapss and ecdsa"),
+    ("certify.hash", lambda w: "sha384", "the signature over it is not the AK's"),
+    ("certify.nonce", lambda w: "00" * 32, "it was not made for this nonce"),
+    ("certify.object_name", lambda w: "00" * 34, "the summary of certify is not what the attestation says"),
+    ("certify", lambda w: told_by(w.tpm.certify(w.tpm.ldevid_public), w, "certify"), "not " + "[0-9a-f]{68}"),
+    ("certify", lambda w: w.payload["certify_ldevid"], "it is the object"),
+    ("idevid", lambda w: None, "certify is of a key that is not in it"),
+    ("nv_certify", lambda w: told_by(w.tpm.nv_certify(b"SN-0002"), w, "nv_certify"), "are not the 7 expected"),
+    ("nv_certify", lambda w: told_by(w.tpm.nv_certify(offset=2), w, "nv_certify"), "it begins at byte 2"),
+    ("nv_certify", lambda w: told_by(OTHER.nv_certify(b"SN-0001"), w, "nv_certify"), "the signature over it is not the AK's"),
+    ("quote.pcrs", lambda w: [], "no PCR was asked for"),
+    ("quote.pcrs", lambda w: birth.PCRS[:1], "it covers sha256:0,7, not sha256:0"),
+    ("quote.pcrs", lambda w: [birth.PCRS[0], {**birth.PCRS[1], "digest": "00" * 32}], "it is not over the PCR values"),
+    ("certificates.iak", lambda w: w.payload["certificates"]["idevid"], "the iak certificate is for another key"),
+    (
+        "certificates.idevid",
+        lambda w: lab_ca.pem(w.files.ca.certify("x", w.tpm.idevid, ca=False, serial="SN-0009")),
+        "the serial number in the idevid certificate is not SN-0001",
+    ),
+    ("certificates.idevid", lambda w: "-----BEGIN CERTIFICATE-----", "holds no well-formed certificate"),
+    ("ldevid", lambda w: None, "certify_ldevid is of a key that is not in it"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "told"), INNER, ids=[f"{one[0]}-{number}" for number, one in enumerate(INNER)])
+def test_a_record_that_contradicts_itself(world: World, path: str, value: t.Callable[[World], t.Any], told: str) -> None:
+    with pytest.raises(BirthRecordError, match=f"Could not accept a birth record: .*{told}"):
+        world.verify(changed(world, path, value(world)))
+
+
+def test_an_attestation_that_no_tpm_made(world: World) -> None:
+    raw = birth.attestation(attest.ST_ATTEST_CERTIFY, b"", magic=0x41424344)
+    signed = _birth.Attestation(raw, birth.tpmt_signature(world.tpm.ak, 0x18, raw), birth.NONCE)
+    with pytest.raises(TpmError, match="it begins with 0x41424344"):
+        _birth.build(world.fields._replace(attestations={"certify": signed}))
+
+
+def test_an_attestation_of_another_type(world: World) -> None:
+    quote = {**world.payload["quote"]}
+    del quote["pcr_digest"], quote["pcrs"]
+    names = {"object_name": "00", "object_qualified_name": "00"}
+    with pytest.raises(BirthRecordError, match="the summary of certify is not what the attestation says"):
+        world.verify(changed(world, "certify", {**quote, **names}))
+
+
+# Making ----------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_record_that_would_be_refused_is_not_made(world: World) -> None:
+    with pytest.raises(BirthRecordError, match="Could not make the birth record of SN-0001: .* enroll the device again"):
+        _birth.build(world.fields._replace(attestations={"nv_certify": world.tpm.nv_certify(b"SN-0002")}))
+    with pytest.raises(BirthRecordError, match="no place for the attestation gossip"):
+        _birth.build(world.fields._replace(attestations={"gossip": world.tpm.quote()}))
+    with pytest.raises(BirthRecordError, match="device has the unknown field password"):
+        _birth.build(world.fields._replace(device={"serial": "SN-0001", "password": "x"}))
+
+
+# A fleet ---------------------------------------------------------------------------------------------------------------------------
+
+
+def member(world: World, serial: str, tpm: birth.SoftTpm | None = None, **device: str) -> dict[str, t.Any]:
+    made = tpm or birth.soft_tpm(serial)
+    made = birth.dataclasses.replace(made, serial=serial)
+    fields = birth.fields(made, world.ca)
+    return _birth.build(fields._replace(device={**fields.device, **device}))
+
+
+def test_a_fleet_of_different_devices(world: World) -> None:
+    fleet = [member(world, f"SN-{number}") for number in range(3)]
+    assert _birth.duplicates([*fleet, _birth.sign(fleet[0], world.ca), fleet[1]]) == []
+    assert _birth.duplicates([]) == []
+
+
+def test_two_devices_with_one_tpm(world: World) -> None:
+    tpm = birth.soft_tpm()
+    found = _birth.duplicates([member(world, "SN-1", tpm), member(world, "SN-2", tpm), member(world, "SN-3")])
+    assert [one["field"] for one in found] == ["ak", "ek", "idevid", "ldevid"]
+    assert found[1] == {
+        "field": "ek",
+        "value": tpm.ek_public.name.hex(),
+        "devices": [{"serial": "SN-1", "host": "edge-sn-1", "mac": None}, {"serial": "SN-2", "host": "edge-sn-2", "mac": None}],
+    }
+
+
+def test_one_serial_number_on_two_tpms(world: World) -> None:
+    found = _birth.duplicates([member(world, "SN-1"), _birth.sign(member(world, "SN-1"), world.ca)])
+    assert [(one["field"], one["value"], len(one["devices"])) for one in found] == [("serial", "SN-1", 2)]
+
+
+def test_a_cloned_device_on_another_host(world: World) -> None:
+    tpm = birth.soft_tpm()
+    found = _birth.duplicates([member(world, "SN-1", tpm), member(world, "SN-1", tpm, host="clone")])
+    assert [one["field"] for one in found] == ["ak", "ek", "idevid", "ldevid", "serial"]
+
+
+def test_a_renewed_ldevid_is_no_other_device(world: World) -> None:
+    tpm = birth.soft_tpm()
+    renewed = birth.dataclasses.replace(tpm, ldevid=(other := birth.soft_tpm()).ldevid, ldevid_public=other.ldevid_public)
+    assert _birth.duplicates([member(world, "SN-1", tpm), member(world, "SN-1", renewed)]) == []
+
+
+def test_what_cannot_be_compared(world: World) -> None:
+    with pytest.raises(BirthRecordError, match="it is no JSON"):
+        _birth.duplicates(["text"])
+    with pytest.raises(BirthRecordError, match="activation is no object"):
+        _birth.duplicates([{"device": {"serial": "x"}}])
