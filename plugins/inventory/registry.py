@@ -1,0 +1,205 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The inventory plugin edgefleet.tpm2.registry: the factory's manifest and the device registry, joined."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: registry
+short_description: Devices of a factory manifest, and what the device registry knows of them
+version_added: 0.1.0
+author:
+  - edgefleet maintainers (@edgefleet)
+description:
+  - Reads the factory's list of devices (the manifest) and the device registry, and makes a host of each device.
+  - A device is V(quarantined) while the registry has an open incident of its host name or serial number, else V(enrolled) if the registry
+    has its serial number, else V(new).
+  - The registry is opened once and only read, with two queries. A SQLite file that is not there yet is an empty registry, and is not made.
+  - The source file's name has to end in C(tpm2_registry.yml) or C(tpm2_registry.yaml).
+  - A manifest that is wrong in any row is refused as a whole, with everything that is wrong, by line.
+notes:
+  - The manifest is CSV (C(.csv); a header line; separated by commas, or by semicolons if the header has one; lines that begin with C(#) are
+    comments) or YAML (C(.yml), C(.yaml); a list of mappings, or that list under the key C(devices); no aliases), in UTF-8, of at most 64 MiB.
+  - Its columns are C(serial) (required, printable ASCII, at most 64 characters), C(host), C(mac) (at least one of the two), C(ek_sha256) (the
+    SHA-256 of the endorsement key's DER SubjectPublicKeyInfo, 64 hex digits), C(site) and C(model). Serial numbers, host names, MAC
+    addresses and hashes are each there only once. YAML values are taken as they are written, so that C(00123) keeps its zeros.
+  - A device is named by its C(host), or else by its serial number. A device that only the registry knows is named by the host name that it
+    was enrolled under, by its serial number if that name is taken, or else by V(ek-) and the Name of its EK.
+  - Groups are V(tpm2_new), V(tpm2_enrolled), V(tpm2_quarantined) and V(tpm2_unlisted), which are always there, and V(tpm2_manufacturer_X),
+    V(tpm2_firmware_X), V(tpm2_site_X), V(tpm2_model_X), in which all but letters, digits and underscores become underscores.
+  - Variables of every host are C(tpm2_profile_serial) and C(tpm2_state); C(tpm2_pinned_ek_sha256), C(tpm2_mac), C(tpm2_site) and C(tpm2_model)
+    where they are known; of registered devices also C(tpm2_ek_name), C(tpm2_ak_name), C(tpm2_manufacturer), C(tpm2_firmware),
+    C(tpm2_enrolled_at) (UTC) and C(tpm2_auth_generation); of quarantined ones C(tpm2_quarantine_reason) (of the oldest open incident) and
+    C(tpm2_quarantine_detail) (of all). None of them is a secret, and none is ever taken for a template.
+  - Keep manifest and SQLite file out of a folder that is itself the inventory, since Ansible would read them as inventory sources too;
+    or name the source file, not the folder.
+  - Ansible goes on with no hosts where an inventory source cannot be read. Set C(any_unparsed_is_failed=true) in the section C(inventory) of
+    C(ansible.cfg), or E(ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED), to have the run fail.
+  - The registry needs SQLAlchemy for the Python that runs Ansible, and psycopg for PostgreSQL.
+extends_documentation_fragment:
+  - constructed
+options:
+  plugin:
+    description: Marks a source file of this plugin.
+    type: str
+    required: true
+    choices: [edgefleet.tpm2.registry]
+  manifest:
+    description:
+      - The path of the manifest; where it is relative, it is so to the folder of the source file. Templates are filled in.
+    type: str
+    required: true
+    env:
+      - name: EDGEFLEET_TPM2_MANIFEST
+    ini:
+      - section: edgefleet_tpm2
+        key: manifest
+  registry:
+    description:
+      - Where the device registry is, as the path of a SQLite file or as a URL, V(sqlite:////path) or V(postgresql://user@server/database).
+      - A relative path is so to the folder of the source file. Templates are filled in, so that a password can come from a vault.
+    type: str
+    default: tpm2-registry.sqlite
+    env:
+      - name: EDGEFLEET_TPM2_REGISTRY
+    ini:
+      - section: edgefleet_tpm2
+        key: registry
+  unlisted:
+    description:
+      - Whether a device that the registry has and the manifest has not is a host too, then in the group V(tpm2_unlisted) as well.
+    type: bool
+    default: true
+  timeout:
+    description:
+      - How long to wait for a registry that is locked or a server that does not answer, in seconds.
+    type: int
+    default: 30
+seealso:
+  - module: edgefleet.tpm2.tpm2_profile
+"""
+
+EXAMPLES = r"""
+---
+# factory/tpm2_registry.yml, beside manifest.csv and tpm2-registry.sqlite
+plugin: edgefleet.tpm2.registry
+manifest: manifest.csv
+
+---
+# A registry that several controllers share, its password from a vault; no devices of other lines.
+plugin: edgefleet.tpm2.registry
+manifest: /srv/factory/line-3.yml
+registry: "postgresql://factory:{{ lookup('file', '/run/secrets/registry') | urlencode }}@registry.example.net/tpm2"
+unlisted: false
+
+---
+# Variables and groups of one's own.
+plugin: edgefleet.tpm2.registry
+manifest: manifest.csv
+strict: true
+compose:
+  ansible_host: inventory_hostname ~ '.factory.example.net'
+groups:
+  first_generation: tpm2_auth_generation is defined and tpm2_auth_generation == 1
+keyed_groups:
+  - prefix: enrolled_in
+    key: (tpm2_enrolled_at | default('never'))[:4]
+
+# $ ansible-inventory -i factory/tpm2_registry.yml --graph
+# @all:
+#   |--@tpm2_enrolled:
+#   |  |--edge-01
+#   |--@tpm2_new:
+#   |  |--edge-02
+"""
+
+import os
+import typing as t
+
+from ansible.errors import AnsibleError, AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _inventory, _manifest
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
+
+try:
+    # ansible-core 2.18 takes every text for a template that is not marked; from 2.19 on this does nothing, and it will go.
+    from ansible.utils.unsafe_proxy import wrap_var as no_template
+except ImportError:
+
+    def no_template(value: t.Any) -> t.Any:
+        """The value: it is no template as it is."""
+        return value
+
+
+class InventoryModule(BaseInventoryPlugin, Constructable):
+    """The plugin as Ansible loads it."""
+
+    NAME = "edgefleet.tpm2.registry"
+
+    def verify_file(self, path: str) -> bool:
+        """Whether a source is for this plugin, by its name."""
+        return bool(super().verify_file(path)) and path.endswith(("tpm2_registry.yml", "tpm2_registry.yaml"))
+
+    def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
+        """Add the devices to the inventory: all of them, or, where anything is wrong, none. Raises AnsibleError."""
+        super().parse(inventory, loader, path, cache)
+        self._check(self._read_config_data(path), path)
+        try:
+            hosts = self._hosts(os.path.dirname(os.path.abspath(path)))
+        except TpmError as error:
+            raise AnsibleParserError(str(error)) from None
+        for host in hosts:
+            if host.name in inventory.groups:
+                # Ansible would give the host's variables to the group.
+                raise AnsibleParserError(
+                    f"Could not add the device with serial {host.variables['tpm2_profile_serial']} to the inventory: its host name "
+                    f"{host.name} is the name of a group; rename one of the two."
+                )
+        self._fill(hosts)
+
+    def _check(self, config: t.Mapping[str, t.Any], path: str) -> None:
+        """Ansible itself passes over options that it does not know."""
+        options = self.get_options()
+        unknown = sorted(str(key) for key in config if key not in options)
+        if unknown:
+            known = ", ".join(sorted(options))
+            raise AnsibleParserError(f"Could not read {path}: unknown option {', '.join(unknown)}; the options are {known}.")
+
+    def _hosts(self, folder: str) -> list[_inventory.Host]:
+        rows = _manifest.load(os.path.join(folder, os.path.expanduser(self._text("manifest"))))
+        address = self._text("registry")
+        if "://" not in address:
+            address = os.path.join(folder, os.path.expanduser(address))
+        with open_registry(address, timeout=self.get_option("timeout"), create=False) as registry:
+            devices, incidents = registry.devices(), registry.incidents(open_only=True)
+        return _inventory.join(rows, devices, incidents, unlisted=self.get_option("unlisted"))
+
+    def _text(self, option: str) -> str:
+        """An option with its templates filled in, as a plain str: neither tagged (ansible-core 2.19) nor encrypted."""
+        self.templar.available_variables = self._vars
+        try:
+            text = str(self.templar.template(self.get_option(option)))
+        except AnsibleError as error:
+            raise AnsibleParserError(f"Could not fill in the template of the option {option}: {error}; correct it.") from None
+        if not text:
+            raise AnsibleParserError(f"Could not read the option {option}: it is empty; give one, or leave it out.")
+        return text
+
+    def _fill(self, hosts: t.Iterable[_inventory.Host]) -> None:
+        for group in (*_inventory.STATES, "unlisted"):
+            self.inventory.add_group(f"tpm2_{group}")
+        strict = self.get_option("strict")
+        compose, groups, keyed = (self.get_option(name) for name in ("compose", "groups", "keyed_groups"))
+        for host in hosts:
+            self.inventory.add_host(host.name)
+            for key, value in host.variables.items():
+                self.inventory.set_variable(host.name, key, no_template(value))
+            for group in host.groups:
+                self.inventory.add_child(self.inventory.add_group(self._sanitize_group_name(group)), host.name)
+            self._set_composite_vars(compose, self.inventory.get_host(host.name).get_vars(), host.name, strict)
+            self._add_host_to_composed_groups(groups, {}, host.name, strict)
+            self._add_host_to_keyed_groups(keyed, {}, host.name, strict)

@@ -1,0 +1,157 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Manifest and registry, joined: which hosts there are, what is known of each, and whether it is new, enrolled or quarantined."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _manifest as manifest
+
+NEW = "new"
+ENROLLED = "enrolled"
+QUARANTINED = "quarantined"
+STATES = (NEW, ENROLLED, QUARANTINED)
+
+# What a device has groups of its own for, beside its state; these are variables, and their names without the prefix tpm2_ begin the groups'.
+GROUPED = ("tpm2_manufacturer", "tpm2_firmware", "tpm2_site", "tpm2_model")
+
+
+class Host(t.NamedTuple):
+    """A host of the inventory. Group names are as the data has them, not made safe; no variable is ever a secret."""
+
+    name: str
+    variables: dict[str, str | int]
+    groups: tuple[str, ...]
+
+
+class Device(t.Protocol):
+    """What is read of a registry's device; what is not known of it is "" or None."""
+
+    @property
+    def ek_name(self) -> str: ...
+    @property
+    def ak_name(self) -> str: ...
+    @property
+    def serial(self) -> str: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def mac(self) -> str: ...
+    @property
+    def site(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def manufacturer(self) -> str: ...
+    @property
+    def firmware(self) -> str: ...
+    @property
+    def enrolled_at(self) -> datetime.datetime: ...
+    @property
+    def auth_generation(self) -> int: ...
+
+
+class Incident(t.Protocol):
+    """What is read of a registry's open incident."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def serial(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def detail(self) -> str: ...
+    @property
+    def opened_at(self) -> datetime.datetime: ...
+
+
+def join(
+    rows: t.Iterable[manifest.Row], devices: t.Iterable[Device], incidents: t.Iterable[Incident], *, unlisted: bool = True
+) -> list[Host]:
+    """Return the hosts in the order of the manifest, then, with C(unlisted), what only the registry knows, by serial number.
+
+    What the manifest says of place and address goes before what the registry remembers of them.
+    """
+    known = {device.serial: device for device in devices}
+    cases = _Cases(incidents)
+    taken: set[str] = set()
+    hosts = []
+    for row in rows:
+        taken.add(row.name.lower())
+        hosts.append(_host(row.name, row, known.pop(row.serial, None), cases))
+    if unlisted:
+        for _serial, device in sorted(known.items()):
+            name = _free_name(device, taken)
+            taken.add(name.lower())
+            hosts.append(_host(name, None, device, cases))
+    return hosts
+
+
+def _free_name(device: Device, taken: t.Container[str]) -> str:
+    """The name of a device that the manifest does not have: its host name, its serial number, or, where neither will do, its EK's Name."""
+    for name in (device.host, device.serial):
+        if name and manifest.is_host_name(name) and not manifest.is_reserved(name) and name.lower() not in taken:
+            return name
+    return f"ek-{device.ek_name}"
+
+
+class _Cases:
+    """The open incidents, by what they are about (see C(_registry/ask.concerns))."""
+
+    def __init__(self, incidents: t.Iterable[Incident]) -> None:
+        self._by: dict[tuple[str, str], list[Incident]] = {}
+        for one in sorted(incidents, key=lambda incident: incident.opened_at):
+            key = ("host", one.host.lower()) if one.host else ("serial", one.serial)
+            self._by.setdefault(key, []).append(one)
+
+    def of(self, host: str, serial: str) -> list[Incident]:
+        """Those of a host, and those of its serial number that are of no host, the oldest first."""
+        found = self._by.get(("host", host.lower()), []) + (self._by.get(("serial", serial), []) if serial else [])
+        return sorted(found, key=lambda incident: incident.opened_at)
+
+
+def _host(name: str, row: manifest.Row | None, device: Device | None, cases: _Cases) -> Host:
+    known: dict[str, t.Any] = {"tpm2_profile_serial": row.serial if row else device.serial if device else None}
+    if device:
+        known.update(
+            tpm2_mac=device.mac,
+            tpm2_site=device.site,
+            tpm2_model=device.model,
+            tpm2_ek_name=device.ek_name,
+            tpm2_ak_name=device.ak_name,
+            tpm2_manufacturer=device.manufacturer,
+            tpm2_firmware=device.firmware,
+            tpm2_enrolled_at=_time(device.enrolled_at),
+            tpm2_auth_generation=device.auth_generation,
+        )
+    if row:
+        known.update(
+            tpm2_pinned_ek_sha256=row.ek_sha256,
+            tpm2_mac=row.mac or known.get("tpm2_mac"),
+            tpm2_site=row.site or known.get("tpm2_site"),
+            tpm2_model=row.model or known.get("tpm2_model"),
+        )
+    found = cases.of(name, known["tpm2_profile_serial"])
+    known["tpm2_state"] = QUARANTINED if found else ENROLLED if device else NEW
+    if found:
+        known["tpm2_quarantine_reason"] = found[0].reason
+        known["tpm2_quarantine_detail"] = "; ".join(dict.fromkeys(one.detail for one in found if one.detail))
+    # What is not known is not defined, so that the default filter and the variables of groups take effect.
+    variables = {key: value for key, value in known.items() if value not in (None, "")}
+    groups = [f"tpm2_{variables['tpm2_state']}", *(f"{key}_{variables[key]}" for key in GROUPED if key in variables)]
+    return Host(name, variables, (*groups, "tpm2_unlisted") if row is None else tuple(groups))
+
+
+def _time(value: datetime.datetime) -> str:
+    return value.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+__all__ = ("ENROLLED", "GROUPED", "NEW", "QUARANTINED", "STATES", "Device", "Host", "Incident", "join")
