@@ -68,3 +68,11 @@ attributes:
 requirements:
   - Python >= 3.9
 """
+
+    # For action plugins, which need no library on the device.
+    CONTROLLER = r"""
+requirements:
+  - cryptography >= 42 (on the controller)
+  - SQLAlchemy >= 2.0 (on the controller)
+  - Alembic >= 1.10 (on the controller, to make a registry)
+"""

@@ -86,6 +86,11 @@ options:
           - Handles of keys without a policy that the attestation key shall certify.
         type: list
         elements: str
+      certify_idevid:
+        description:
+          - Have the attestation key certify the key of O(collect.idevid) already in this exchange.
+        type: bool
+        default: false
       serial_index:
         description:
           - The NV index of the serial number.

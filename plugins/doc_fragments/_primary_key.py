@@ -27,8 +27,10 @@ options:
       - ek_rsa_2048
       - ek_ecc_p256
       - iak_ecc_p256
+      - iak_ecc_p384
       - iak_rsa_2048
       - idevid_ecc_p256
+      - idevid_ecc_p384
       - idevid_rsa_2048
       - ek_rsa_3072
       - ek_rsa_4096

@@ -14,6 +14,7 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import handles, templates
 
 Spec = dict[str, dict[str, t.Any]]
+IDEVID_TEMPLATES = tuple(name for name in templates.PRIMARY_NAMES if name.startswith("idevid_"))
 
 
 def connection() -> Spec:
@@ -169,11 +170,108 @@ def certificate() -> Spec:
     )
 
 
+def _signer() -> Spec:
+    token = dict(
+        module=dict(type="path", required=True),
+        token=dict(type="str", required=True, no_log=False),
+        label=dict(type="str"),
+        id=dict(type="str"),
+        pin=dict(type="str", required=True, no_log=True),
+    )
+    return dict(
+        certificate=dict(type="path", required=True),
+        chain=dict(type="path"),
+        key=dict(type="path", no_log=False),
+        password=dict(type="str", no_log=True),
+        allow_unencrypted=dict(type="bool", default=False),
+        pkcs11=dict(type="dict", options=token),
+    )
+
+
+def _registry() -> Spec:
+    return dict(registry=dict(type="str", required=True), timeout=dict(type="int", default=30))
+
+
+def enroll() -> Spec:
+    """Options of tpm2_enroll."""
+    trust = dict(
+        bundle=dict(type="path"),
+        sha256=dict(type="str"),
+        manufacturers=dict(type="list", elements="str"),
+        crls=dict(type="list", elements="path"),
+        allow_expired=dict(type="bool", default=False),
+    )
+    external = dict(
+        folder=dict(type="path", required=True),
+        authorities=dict(type="list", elements="path", required=True),
+        tcg_csr=dict(type="str", choices=["attestz", "flightctl", "trusted_platform"]),
+    )
+    ldevid = dict(
+        handle=dict(type="str", default="0x81000220"),
+        algorithm=dict(type="str", choices=list(templates.KEY_SHAPES), default="ecc_p256"),
+        parent=dict(type="str", default="0x81000001"),
+        lifetime=dict(type="float", default=90),
+        renew_before=dict(type="float", default=30),
+        server_auth=dict(type="bool", default=False),
+        dns_names=dict(type="list", elements="str"),
+    )
+    device = {name: dict(type="str") for name in ("host", "mac", "site", "model", "organization", "ek_sha256")}
+    return dict(
+        serial=dict(type="str", required=True),
+        **device,
+        **_registry(),
+        trust=dict(type="dict", options=trust),
+        authority=dict(type="dict", options=_signer()),
+        external_authority=dict(type="dict", options=external),
+        record_signer=dict(type="dict", options=_signer()),
+        record_dir=dict(type="path"),
+        ldevid=dict(type="dict", options=ldevid),
+        ek=dict(type="str", default="0x81010001"),
+        ak=dict(type="str", default="0x81020001"),
+        idevid=dict(type="str", default="0x81020000"),
+        idevid_template=dict(type="str", choices=list(IDEVID_TEMPLATES), default="idevid_ecc_p256"),
+        serial_index=dict(type="str", default="0x01800010"),
+        observed=dict(type="dict"),
+        facts=dict(type="dict"),
+        **_pcrs(),
+    )
+
+
+def registry_info() -> Spec:
+    """Options of tpm2_registry_info."""
+    return dict(
+        serial=dict(type="str"),
+        host=dict(type="str"),
+        ek_name=dict(type="str"),
+        escrow=dict(type="dict", options=_escrow()),
+        **_registry(),
+    )
+
+
+def _escrow() -> Spec:
+    return dict(
+        mode=dict(type="str", choices=["derived", "random"], default="derived"),
+        master=dict(type="str", required=True, no_log=True),
+        recovery_key=dict(type="path", no_log=False),
+    )
+
+
+def auth_generation() -> Spec:
+    """Options of tpm2_auth_generation."""
+    return dict(
+        serial=dict(type="str"),
+        ek_name=dict(type="str"),
+        state=dict(type="str", choices=["begun", "finished"], required=True),
+        escrow=dict(type="dict", options=_escrow(), required=True),
+        **_registry(),
+    )
+
+
 def evidence() -> Spec:
     """Options of tpm2_evidence."""
     key = dict(handle=dict(type="str", required=True), public=dict(type="str", required=True))
     identity = dict(
-        template=dict(type="str", choices=["idevid_ecc_p256", "idevid_ecc_p384", "idevid_rsa_2048"], default="idevid_ecc_p256"),
+        template=dict(type="str", choices=list(IDEVID_TEMPLATES), default="idevid_ecc_p256"),
         handle=dict(type="str"),
     )
     local = dict(
@@ -190,6 +288,7 @@ def evidence() -> Spec:
         certificates=dict(type="bool", default=True),
         issuers=dict(type="list", elements="str"),
         certify=dict(type="list", elements="str"),
+        certify_idevid=dict(type="bool", default=False),
         serial_index=dict(type="str", default="0x01800010"),
         serial_size=dict(type="int"),
         reads=dict(type="dict"),
@@ -256,9 +355,11 @@ def access() -> Spec:
 
 __all__ = (
     "access",
+    "auth_generation",
     "certificate",
     "connection",
     "da_lockout",
+    "enroll",
     "evidence",
     "hierarchy",
     "info",
@@ -267,6 +368,7 @@ __all__ = (
     "persistent_handle",
     "primary_key",
     "profile",
+    "registry_info",
     "sealed_blob",
     "unseal",
 )

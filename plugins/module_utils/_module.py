@@ -198,4 +198,10 @@ def exchange(spec: _argspec.Spec, talk: Talk) -> None:
     module.exit_json(**_result(module, outcome, predicted=module.check_mode), **found)
 
 
-__all__ = ("create", "ensure", "exchange", "given", "inform")
+def only_on_the_controller(spec: _argspec.Spec, *, connection: bool) -> None:
+    """End a module that is an action plugin's documentation: something ran it on a device."""
+    module = Module(argument_spec={**(_argspec.connection() if connection else {}), **spec}, supports_check_mode=True)
+    module.fail_json(msg="Could not run this on the device: it belongs to the controller; call it by its full name, edgefleet.tpm2.NAME.")
+
+
+__all__ = ("create", "ensure", "exchange", "given", "inform", "only_on_the_controller")

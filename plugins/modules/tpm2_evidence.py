@@ -76,6 +76,10 @@ certify:
   description: With O(collect.certify), attestations by handle. With O(activate.idevid), C(attest) and C(signature) over the IDevID.
   returned: where asked for
   type: dict
+certify_idevid:
+  description: C(attest) and C(signature), base64, over the IDevID.
+  returned: with O(collect.certify_idevid)
+  type: dict
 proof:
   description: The answer to the credential, hex.
   returned: with O(activate)

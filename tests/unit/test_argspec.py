@@ -119,7 +119,8 @@ def secrets(spec: Options, where: str = "") -> t.Iterator[tuple[str, bool]]:
 @pytest.mark.parametrize("module", MODULES)
 def test_auth_values_are_never_logged(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = dict(secrets(spec_of(module, monkeypatch)[0]))
-    assert {"owner_auth", "endorsement_auth", "lockout_auth", "platform_auth"} <= set(found)
+    if module not in ("tpm2_auth_generation", "tpm2_registry_info"):  # which never see a TPM
+        assert {"owner_auth", "endorsement_auth", "lockout_auth", "platform_auth"} <= set(found)
     assert all(found.values()), found
 
 

@@ -24,6 +24,7 @@ CC_QUOTE = 0x158
 CC_SIGN = 0x15D
 CC_NV_CERTIFY = 0x184
 ST_HASHCHECK = 0x8024
+_HASHES = {32: alg.SHA256, 48: alg.SHA384, 64: alg.SHA512}
 _OWN_SCHEME = struct.pack(">H", alg.NULL)
 _KEY_AUTH = "it has an auth value of its own, with which this collection cannot use it, so make it from a template of this collection"
 
@@ -74,9 +75,13 @@ class Attestor(Reader):
         return self._attest("certify", f"the key at {handles.text(subject)}", command)
 
     def sign(self, key: int, public: names.Public, digest: bytes) -> bytes:
-        """TPM2_Sign (20.2) of a digest by an unrestricted key, with SHA-256; returns the marshalled TPMT_SIGNATURE."""
+        """TPM2_Sign (20.2) of a digest, whose length tells its hash, by an unrestricted key; returns the marshalled TPMT_SIGNATURE."""
+        if len(digest) not in _HASHES:
+            raise errors.InputError(
+                f"Could not sign a digest of {len(digest)} bytes: no hash of ours is that long; give one of SHA-256, 384 or 512."
+            )
         own = public.scheme[:2] != _OWN_SCHEME
-        scheme = _OWN_SCHEME if own else struct.pack(">HH", alg.ECDSA if public.type == alg.ECC else alg.RSASSA, alg.SHA256)
+        scheme = _OWN_SCHEME if own else struct.pack(">HH", alg.ECDSA if public.type == alg.ECC else alg.RSASSA, _HASHES[len(digest)])
         ticket = struct.pack(">HIH", ST_HASHCHECK, handles.RH_NULL, 0)
         command = marshal.command(CC_SIGN, [key], marshal.sized(digest) + scheme + ticket, [b""])
         return self._ask("sign with", f"the key at {handles.text(key)}", command)

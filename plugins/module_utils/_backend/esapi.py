@@ -225,10 +225,7 @@ class Esapi:
         written = bytes(self._e.tr_serialize(key))
         found = names.parse_public(marshal.Cursor(written[10 + len(self.name(key)) :]).sized()).name
         if found != self._pinned:
-            raise errors.StateError(
-                f"Could not open a secure session to the TPM: the key at {handles.text(handle)} has the Name {found.hex()}, not "
-                f"{self._pinned.hex()}, which was verified; this is another TPM, or somebody sits between it and the processor: send no secret there."
-            )
+            raise errors.other_key(handle, found, self._pinned)
         return key
 
     def _open(self, kind: t.Any, key: t.Any, attributes: int, hash_alg: int) -> t.Any:

@@ -95,6 +95,7 @@ class Engine:
             getattr(resource, "declare", lambda _run: None)(run)
         try:
             self._observe(ordered)
+            self._check_salt()
             plans = [self._plan(resource, run) for resource in ordered]
             outcome.plans = plans
             if any(plan.steps for plan in plans):
@@ -118,6 +119,12 @@ class Engine:
         for fact in left:
             learn = t.cast("t.Callable[[Backend], t.Any]", fact.learn)
             self._seen[fact.kind, fact.key] = learn(self._open())
+
+    def _check_salt(self) -> None:
+        """Another key at the pinned handle ends a run that reads it before anything is planned. Raises StateError."""
+        found = self._seen.get(("public", self._salt[0])) if self._salt else None
+        if self._salt and found and found[0].name != self._salt[1]:
+            raise errors.other_key(self._salt[0], found[0].name, self._salt[1])
 
     def _plan(self, resource: model.Resource, run: Run) -> model.Plan:
         try:

@@ -52,6 +52,10 @@ def _signed(found: Signed) -> Facts:
     return {"attest": _b64(found.attest), "signature": _b64(found.signature)}
 
 
+def _handle_text(value: t.Any) -> str:
+    return handles.text(common.handle(value, "handle"))
+
+
 def _octets(text: t.Any, option: str) -> bytes:
     try:
         return bytes.fromhex(str(text))
@@ -82,9 +86,27 @@ class Collector:
         made = {common.handle(plan.object, "handle"): bytes.fromhex(plan.result["public"]) for plan in outcome.plans}
         connection = tcti.connect(self._place)
         try:
-            return self._ask(Attestor(connection, self._reads.get("nv_buffer_max")), made)
+            found = self._ask(Attestor(connection, self._reads.get("nv_buffer_max")), made)
         finally:
             connection.close()
+        if self._options.get("certify_idevid"):
+            found["certify_idevid"] = self._certify_idevid(found["keys"], handles.text(next(iter(made))))
+        return found
+
+    def _certify_idevid(self, keys: t.Mapping[str, str], idevid: str) -> Facts:
+        """The AK's attestation of the IDevID already now, where something that holds it has to be signed in the second exchange."""
+        from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import esapi
+
+        named = {"ek": self._options["ek"], "ak": self._options["ak"], "idevid": idevid}
+        options = {name: {"handle": handle, "public": keys[_handle_text(handle)]} for name, handle in named.items()}
+        backend = esapi.Esapi(self._place, nv.SAFE_SIZE)
+        try:
+            ek, ak, subject = (_key(backend, options, name) for name in named)
+            backend.pin_salt(ek.handle, ek.public.name)
+            session = backend.start_policy(None, subject.public.name_alg)
+            return _certify(backend, session, subject, ak, self._nonce, self._given)
+        finally:
+            backend.close()
 
     def _public(self, attestor: Attestor, number: int) -> names.Public:
         if number in self._known:
@@ -181,9 +203,7 @@ def _activate(backend: Backend, auths: t.Mapping[int, bytes], options: t.Mapping
         idevid = _key(backend, options, "idevid")
         # One session serves both, where it can: a policy session starts afresh after each command that it has authorised.
         session = with_ek if idevid.public.name_alg == ek.public.name_alg else backend.start_policy(ek.token, idevid.public.name_alg)
-        backend.satisfy(session, _steps(idevid, key_policies.CC_CERTIFY, "the IDevID"), auths)
-        what = f"the IDevID at {handles.text(idevid.handle)}"
-        found["certify"] = _signed(Signed(*backend.certify(idevid.token, session, ak.token, nonce, what)))
+        found["certify"] = _certify(backend, session, idevid, ak, nonce, auths)
     backend.satisfy(with_ek, _steps(ek, key_policies.CC_ACTIVATE_CREDENTIAL, "the endorsement key"), auths)
     with_ak = backend.start_policy(None, ak.public.name_alg)
     backend.satisfy(with_ak, _steps(ak, key_policies.CC_ACTIVATE_CREDENTIAL, "the attestation key"), auths)
@@ -191,6 +211,13 @@ def _activate(backend: Backend, auths: t.Mapping[int, bytes], options: t.Mapping
     opened = backend.activate_credential((ak.token, with_ak), (ek.token, with_ek), id_object, secret)
     found["proof"] = activation.proof(opened, nonce).hex()
     return found
+
+
+def _certify(backend: Backend, session: t.Any, subject: _Key, ak: _Key, nonce: bytes, auths: t.Mapping[int, bytes]) -> Facts:
+    """Have the AK certify a key whose policy a session satisfies."""
+    what = f"the IDevID at {handles.text(subject.handle)}"
+    backend.satisfy(session, _steps(subject, key_policies.CC_CERTIFY, "the IDevID"), auths)
+    return _signed(Signed(*backend.certify(subject.token, session, ak.token, nonce, what)))
 
 
 def _steps(key: _Key, code: int, what: str) -> list[t.Any]:

@@ -15,9 +15,8 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import co
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, names, templates
 
 DEFAULT_HANDLES = {"srk_ecc_p256": 0x81000001, "srk_rsa_2048": 0x81000001, "ek_rsa_2048": 0x81010001, "ek_ecc_p256": 0x81010002}
-DEFAULT_HANDLES.update(
-    {"idevid_ecc_p256": 0x81020000, "idevid_rsa_2048": 0x81020000, "iak_ecc_p256": 0x81020001, "iak_rsa_2048": 0x81020001}
-)
+DEFAULT_HANDLES.update({f"idevid_{kind}": 0x81020000 for kind in ("ecc_p256", "ecc_p384", "rsa_2048")})
+DEFAULT_HANDLES.update({f"iak_{kind}": 0x81020001 for kind in ("ecc_p256", "ecc_p384", "rsa_2048")})
 
 
 class PrimaryKey:

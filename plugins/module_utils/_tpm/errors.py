@@ -148,6 +148,14 @@ class DependencyError(TpmError):
     """A library on the device is missing or too old."""
 
 
+def other_key(handle: int, found: bytes, verified: bytes) -> StateError:
+    """The error for a key at C(handle) that is not the one that was verified; both by Name."""
+    return StateError(
+        f"Could not open a secure session to the TPM: the key at {handle:#010x} has the Name {found.hex()}, not {verified.hex()}, which was "
+        "verified; this is another TPM, or somebody sits between it and the processor: find out which, nothing secret was sent there."
+    )
+
+
 def base_code(rc: int) -> int:
     """Return ``rc`` without position bits and without the resource manager's layer (TPM 2.0 library part 2, 6.6).
 

@@ -65,6 +65,9 @@ POLICY_B = {
 }
 IDEVID_POLICY = bytes.fromhex("ad6b3a2284fd698a0710bf5cc1b9bdf15e2532e3f601fa4b93a6a8fa8de579ea")
 IAK_POLICY = bytes.fromhex("5437182326e414fca797d5f174615a1641f61255797c3a2b22c21d120b2d1e07")
+# Of nameAlg SHA-384; what they are made of is in key_policies.py.
+IDEVID_POLICY_384 = bytes.fromhex("4db1aa836d0b5615df6ee53a40ef70c61c217f4303d44695925972bc927006cfa5cbdf6dc18c4dbe329b2f1542c3dd33")
+IAK_POLICY_384 = bytes.fromhex("129d94ebf84556652c6eef43bbb757512ac87e52be7b349ca6ce4d826f749fcf672f51716c5cbb605f313bf345aab312")
 
 
 def _symmetric(bits: int) -> bytes:
@@ -106,8 +109,10 @@ def _primaries() -> dict[str, tuple[str, t.Callable[[bytes], Public]]]:
         "ek_rsa_2048": ("ek", lambda u: public(RSA_2048, EK_LOW_ATTRIBUTES, POLICY_A, unique=u, fill=256)),
         "ek_ecc_p256": ("ek", lambda u: public(ECC_P256, EK_LOW_ATTRIBUTES, POLICY_A, unique=u, fill=32)),
         "iak_ecc_p256": ("devid", lambda u: _devid(ECC_P256, IAK_ATTRIBUTES, IAK_POLICY, u or b"IAK", alg.ECDSA)),
+        "iak_ecc_p384": ("devid", lambda u: _devid(ECC_P384, IAK_ATTRIBUTES, IAK_POLICY_384, u or b"IAK", alg.ECDSA)),
         "iak_rsa_2048": ("devid", lambda u: _devid(RSA_2048, IAK_ATTRIBUTES, IAK_POLICY, u or b"IAK", alg.RSAPSS)),
         "idevid_ecc_p256": ("devid", lambda u: _devid(ECC_P256, IDEVID_ATTRIBUTES, IDEVID_POLICY, u or b"IDEVID", alg.ECDSA)),
+        "idevid_ecc_p384": ("devid", lambda u: _devid(ECC_P384, IDEVID_ATTRIBUTES, IDEVID_POLICY_384, u or b"IDEVID", alg.ECDSA)),
         "idevid_rsa_2048": ("devid", lambda u: _devid(RSA_2048, IDEVID_ATTRIBUTES, IDEVID_POLICY, u or b"IDEVID", alg.NULL)),
     }
     high = {"ek_rsa_3072": RSA_3072, "ek_rsa_4096": RSA_4096, "ek_ecc_p384": ECC_P384, "ek_ecc_p521": ECC_P521}

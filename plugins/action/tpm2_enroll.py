@@ -1,0 +1,151 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import datetime
+import pathlib
+import typing as t
+import urllib.parse
+
+from ansible.plugins.action import ActionBase
+from ansible.release import __version__ as ansible_version
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _files, _versions
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import settings
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.enrolment import Enrolment
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import ExchangeError, Outcome, Plan, QuarantineError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
+
+Result = dict[str, t.Any]
+EVIDENCE = "edgefleet.tpm2.tpm2_evidence"
+CONNECTION = tuple(_argspec.connection())
+SPEC = {**_argspec.connection(), **_argspec.enroll()}
+EITHER = (("authority", "external_authority"),)
+
+
+class ActionModule(ActionBase):
+    """The controller's part of enrolment; the device's is C(tpm2_evidence)."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = True
+
+    def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
+        """Enroll the device of this task."""
+        result: Result = super().run(tmp, task_vars)
+        _valid, given = self.validate_argument_spec(argument_spec=SPEC, mutually_exclusive=EITHER)
+        options = _action.plain(given)
+        self._exchanges = 0
+        try:
+            result.update(self._enroll(options, task_vars or {}))
+        except TpmError as failed:
+            result.update(failed=True, msg=failed.message)
+        result.update(serial=options["serial"], exchanges=self._exchanges)
+        return result
+
+    def _path(self, path: str) -> str:
+        """A path of the controller; a relative one is beside the playbook."""
+        return str(self._loader.path_dwim(path))
+
+    def _signer(self, options: _action.Options | None) -> Result:
+        given = {name: value for name, value in (options or {}).items() if value is not None and value is not False}
+        for name in ("certificate", "chain", "key"):
+            if given.get(name):
+                given[name] = self._path(given[name])
+        if given.get("pkcs11"):
+            given["pkcs11"] = {name: value for name, value in given["pkcs11"].items() if value is not None}
+        return given
+
+    def _plan(self, options: _action.Options) -> Plan:
+        trust, external = dict(options["trust"] or {}), dict(options["external_authority"] or {})
+        if trust.get("bundle"):
+            trust["bundle"] = self._path(trust["bundle"])
+        trust["crls"] = [self._path(one) for one in trust.get("crls") or []]
+        if external:
+            external = {
+                **external,
+                "folder": self._path(external["folder"]),
+                "authorities": [self._path(one) for one in external["authorities"]],
+            }
+        named = {name: settings.handle_text(options[name], name) for name in ("ek", "ak", "idevid")}
+        facts, observed = options["facts"] or {}, options["observed"] or {}
+        reads = dict(observed.get("reads") or {})
+        reads["nv_buffer_max"] = (facts.get("capacity") or {}).get("nv_buffer_max")
+        signer = self._signer(options["record_signer"])
+        return Plan(
+            serial=options["serial"],
+            where=settings.Handles(**named, idevid_template=options["idevid_template"]),
+            serial_index=settings.serial_index(options["serial_index"], options["serial"]),
+            policy=settings.trust_policy(trust),
+            **{name: options[name] or "" for name in ("host", "mac", "site", "model")},
+            pinned=options["ek_sha256"] or None,
+            organization=options["organization"],
+            ca=settings.issuer(self._signer(options["authority"])),
+            signer=authority.load_signer(signer) if signer else None,
+            external=settings.external_ca(external),
+            local=settings.local_key(options["ldevid"]),
+            quote=settings.quoted(options["pcrs"]),
+            observed=observed,
+            reads=reads,
+            tpm={name: str(facts[name]) for name in ("manufacturer", "firmware", "model") if facts.get("manufacturer") and facts.get(name)},
+            versions=_versions.all_of_them(ansible_version),
+        )
+
+    def _enroll(self, options: _action.Options, task_vars: Result) -> Result:
+        check = bool(self._task.check_mode)
+        plan = self._plan(options)
+        with open_registry(options["registry"], timeout=options["timeout"], create=not check) as registry:
+            enrolment = Enrolment(registry, plan, self._speaker(options, task_vars), _now)
+            try:
+                outcome = enrolment.run(check)
+            except QuarantineError as distrusted:
+                if not check:
+                    registry.open_incident(plan.host, plan.serial, enrolment.ek_name, distrusted.reason, distrusted.message)
+                says = f"{plan.serial} is quarantined ({distrusted.reason}): {distrusted.message}"
+                return {"failed": True, "state": "quarantined", "reason": distrusted.reason, "msg": says}
+            return self._told(outcome, registry, options, check)
+
+    def _speaker(self, options: _action.Options, task_vars: Result) -> t.Callable[[t.Mapping[str, t.Any]], Result]:
+        connection = {name: options[name] for name in CONNECTION if options[name] is not None}
+
+        def exchange(question: t.Mapping[str, t.Any]) -> Result:
+            self._exchanges += 1
+            answer = self._execute_module(module_name=EVIDENCE, module_args={**connection, **question}, task_vars=task_vars)
+            if answer.get("failed"):
+                raise ExchangeError(
+                    " ".join(str(answer.get("msg") or "Could not speak with the device: its module gave no answer.").split())
+                )
+            return t.cast("Result", _action.plain(answer))
+
+        return exchange
+
+    def _told(self, outcome: Outcome, registry: Registry, options: _action.Options, check: bool) -> Result:
+        found: Result = {"changed": outcome.changed, "state": "enrolled", "did": list(outcome.did), "pending": list(outcome.pending)}
+        device = outcome.device
+        if outcome.verdict is not None:
+            found["verdict"] = {name: getattr(outcome.verdict, name) for name in ("rung", "reason", "detail", "revocation")}
+        if device is None:
+            return found
+        if device.verdict is not None:
+            found["verdict"] = {name: getattr(device.verdict, name) for name in ("rung", "reason", "detail", "revocation")}
+        found.update(
+            {name: getattr(device, name) for name in ("ek_name", "ak_name", "idevid_name")},
+            certificates=ask.describe(device, None)["certificates"],
+        )
+        if options["record_dir"] and not check:
+            where = pathlib.Path(self._path(options["record_dir"])) / f"{urllib.parse.quote(device.serial, safe='')}.birth.json"
+            text = None if where.is_file() else registry.birth_record(device.ek_name)
+            found["record"] = str(where)
+            if text is not None and _files.write(where, text.encode()):
+                found["changed"] = True
+        return found
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.timezone.utc)

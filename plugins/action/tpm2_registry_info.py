@@ -1,0 +1,56 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import HIERARCHIES
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
+
+Result = dict[str, t.Any]
+SPEC = _argspec.registry_info()
+
+
+class ActionModule(ActionBase):
+    """Looks a device up in the registry; the device itself is not asked."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
+        """Look the device of this task up."""
+        result: Result = super().run(tmp, task_vars)
+        _valid, given = self.validate_argument_spec(argument_spec=SPEC)
+        try:
+            result.update(changed=False, **_look(_action.plain(given), create=not self._task.check_mode))
+        except TpmError as failed:
+            result.update(failed=True, msg=failed.message)
+        # The auth values are for later tasks, not for logs; a failure has none and is told.
+        result["_ansible_no_log"] = "auths" in result
+        return result
+
+
+def _look(options: _action.Options, *, create: bool) -> Result:
+    # Only an auth value that is asked for the first time is written down.
+    writes = create and bool(options["escrow"])
+    with open_registry(options["registry"], timeout=options["timeout"], create=writes) as registry:
+        device = _action.find(registry, options)
+        host, serial = options["host"] or (device.host if device else ""), options["serial"] or (device.serial if device else "")
+        problem = ask.incident(registry, host=host, serial=serial)
+        found: Result = {"device": ask.describe(device, problem)}
+        if options["escrow"]:
+            # Whoever is in quarantine is sent nothing.
+            trusted = None if problem else device
+            held = _action.escrow(registry, options["escrow"], create=create)
+            found["auths"] = held.auths(trusted) if trusted else dict.fromkeys(HIERARCHIES, "")
+            if trusted and trusted.auth_pending is not None:
+                found["next_auths"] = held.auths(trusted, generation=trusted.auth_pending)
+        return found

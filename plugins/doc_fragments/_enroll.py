@@ -1,0 +1,318 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this doc fragment is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Options of tpm2_enroll. Must be kept in sync with C(module_utils/_argspec.py:enroll)."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The fragment as Ansible loads it."""
+
+    DOCUMENTATION = r"""
+options:
+  serial:
+    description:
+      - The serial number of the device, as NV holds it.
+    type: str
+    required: true
+  host:
+    description:
+      - The host, for the registry.
+    type: str
+  mac:
+    description:
+      - Its MAC address, for the registry.
+    type: str
+  site:
+    description:
+      - Where it is, for the registry.
+    type: str
+  model:
+    description:
+      - What it is, for the registry.
+    type: str
+  organization:
+    description:
+      - The organization in the subject of the certificates.
+    type: str
+  ek_sha256:
+    description:
+      - The pinned EK, as the manifest has it. The SHA-256, in hex, of the DER SubjectPublicKeyInfo of the endorsement key.
+      - A device with another EK is quarantined, whatever its certificate says.
+    type: str
+  registry:
+    description:
+      - Where the registry is. The path of an SQLite file, or a URL such as V(postgresql+psycopg://factory@db.example.org/tpm2).
+      - It is made when it is not there.
+    type: str
+    required: true
+  timeout:
+    description:
+      - How long to wait for a registry that others use, in seconds.
+    type: int
+    default: 30
+  trust:
+    description:
+      - Whose EK certificates to believe. Without it, only pinned devices are enrolled.
+    type: dict
+    suboptions:
+      bundle:
+        description:
+          - A PEM file with the CA certificates of the TPM vendors that you trust, on the controller.
+        type: path
+      sha256:
+        description:
+          - The SHA-256 of that file in hex. Another file is refused.
+        type: str
+      manufacturers:
+        description:
+          - The only manufacturers that are accepted, for example V(IFX). Without it, all that the bundle vouches for.
+        type: list
+        elements: str
+      crls:
+        description:
+          - Files with revocation lists, PEM or DER. Where there is none for an issuer, the verdict says that revocation was not checked.
+        type: list
+        elements: path
+      allow_expired:
+        description:
+          - Accept an EK certificate that has expired by the controller's clock.
+        type: bool
+        default: false
+  authority:
+    description:
+      - The CA of your own that issues the certificates of devices and signs birth records.
+    type: dict
+    suboptions:
+      certificate:
+        description:
+          - Its certificate, a PEM file on the controller, which may go on with the chain above it.
+        type: path
+        required: true
+      chain:
+        description:
+          - A PEM file with the chain above it.
+        type: path
+      key:
+        description:
+          - Its private key, a PEM file on the controller.
+        type: path
+      password:
+        description:
+          - The password of that file, from a vault.
+        type: str
+      allow_unencrypted:
+        description:
+          - Accept a key file without a password.
+        type: bool
+        default: false
+      pkcs11:
+        description:
+          - Its private key on a PKCS#11 token, in place of a file.
+        type: dict
+        suboptions:
+          module:
+            description:
+              - The PKCS#11 module, a shared library.
+            type: path
+            required: true
+          token:
+            description:
+              - The label of the token.
+            type: str
+            required: true
+          label:
+            description:
+              - The label of the key.
+            type: str
+          id:
+            description:
+              - The identifier of the key, in hex.
+            type: str
+          pin:
+            description:
+              - The PIN, from a vault. It is tried once.
+            type: str
+            required: true
+  external_authority:
+    description:
+      - A CA elsewhere, in place of O(authority). Requests go out as files, certificates come in as files.
+    type: dict
+    suboptions:
+      folder:
+        description:
+          - Where requests are written, a folder for each serial number, and where the CA puts its certificates.
+        type: path
+        required: true
+      authorities:
+        description:
+          - PEM files with the certificates of the CA, to which what it issues must lead.
+        type: list
+        elements: path
+        required: true
+      tcg_csr:
+        description:
+          - Write a TCG-CSR-IDEVID too, as this implementation understands it.
+        type: str
+        choices: [attestz, flightctl, trusted_platform]
+  record_signer:
+    description:
+      - Another key that signs birth records, with a certificate for signing documents.
+    type: dict
+    suboptions:
+      certificate:
+        description:
+          - Its certificate, a PEM file on the controller, which may go on with the chain above it.
+        type: path
+        required: true
+      chain:
+        description:
+          - A PEM file with the chain above it.
+        type: path
+      key:
+        description:
+          - Its private key, a PEM file on the controller.
+        type: path
+      password:
+        description:
+          - The password of that file, from a vault.
+        type: str
+      allow_unencrypted:
+        description:
+          - Accept a key file without a password.
+        type: bool
+        default: false
+      pkcs11:
+        description:
+          - Its private key on a PKCS#11 token, in place of a file.
+        type: dict
+        suboptions:
+          module:
+            description:
+              - The PKCS#11 module, a shared library.
+            type: path
+            required: true
+          token:
+            description:
+              - The label of the token.
+            type: str
+            required: true
+          label:
+            description:
+              - The label of the key.
+            type: str
+          id:
+            description:
+              - The identifier of the key, in hex.
+            type: str
+          pin:
+            description:
+              - The PIN, from a vault. It is tried once.
+            type: str
+            required: true
+  record_dir:
+    description:
+      - The folder on the controller for birth records, C(SERIAL.birth.json).
+    type: path
+  ldevid:
+    description:
+      - Also make an LDevID for operations, and renew its certificate before it ends.
+    type: dict
+    suboptions:
+      handle:
+        description:
+          - The persistent handle of its key, which is made where it is missing.
+        type: str
+        default: "0x81000220"
+      algorithm:
+        description:
+          - The algorithm of its key.
+        type: str
+        choices: [rsa_2048, rsa_3072, ecc_p256, ecc_p384]
+        default: ecc_p256
+      parent:
+        description:
+          - The parent of its key.
+        type: str
+        default: "0x81000001"
+      lifetime:
+        description:
+          - How many days a certificate lives.
+        type: float
+        default: 90
+      renew_before:
+        description:
+          - How many days before its end it is renewed, but never in the first half of its life.
+        type: float
+        default: 30
+      server_auth:
+        description:
+          - Make it good for TLS servers too, not for clients only.
+        type: bool
+        default: false
+      dns_names:
+        description:
+          - DNS names to be put into it.
+        type: list
+        elements: str
+  ek:
+    description:
+      - The handle of the endorsement key.
+    type: str
+    default: "0x81010001"
+  ak:
+    description:
+      - The handle of the attestation key.
+    type: str
+    default: "0x81020001"
+  idevid:
+    description:
+      - The handle of the IDevID key, which is made where it is missing.
+    type: str
+    default: "0x81020000"
+  idevid_template:
+    description:
+      - The template of the IDevID key.
+    type: str
+    choices: [idevid_ecc_p256, idevid_ecc_p384, idevid_rsa_2048]
+    default: idevid_ecc_p256
+  serial_index:
+    description:
+      - The NV index of the serial number, as C(write_once) makes it.
+    type: str
+    default: "0x01800010"
+  observed:
+    description:
+      - What M(edgefleet.tpm2.tpm2_profile) returned just before on this device.
+      - By it an enrolled device is recognised without a single TPM command.
+    type: dict
+  facts:
+    description:
+      - What M(edgefleet.tpm2.tpm2_info) returned of this device, with C(identity) and C(capacity).
+    type: dict
+  pcrs:
+    description:
+      - The PCRs that the attestation key quotes for the birth record.
+    type: dict
+    suboptions:
+      bank:
+        description:
+          - The bank's hash.
+        type: str
+        default: sha256
+      indices:
+        description:
+          - The PCRs.
+        type: list
+        elements: int
+        required: true
+      values:
+        description:
+          - Not used here.
+        type: dict
+"""

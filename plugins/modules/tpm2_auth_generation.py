@@ -1,0 +1,69 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tpm2_auth_generation
+short_description: Begin or finish the replacement of a device's auth values in the factory's registry
+version_added: 0.1.0
+author:
+  - edgefleet maintainers (@edgefleet)
+description:
+  - Auth values are replaced by generation. The next generation is made durable in the registry before any TPM learns it, and becomes the
+    current one when the TPM has it.
+  - It runs on the controller; nothing is sent to the device. The playbook C(edgefleet.tpm2.rotate_auth) uses it.
+notes:
+  - What it returns is kept out of logs and callbacks.
+extends_documentation_fragment:
+  - edgefleet.tpm2._attributes
+  - edgefleet.tpm2._attributes.controller
+  - edgefleet.tpm2._auth_generation
+seealso:
+  - module: edgefleet.tpm2.tpm2_registry_info
+"""
+
+EXAMPLES = r"""
+---
+- name: Open the next generation
+  edgefleet.tpm2.tpm2_auth_generation:
+    serial: "{{ tpm2_profile_serial }}"
+    state: begun
+    registry: /srv/factory/tpm2-registry.sqlite
+    escrow:
+      master: "{{ vault_fleet_master }}"
+  register: generation
+"""
+
+RETURN = r"""
+ek_name:
+  description: The Name of the EK, hex.
+  returned: success
+  type: str
+generation:
+  description: The current generation.
+  returned: success
+  type: int
+auths:
+  description: The auth values of the current generation.
+  returned: success
+  type: dict
+next_auths:
+  description: The auth values of the generation that is being set.
+  returned: with O(state=begun)
+  type: dict
+"""
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _module
+
+
+def main() -> None:
+    """Say where this runs."""
+    _module.only_on_the_controller(_argspec.auth_generation(), connection=False)
+
+
+if __name__ == "__main__":
+    main()

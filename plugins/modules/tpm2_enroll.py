@@ -1,0 +1,126 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tpm2_enroll
+short_description: Enroll the TPM 2.0 of a device with the factory's registry
+version_added: 0.1.0
+author:
+  - edgefleet maintainers (@edgefleet)
+description:
+  - Finds out whether a TPM is genuine and which one it is, binds it to a serial number for ever, and issues its certificates.
+  - The endorsement key (EK) is believed if its certificate leads to a CA in O(trust), or if O(ek_sha256) pins it. All other
+    devices are quarantined.
+  - The device then proves that its attestation key (AK) lives in the TPM of that EK, by opening a credential that was made for both.
+    Certificates are issued after that, and not before.
+  - What is registered never changes. A known serial number with another EK, or a known EK under another serial number, is quarantined.
+  - An enrolled device is recognised by what O(observed) says, without a TPM command. Its LDevID is renewed when it is due.
+  - It runs on the controller and speaks with the device at most twice, through M(edgefleet.tpm2.tpm2_evidence).
+notes:
+  - The controller needs cryptography and SQLAlchemy, with Alembic where the registry is made or brought up to date.
+  - A device that is quarantined fails; the others go on. The reason is in RV(reason), and in the registry.
+  - In check mode the EK is judged and nothing is signed, made or written.
+  - A TCG-CSR-IDEVID holds the attestation of the IDevID, which is then made in the first of the two exchanges.
+extends_documentation_fragment:
+  - edgefleet.tpm2._attributes
+  - edgefleet.tpm2._attributes.controller
+  - edgefleet.tpm2._connection
+  - edgefleet.tpm2._enroll
+seealso:
+  - module: edgefleet.tpm2.tpm2_evidence
+  - plugin: edgefleet.tpm2.registry
+    plugin_type: inventory
+  - plugin: edgefleet.tpm2.device_auth
+    plugin_type: lookup
+"""
+
+EXAMPLES = r"""
+---
+- name: Enroll the device
+  edgefleet.tpm2.tpm2_enroll:
+    serial: "{{ tpm2_profile_serial }}"
+    host: "{{ inventory_hostname }}"
+    ek_sha256: "{{ tpm2_pinned_ek_sha256 | default(omit) }}"
+    registry: /srv/factory/tpm2-registry.sqlite
+    trust:
+      bundle: /srv/factory/tpm-vendors.pem
+      sha256: 0d4f1a5e8b1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6f7a8b9c0d1e2f3a4b5c6d7e
+      manufacturers: [IFX, STM]
+    authority:
+      certificate: /srv/factory/ca/issuing.pem
+      key: /srv/factory/ca/issuing.key
+      password: "{{ vault_ca_password }}"
+    record_dir: /srv/factory/birth-records
+    observed: "{{ tpm2_profile_result }}"
+    facts: "{{ tpm2_profile_facts }}"
+  register: enrolment
+"""
+
+RETURN = r"""
+state:
+  description: V(enrolled) or V(quarantined); in check mode, what it would be.
+  returned: when the device answered
+  type: str
+reason:
+  description: Why it is quarantined, one stable word.
+  returned: when it is quarantined
+  type: str
+serial:
+  description: The serial number.
+  returned: always
+  type: str
+ek_name:
+  description: The Name of the EK, hex.
+  returned: when enrolled
+  type: str
+ak_name:
+  description: The Name of the AK, hex.
+  returned: when enrolled
+  type: str
+idevid_name:
+  description: The Name of the IDevID key, hex.
+  returned: when enrolled
+  type: str
+verdict:
+  description: Why the EK is believed, with C(rung) (V(certificate) or V(pinned)), C(reason), C(detail), C(revocation).
+  returned: when enrolled
+  type: dict
+certificates:
+  description: By kind (V(iak), V(idevid), V(ldevid)), with C(pem) (the certificate and its chain), C(serial_number), C(not_after).
+  returned: when enrolled
+  type: dict
+pending:
+  description: The kinds of certificates that a CA elsewhere still has to issue.
+  returned: when enrolled
+  type: list
+  elements: str
+did:
+  description: What was done, or in check mode would be; for example V(enroll) or V(renew ldevid).
+  returned: when enrolled
+  type: list
+  elements: str
+record:
+  description: The path of the birth record.
+  returned: with O(record_dir)
+  type: str
+exchanges:
+  description: How often the device was spoken with.
+  returned: always
+  type: int
+"""
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _module
+
+
+def main() -> None:
+    """Say where this runs."""
+    _module.only_on_the_controller(_argspec.enroll(), connection=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tpm2_registry_info
+short_description: What the factory's registry knows of a device
+version_added: 0.1.0
+author:
+  - edgefleet maintainers (@edgefleet)
+description:
+  - Looks a device up, on the controller. With O(escrow) it also returns the auth values of its hierarchies.
+  - Nothing is sent to the device.
+notes:
+  - With O(escrow), what it returns is kept out of logs and callbacks.
+  - A random auth value is made and stored when it is asked for the first time, but never in check mode.
+extends_documentation_fragment:
+  - edgefleet.tpm2._attributes.info
+  - edgefleet.tpm2._attributes.controller
+  - edgefleet.tpm2._registry_info
+seealso:
+  - module: edgefleet.tpm2.tpm2_enroll
+  - plugin: edgefleet.tpm2.device
+    plugin_type: lookup
+"""
+
+EXAMPLES = r"""
+---
+- name: What is known of the device
+  edgefleet.tpm2.tpm2_registry_info:
+    serial: "{{ tpm2_profile_serial }}"
+    registry: /srv/factory/tpm2-registry.sqlite
+  register: known
+"""
+
+RETURN = r"""
+device:
+  description:
+    - C(state) (V(new), V(quarantined) or V(enrolled)), and of an enrolled device C(ek_name), C(ak_name), C(idevid_name), C(serial),
+      C(host), C(auth_generation), C(auth_pending), C(certificates).
+    - Of a quarantined one C(reason) and C(detail).
+  returned: always
+  type: dict
+auths:
+  description: With O(escrow), the current auth value of each hierarchy; empty where the device is not enrolled.
+  returned: with O(escrow)
+  type: dict
+next_auths:
+  description: With O(escrow), those of the generation that is being set.
+  returned: with O(escrow), while auth values are being replaced
+  type: dict
+"""
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _module
+
+
+def main() -> None:
+    """Say where this runs."""
+    _module.only_on_the_controller(_argspec.registry_info(), connection=False)
+
+
+if __name__ == "__main__":
+    main()

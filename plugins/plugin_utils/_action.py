@@ -1,0 +1,55 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What action plugins share: plain values, paths of the controller, escrow, the registry. They do not know Ansible."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import Escrow
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask, records
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
+
+Options = t.Mapping[str, t.Any]
+
+
+def plain(value: t.Any) -> t.Any:
+    """A value without what Ansible has hung on it: foreign libraries take ordinary text, numbers, lists and mappings."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, bool) or value is None:
+        return value
+    for kind in (int, float):
+        if isinstance(value, kind):
+            return kind(value)
+    return str(value)
+
+
+def find(registry: Registry, options: Options) -> records.Device | None:
+    """The enrolled device that the options name: by EK, by serial, or by host. Raises InputError, RegistryError."""
+    named = {name: options.get(name) for name in ("ek_name", "serial", "host")}
+    if not any(named.values()):
+        raise InputError("Could not look for a device: neither serial nor ek_name nor host is given; give one of them.")
+    return ask.find(registry, **named)
+
+
+def escrow(registry: Registry, options: Options, *, create: bool) -> Escrow:
+    """The escrow of the options. Raises InputError, EscrowError."""
+    recovery = options.get("recovery_key")
+    try:
+        key = pathlib.Path(recovery).expanduser().read_bytes() if recovery else None
+    except OSError as error:
+        raise InputError(f"Could not read the recovery key {recovery}: {error.strerror}; see its path and who may read it.") from None
+    return Escrow(registry, mode=options["mode"], master=str(options["master"]).encode(), recovery_key=key, create=create)
+
+
+__all__ = ("Options", "escrow", "find", "plain")

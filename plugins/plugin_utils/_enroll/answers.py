@@ -1,0 +1,171 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What a device answers to C(tpm2_evidence), read as something that anybody may have written, and the questions themselves."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import der, names, pcr
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import settings
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import EvidenceError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate, ladder
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import TrustError
+
+Answer = t.Mapping[str, t.Any]
+
+
+class Signed(t.NamedTuple):
+    """A TPMS_ATTEST and the TPMT_SIGNATURE over it."""
+
+    attest: bytes
+    signature: bytes
+
+
+class Collected(t.NamedTuple):
+    """The first answer. C(values) are the PCRs that were quoted, by index."""
+
+    ek: names.Public
+    ak: names.Public
+    idevid: names.Public | None
+    ldevid: names.Public | None
+    certificates: tuple[bytes, ...]
+    chain: tuple[bytes, ...]
+    identity: t.Mapping[str, str]
+    nv_certify: Signed | None
+    quote: Signed | None
+    values: t.Mapping[int, bytes]
+    certify: t.Mapping[str, Signed]
+
+    def ek_certificate(self) -> bytes | None:
+        """The certificate whose key is the EK's; where there is none, the first, so that somebody can say what is wrong with it."""
+        for one in self.certificates:
+            try:
+                if certificate.read(one).spki == _keys.spki(self.ek):
+                    return one
+            except (TrustError, _keys.KeyMaterialError):
+                continue
+        return self.certificates[0] if self.certificates else None
+
+
+def _broken(what: str) -> EvidenceError:
+    return EvidenceError(
+        f"Could not read the device's answer: {what}; keep the device out, and see that it runs this version of the collection.",
+        "malformed_answer",
+    )
+
+
+def octets(value: t.Any, what: str) -> bytes:
+    """Base64 of an answer. Raises EvidenceError."""
+    try:
+        return base64.b64decode(str(value), validate=True)
+    except (binascii.Error, ValueError):
+        raise _broken(f"its {what} is no base64") from None
+
+
+def hexadecimal(value: t.Any, what: str) -> bytes:
+    """Hex of an answer. Raises EvidenceError."""
+    try:
+        return bytes.fromhex(str(value))
+    except ValueError:
+        raise _broken(f"its {what} is no hex") from None
+
+
+def _mapping(value: t.Any, what: str) -> Answer:
+    if not isinstance(value, dict):
+        raise _broken(f"its {what} is missing")
+    return value
+
+
+def signed(value: t.Any, what: str) -> Signed:
+    """An attestation of an answer. Raises EvidenceError."""
+    found = _mapping(value, what)
+    return Signed(octets(found.get("attest"), what), octets(found.get("signature"), what))
+
+
+def _public(keys: Answer, handle: str, what: str) -> names.Public:
+    try:
+        return names.parse_public(hexadecimal(keys.get(handle), what))
+    except TpmError:
+        raise _broken(f"its {what} is no public area") from None
+
+
+def collected(answer: Answer, where: settings.Handles, ldevid: str | None, with_idevid: bool) -> Collected:
+    """The first answer, taken apart. Raises EvidenceError, malformed_answer."""
+    keys = _mapping(answer.get("keys"), "keys")
+    quote = answer.get("quote")
+    values = _mapping(quote.get("pcrs"), "PCRs") if isinstance(quote, dict) else {}
+    identity = answer.get("identity")
+    certified = {str(handle): one for handle, one in (answer.get("certify") or {}).items()}
+    if answer.get("certify_idevid"):
+        certified["idevid"] = answer["certify_idevid"]
+    return Collected(
+        ek=_public(keys, where.ek, "EK"),
+        ak=_public(keys, where.ak, "AK"),
+        idevid=_public(keys, where.idevid, "IDevID") if with_idevid else None,
+        ldevid=_public(keys, ldevid, "LDevID") if ldevid else None,
+        certificates=tuple(octets(one, "EK certificate") for one in answer.get("certificates") or []),
+        chain=tuple(octets(one, "EK certificate chain") for one in answer.get("chain") or []),
+        identity={str(name): str(value) for name, value in identity.items()} if isinstance(identity, dict) else {},
+        nv_certify=signed(answer["nv_certify"], "certified serial number") if answer.get("nv_certify") else None,
+        quote=signed(quote, "quote") if quote else None,
+        values={int(index): hexadecimal(value, "PCRs") for index, value in values.items() if str(index).isdecimal()},
+        certify={name: signed(one, "certified key") for name, one in certified.items()},
+    )
+
+
+def known_issuers(policy: ladder.Policy) -> list[str]:
+    """Issuers whose certificates we have, so that no device needs to read its chain out of NV for them."""
+    found = policy.bundle
+    if found is None:
+        return []
+    rooted = {one.subject for one in found.certificates if one.subject == one.issuer}
+    # A CA below one that leads to a root leads there too; as often as there are CAs, for they come in any order.
+    for _each in found.certificates:
+        rooted |= {one.subject for one in found.certificates if one.issuer in rooted}
+    return sorted(der.name_hash(one.public_bytes()) for one in rooted)
+
+
+def observed_names(observed: t.Any, handles: t.Iterable[str]) -> dict[str, str]:
+    """The Names that a run of C(tpm2_profile) found at handles; nothing where the run did not tell."""
+    found: dict[str, str] = {}
+    rows = observed.get("resources") if isinstance(observed, dict) else None
+    for row in rows if isinstance(rows, list) else []:
+        if isinstance(row, dict) and row.get("name"):
+            found.update({handle: str(row["name"]) for handle in handles if settings.same_handle(str(row.get("object")), handle)})
+    return found
+
+
+def selection(chosen: pcr.Selection | None) -> dict[str, t.Any] | None:
+    """PCRs as C(tpm2_evidence) takes them."""
+    return None if chosen is None else {"bank": chosen.bank, "indices": list(chosen.indices)}
+
+
+def digest(data: bytes, name: str) -> str:
+    """A digest as C(tpm2_evidence) signs it."""
+    return hashlib.new(name, data).hexdigest()
+
+
+__all__ = (
+    "Answer",
+    "Collected",
+    "Signed",
+    "collected",
+    "digest",
+    "hexadecimal",
+    "known_issuers",
+    "observed_names",
+    "octets",
+    "selection",
+    "signed",
+)

@@ -1,0 +1,180 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What an enrolled device gets: certificates by our CA or another's, and the birth record."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, external, profile, request, tcg_csr
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._credential import Credential
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import settings
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.answers import Signed
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Certificate
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import TrustError, Verdict
+
+
+class Proven(t.NamedTuple):
+    """A device that has proved who it is, and how: what is certified, written down and registered."""
+
+    ek: names.Public
+    ak: names.Public
+    idevid: names.Public
+    ldevid: names.Public | None
+    verdict: Verdict
+    tpm: t.Mapping[str, str]
+    nonces: t.Mapping[str, bytes]  # by attestation
+    attestations: t.Mapping[str, Signed]
+    pcrs: t.Sequence[t.Mapping[str, t.Any]]
+    credential: Credential
+    at: datetime.datetime
+    requests: t.Mapping[str, str] = {}
+    tcg_csr: bytes | None = None
+
+    def publics(self) -> dict[str, names.Public]:
+        """The keys that get certificates, by kind."""
+        found = {"iak": self.ak, "idevid": self.idevid}
+        return found if self.ldevid is None else {**found, "ldevid": self.ldevid}
+
+
+def subject(serial: str, ek: names.Public, ek_certificate: bytes | None, organization: str | None) -> profile.DeviceSubject:
+    """Who the certificates are about. Raises InputError for a serial number that fits into none."""
+    found = None
+    try:
+        found = certificate.read(ek_certificate) if ek_certificate else None
+    except TrustError:
+        pass  # a pinned device's certificate may be anything
+    vendor = found.manufacturer.removeprefix("id:") if found else ""
+    named = found.parsed if found and len(vendor) == 8 else None
+    number = profile.hardware_serial(vendor, named, _keys.public_key(ek))
+    made = profile.DeviceSubject(serial=serial, hardware_serial=number, organization=organization)
+    profile.check(made)
+    return made
+
+
+def issue(
+    ca: authority.Authority,
+    kind: str,
+    public: names.Public,
+    about: profile.DeviceSubject,
+    local: settings.LocalKey | None,
+    now: datetime.datetime,
+) -> Certificate:
+    """One certificate by our own CA."""
+    extra: dict[str, t.Any] = {}
+    if kind == "ldevid" and local is not None:
+        extra = {"lifetime": local.lifetime, "server_auth": local.server_auth, "dns_names": local.dns_names}
+    return ca.issue(kind, _keys.public_key(public), about, now=now, key_name=public.name.hex(), **extra)
+
+
+def request_for(public: names.Public, about: profile.DeviceSubject) -> tuple[bytes, str]:
+    """What a key in a TPM is to sign for a PKCS#10 request, and the hash with which."""
+    key = _keys.public_key(public)
+    return request.to_be_signed(key, about), request.digest_name(key)
+
+
+def signed_request(public: names.Public, about: profile.DeviceSubject, signature: bytes) -> str:
+    """The request with the TPM's signature, verified. Raises RequestError, SignatureError."""
+    to_sign, _hash = request_for(public, about)
+    _keys.verify(public, signature, to_sign)
+    made = request.assemble(to_sign, _keys.openssl_signature(signature))
+    return request.verify(made, public_key=_keys.public_key(public), serial=about.serial).pem
+
+
+def publish(
+    ca: settings.External, proven: Proven, about: profile.DeviceSubject, device: t.Mapping[str, str], now: datetime.datetime
+) -> bool:
+    """Write the requests of a device for the CA elsewhere; return whether anything changed. Raises ExternalError."""
+    attestations = {what: external.Attestation(one.attest, one.signature, proven.nonces[what]) for what, one in proven.attestations.items()}
+    evidence = external.Evidence(
+        subject=about,
+        ek_public=proven.ek.raw,
+        ek_certificate=proven.verdict.ek_certificate,
+        ek_chain=proven.verdict.chain,
+        publics={kind: public.raw for kind, public in proven.publics().items()},
+        attestations=attestations,
+        requests=proven.requests,
+        tcg_csr=(ca.tcg_csr, proven.tcg_csr) if ca.tcg_csr and proven.tcg_csr else None,
+        device=device,
+    )
+    return external.publish(ca.folder, evidence, now=now)
+
+
+def tcg_content(
+    flavour: str, keys: tuple[names.Public, names.Public], certified: Signed, ek_certificate: bytes, serial: str, model: str
+) -> bytes:
+    """What the IDevID is to sign of a TCG-CSR-IDEVID (TPM 2.0 Keys for Device Identity and Attestation, section 13.1).
+
+    C(keys): AK and IDevID; C(certified): the AK's attestation of the IDevID.
+    """
+    ak, idevid = keys
+    fields = tcg_csr.Fields(
+        model=model,
+        serial=serial,
+        ek_certificate=ek_certificate,
+        attest_public=ak.raw,
+        signing_public=idevid.raw,
+        signing_certify=certified.attest,
+        signing_certify_signature=certified.signature,
+    )
+    return tcg_csr.encode(fields, flavour)
+
+
+def tcg_request(flavour: str, content: bytes, idevid: names.Public, signature: bytes) -> bytes:
+    """The TCG-CSR-IDEVID with the TPM's signature, verified. Raises TcgCsrError, SignatureError."""
+    _keys.verify(idevid, signature, content)
+    made = tcg_csr.attach(content, signature, flavour)
+    tcg_csr.verify(tcg_csr.decode(made, flavour), _keys.public_key(idevid), _keys.openssl_signature(signature))
+    return made
+
+
+def birth_record(
+    signer: authority.Signer,
+    proven: Proven,
+    device: t.Mapping[str, str | None],
+    certificates: t.Sequence[Certificate],
+    bundle_sha256: str | None,
+    versions: t.Mapping[str, str],
+) -> str:
+    """The signed record of one device. Raises BirthRecordError."""
+    told = {
+        what: _birth.Attestation(one.attest, one.signature, proven.nonces[what], tuple(proven.pcrs) if what == "quote" else ())
+        for what, one in proven.attestations.items()
+    }
+    verdict = proven.verdict
+    fields = _birth.Fields(
+        time=proven.at,
+        device=device,
+        tpm={name: proven.tpm.get(name, "") for name in ("manufacturer", "firmware", "model")},
+        ek_public=proven.ek.raw,
+        ek_certificate=verdict.ek_certificate,
+        ek_chain=verdict.chain,
+        verdict={
+            "rung": verdict.rung,
+            "reason": verdict.reason,
+            "detail": verdict.detail,
+            "revocation": verdict.revocation,
+            "notes": list(verdict.notes),
+            "bundle_sha256": bundle_sha256,
+        },
+        ak_public=proven.ak.raw,
+        idevid_public=proven.idevid.raw,
+        ldevid_public=proven.ldevid.raw if proven.ldevid else None,
+        activation=_birth.Activation(proven.at, proven.credential.id_object, proven.credential.encrypted_secret),
+        attestations=told,
+        certificates={one.kind: one.pem for one in certificates},
+        versions=versions,
+    )
+    return _birth.sign(_birth.build(fields), signer)
+
+
+__all__ = ("Proven", "birth_record", "issue", "publish", "request_for", "signed_request", "subject", "tcg_content", "tcg_request")

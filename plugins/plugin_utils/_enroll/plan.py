@@ -1,0 +1,80 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What an enrolment is given, what comes of it, and how it can fail."""
+
+from __future__ import annotations
+
+import secrets
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import nv, pcr
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, settings
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import ladder
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import Verdict
+
+NONCE_BYTES = 32
+
+
+class ExchangeError(TpmError):
+    """The device's side of an exchange failed; the message is the device's."""
+
+
+class QuarantineError(TpmError):
+    """A device is not believed; C(reason) is one stable word."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class Plan(t.NamedTuple):
+    """Everything that one enrolment is told. C(reads), C(observed) and C(tpm) are what earlier tasks have read of the device."""
+
+    serial: str
+    where: settings.Handles
+    serial_index: nv.NvPublic
+    policy: ladder.Policy
+    host: str = ""
+    mac: str = ""
+    site: str = ""
+    model: str = ""
+    pinned: str | None = None
+    organization: str | None = None
+    ca: authority.Authority | None = None
+    signer: authority.Signer | None = None
+    external: settings.External | None = None
+    local: settings.LocalKey | None = None
+    quote: pcr.Selection | None = None
+    observed: t.Any = None
+    reads: t.Mapping[str, t.Any] = {}
+    tpm: t.Mapping[str, str] = {}
+    versions: t.Mapping[str, str] = {}
+
+
+class Outcome(t.NamedTuple):
+    """What became of a device. C(record) is the text of its birth record, where one was made; C(pending) the certificates that are still out."""
+
+    changed: bool
+    device: records.Device | None
+    did: tuple[str, ...] = ()
+    verdict: Verdict | None = None
+    pending: tuple[str, ...] = ()
+
+
+Exchange = t.Callable[[t.Mapping[str, t.Any]], answers.Answer]
+
+
+def nonce() -> bytes:
+    """Fresh random bytes."""
+    return secrets.token_bytes(NONCE_BYTES)
+
+
+__all__ = ("Exchange", "ExchangeError", "Outcome", "Plan", "QuarantineError", "nonce")

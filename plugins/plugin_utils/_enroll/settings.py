@@ -1,0 +1,162 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What an enrolment is told: whom to believe, who issues, what to keep."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, handles, nv, pcr
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.tcg_csr import FLAVOURS
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import bundle, ladder
+
+Options = t.Mapping[str, t.Any]
+KINDS = ("iak", "idevid")
+DAY = datetime.timedelta(days=1)
+# What C(write_once) gives an NV index that everybody may read, once it is written (see _resource/nv_options.py).
+_SERIAL_ATTRIBUTES = ("policywrite", "ownerread", "authread", "no_da", "written")
+
+
+class LocalKey(t.NamedTuple):
+    """How an LDevID is made: its handle, algorithm and parent, how long its certificates live, and when they are renewed."""
+
+    handle: str
+    algorithm: str
+    parent: str
+    lifetime: datetime.timedelta
+    renew_before: datetime.timedelta
+    server_auth: bool
+    dns_names: tuple[str, ...]
+
+
+class External(t.NamedTuple):
+    """A CA elsewhere: where requests go and certificates come, the CA certificates that they must lead to, and a TCG-CSR flavour."""
+
+    folder: str
+    authorities: tuple[bytes, ...]
+    tcg_csr: str | None
+
+
+class Handles(t.NamedTuple):
+    """Where the keys of a device are, as text."""
+
+    ek: str
+    ak: str
+    idevid: str
+    idevid_template: str
+
+
+def _read(path: str, what: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise InputError(f"Could not read {what} {path}: {error.strerror}; see its path and who may read it.") from None
+
+
+def trust_policy(options: Options | None) -> ladder.Policy:
+    """Whom to believe; nobody without a bundle. Raises BundleError, DependencyError."""
+    given = dict(options or {})
+    found = bundle.load_bundle(given["bundle"], given.get("sha256") or "") if given.get("bundle") else None
+    allowed = given.get("manufacturers")
+    return ladder.Policy(
+        bundle=found,
+        crls=bundle.load_crls(given.get("crls") or []),
+        manufacturers=None if allowed is None else frozenset(str(one) for one in allowed),
+        allow_expired=bool(given.get("allow_expired")),
+    )
+
+
+def issuer(options: Options | None) -> authority.Authority | None:
+    """The CA of our own, if there is one. Raises InputError, AuthorityError, KeyTypeError, DependencyError."""
+    given = {name: value for name, value in (options or {}).items() if value is not None and value is not False}
+    return authority.load_authority(given) if given else None
+
+
+def external_ca(options: Options | None) -> External | None:
+    """The CA elsewhere, if there is one. Raises InputError."""
+    if not options:
+        return None
+    flavour = options.get("tcg_csr")
+    if flavour is not None and flavour not in FLAVOURS:
+        raise InputError(f"Could not choose the TCG-CSR-IDEVID flavour '{flavour}': name one of {', '.join(FLAVOURS)}.")
+    certificates = tuple(_read(path, "the certificate of the external CA") for path in options["authorities"])
+    return External(str(options["folder"]), certificates, flavour)
+
+
+def local_key(options: Options | None) -> LocalKey | None:
+    """How the LDevID is made, if there is to be one. Raises InputError."""
+    if not options:
+        return None
+    lifetime, before = (datetime.timedelta(days=float(options[name])) for name in ("lifetime", "renew_before"))
+    if lifetime <= datetime.timedelta() or before < datetime.timedelta():
+        raise InputError("Could not plan the LDevID: lifetime is to be more than no days, and renew_before not less; give both in days.")
+    dns_names = tuple(str(one) for one in options.get("dns_names") or ())
+    return LocalKey(
+        str(options["handle"]), options["algorithm"], str(options["parent"]), lifetime, before, bool(options.get("server_auth")), dns_names
+    )
+
+
+def serial_index(index: str, serial: str) -> nv.NvPublic:
+    """The public area that the NV index of the serial number must have: write-once, readable by everybody, and written. Raises InputError."""
+    try:
+        number = int(index, 0)
+    except ValueError:
+        raise InputError(f"Could not read serial_index '{index}': write an NV index as 0x01800010.") from None
+    flags = attributes.word(_SERIAL_ATTRIBUTES, attributes.NV)
+    return nv.NvPublic(number, alg.SHA256, flags, nv.WRITE_ONCE_POLICY, len(serial.encode()))
+
+
+def quoted(options: Options | None) -> pcr.Selection | None:
+    """The PCRs that the AK quotes. Raises InputError."""
+    return pcr.selection(str(options.get("bank") or "sha256"), options["indices"]) if options else None
+
+
+def same_handle(one: str, other: str) -> bool:
+    """Whether two texts are one handle."""
+    try:
+        return int(str(one), 0) == int(str(other), 0)
+    except ValueError:
+        return False
+
+
+def handle_text(value: str, option: str) -> str:
+    """A handle as it is printed everywhere. Raises InputError."""
+    try:
+        return handles.text(int(str(value), 0))
+    except ValueError:
+        raise InputError(f"Could not read {option} '{value}': it is no handle; write one as 0x81010001.") from None
+
+
+def no_issuer(serial: str) -> InputError:
+    """The error where nobody could issue certificates."""
+    return InputError(
+        f"Could not enroll {serial}: neither authority nor external_authority is given, so nobody can issue its certificates; give one of them."
+    )
+
+
+__all__ = (
+    "DAY",
+    "KINDS",
+    "External",
+    "Handles",
+    "LocalKey",
+    "external_ca",
+    "handle_text",
+    "issuer",
+    "local_key",
+    "no_issuer",
+    "quoted",
+    "same_handle",
+    "serial_index",
+    "trust_policy",
+)

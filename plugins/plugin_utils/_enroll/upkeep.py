@@ -1,0 +1,119 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""An enrolled device kept up: certificates that another CA has left, and an LDevID that is renewed before it ends, with nobody's help."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, external
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, settings, signing
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import Exchange, Outcome, Plan, nonce
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
+
+
+class Upkeep:
+    """What is to be done for a device that has been recognised. C(clock) tells the time."""
+
+    def __init__(self, registry: Registry, plan: Plan, exchange: Exchange, clock: t.Callable[[], datetime.datetime]) -> None:
+        self._registry, self._plan, self._exchange, self._clock = registry, plan, exchange, clock
+
+    def run(self, device: records.Device, check: bool) -> Outcome:
+        """Do it, or in check mode say what. Raises EvidenceError, RequestError, RegistryError, TpmError."""
+        did: list[str] = []
+        if self._moved(device):
+            did.append("relocate")
+            if not check:
+                self._registry.relocate(device.ek_name, **self._moved(device))
+        did += self._fetch(device, check)
+        if self._due(device):
+            did.append("renew ldevid" if "ldevid" in device.certificates else "issue ldevid")
+            if not check:
+                self._renew(device)
+        if not check:
+            self._registry.close_incidents(host=self._plan.host or None, serial=self._plan.serial)
+            device = self._registry.find(ek_name=device.ek_name) or device if did else device
+        return Outcome(bool(did), device, tuple(did), pending=self._pending(device))
+
+    def _moved(self, device: records.Device) -> dict[str, str]:
+        """What the inventory says of the device's place otherwise than the registry."""
+        told = {"host": self._plan.host, "mac": self._plan.mac, "site": self._plan.site}
+        return {name: value for name, value in told.items() if value and value != getattr(device, name)}
+
+    def _kinds(self) -> tuple[str, ...]:
+        return (*settings.KINDS, "ldevid") if self._plan.local else settings.KINDS
+
+    def _pending(self, device: records.Device) -> tuple[str, ...]:
+        return tuple(kind for kind in self._kinds() if kind not in device.certificates)
+
+    # -- a CA elsewhere
+
+    def _fetch(self, device: records.Device, check: bool) -> list[str]:
+        """Take in what the CA elsewhere has left for the device; an LDevID may come again and again."""
+        ca = self._plan.external
+        found: list[records.Certificate] = []
+        for kind in self._kinds() if ca is not None else ():
+            there, name = device.certificates.get(kind), self._key_name(device, kind)
+            if (there is not None and kind != "ldevid") or name is None:
+                continue
+            left = self._collect(t.cast("settings.External", ca), device, kind, name)
+            if left is not None and (there is None or left.serial_number != there.serial_number):
+                found.append(left)
+        if found and not check:
+            self._registry.add_certificates(device.ek_name, found)
+        return [f"add {one.kind}" for one in found]
+
+    def _key_name(self, device: records.Device, kind: str) -> str | None:
+        return {"iak": device.ak_name, "idevid": device.idevid_name, "ldevid": device.ldevid_name}[kind]
+
+    def _collect(self, ca: settings.External, device: records.Device, kind: str, name: str) -> records.Certificate | None:
+        publics = {"iak": device.ak_public, "idevid": device.idevid_public, "ldevid": device.ldevid_public}
+        key = _keys.public_key(names.parse_public(publics[kind]))
+        return external.collect(ca.folder, device.serial, kind, key, ca.authorities, self._clock(), key_name=name)
+
+    # -- our own CA
+
+    def _due(self, device: records.Device) -> bool:
+        local, there = self._plan.local, device.certificates.get("ldevid")
+        if local is None or self._plan.ca is None:
+            return False
+        return there is None or authority.renewal_due(there.not_before, there.not_after, self._clock(), local.renew_before)
+
+    def _renew(self, device: records.Device) -> None:
+        """Have the AK that is registered certify the LDevID, and the LDevID sign its request; then issue."""
+        plan, local = self._plan, t.cast("settings.LocalKey", self._plan.local)
+        fresh, where = nonce(), self._plan.where
+        publics = {where.ek: device.ek_public.hex(), where.ak: device.ak_public.hex()}
+        asked = {
+            "nonce": fresh.hex(),
+            "ek": where.ek,
+            "ak": where.ak,
+            "certificates": False,
+            "ldevid": {"handle": local.handle, "algorithm": local.algorithm, "parent": local.parent},
+            "certify": [local.handle],
+            "reads": {"public": publics, "identity": True},
+        }
+        answer = answers.collected(self._exchange({"collect": asked}), where, local.handle, with_idevid=False)
+        # By the AK of the registry: what the device calls its AK does not count.
+        found = answer._replace(ak=names.parse_public(device.ak_public))
+        signing.check_local(local, found, fresh)
+        ldevid, verdict = t.cast("names.Public", found.ldevid), device.verdict
+        about = certify.subject(
+            plan.serial, names.parse_public(device.ek_public), verdict.ek_certificate if verdict else None, plan.organization
+        )
+        wanted = [signing.to_sign("ldevid", local.handle, ldevid, about)]
+        signing.requests(wanted, self._exchange({"sign": [one.question for one in wanted]}), about)
+        issued = certify.issue(t.cast("authority.Authority", plan.ca), "ldevid", ldevid, about, local, self._clock())
+        self._registry.set_ldevid(device.ek_name, ldevid.name.hex(), issued, ldevid_public=ldevid.raw)
+
+
+__all__ = ("Upkeep",)

@@ -1,0 +1,46 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Files of the controller that are whole or not there."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import tempfile
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
+
+
+def write(path: pathlib.Path, data: bytes, mode: int = 0o644) -> bool:
+    """Make a file hold C(data), whole or not at all, also where the machine loses power; return whether it changed. Raises TpmError."""
+    try:
+        if path.is_file() and path.read_bytes() == data:
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        number, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(number, "wb") as file:
+                os.fchmod(number, mode)
+                file.write(data)
+                file.flush()
+                os.fsync(number)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise TpmError(f"Could not write {path}: {error.strerror or error}; see its folder, who may write there, and its space.") from None
+    return True
+
+
+__all__ = ("write",)
