@@ -18,6 +18,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from support import module, places, profile
+from support.factory import Vendor
 from support.proxy import Proxy
 from support.swtpm import Swtpm, copy_state
 from support.tools import Tools
@@ -54,6 +55,13 @@ def new_swtpm(tmp_path: pathlib.Path, blank_state: pathlib.Path) -> t.Iterator[t
     yield make
     for tpm in made:
         tpm.close()
+
+
+@pytest.fixture(scope="session")
+def vendor(tmp_path_factory: pytest.TempPathFactory) -> Vendor:
+    """A maker of TPMs with EK certificates, one for all workers of the session."""
+    shared = tmp_path_factory.getbasetemp()
+    return Vendor((shared.parent if shared.name.startswith("popen-") else shared) / "vendor")
 
 
 @pytest.fixture

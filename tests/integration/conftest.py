@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import pathlib
+import typing as t
 
 import pytest
 from support.controller import Controller, cores
+from support.factory import Line, Vendor
 
 
 @pytest.fixture(params=cores(), ids=lambda entry: f"core-{entry['core']}")
@@ -21,3 +23,11 @@ def each_controller(request: pytest.FixtureRequest, tmp_path: pathlib.Path, syst
 def controller(tmp_path: pathlib.Path, system_python: str) -> Controller:
     """A controller on the newest core, for what does not hang on Ansible's version."""
     return Controller(tmp_path, cores()[-1]["ansible_playbook"], system_python)
+
+
+@pytest.fixture
+def line(tmp_path: pathlib.Path, vendor: Vendor, controller: Controller) -> t.Iterator[Line]:
+    """An empty factory line with a registry in SQLite, on the newest core."""
+    made = Line(tmp_path / "line", vendor, controller)
+    yield made
+    made.close()
