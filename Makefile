@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-.PHONY: help demo test molecule vm lint format bench counts faults clean
+.PHONY: help demo test molecule vm lint format bench counts faults fleet attacks clean
 .DEFAULT_GOAL := help
 
 DEVICES ?= 4
@@ -49,6 +49,14 @@ counts: ## Print the counted bounds (TPM commands of each kind of run) beside wh
 faults: ## Run the fault tests: the module, the TPM or the connection ends between any two TPM commands.
 	@scripts/setup test
 	@$(NOX) -e faults
+
+fleet: ## Enroll a hundred software devices from two controllers with one PostgreSQL, and from one with SQLite; DEVICES=30 takes fewer.
+	@scripts/setup test
+	@DEVICES=$(if $(filter command line environment,$(origin DEVICES)),$(DEVICES),100) .work/venv/bin/python -m pytest tests/fleet
+
+attacks: ## Run the attacks on enrolment: forged, foreign and replayed evidence, each rejected by its own check.
+	@scripts/setup test
+	@.work/venv/bin/python -m pytest -n auto tests/integration -k attacks
 
 clean: ## End and remove the demo's devices and everything that was generated in this checkout.
 	@if [ -x demo/clean ]; then demo/clean; fi

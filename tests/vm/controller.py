@@ -23,8 +23,8 @@ from vm.process import Timed, wait_until
 CALLBACKS = pathlib.Path(__file__).parent / "callback"
 SERIAL = "EF-2026-0001"
 TELEMETRY_KEY = "S2V5LW9mLXRoZS10ZXN0cy0zMi1ieXRlcy1sb25nLi4="
-# What day_zero needs to know about a device.
-DEVICE = {"tpm2_profile_serial": SERIAL, "tpm2_profile_telemetry_key": TELEMETRY_KEY}
+# What day_zero needs to know about a device; host.yml has set its stack up before.
+DEVICE = {"tpm2_profile_serial": SERIAL, "tpm2_profile_telemetry_key": TELEMETRY_KEY, "tpm2_day_zero_stack": False}
 Event = dict[str, t.Any]
 
 
