@@ -12,7 +12,7 @@ help: ## Print what there is.
 	@echo "edgefleet.tpm2: make TARGET"
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  %-8s %s\n' "$$name" "$$text"; done
 
-demo: ## Provision a lab fleet of software TPMs, DEVICES=4 of them, twice, and audit it; again continues with them; FRESH=edge-01 starts one anew.
+demo: ## Enroll a factory line of software TPMs, DEVICES=4 of them, one without EK certificate, and an impostor; again continues with them; FRESH=edge-01 gives one a new board.
 	@scripts/setup demo
 	@DEVICES=$(DEVICES) demo/run
 
@@ -52,7 +52,7 @@ faults: ## Run the fault tests: the module, the TPM or the connection ends betwe
 
 fleet: ## Enroll a hundred software devices from two controllers with one PostgreSQL, and from one with SQLite; DEVICES=30 takes fewer.
 	@scripts/setup test
-	@DEVICES=$(if $(filter command line environment,$(origin DEVICES)),$(DEVICES),100) .work/venv/bin/python -m pytest tests/fleet
+	@DEVICES=$(if $(filter command line environment,$(origin DEVICES)),$(DEVICES),100) .work/venv/bin/python -m pytest -q -s -n 2 tests/fleet
 
 attacks: ## Run the attacks on enrolment: forged, foreign and replayed evidence, each rejected by its own check.
 	@scripts/setup test

@@ -116,9 +116,9 @@ def run_pytest(session: nox.Session, *arguments: str) -> None:
 
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
-    """All tests that need neither container nor VM, in one run of pytest on every core of the machine."""
+    """All tests that need neither container nor VM nor a hundred devices, in one run of pytest on every core of the machine."""
     session.run("scripts/cores", external=True)
-    run_pytest(session, "-n", "auto", "--dist", "loadgroup", "--ignore=tests/vm", "tests")
+    run_pytest(session, "-n", "auto", "--dist", "loadgroup", "--ignore=tests/vm", "--ignore=tests/fleet", "tests")
 
 
 @nox.session(venv_backend="none", default=False)

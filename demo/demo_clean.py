@@ -14,8 +14,8 @@ import sys
 from lab.device import Device
 from lab.settings import root_from_environment
 
-FOLDERS = ("devices", "ca", "host_vars", "ansible")
-FILES = ("inventory.yml", "lock", "day_zero.log", "day_zero_again.log", "audit.log")
+FOLDERS = ("devices", "ca", "factory", "ansible")
+FILES = ("lock", "day_zero.log", "day_zero_again.log", "audit.log")
 
 
 def main() -> int:

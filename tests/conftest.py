@@ -17,7 +17,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from support import module, places, profile
+from support import evidence, module, places, profile
 from support.factory import Vendor
 from support.proxy import Proxy
 from support.swtpm import Swtpm, copy_state
@@ -153,6 +153,14 @@ def _provision(folder: pathlib.Path, blank_state: pathlib.Path, python: str) -> 
     finally:
         tpm.close()
     making.rename(folder)
+
+
+@pytest.fixture(scope="session")
+def evidence_state(tmp_path_factory: pytest.TempPathFactory, blank_state: pathlib.Path, system_python: str) -> pathlib.Path:
+    """The state of a device that is provisioned and not enrolled."""
+    folder = tmp_path_factory.mktemp("evidence") / "state"
+    evidence.provision(folder, blank_state, system_python)
+    return folder
 
 
 @pytest.fixture

@@ -21,8 +21,14 @@ description:
 """
 
 
+_PROFILE = "edgefleet.tpm2.tpm2_profile"
+# What of an enrolment is for people: none of it is a secret.
+_ENROLL = "edgefleet.tpm2.tpm2_enroll"
+_ENROLMENT = ("state", "reason", "did", "verdict")
+
+
 class CallbackModule(CallbackBase):
-    """Only tpm2_profile sends its whole result; results that Ansible censors stay censored."""
+    """Only tpm2_profile and tpm2_enroll send their results; those that Ansible censors stay censored."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
@@ -38,7 +44,6 @@ class CallbackModule(CallbackBase):
 
     def _task(self, status: str, result: t.Any) -> None:
         task, data = result._task, result._result
-        ours = task.action == "edgefleet.tpm2.tpm2_profile"
         self._write(
             {
                 "event": "task",
@@ -48,9 +53,14 @@ class CallbackModule(CallbackBase):
                 "check_mode": bool(task.check_mode),
                 "name": task.name,
                 "msg": str(data.get("msg", "")) if status in ("failed", "unreachable") else "",
-                "result": data if ours else {},
+                "result": self._shown(task.action, data),
             }
         )
+
+    def _shown(self, action: str, data: dict[str, t.Any]) -> dict[str, t.Any]:
+        if action == _ENROLL:
+            return {name: data[name] for name in _ENROLMENT if name in data}
+        return data if action == _PROFILE else {}
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
         self._task("ok", result)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lab CA that stands for the TPM vendor: swtpm_setup asks it for each device's EK certificate."""
+"""The lab CA that stands for the TPM vendor: swtpm_setup asks it for each device's EK certificate. And whoever copies such a certificate."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ import subprocess
 
 from .settings import DemoError
 
+_SETUP = (
+    "create_certs_tool = {tool}\ncreate_certs_tool_config = {config}\ncreate_certs_tool_options = {options}\nactive_pcr_banks = sha256\n"
+)
+
 
 def prepare(root: pathlib.Path) -> pathlib.Path:
     """Write swtpm_setup's configuration and that of its CA below ``root``; return the former's path."""
@@ -21,12 +25,7 @@ def prepare(root: pathlib.Path) -> pathlib.Path:
     state = folder / "state"
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     setup, localca, options = folder / "setup.conf", folder / "localca.conf", folder / "localca.options"
-    setup.write_text(
-        f"create_certs_tool = {shutil.which('swtpm_localca')}\n"
-        f"create_certs_tool_config = {localca}\n"
-        f"create_certs_tool_options = {options}\n"
-        "active_pcr_banks = sha256\n"
-    )
+    setup.write_text(_SETUP.format(tool=shutil.which("swtpm_localca"), config=localca, options=options))
     localca.write_text(
         f"statedir = {state}\nsigningkey = {state}/signkey.pem\nissuercert = {state}/issuercert.pem\ncertserial = {state}/certserial\n"
     )
@@ -34,8 +33,23 @@ def prepare(root: pathlib.Path) -> pathlib.Path:
     return setup
 
 
-def manufacture(*, setup_conf: pathlib.Path, name: str, tpm_dir: pathlib.Path) -> None:
-    """Make a blank TPM with its EK and EK certificate, complete or not at all.
+def prepare_copy(root: pathlib.Path, victim: pathlib.Path) -> pathlib.Path:
+    """Write the configuration with which swtpm_setup puts the EK certificates of another TPM, whose state is in ``victim``, into a new one."""
+    setup = root / "ca" / "copy.conf"
+    setup.write_text(
+        _SETUP.format(tool=pathlib.Path(__file__).with_name("copied_certificate"), config=victim, options=root / "ca" / "localca.options")
+    )
+    return setup
+
+
+def bundle(root: pathlib.Path) -> str:
+    """PEM of the vendor's CA certificates, issuer and root: what a factory gets from the vendor. They are there once a TPM was made."""
+    state = root / "ca" / "state"
+    return (state / "issuercert.pem").read_text() + (state / "swtpm-localca-rootca-cert.pem").read_text()
+
+
+def manufacture(*, setup_conf: pathlib.Path, name: str, tpm_dir: pathlib.Path, certified: bool = True) -> None:
+    """Make a blank TPM with its EK and, if it is ``certified``, EK certificate, complete or not at all.
 
     Raises:
         DemoError: swtpm_setup failed; its log is named.
@@ -45,7 +59,8 @@ def manufacture(*, setup_conf: pathlib.Path, name: str, tpm_dir: pathlib.Path) -
     unfinished.mkdir(parents=True, mode=0o700)
     log = tpm_dir.with_name("manufacture.log")
     command = ["swtpm_setup", "--tpm2", "--config", str(setup_conf), "--tpmstate", str(unfinished), "--vmid", name]
-    command += ["--create-ek-cert", "--lock-nvram", "--write-ek-cert-files", str(unfinished), "--logfile", str(log), "--overwrite"]
+    command += ["--create-ek-cert", "--write-ek-cert-files", str(unfinished)] if certified else ["--createek"]
+    command += ["--lock-nvram", "--logfile", str(log), "--overwrite"]
     if os.geteuid() == 0:  # else it would become the user tss, who cannot reach the checkout
         command += ["--runas", pwd.getpwuid(0).pw_name]
     log.unlink(missing_ok=True)

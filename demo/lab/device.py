@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import hashlib
 import os
 import pathlib
 import random
@@ -16,13 +17,19 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
+import typing as t
 
-from . import authority, tpm
+from . import authority, programs, tpm
 from .settings import DemoError
 
 _START_ATTEMPTS = 8
 _STOP_SECONDS = 10.0
+# Two devices that every line has beside the usual ones; their names say what they are.
+PINNED = "edge-pinned"
+IMPOSTOR = "edge-impostor"
+_EK = "0x81010001"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +41,22 @@ class Device:
 
     @property
     def serial(self) -> str:
-        """The serial number that the factory prints on the label."""
-        return f"EF-2026-{int(self.name.rpartition('-')[2]):06d}"
+        """The serial number on the device's label; "" before it has one."""
+        return self._read("serial")
+
+    @property
+    def pin(self) -> str:
+        """The SHA-256 of its EK that the board test has found, where the manifest is to pin it; else ""."""
+        return self._read("ek_sha256")
+
+    @property
+    def is_certified(self) -> bool:
+        """Whether the TPM vendor has put EK certificates into its TPM, be they its own."""
+        return self.name != PINNED
+
+    @property
+    def is_impostor(self) -> bool:
+        return self.name == IMPOSTOR
 
     @property
     def files(self) -> pathlib.Path:
@@ -66,6 +87,12 @@ class Device:
     def tcti(self) -> str:
         return f"swtpm:host=127.0.0.1,port={self.port}"
 
+    def label(self, printer: t.Callable[[], str]) -> None:
+        """Give it the printer's next serial number, if it has none."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.serial:
+            (self.folder / "serial").write_text(f"{printer()}\n")
+
     def make(self, setup_conf: pathlib.Path) -> bool:
         """Create what is missing of the device; return whether its TPM is new."""
         self.files.mkdir(parents=True, exist_ok=True)
@@ -76,7 +103,7 @@ class Device:
                 out.write(text)
         if self.state.exists():
             return False
-        authority.manufacture(setup_conf=setup_conf, name=self.name, tpm_dir=self.state)
+        authority.manufacture(setup_conf=setup_conf, name=self.name, tpm_dir=self.state, certified=self.is_certified)
         return True
 
     def pid(self) -> int | None:
@@ -88,7 +115,7 @@ class Device:
         return pid if self._is_served_by(pid) else None
 
     def start(self) -> None:
-        """Power the device on if it is off, and measure its boot.
+        """Power the device on if it is off; measure its boot and close the platform hierarchy, as firmware does.
 
         Raises:
             DemoError: swtpm does not start.
@@ -96,6 +123,20 @@ class Device:
         if self.pid() is None:
             self._launch()
         tpm.measure_boot(self.port)
+        tpm.close_platform(self.port)
+
+    def test_board(self) -> None:
+        """The factory's own test of the board, before anybody else has touched it: it takes down the EK that no certificate tells.
+
+        Raises:
+            DemoError: tpm2_readpublic failed.
+        """
+        if self.is_certified or self.pin:
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            key = pathlib.Path(folder, "ek.der")  # SubjectPublicKeyInfo
+            programs.run(f"read the EK of {self.name}", "tpm2_readpublic", "-T", self.tcti, "-c", _EK, "-f", "der", "-o", key)
+            (self.folder / "ek_sha256").write_text(f"{hashlib.sha256(key.read_bytes()).hexdigest()}\n")
 
     def stop(self) -> None:
         """Power the device off: this device's own process only."""
@@ -118,6 +159,10 @@ class Device:
         """Stop the device and delete everything of it."""
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _read(self, name: str) -> str:
+        path = self.folder / name
+        return path.read_text().strip() if path.exists() else ""
 
     def _is_served_by(self, pid: int) -> bool:
         try:

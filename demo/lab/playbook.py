@@ -13,9 +13,11 @@ import pathlib
 import subprocess
 import typing as t
 
-from .settings import REPO, Settings
+from .settings import REPO, DemoError, Settings
 
 Event = dict[str, t.Any]
+PROFILE = "edgefleet.tpm2.tpm2_profile"
+ENROLL = "edgefleet.tpm2.tpm2_enroll"
 
 
 @dataclasses.dataclass
@@ -26,13 +28,15 @@ class Run:
         exit_status: that of ansible-playbook.
         log: its whole output.
         profiles: per device, the results of tpm2_profile in their order.
+        enrolments: per device, what tpm2_enroll told last.
         failures: per device, what the failed task said.
         totals: per device, Ansible's own counts (ok, changed, failures, unreachable, ...).
     """
 
-    exit_status: int
-    log: pathlib.Path
+    exit_status: int = -1
+    log: pathlib.Path = pathlib.Path()
     profiles: dict[str, list[Event]] = dataclasses.field(default_factory=dict)
+    enrolments: dict[str, Event] = dataclasses.field(default_factory=dict)
     failures: dict[str, str] = dataclasses.field(default_factory=dict)
     totals: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
 
@@ -46,25 +50,32 @@ class Run:
         if event["event"] == "totals":
             self.totals[host] = {key: value for key, value in event.items() if isinstance(value, int)}
             return
-        if event["result"]:
+        if event["result"] and event["action"] == PROFILE:
             self.profiles.setdefault(host, []).append(event["result"])
+        elif event["result"] and event["action"] == ENROLL:
+            self.enrolments[host] = event["result"]
         if event["status"] in ("failed", "unreachable"):
             self.failures[host] = event["msg"].removeprefix(f"{host}: ")
 
 
-def run(settings: Settings, playbook: str, *, limit: str = "", label: str, on_event: t.Callable[[Event], None]) -> Run:
-    """Run ``playbooks/<playbook>.yml``; call ``on_event`` while it runs. Ansible's own output goes to ``<label>.log``."""
+def run(settings: Settings, playbook: str, *, hosts: str = "all", label: str, on_event: t.Callable[[Event], None]) -> Run:
+    """Run ``playbooks/<playbook>.yml``; call ``on_event`` while it runs. Ansible's own output goes to ``<label>.log``.
+
+    Raises:
+        DemoError: ansible-playbook does not start.
+    """
     read_end, write_end = os.pipe()
     log = settings.root / f"{label}.log"
     command = [settings.playbook_program, "-i", str(settings.inventory), str(REPO / "playbooks" / f"{playbook}.yml")]
-    if limit:
-        command += ["--limit", limit]
+    command += ["--limit", hosts]
+    env = {**environment(settings), **_events(write_end)}
     with open(log, "w", encoding="utf-8") as out:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, pass_fds=(write_end,), env=_environment(settings, write_end)
-        )
+        try:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, pass_fds=(write_end,), env=env)
+        except OSError as exc:
+            raise DemoError(f"{command[0]} does not run ({exc.strerror}): run `scripts/setup demo`.") from exc
     os.close(write_end)
-    result = Run(exit_status=-1, log=log)
+    result = Run(log=log)
     with os.fdopen(read_end, encoding="utf-8") as events:
         for line in events:
             event = json.loads(line)
@@ -74,17 +85,21 @@ def run(settings: Settings, playbook: str, *, limit: str = "", label: str, on_ev
     return result
 
 
-def _environment(settings: Settings, events: int) -> dict[str, str]:
+def environment(settings: Settings) -> dict[str, str]:
     """The caller's environment, without choices that would change what the demo shows."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "TPM2TOOLS_"))}
-    environment.update(
+    found = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "TPM2TOOLS_", "EDGEFLEET_TPM2_"))}
+    found.update(
         ANSIBLE_CONFIG=str(REPO / "ansible.cfg"),
         ANSIBLE_COLLECTIONS_PATH=str(settings.collections),
         ANSIBLE_HOME=str(settings.root / "ansible"),
-        ANSIBLE_CALLBACK_PLUGINS=str(REPO / "demo" / "callback_plugins"),
-        ANSIBLE_CALLBACKS_ENABLED="edgefleet_events",
         ANSIBLE_DIFF_ALWAYS="1",  # the diff of the read-back tells what the TPM holds
+        ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="1",
         ANSIBLE_NOCOLOR="1",
-        EDGEFLEET_EVENTS_FD=str(events),
     )
-    return environment
+    return found
+
+
+def _events(pipe: int) -> dict[str, str]:
+    """What makes the demo's callback write to a pipe."""
+    folder = str(REPO / "demo" / "callback_plugins")
+    return {"ANSIBLE_CALLBACK_PLUGINS": folder, "ANSIBLE_CALLBACKS_ENABLED": "edgefleet_events", "EDGEFLEET_EVENTS_FD": str(pipe)}

@@ -9,86 +9,125 @@ from __future__ import annotations
 import typing as t
 
 from .device import Device
-from .playbook import Event, Run
+from .playbook import PROFILE, Event, Run
 from .settings import DemoError
 
-_PROFILE = "edgefleet.tpm2.tpm2_profile"
+ENROLLED, QUARANTINED = "enrolled", "quarantined"
 _KEYS = {"EK": "0x81010001", "SRK": "0x81000001", "AK": "0x81020001"}
 _SERIAL_INDEX = "0x01800010"
 _WORDS = {_SERIAL_INDEX: "serial number", "0x81000210": "MQTT key", "lockout": "DA lockout"} | {
     handle: name for name, handle in _KEYS.items()
 }
+_BELIEVED = {"certificate": "EK certificate", "pinned": "pinned EK"}
+_CERTIFICATE, _HIERARCHY, _BLOB = "certificate", "hierarchy", "sealed_blob"
+_NOTHING = "-"
 
 
 class Progress:
-    """Prints a line per device as soon as its TPM has its declared state, or cannot get it."""
+    """Prints a line per device as soon as all of it is as declared and read back, or it cannot be."""
 
-    def __init__(self, devices: int) -> None:
-        self._devices = devices
-        self._done = 0
+    def __init__(self, devices: int, *, again: bool = False) -> None:
+        self._devices, self._again = devices, again
+        self._done: set[str] = set()
+        self._run = Run()
 
     def show(self, event: Event) -> None:
         """Take one event of the run."""
-        if event.get("status") in ("failed", "unreachable"):
-            self._say(event["host"], f"FAILED: {event['msg'].removeprefix(event['host'] + ': ')}")
-        elif event.get("action") == _PROFILE and not event["check_mode"]:
-            changed = changes(event["result"])
-            self._say(event["host"], f"{len(changed)} changed: {', '.join(map(_word, changed))}" if changed else "nothing to change")
+        self._run.take(event)
+        host = event["host"]
+        if event["event"] != "task" or host in self._done:
+            return
+        if event["status"] in ("failed", "unreachable"):
+            self._say(host, self._failure(host))
+        elif event["action"] == PROFILE and event["check_mode"]:
+            self._say(host, summary(self._run, host) or "nothing to change")
+
+    def _failure(self, host: str) -> str:
+        if _state(self._run, host) != QUARANTINED:
+            return f"FAILED: {self._run.failures[host]}"
+        return "still in quarantine" if self._again else self._run.failures[host]
 
     def _say(self, host: str, text: str) -> None:
-        self._done += 1
-        print(f"  [{self._done}/{self._devices}] {host}  {text}", flush=True)
+        self._done.add(host)
+        print(f"  [{len(self._done)}/{self._devices}] {host}  {text}", flush=True)
 
 
-def changes(result: Event) -> list[str]:
-    """The objects that the profile changed, each once, in its order."""
-    return [str(resource["object"]) for resource in result.get("resources", []) if resource["state"] == "changed"]
+def summary(run: Run, host: str) -> str:
+    """What a run did to a device; "" if nothing."""
+    told, changed = run.enrolments.get(host, {}), changes(run, host)
+    did = [f"enrolled by its {_believed(run, host)}" if one == "enroll" else one for one in told.get("did", [])]
+    return "; ".join(did + ([f"{len(changed)} changed: {', '.join(changed)}"] if changed else []))
+
+
+def changes(run: Run, host: str) -> list[str]:
+    """What the profiles of a run changed on a device, each once, in their order, as people call it; certificates are one thing."""
+    resources = [one for result in run.profiles.get(host, []) for one in result.get("resources", [])]
+    return list(dict.fromkeys(_word(one) for one in resources if one["state"] == "changed"))
 
 
 def require(run: Run, devices: t.Sequence[Device], failure: str) -> None:
-    """Check that a run succeeded on every device.
+    """Check that a run succeeded on every device, and that the impostor, if it is among them, was quarantined and nobody else.
 
     Raises:
-        DemoError: it did not; the sentence names the devices and the log.
+        DemoError: it was otherwise; the sentence names the devices and the log.
     """
-    wrong = [device.name for device in devices if device.name in run.failures or device.name not in run.totals]
-    if run.exit_status == 0 and not wrong:
-        return
-    said = "".join(f"\n  {name}: {run.failures[name]}" for name in wrong if name in run.failures)
-    cure = f"`make demo FRESH={wrong[0]}` replaces that device by a blank one" if wrong else "run it again"
-    raise DemoError(f"{failure}{' on ' + ', '.join(wrong) if wrong else ''}: {cure}; all that Ansible said is in {run.log}.{said}")
+    believed = [device.name for device in devices if device.is_impostor and _state(run, device.name) != QUARANTINED]
+    wrong = [device.name for device in devices if device.name not in run.totals or (device.name in run.failures and not device.is_impostor)]
+    expected = any(device.is_impostor for device in devices)
+    if wrong or (run.exit_status != 0 and not expected):
+        said = "".join(f"\n  {name}: {run.failures[name]}" for name in wrong if name in run.failures)
+        cure = f"`make demo FRESH={wrong[0]}` gives that device a new board" if wrong else "run it again"
+        raise DemoError(f"{failure}{' on ' + ', '.join(wrong) if wrong else ''}: {cure}; all that Ansible said is in {run.log}.{said}")
+    if believed:
+        told = run.failures.get(believed[0], "")
+        raise DemoError(f"{believed[0]} was not quarantined: that is a defect, report it with {run.log}.{' ' + told if told else ''}")
 
 
 def table(devices: t.Sequence[Device], run: Run) -> str:
-    """What each TPM holds, as the playbook read it back."""
-    head = ["device", "serial", *_KEYS, "DA tries/s/s", "sealed", "changed"]
+    """What each device holds, as the playbook read it back, and whether it is believed, and why."""
+    head = ["device", "serial", "state", "because of", *_KEYS, "DA tries/s/s", "auths", "certs", "sealed", "changed"]
     rows = [head]
     for device in devices:
-        provisioned, read_back = run.profiles[device.name]
-        rows.append([device.name, *_row(read_back), str(len(changes(provisioned)))])
+        name = device.name
+        state, last = _state(run, name), run.profiles[name][-1]
+        seen = last["diff"]["before"] if state == ENROLLED else last["diff"]["after"]
+        rows.append([name, device.serial, state, _believed(run, name), *_row(last, seen), str(len(changes(run, name)))])
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join("  " + line for line in [lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
 
 
-def _row(read_back: Event) -> list[str]:
-    """Serial, Names, DA and blob of one TPM. The last profile of the run was in check mode: its `before` is what is there."""
-    there = read_back["diff"]["before"]
-    names = {resource["object"]: resource.get("name", "") for resource in read_back["resources"]}
-    da = there["lockout"]
+def _row(last: Event, seen: Event) -> list[str]:
+    """Names, DA, how many auths and certificates, and blob of one TPM, from a profile's resources and what its diff says is there."""
+    names = {resource["object"]: resource.get("name", "") for resource in last["resources"]}
+    da = seen["lockout"]
+    blobs = [_word(one) for one in last["resources"] if one["kind"] == _BLOB]
+    certificates = [one for one in last["resources"] if one["kind"] == _CERTIFICATE]
+    # Not the platform's: firmware has closed that, with an auth of its own.
+    auths = [name for name in ("owner", "endorsement", "lockout") if seen.get(name, {}).get("auth_set")]
     return [
-        str(there[_SERIAL_INDEX]["content"]),
-        *(_short(names[handle]) for handle in _KEYS.values()),
+        *(names[handle][4:12] for handle in _KEYS.values()),  # without the hash algorithm, cut to what tells devices apart at a glance
         f"{da['max_tries']}/{da['recovery_time']}/{da['lockout_recovery']}",
-        ", ".join(_word(resource["object"]) for resource in read_back["resources"] if resource["kind"] == "sealed_blob"),
+        str(len(auths)),
+        str(len(certificates)),
+        ", ".join(blobs),
     ]
 
 
-def _word(thing: str) -> str:
-    """What people call an object of the reference profile; a file's name is its last part."""
-    return _WORDS.get(thing, thing.rpartition("/")[2])
+def _state(run: Run, host: str) -> str:
+    return str(run.enrolments.get(host, {}).get("state", _NOTHING))
 
 
-def _short(name: str) -> str:
-    """A Name without its two bytes of hash algorithm, cut to what tells devices apart at a glance."""
-    return name[4:12]
+def _believed(run: Run, host: str) -> str:
+    """Why a device is believed, or is not."""
+    told = run.enrolments.get(host, {})
+    rung = (told.get("verdict") or {}).get("rung", "")
+    return _BELIEVED.get(rung, rung) or str(told.get("reason") or _NOTHING)
+
+
+def _word(resource: Event) -> str:
+    """What people call a resource of the reference profile; a file's name is its last part."""
+    kind, thing = resource["kind"], str(resource["object"])
+    if kind == _HIERARCHY:
+        return f"{thing} auth"
+    return "certificates" if kind == _CERTIFICATE else _WORDS.get(thing, thing.rpartition("/")[2])

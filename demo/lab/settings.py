@@ -15,6 +15,7 @@ import sys
 import typing as t
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
+PROGRAMS = ("swtpm", "swtpm_setup", "swtpm_localca", "tpm2_readpublic", "openssl", "jq", "sha256sum", "bash")
 
 
 class DemoError(Exception):
@@ -28,11 +29,13 @@ class Settings:
     Attributes:
         root: folder of all state (``DEMO_DIR``, default ``.work/demo`` in the checkout).
         playbook_program: the ansible-playbook to run (``EDGEFLEET_ANSIBLE_PLAYBOOK``).
+        inventory_program: the ansible-inventory beside it.
         device_python: the interpreter that stands for a device's own (``DEMO_PYTHON``: ``system``, a path, or the checkout's venv).
     """
 
     root: pathlib.Path
     playbook_program: str
+    inventory_program: str
     device_python: str
 
     @property
@@ -40,8 +43,13 @@ class Settings:
         return self.root / "devices"
 
     @property
+    def factory_dir(self) -> pathlib.Path:
+        return self.root / "factory"
+
+    @property
     def inventory(self) -> pathlib.Path:
-        return self.root / "inventory.yml"
+        """The source that the inventory plugin reads."""
+        return self.factory_dir / "factory.tpm2_registry.yml"
 
     @property
     def collections(self) -> pathlib.Path:
@@ -59,12 +67,14 @@ def from_environment(environ: t.Mapping[str, str]) -> Settings:
     Raises:
         DemoError: a program or library is missing.
     """
-    for program in ("swtpm", "swtpm_setup", "swtpm_localca"):
+    for program in PROGRAMS:
         if shutil.which(program) is None:
-            raise DemoError(f"{program} is not installed: run `scripts/setup demo` (it installs swtpm and swtpm-tools).")
+            raise DemoError(f"{program} is not installed: run `scripts/setup demo` (it installs what the demo needs).")
+    playbook_program = _playbook_program(environ)
     settings = Settings(
         root=root_from_environment(environ),
-        playbook_program=_playbook_program(environ),
+        playbook_program=playbook_program,
+        inventory_program=_beside(playbook_program, "ansible-inventory"),
         device_python=_device_python(environ),
     )
     if not (settings.collections / "ansible_collections" / "edgefleet" / "tpm2" / "galaxy.yml").exists():
@@ -85,6 +95,13 @@ def _playbook_program(environ: t.Mapping[str, str]) -> str:
     if found is None:
         raise DemoError("ansible-playbook is not installed: run `scripts/setup demo`.")
     return found
+
+
+def _beside(program: str, name: str) -> str:
+    path = pathlib.Path(program).with_name(name)
+    if not os.access(path, os.X_OK):
+        raise DemoError(f"{program} has no {name} beside it: give the path of an ansible-playbook of a whole ansible-core.")
+    return str(path)
 
 
 def _device_python(environ: t.Mapping[str, str]) -> str:

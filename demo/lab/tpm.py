@@ -2,25 +2,30 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Three TPM commands over swtpm's socket: what firmware, not Ansible, does to a TPM. See TPM 2.0 library, part 3."""
+"""Four TPM commands over swtpm's socket: what firmware, not Ansible, does to a TPM. See TPM 2.0 library, part 3."""
 
 from __future__ import annotations
 
 import hashlib
+import secrets
 import socket
 import struct
+import typing as t
 
 from .settings import DemoError
 
 TIMEOUT_SECONDS = 20.0
 _PCR = 7
+_EMPTY_PASSWORD = struct.pack(">IIHBH", 9, 0x40000009, 0, 0, 0)  # authorizationSize, TPM_RS_PW
+_PLATFORM = 0x4000000C
+_BAD_AUTH = 0x9A2  # TPM_RC_BAD_AUTH of the first session
 _SELECT_PCR = struct.pack(">HB3s", 0x000B, 3, (1 << _PCR).to_bytes(3, "little"))  # sha256, TPMS_PCR_SELECTION
 # Every lab device "booted" the same software, so they all measure the same value into PCR 7.
 BOOT_MEASUREMENT = hashlib.sha256(b"edgefleet demo: stand-in for measured boot").digest()
 
 
-def transmit(port: int, command: bytes) -> bytes:
-    """Send one command to the swtpm at a loopback port and return the response's body.
+def transmit(port: int, command: bytes, *, allowed: t.Container[int] = (0,)) -> bytes:
+    """Send one command to the swtpm at a loopback port and return the response's body. ``allowed`` are the response codes that will do.
 
     Raises:
         DemoError: nobody answers, or the TPM refuses.
@@ -33,7 +38,7 @@ def transmit(port: int, command: bytes) -> bytes:
             body = _receive(link, size - 10)
     except OSError as exc:
         raise DemoError(f"The software TPM at port {port} does not answer ({exc}): run `demo/clean`, then `make demo`.") from exc
-    if code != 0:
+    if code not in allowed:
         raise DemoError(f"The software TPM at port {port} answered {code:#x} to the demo's start-up: run `demo/clean`, then `make demo`.")
     return body
 
@@ -43,10 +48,16 @@ def measure_boot(port: int) -> None:
     body = transmit(port, struct.pack(">HIII", 0x8001, 14 + len(_SELECT_PCR), 0x0000017E, 1) + _SELECT_PCR)  # PCR_Read
     if any(body[-32:]):
         return
-    password = struct.pack(">IHBH", 0x40000009, 0, 0, 0)  # TPM_RS_PW, empty
     digests = struct.pack(">IH", 1, 0x000B) + BOOT_MEASUREMENT
-    tail = struct.pack(">I", _PCR) + struct.pack(">I", len(password)) + password + digests
+    tail = struct.pack(">I", _PCR) + _EMPTY_PASSWORD + digests
     transmit(port, struct.pack(">HII", 0x8002, 10 + len(tail), 0x00000182) + tail)  # PCR_Extend
+
+
+def close_platform(port: int) -> None:
+    """Give the platform hierarchy a random auth that nobody keeps, unless that was done since power on: TPM2_HierarchyChangeAuth."""
+    auth = secrets.token_bytes(32)
+    tail = struct.pack(">I", _PLATFORM) + _EMPTY_PASSWORD + struct.pack(">H", len(auth)) + auth
+    transmit(port, struct.pack(">HII", 0x8002, 10 + len(tail), 0x00000129) + tail, allowed=(0, _BAD_AUTH))
 
 
 def shut_down(port: int) -> None:

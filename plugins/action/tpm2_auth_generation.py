@@ -8,13 +8,13 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec_identity
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 
 Result = dict[str, t.Any]
-SPEC = _argspec.auth_generation()
+SPEC = _argspec_identity.auth_generation()
 
 
 class ActionModule(ActionBase):
@@ -27,13 +27,7 @@ class ActionModule(ActionBase):
         """Begin or finish for the device of this task."""
         result: Result = super().run(tmp, task_vars)
         _valid, given = self.validate_argument_spec(argument_spec=SPEC)
-        try:
-            result.update(_move(_action.plain(given), check=bool(self._task.check_mode)))
-        except TpmError as failed:
-            result.update(failed=True, msg=failed.message)
-        # The auth values are for later tasks, not for logs; a failure has none and is told.
-        result["_ansible_no_log"] = "auths" in result
-        return result
+        return _action.told(result, lambda: _move(_action.plain(given), check=bool(self._task.check_mode)))
 
 
 def _move(options: _action.Options, *, check: bool) -> Result:

@@ -12,10 +12,9 @@ import urllib.parse
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _files, _versions
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import settings
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.enrolment import Enrolment
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import ExchangeError, Outcome, Plan, QuarantineError
@@ -26,7 +25,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store imp
 Result = dict[str, t.Any]
 EVIDENCE = "edgefleet.tpm2.tpm2_evidence"
 CONNECTION = tuple(_argspec.connection())
-SPEC = {**_argspec.connection(), **_argspec.enroll()}
+SPEC = {**_argspec.connection(), **_argspec_identity.enroll()}
 EITHER = (("authority", "external_authority"),)
 
 
@@ -77,7 +76,6 @@ class ActionModule(ActionBase):
         facts, observed = options["facts"] or {}, options["observed"] or {}
         reads = dict(observed.get("reads") or {})
         reads["nv_buffer_max"] = (facts.get("capacity") or {}).get("nv_buffer_max")
-        signer = self._signer(options["record_signer"])
         return Plan(
             serial=options["serial"],
             where=settings.Handles(**named, idevid_template=options["idevid_template"]),
@@ -87,7 +85,7 @@ class ActionModule(ActionBase):
             pinned=options["ek_sha256"] or None,
             organization=options["organization"],
             ca=settings.issuer(self._signer(options["authority"])),
-            signer=authority.load_signer(signer) if signer else None,
+            signer=settings.record_signer(self._signer(options["record_signer"])),
             external=settings.external_ca(external),
             local=settings.local_key(options["ldevid"]),
             quote=settings.quoted(options["pcrs"]),
@@ -105,8 +103,6 @@ class ActionModule(ActionBase):
             try:
                 outcome = enrolment.run(check)
             except QuarantineError as distrusted:
-                if not check:
-                    registry.open_incident(plan.host, plan.serial, enrolment.ek_name, distrusted.reason, distrusted.message)
                 says = f"{plan.serial} is quarantined ({distrusted.reason}): {distrusted.message}"
                 return {"failed": True, "state": "quarantined", "reason": distrusted.reason, "msg": says}
             return self._told(outcome, registry, options, check)
@@ -138,11 +134,11 @@ class ActionModule(ActionBase):
             {name: getattr(device, name) for name in ("ek_name", "ak_name", "idevid_name")},
             certificates=ask.describe(device, None)["certificates"],
         )
-        if options["record_dir"] and not check:
+        if options["record_dir"]:
             where = pathlib.Path(self._path(options["record_dir"])) / f"{urllib.parse.quote(device.serial, safe='')}.birth.json"
             text = None if where.is_file() else registry.birth_record(device.ek_name)
             found["record"] = str(where)
-            if text is not None and _files.write(where, text.encode()):
+            if text is not None and (check or _files.write(where, text.encode())):
                 found["changed"] = True
         return found
 

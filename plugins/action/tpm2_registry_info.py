@@ -8,15 +8,14 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec_identity
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import HIERARCHIES
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 
 Result = dict[str, t.Any]
-SPEC = _argspec.registry_info()
+SPEC = _argspec_identity.registry_info()
 
 
 class ActionModule(ActionBase):
@@ -29,13 +28,7 @@ class ActionModule(ActionBase):
         """Look the device of this task up."""
         result: Result = super().run(tmp, task_vars)
         _valid, given = self.validate_argument_spec(argument_spec=SPEC)
-        try:
-            result.update(changed=False, **_look(_action.plain(given), create=not self._task.check_mode))
-        except TpmError as failed:
-            result.update(failed=True, msg=failed.message)
-        # The auth values are for later tasks, not for logs; a failure has none and is told.
-        result["_ansible_no_log"] = "auths" in result
-        return result
+        return _action.told(result, lambda: _look(_action.plain(given), create=not self._task.check_mode))
 
 
 def _look(options: _action.Options, *, create: bool) -> Result:
@@ -45,7 +38,7 @@ def _look(options: _action.Options, *, create: bool) -> Result:
         device = _action.find(registry, options)
         host, serial = options["host"] or (device.host if device else ""), options["serial"] or (device.serial if device else "")
         problem = ask.incident(registry, host=host, serial=serial)
-        found: Result = {"device": ask.describe(device, problem)}
+        found: Result = {"changed": False, "device": ask.describe(device, problem)}
         if options["escrow"]:
             # Whoever is in quarantine is sent nothing.
             trusted = None if problem else device

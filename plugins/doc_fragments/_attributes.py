@@ -69,8 +69,27 @@ requirements:
   - Python >= 3.9
 """
 
-    # For action plugins, which need no library on the device.
+    # For action plugins that ask the factory's registry and no TPM.
+    REGISTRY = r"""
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    support: none
+  idempotent:
+    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+    support: full
+  platform:
+    description: Target operating systems that can be operated against.
+    support: full
+    platforms: linux
+"""
+
+    # For action plugins: what they need on the controller.
     CONTROLLER = r"""
+options: {}
 requirements:
   - cryptography >= 42 (on the controller)
   - SQLAlchemy >= 2.0 (on the controller)

@@ -158,6 +158,7 @@ options:
       tcg_csr:
         description:
           - Write a TCG-CSR-IDEVID too, as this implementation understands it.
+          - That for C(flightctl) goes around the finished PKCS#10 request, which takes a third exchange with the device.
         type: str
         choices: [attestz, flightctl, trusted_platform]
   record_signer:

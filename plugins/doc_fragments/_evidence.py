@@ -148,7 +148,7 @@ options:
             required: true
           public:
             description:
-              - Its public area (TPMT_PUBLIC) in hex, as RV(keys) of O(collect) gave it.
+              - Its public area (TPMT_PUBLIC) in hex, as RV(publics) of O(collect) gave it.
             type: str
             required: true
       ak:
@@ -164,7 +164,7 @@ options:
             required: true
           public:
             description:
-              - Its public area (TPMT_PUBLIC) in hex, as RV(keys) of O(collect) gave it.
+              - Its public area (TPMT_PUBLIC) in hex, as RV(publics) of O(collect) gave it.
             type: str
             required: true
       idevid:
@@ -179,7 +179,7 @@ options:
             required: true
           public:
             description:
-              - Its public area (TPMT_PUBLIC) in hex, as RV(keys) of O(collect) gave it.
+              - Its public area (TPMT_PUBLIC) in hex, as RV(publics) of O(collect) gave it.
             type: str
             required: true
       id_object:

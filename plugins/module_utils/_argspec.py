@@ -14,7 +14,6 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import handles, templates
 
 Spec = dict[str, dict[str, t.Any]]
-IDEVID_TEMPLATES = tuple(name for name in templates.PRIMARY_NAMES if name.startswith("idevid_"))
 
 
 def connection() -> Spec:
@@ -39,7 +38,8 @@ def _policy() -> Spec:
     return dict(policy=dict(type="list", elements="raw"))
 
 
-def _pcrs() -> Spec:
+def pcrs() -> Spec:
+    """The option that chooses PCRs."""
     options = dict(
         bank=dict(type="str", default="sha256"),
         indices=dict(type="list", elements="int", required=True),
@@ -152,7 +152,7 @@ def sealed_blob() -> Spec:
         verify=dict(type="str", choices=["policy", "unseal"], default="policy"),
         allow_unmeasured=dict(type="bool", default=False),
         **_policy(),
-        **_pcrs(),
+        **pcrs(),
         **_file(),
         **_state(),
         **_mismatch(),
@@ -170,146 +170,6 @@ def certificate() -> Spec:
     )
 
 
-def _signer() -> Spec:
-    token = dict(
-        module=dict(type="path", required=True),
-        token=dict(type="str", required=True, no_log=False),
-        label=dict(type="str"),
-        id=dict(type="str"),
-        pin=dict(type="str", required=True, no_log=True),
-    )
-    return dict(
-        certificate=dict(type="path", required=True),
-        chain=dict(type="path"),
-        key=dict(type="path", no_log=False),
-        password=dict(type="str", no_log=True),
-        allow_unencrypted=dict(type="bool", default=False),
-        pkcs11=dict(type="dict", options=token),
-    )
-
-
-def _registry() -> Spec:
-    return dict(registry=dict(type="str", required=True), timeout=dict(type="int", default=30))
-
-
-def enroll() -> Spec:
-    """Options of tpm2_enroll."""
-    trust = dict(
-        bundle=dict(type="path"),
-        sha256=dict(type="str"),
-        manufacturers=dict(type="list", elements="str"),
-        crls=dict(type="list", elements="path"),
-        allow_expired=dict(type="bool", default=False),
-    )
-    external = dict(
-        folder=dict(type="path", required=True),
-        authorities=dict(type="list", elements="path", required=True),
-        tcg_csr=dict(type="str", choices=["attestz", "flightctl", "trusted_platform"]),
-    )
-    ldevid = dict(
-        handle=dict(type="str", default="0x81000220"),
-        algorithm=dict(type="str", choices=list(templates.KEY_SHAPES), default="ecc_p256"),
-        parent=dict(type="str", default="0x81000001"),
-        lifetime=dict(type="float", default=90),
-        renew_before=dict(type="float", default=30),
-        server_auth=dict(type="bool", default=False),
-        dns_names=dict(type="list", elements="str"),
-    )
-    device = {name: dict(type="str") for name in ("host", "mac", "site", "model", "organization", "ek_sha256")}
-    return dict(
-        serial=dict(type="str", required=True),
-        **device,
-        **_registry(),
-        trust=dict(type="dict", options=trust),
-        authority=dict(type="dict", options=_signer()),
-        external_authority=dict(type="dict", options=external),
-        record_signer=dict(type="dict", options=_signer()),
-        record_dir=dict(type="path"),
-        ldevid=dict(type="dict", options=ldevid),
-        ek=dict(type="str", default="0x81010001"),
-        ak=dict(type="str", default="0x81020001"),
-        idevid=dict(type="str", default="0x81020000"),
-        idevid_template=dict(type="str", choices=list(IDEVID_TEMPLATES), default="idevid_ecc_p256"),
-        serial_index=dict(type="str", default="0x01800010"),
-        observed=dict(type="dict"),
-        facts=dict(type="dict"),
-        **_pcrs(),
-    )
-
-
-def registry_info() -> Spec:
-    """Options of tpm2_registry_info."""
-    return dict(
-        serial=dict(type="str"),
-        host=dict(type="str"),
-        ek_name=dict(type="str"),
-        escrow=dict(type="dict", options=_escrow()),
-        **_registry(),
-    )
-
-
-def _escrow() -> Spec:
-    return dict(
-        mode=dict(type="str", choices=["derived", "random"], default="derived"),
-        master=dict(type="str", required=True, no_log=True),
-        recovery_key=dict(type="path", no_log=False),
-    )
-
-
-def auth_generation() -> Spec:
-    """Options of tpm2_auth_generation."""
-    return dict(
-        serial=dict(type="str"),
-        ek_name=dict(type="str"),
-        state=dict(type="str", choices=["begun", "finished"], required=True),
-        escrow=dict(type="dict", options=_escrow(), required=True),
-        **_registry(),
-    )
-
-
-def evidence() -> Spec:
-    """Options of tpm2_evidence."""
-    key = dict(handle=dict(type="str", required=True), public=dict(type="str", required=True))
-    identity = dict(
-        template=dict(type="str", choices=list(IDEVID_TEMPLATES), default="idevid_ecc_p256"),
-        handle=dict(type="str"),
-    )
-    local = dict(
-        algorithm=dict(type="str", choices=list(templates.KEY_SHAPES), default="ecc_p256"),
-        handle=dict(type="str", required=True),
-        parent=dict(type="str", default="0x81000001"),
-    )
-    collect = dict(
-        nonce=dict(type="str", required=True),
-        ek=dict(type="str", default="0x81010001"),
-        ak=dict(type="str", default="0x81020001"),
-        idevid=dict(type="dict", options=identity),
-        ldevid=dict(type="dict", options=local),
-        certificates=dict(type="bool", default=True),
-        issuers=dict(type="list", elements="str"),
-        certify=dict(type="list", elements="str"),
-        certify_idevid=dict(type="bool", default=False),
-        serial_index=dict(type="str", default="0x01800010"),
-        serial_size=dict(type="int"),
-        reads=dict(type="dict"),
-        **_pcrs(),
-    )
-    activate = dict(
-        nonce=dict(type="str", required=True),
-        ek=dict(type="dict", options=key, required=True, no_log=False),
-        ak=dict(type="dict", options=key, required=True, no_log=False),
-        idevid=dict(type="dict", options=key, no_log=False),
-        id_object=dict(type="str", required=True),
-        encrypted_secret=dict(type="str", required=True, no_log=False),
-    )
-    sign = dict(key, digest=dict(type="str", required=True))
-    return dict(
-        collect=dict(type="dict", options=collect),
-        activate=dict(type="dict", options=activate),
-        sign=dict(type="list", elements="dict", options=sign),
-    )
-
-
 def unseal() -> Spec:
     """Options of tpm2_unseal."""
     return dict(
@@ -317,7 +177,7 @@ def unseal() -> Spec:
         dest=dict(type="path"),
         auth=dict(type="str", no_log=True),
         **_policy(),
-        **_pcrs(),
+        **pcrs(),
         **_file(),
     )
 
@@ -355,20 +215,17 @@ def access() -> Spec:
 
 __all__ = (
     "access",
-    "auth_generation",
     "certificate",
     "connection",
     "da_lockout",
-    "enroll",
-    "evidence",
     "hierarchy",
     "info",
     "key",
     "nv_index",
+    "pcrs",
     "persistent_handle",
     "primary_key",
     "profile",
-    "registry_info",
     "sealed_blob",
     "unseal",
 )

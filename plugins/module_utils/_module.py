@@ -17,11 +17,14 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.engine import Engine, Outcome
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.model import Resource
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
 
+# The nameAlg and a digest of SHA-256: none of our keys has a shorter one.
+_SHORTEST_NAME = 34
 Build = t.Callable[[t.Mapping[str, t.Any]], list[Resource]]
 # Options whose value is a secret wherever they stand.
 _SECRET = ("auth", "current_auth", *(f"{name}_auth" for name in handles.HIERARCHIES))
@@ -160,9 +163,14 @@ def _salt(params: t.Mapping[str, t.Any]) -> tuple[int, bytes] | None:
     if not chosen:
         return None
     try:
-        return int(str(chosen["handle"]), 0), bytes.fromhex(str(chosen["name"]))
+        name = bytes.fromhex(str(chosen["name"]))
     except ValueError:
-        raise errors.InputError("Could not read session_key: give its handle as 0x81010001, and its Name in hex.") from None
+        name = b""
+    if len(name) < _SHORTEST_NAME:
+        raise errors.InputError(
+            "Could not read session_key.name: it is no Name; give that of the verified key, in hex, as the registry has it."
+        )
+    return common.handle(chosen["handle"], "session_key.handle"), name
 
 
 def _reads(engine: Engine, outcome: Outcome) -> dict[str, t.Any]:

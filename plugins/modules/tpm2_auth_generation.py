@@ -19,7 +19,7 @@ description:
 notes:
   - What it returns is kept out of logs and callbacks.
 extends_documentation_fragment:
-  - edgefleet.tpm2._attributes
+  - edgefleet.tpm2._attributes.registry
   - edgefleet.tpm2._attributes.controller
   - edgefleet.tpm2._auth_generation
 seealso:
@@ -57,12 +57,12 @@ next_auths:
   type: dict
 """
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _module
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec_identity, _module
 
 
 def main() -> None:
     """Say where this runs."""
-    _module.only_on_the_controller(_argspec.auth_generation(), connection=False)
+    _module.only_on_the_controller(_argspec_identity.auth_generation(), connection=False)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,10 @@ notes:
   - A device that is quarantined fails; the others go on. The reason is in RV(reason), and in the registry.
   - In check mode the EK is judged and nothing is signed, made or written.
   - A TCG-CSR-IDEVID holds the attestation of the IDevID, which is then made in the first of the two exchanges.
+attributes:
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    support: none
 extends_documentation_fragment:
   - edgefleet.tpm2._attributes
   - edgefleet.tpm2._attributes.controller
@@ -114,12 +118,12 @@ exchanges:
   type: int
 """
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _module
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec_identity, _module
 
 
 def main() -> None:
     """Say where this runs."""
-    _module.only_on_the_controller(_argspec.enroll(), connection=True)
+    _module.only_on_the_controller(_argspec_identity.enroll(), connection=True)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ description:
   - O(activate) certifies the IDevID by the attestation key and opens a credential that was made for the endorsement key and the
     attestation key, in a session salted to the endorsement key. It answers with a proof, from which nobody learns the secret.
   - O(sign) signs digests with unrestricted keys, for certificate requests.
+  - In check mode nothing is signed and no credential is opened.
   - It verifies nothing. Whoever asks must check every part of the answer, against a fresh nonce.
 notes:
   - The attestation key and the keys that are asked to sign are used with their empty auth.
@@ -43,10 +44,24 @@ EXAMPLES = r"""
         bank: sha256
         indices: [0, 2, 4, 7]
   register: evidence
+
+- name: Open the credential that was made for the two keys
+  edgefleet.tpm2.tpm2_evidence:
+    activate:
+      nonce: "{{ challenge.nonce }}"
+      ek:
+        handle: "0x81010001"
+        public: "{{ evidence.publics['0x81010001'] }}"
+      ak:
+        handle: "0x81020001"
+        public: "{{ evidence.publics['0x81020001'] }}"
+      id_object: "{{ challenge.id_object }}"
+      encrypted_secret: "{{ challenge.encrypted_secret }}"
+  register: answer
 """
 
 RETURN = r"""
-keys:
+publics:
   description: Public areas (TPMT_PUBLIC, hex) of the keys by handle.
   returned: with O(collect), unless check mode would have made a key
   type: dict
@@ -66,35 +81,35 @@ identity:
   type: dict
 nv_certify:
   description: C(attest) (TPMS_ATTEST) and C(signature) (TPMT_SIGNATURE), base64, over the serial number.
-  returned: with O(collect.serial_size)
+  returned: with O(collect.serial_size), not in check mode
   type: dict
 quote:
   description: C(attest) and C(signature), base64, C(bank), and C(pcrs) with the value of each PCR in hex.
-  returned: with O(collect.pcrs)
+  returned: with O(collect.pcrs), not in check mode
   type: dict
 certify:
   description: With O(collect.certify), attestations by handle. With O(activate.idevid), C(attest) and C(signature) over the IDevID.
-  returned: where asked for
+  returned: where asked for, not in check mode
   type: dict
 certify_idevid:
   description: C(attest) and C(signature), base64, over the IDevID.
-  returned: with O(collect.certify_idevid)
+  returned: with O(collect.certify_idevid), not in check mode
   type: dict
 proof:
   description: The answer to the credential, hex.
-  returned: with O(activate)
+  returned: with O(activate), not in check mode
   type: str
 signatures:
   description: Marshalled TPMT_SIGNATUREs, base64, in the order of O(sign).
-  returned: with O(sign)
+  returned: with O(sign), not in check mode
   type: list
   elements: str
 """
 
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _module
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import evidence, key, primary_key
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec_identity, _module
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import evidence, evidence_options, key, primary_key
 
 
 def _identity_keys(collect: t.Mapping[str, t.Any]) -> list[t.Any]:
@@ -110,18 +125,20 @@ def _identity_keys(collect: t.Mapping[str, t.Any]) -> list[t.Any]:
 def _talk(params: t.Mapping[str, t.Any], place: t.Any, given: t.Mapping[int, bytes], check: bool, outcome: t.Any) -> dict[str, t.Any]:
     found: dict[str, t.Any] = {}
     collect, activate, sign = params["collect"], params["activate"], params["sign"]
+    # All of it is read before the first of it is done; in check mode that is all that is done.
+    opening, digests = evidence_options.activation(activate) if activate else None, evidence_options.signing(sign or [])
     if collect:
         found.update(evidence.Collector(place, given, collect).run(_identity_keys(collect), check, outcome))
-    if activate and not check:
-        found.update(evidence.activate(place, given, activate))
-    if sign and not check:
-        found["signatures"] = evidence.sign(place, sign)
+    if opening and not check:
+        found.update(evidence.activate(place, given, opening))
+    if digests and not check:
+        found["signatures"] = evidence.sign(place, digests)
     return found
 
 
 def main() -> None:
     """Run the module."""
-    _module.exchange(_argspec.evidence(), _talk)
+    _module.exchange(_argspec_identity.evidence(), _talk)
 
 
 if __name__ == "__main__":

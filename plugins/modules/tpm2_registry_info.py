@@ -19,7 +19,7 @@ notes:
   - With O(escrow), what it returns is kept out of logs and callbacks.
   - A random auth value is made and stored when it is asked for the first time, but never in check mode.
 extends_documentation_fragment:
-  - edgefleet.tpm2._attributes.info
+  - edgefleet.tpm2._attributes.registry
   - edgefleet.tpm2._attributes.controller
   - edgefleet.tpm2._registry_info
 seealso:
@@ -55,12 +55,12 @@ next_auths:
   type: dict
 """
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _module
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec_identity, _module
 
 
 def main() -> None:
     """Say where this runs."""
-    _module.only_on_the_controller(_argspec.registry_info(), connection=False)
+    _module.only_on_the_controller(_argspec_identity.registry_info(), connection=False)
 
 
 if __name__ == "__main__":

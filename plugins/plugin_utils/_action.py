@@ -12,7 +12,7 @@ from __future__ import annotations
 import pathlib
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import Escrow
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask, records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
@@ -34,6 +34,17 @@ def plain(value: t.Any) -> t.Any:
     return str(value)
 
 
+def told(result: dict[str, t.Any], work: t.Callable[[], t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+    """The result of a task with what C(work) found, or why it failed. Auth values are for later tasks, not for logs."""
+    try:
+        result.update(work())
+    except TpmError as failed:
+        result.update(failed=True, msg=failed.message)
+    # A failure has none, and is told.
+    result["_ansible_no_log"] = "auths" in result
+    return result
+
+
 def find(registry: Registry, options: Options) -> records.Device | None:
     """The enrolled device that the options name: by EK, by serial, or by host. Raises InputError, RegistryError."""
     named = {name: options.get(name) for name in ("ek_name", "serial", "host")}
@@ -52,4 +63,4 @@ def escrow(registry: Registry, options: Options, *, create: bool) -> Escrow:
     return Escrow(registry, mode=options["mode"], master=str(options["master"]).encode(), recovery_key=key, create=create)
 
 
-__all__ = ("Options", "escrow", "find", "plain")
+__all__ = ("Options", "escrow", "find", "plain", "told")

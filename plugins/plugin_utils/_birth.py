@@ -158,9 +158,7 @@ def sign(payload: t.Mapping[str, t.Any], signer: Signer) -> str:
 
     Raises BirthRecordError where nobody would accept that signer.
     """
-    reason = _no_signer(signer.certificate)
-    if reason:
-        raise BirthRecordError(f"Could not sign a birth record with the key of {chain.label(signer.certificate)}: {reason}.")
+    check_signer(signer)
     body = encode(payload)
     envelope = {
         "payloadType": PAYLOAD_TYPE,
@@ -169,6 +167,13 @@ def sign(payload: t.Mapping[str, t.Any], signer: Signer) -> str:
         "certificate": signer.chain_pem,
     }
     return json.dumps(envelope, indent=2) + "\n"
+
+
+def check_signer(signer: Signer) -> None:
+    """Raises BirthRecordError for a signer whose records nobody would accept."""
+    reason = _no_signer(signer.certificate)
+    if reason:
+        raise BirthRecordError(f"Could not sign a birth record with the key of {chain.label(signer.certificate)}: {reason}.")
 
 
 def _no_signer(certificate: t.Any) -> str | None:
@@ -241,7 +246,7 @@ def duplicates(records: t.Iterable[str | bytes | t.Mapping[str, t.Any]]) -> list
     findings = []
     for (field, value), devices in sorted(seen.items()):
         if len(devices) > 1:
-            told = sorted(({"serial": one[0], "host": one[1], "mac": one[2]} for one in devices), key=lambda one: json.dumps(one))
+            told = sorted(({"serial": one[0], "host": one[1], "mac": one[2]} for one in devices), key=json.dumps)
             findings.append({"field": field, "value": value, "devices": told})
     return findings
 

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import tempfile
@@ -16,31 +17,37 @@ import tempfile
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
 
 
+def replace(path: pathlib.Path, data: bytes, mode: int = 0o644) -> None:
+    """Make a file hold C(data), whole or not at all, also where the machine loses power. Raises OSError."""
+    number, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(number, "wb") as file:
+            os.fchmod(number, mode)
+            file.write(data)
+            file.flush()
+            os.fsync(number)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 def write(path: pathlib.Path, data: bytes, mode: int = 0o644) -> bool:
-    """Make a file hold C(data), whole or not at all, also where the machine loses power; return whether it changed. Raises TpmError."""
+    """C(replace) a file that does not hold C(data) yet, in a folder that is made if need be; return whether it changed. Raises TpmError."""
     try:
         if path.is_file() and path.read_bytes() == data:
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
-        number, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(number, "wb") as file:
-                os.fchmod(number, mode)
-                file.write(data)
-                file.flush()
-                os.fsync(number)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        replace(path, data, mode)
     except OSError as error:
         raise TpmError(f"Could not write {path}: {error.strerror or error}; see its folder, who may write there, and its space.") from None
     return True
 
 
-__all__ = ("write",)
+__all__ = ("replace", "write")

@@ -35,42 +35,72 @@ class Device(t.Protocol):
     """What is read of a registry's device; what is not known of it is "" or None."""
 
     @property
-    def ek_name(self) -> str: ...
+    def ek_name(self) -> str:
+        """The Name of its EK."""
+
     @property
-    def ak_name(self) -> str: ...
+    def ak_name(self) -> str:
+        """The Name of its AK."""
+
     @property
-    def serial(self) -> str: ...
+    def serial(self) -> str:
+        """Its serial number."""
+
     @property
-    def host(self) -> str: ...
+    def host(self) -> str:
+        """Its name in the inventory."""
+
     @property
-    def mac(self) -> str: ...
+    def mac(self) -> str:
+        """Its MAC address."""
+
     @property
-    def site(self) -> str: ...
+    def site(self) -> str:
+        """Its site."""
+
     @property
-    def model(self) -> str: ...
+    def model(self) -> str:
+        """Its model."""
+
     @property
-    def manufacturer(self) -> str: ...
+    def manufacturer(self) -> str:
+        """Its TPM's manufacturer."""
+
     @property
-    def firmware(self) -> str: ...
+    def firmware(self) -> str:
+        """Its TPM's firmware."""
+
     @property
-    def enrolled_at(self) -> datetime.datetime: ...
+    def enrolled_at(self) -> datetime.datetime:
+        """When it was enrolled."""
+
     @property
-    def auth_generation(self) -> int: ...
+    def auth_generation(self) -> int:
+        """The generation of its auth values."""
 
 
 class Incident(t.Protocol):
     """What is read of a registry's open incident."""
 
     @property
-    def host(self) -> str: ...
+    def host(self) -> str:
+        """Its name in the inventory."""
+
     @property
-    def serial(self) -> str: ...
+    def serial(self) -> str:
+        """Its serial number."""
+
     @property
-    def reason(self) -> str: ...
+    def reason(self) -> str:
+        """What is held against the device, as a word."""
+
     @property
-    def detail(self) -> str: ...
+    def detail(self) -> str:
+        """The same as a sentence."""
+
     @property
-    def opened_at(self) -> datetime.datetime: ...
+    def opened_at(self) -> datetime.datetime:
+        """Since when."""
 
 
 def join(

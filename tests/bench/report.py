@@ -19,6 +19,9 @@ if t.TYPE_CHECKING:
 
 Samples = t.Mapping[str, "t.Sequence[Sample]"]
 _PAGE = pathlib.Path(__file__).with_name("page.md")
+# What is between these belongs to the other half of the benchmark.
+_BEGIN, _END = "<!-- enrolment: tests/bench/run enrolment -->\n", "<!-- end -->\n"
+NOT_MEASURED = "Not measured yet.\n"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,4 +113,18 @@ def page(measured: str, rounds: int, devices: int, *, busy: bool) -> str:
     return text
 
 
-__all__ = ("Count", "page", "table")
+def section(page_text: str) -> str:
+    """What a page says of enrolment."""
+    return page_text.partition(_BEGIN)[2].partition(_END)[0]
+
+
+def with_section(page_text: str, text: str) -> str:
+    """The page with that in its place."""
+    before, begin, rest = page_text.partition(_BEGIN)
+    _old, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise ValueError("the page has no place for what enrolment costs")
+    return before + begin + text + end + after
+
+
+__all__ = ("NOT_MEASURED", "Count", "page", "section", "table", "with_section")

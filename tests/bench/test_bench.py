@@ -10,7 +10,7 @@ import pathlib
 import subprocess
 
 from bench.fleet import TELEMETRY_KEY, Sample, Variant, device_variables, play
-from bench.report import Count, table
+from bench.report import NOT_MEASURED, Count, section, table, with_section
 from support import module, places, profile
 from support.swtpm import Swtpm
 
@@ -26,16 +26,33 @@ def test_the_29_tasks_make_what_tpm2_profile_declares(swtpm: Swtpm, device_dir: 
     assert result["changed"] is False
 
 
+def bench(page: pathlib.Path, *parts: str) -> str:
+    environment = {**os.environ, "ROUNDS": "1", "DEVICES": "2", "OUTPUT": str(page)}
+    done = subprocess.run([str(places.ROOT / "tests/bench/run"), *parts], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "@" not in page.read_text().replace("@edgefleet", "")
+    return done.stdout
+
+
 def test_a_whole_benchmark_over_two_devices(tmp_path: pathlib.Path) -> None:
     page = tmp_path / "benchmarks.md"
-    environment = {**os.environ, "ROUNDS": "1", "DEVICES": "2", "OUTPUT": str(page)}
-    done = subprocess.run([str(places.ROOT / "tests/bench/run")], capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 0, done.stderr
+    said = bench(page, "no-op")
     text = page.read_text()
-    assert "@" not in text.replace("@edgefleet", "")
+    assert section(text) == NOT_MEASURED
     row = next(line for line in text.splitlines() if line.startswith("| `tpm2_profile`"))
     assert [cell.strip() for cell in row.split("|")][-4:-1] == ["8", "0", "1"]
-    assert row in done.stdout
+    assert row in said
+
+
+def test_what_enrolling_costs_is_written_into_its_part_of_the_page(tmp_path: pathlib.Path) -> None:
+    page = tmp_path / "benchmarks.md"
+    page.write_text((places.ROOT / "docs/benchmarks.md").read_text())
+    before = page.read_text()
+    said = bench(page, "enrolment")
+    text = page.read_text()
+    assert with_section(text, "") == with_section(before, "") and section(text).strip() == said.strip()
+    assert "Enrolling adds 20 (at most 20 are allowed)." in text and "An LDevID adds 9:" in text
+    assert "On a device that is enrolled, enrolling adds 0:" in text
 
 
 def test_the_ratios_are_those_of_each_round() -> None:

@@ -16,9 +16,10 @@ import pytest
 from docs.documents import PAGES, ROLES, ROOT, blocks, links, name_of, spans
 from support import places
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity
 
 UTILS = ROOT / "plugins/module_utils"
+CONTROLLER_UTILS = ROOT / "plugins/plugin_utils"
 TOP = {path.name for path in ROOT.iterdir() if path.is_dir()}
 # An underscore word that is no option, no file and no program must occur in these as a word.
 SOURCES = "\n".join(
@@ -37,7 +38,7 @@ def _options(spec: _argspec.Spec) -> t.Iterator[tuple[str, dict[str, t.Any]]]:
 
 OPTIONS: dict[str, list[dict[str, t.Any]]] = {}
 for _name, _option in [
-    *_options({**_argspec.connection(), **_argspec.profile(), **_argspec.unseal(), **_argspec.info(), **_argspec.access()}),
+    *(one for part in (_argspec, _argspec_identity) for name in part.__all__ for one in _options(getattr(part, name)())),
     *ROLES.items(),
 ]:
     OPTIONS.setdefault(_name, []).append(_option)
@@ -115,7 +116,7 @@ def unknown(span: str) -> bool:
     if match := re.fullmatch(r"([a-z_0-9]+): (\S+)", span):
         return match[1] not in OPTIONS or not any(_takes(option, match[2]) for option in OPTIONS[match[1]])
     if re.fullmatch(r"[\w.-]+(/[\w.*-]+)+", span) and (span.split("/")[0] in TOP or span.startswith("_")):
-        return not any(list(folder.glob(span)) for folder in (ROOT, UTILS)) and not is_pattern(span)
+        return not any(list(folder.glob(span)) for folder in (ROOT, UTILS, CONTROLLER_UTILS)) and not is_pattern(span)
     if re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)+", span):
         is_program = span.startswith("tpm2_") and shutil.which(span) is not None
         return not is_program and not re.search(rf"\b{span}\b", SOURCES) and not list(UTILS.rglob(f"{span}*"))
@@ -140,11 +141,24 @@ def test_a_span_that_is_wrong_is_noticed(span: str) -> None:
     assert unknown(span)
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py")))
-def test_the_modules_have_pages(name: str, tmp_path: pathlib.Path) -> None:
+def plugins() -> list[tuple[str, str]]:
+    """Kind and name of everything that ansible-doc has a page of."""
+    folders = {"module": "modules", "lookup": "lookup", "filter": "filter", "inventory": "inventory"}
+    found = [(kind, path.stem) for kind, folder in folders.items() for path in sorted((ROOT / "plugins" / folder).glob("*.[py]*"))]
+    return [(kind, name) for kind, name in found if not (kind == "filter" and (ROOT / f"plugins/filter/{name}.py").exists())]
+
+
+def test_the_plugins_are_found() -> None:
+    assert {kind for kind, _name in plugins()} == {"module", "lookup", "filter", "inventory"}
+
+
+@pytest.mark.parametrize(("kind", "name"), plugins())
+def test_the_plugins_have_pages(kind: str, name: str, tmp_path: pathlib.Path) -> None:
     places.python_path()
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(places.COLLECTIONS), "ANSIBLE_HOME": str(tmp_path), "ANSIBLE_NOCOLOR": "1"}
-    command = [str(places.venv() / "bin/ansible-doc"), f"edgefleet.tpm2.{name}"]
+    command = [str(places.venv() / "bin/ansible-doc"), "-t", kind, f"edgefleet.tpm2.{name}"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "tcti" in done.stdout and "EXAMPLES" in done.stdout
+    assert "EXAMPLES" in done.stdout
+    if kind == "module":
+        assert ("registry" if name in ("tpm2_auth_generation", "tpm2_registry_info") else "tcti") in done.stdout

@@ -17,7 +17,7 @@ from support.tools import Tools
 
 README = ROOT / "README.md"
 _ROW = re.compile(r"^\| ([^|]*\(\d+\)) \| (full|partial|none) \|(.*)\|$", re.MULTILINE)
-_COMMAND = re.compile(r"\b(?:NV_)?[A-Z][a-z]+(?:[A-Z]\w*)|\bPCR_Read\b|\bNV_\w+|\bCreate\b|\bLoad\b|\bUnseal\b")
+_COMMAND = re.compile(r"\b(?:NV_)?[A-Z][a-z]+(?:[A-Z]\w*)|\bPCR_Read\b|\bNV_\w+|\b(?:Create|Load|Unseal|Certify|Quote|Sign)\b")
 # Methods of tpm2-pytss that send no command of their own name, and names that are no commands.
 _NO_COMMAND = {"close", "ctx", "tr_set_auth", "tr_get_name", "trsess_set_attributes", "trsess_get_attributes"}
 
@@ -62,7 +62,7 @@ def commands_of_the_code() -> set[str]:
     text = "\n".join(path.read_text() for path in backend)
     called = set(re.findall(r"\b(?:self\._e|esapi|e)\.([a-z]\w+)\(", text)) - _NO_COMMAND
     called = {name for name in called if not name.startswith(("tr_", "trsess_"))}
-    raw = set(re.findall(r"\bmarshal\.CC_(\w+)", text))
+    raw = set(re.findall(r"\b(?:marshal\.|marshal\.command\()CC_(\w+)", text))
     return {plain(name) for name in called | raw | set(re.findall(r"lib\.Esys_([A-Z]\w+)\(", text)) if not name.startswith("TR_")}
 
 
@@ -70,8 +70,8 @@ def rows() -> list[tuple[str, str, set[str]]]:
     """The table: group, support, the commands that it names."""
     found = []
     for group, support, commands in _ROW.findall(README.read_text()):
-        # What follows is about kinds of sessions and indices, not about commands.
-        commands = commands.partition(": HMAC")[0].partition("Ordinary")[0]
+        # What follows is about kinds of sessions and indices, or done in software, not about commands.
+        commands = commands.partition(": HMAC")[0].partition(". ")[0]
         found.append((group, support, set(_COMMAND.findall(commands))))
     return found
 

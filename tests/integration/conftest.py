@@ -9,6 +9,7 @@ import pathlib
 import typing as t
 
 import pytest
+from support import enroll
 from support.controller import Controller, cores
 from support.factory import Line, Vendor
 
@@ -31,3 +32,12 @@ def line(tmp_path: pathlib.Path, vendor: Vendor, controller: Controller) -> t.It
     made = Line(tmp_path / "line", vendor, controller)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory, vendor: Vendor, system_python: str) -> enroll.Bench:
+    """What the tests of enrolment share, one for all workers of the session."""
+    shared = tmp_path_factory.getbasetemp()
+    folder = (shared.parent if shared.name.startswith("popen-") else shared) / "bench"
+    folder.mkdir(exist_ok=True)
+    return enroll.Bench(folder, system_python, vendor)

@@ -6,17 +6,22 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import copy
 import pathlib
 import typing as t
 
 import pytest
 from conftest import Provisioned
-from support import module, profile, secrets
+from support import enroll, enrolling, module, profile, secrets
+from support.controller import said, totals
+from support.factory import Line, Vendor
 from support.proxy import Proxy
+from support.swtpm import Swtpm
 from support.tools import Tools, leftovers, lockout_counter
 
 NO_OP, FIRST_RUN, FINE_GRAINED, DA_CHANGE = 8, 30, 2, 9
+ENROLLING, LDEVID, FACTS, HANDOVER = 20, 9, 3, 9
 RC_FAILURE = 0x101
 AUTHS = {f"{name}_auth": secrets.made_up(f"counts {name}") for name in ("owner", "endorsement", "lockout")}
 
@@ -203,6 +208,11 @@ def test_no_op_of_the_hardened_profile(ready: Counted, provisioned: Provisioned)
     assert not ready.run(resources=hardened).expect_ok()["changed"]
     ready.measure("tpm2_profile, hardened, no-op: TPM commands", NO_OP, ready.proxy.count())
     ready.reads_only("tpm2_profile, hardened, no-op")
+    # As for an enrolled device: no session is started, so none is salted, and the key that it would be salted to is compared all the same.
+    pinned = {"handle": "0x81010001", "name": Tools(provisioned.swtpm.tcti).readpublic(profile.EK).name}
+    assert not ready.run(resources=hardened, session_key=pinned).expect_ok()["changed"]
+    ready.measure("tpm2_profile, hardened, session_key, no-op: TPM commands", NO_OP, ready.proxy.count())
+    ready.reads_only("tpm2_profile, hardened, session_key, no-op")
 
 
 @pytest.mark.parametrize(("keys", "indices"), [(2, 0), (1, 3), (6, 5)])
@@ -247,3 +257,115 @@ def test_nothing_is_left_behind_by_a_failed_run(blank: Counted, device_dir: path
     again = module.run("tpm2_profile", {"tcti": proxy.tcti, "resources": resources}, python=blank.python)
     assert again.expect_ok()["changed"]
     blank.measure("left behind: sessions and objects after a good run", 0, len(leftovers(proxy.swtpm)))
+
+
+MakeWalk = t.Callable[..., enrolling.Walk]
+
+
+@pytest.fixture
+def make_walk(new_swtpm: t.Callable[..., Swtpm], vendor: Vendor, device_dir: pathlib.Path, tmp_path: pathlib.Path) -> t.Iterator[MakeWalk]:
+    """``make_walk(python)``: a device that has just been provisioned, without its secret, and is to be enrolled."""
+    with contextlib.ExitStack() as stack:
+
+        def make(python: str) -> enrolling.Walk:
+            proxy = stack.enter_context(Proxy(new_swtpm(vendor.make("counted"))))
+            walk = enrolling.Walk(proxy, python, enrolling.desk(tmp_path / "desk", vendor))
+            walk.provision(enrolling.reference(device_dir))
+            return walk
+
+        yield make
+
+
+@pytest.fixture
+def walk(make_walk: MakeWalk, device_python: str) -> enrolling.Walk:
+    """Such a device, with both Pythons."""
+    return make_walk(device_python)
+
+
+def clean(walk: enrolling.Walk, table: Table, how: str) -> None:
+    table.measure(walk.python, f"left behind: sessions and objects after {how}", 0, len(leftovers(walk.proxy.swtpm)))
+    table.measure(walk.python, f"lockout counter after {how}", 0, lockout_counter(walk.proxy.swtpm))
+
+
+def test_what_enrolling_adds_to_a_first_run(walk: enrolling.Walk, table: Table) -> None:
+    assert walk.enroll().changed
+    clean(walk, table, "enrolling")
+    table.measure(walk.python, "enrolling, first run: TPM commands that it adds", ENROLLING, len(walk.added))
+    table.measure(walk.python, "enrolling, first run: asked for again by the TPM", 1, len(walk.repeated))
+    table.measure(walk.python, "enrolling, first run: exchanges", 2, len(set(walk.steps) & {"collect", "activate"}))
+    table.measure(walk.python, "enrolling, first run: the profile's own commands", FIRST_RUN, len(walk.steps["profile"]))
+    # What the profile has read is not read again, and the vendor's chain, which the controller knows, not at all.
+    assert walk.added.count("TPM2_ReadPublic") == 1 and walk.added.count("TPM2_NV_Read") == 1
+    assert "TPM2_GetCapability" not in walk.added
+
+
+def test_what_an_ldevid_adds(walk: enrolling.Walk, table: Table) -> None:
+    assert walk.enroll(local=enroll.local_key()).changed
+    clean(walk, table, "enrolling with an LDevID")
+    table.measure(walk.python, "enrolling, first run: TPM commands that an LDevID adds", LDEVID, len(walk.added) - ENROLLING)
+    assert {"TPM2_Create", "TPM2_Load", "TPM2_Sign"} <= set(walk.added)
+
+
+def test_an_enrolled_device_is_recognised_by_what_was_read(walk: enrolling.Walk, table: Table) -> None:
+    walk.enroll()
+    walk.proxy.reset()
+    assert not walk.enroll().changed
+    table.measure(walk.python, "enrolling, no-op: TPM commands", 0, walk.proxy.count())
+    table.measure(walk.python, "enrolling, no-op: connections", 0, walk.proxy.connections)
+
+
+# Every command of both exchanges.
+EXCHANGES = """
+ReadPublic CreatePrimary EvictControl FlushContext NV_ReadPublic NV_Read NV_Certify Quote PCR_Read
+StartAuthSession PolicySecret PolicyCommandCode PolicyOR Certify ActivateCredential
+""".split()
+
+
+def test_nothing_is_left_behind_by_an_enrolment_that_fails(walk: enrolling.Walk, table: Table) -> None:
+    """Whatever command of it the TPM refuses: nothing stays loaded, the device stays new, and the next run enrolls it."""
+    for command in EXCHANGES:
+        walk.refused = f"TPM2_{command}"
+        with pytest.raises(Exception, match="FAILURE"):
+            walk.enroll()
+        clean(walk, table, "an enrolment that failed")
+        with walk.desk.registry() as registry:
+            assert registry.devices() == []
+    walk.refused = ""
+    assert walk.enroll().changed
+    clean(walk, table, "enrolling")
+
+
+def test_certificates_are_handed_over_without_a_command(walk: enrolling.Walk, table: Table, device_dir: pathlib.Path) -> None:
+    walk.enroll()
+    device = t.cast("t.Any", walk.outcome).device
+    files = [{"certificate": {"path": str(device_dir / kind), "content": one.pem}} for kind, one in device.certificates.items()]
+    assert len(files) == 2
+    walk.hand_over(files)
+    table.measure(walk.python, "enrolling, first run: TPM commands to hand its certificates over", 0, len(walk.steps["handover"]))
+
+
+def test_day_zero_costs_what_its_steps_cost(
+    make_walk: MakeWalk, system_python: str, line: Line, table: Table, device_dir: pathlib.Path
+) -> None:
+    """By ansible-playbook: facts, profile and enrolling, then what is sealed, and the audit; on a second run enrolling adds nothing."""
+    walk = make_walk(system_python)
+    walk.enroll()
+    walk.hand_over(enrolling.secret(device_dir))
+    unit = line.put("edge-01", serial=profile.SERIAL, state=line.vendor.make("counted"))
+    resources = {"tpm2_profile_telemetry_key": _key(), "tpm2_profile_tcti": ""}
+
+    def play(proxy: Proxy, **changes: t.Any) -> list[str]:
+        proxy.reset()
+        host = {**line.variables, **unit.host, **resources, "tpm2_profile_tcti": proxy.tcti, **changes}
+        done = line.controller("edgefleet.tpm2.day_zero", {unit.name: host})
+        assert done.returncode == 0 and totals(done)[unit.name]["failed"] == 0, said(done)
+        return [record.name for record in proxy.records if record.rc not in enrolling.ASK_AGAIN]
+
+    with Proxy(unit.swtpm) as proxy:
+        first, second = play(proxy), play(proxy)
+        without = play(proxy, tpm2_identity_registry="")
+    steps = [record.name for step in enrolling.STEPS for record in walk.steps[step] if record.rc not in enrolling.ASK_AGAIN]
+    assert first[: len(steps)] == steps
+    table.measure(walk.python, "day_zero, first run: TPM commands", FACTS + FIRST_RUN + ENROLLING + HANDOVER + NO_OP, len(first))
+    table.measure(walk.python, "day_zero, no-op: TPM commands that enrolling adds", 0, len(second) - len(without))
+    table.measure(walk.python, "day_zero, no-op: TPM commands", FACTS + 2 * NO_OP, len(second))

@@ -39,20 +39,42 @@ def test_set_rotate_and_empty(both: Bench, hierarchy: t.Literal["owner", "endors
     assert done["diff"]["before"][hierarchy]["auth_set"] is False and done["diff"]["after"][hierarchy]["auth_set"] is True
     assert both.tools.auth_is_set() == {name: name == hierarchy for name in OWN}
     assert auth_opens(swtpm, hierarchy, first)
-    if hierarchy == "lockout":
-        # Which of two values it is cannot be asked without a gamble.
-        assert "gamble" in both.failed(MODULE, hierarchy=hierarchy, auth=second, current_auth=first)
-        assert both.tools.lockout_counter() == 0
-    else:
-        done = both.cycle(MODULE, hierarchy=hierarchy, auth=second, current_auth=first, reads=True)
-        assert len(done["steps"]) == 1
-        assert done["diff"]["before"][hierarchy]["auth"] != done["diff"]["after"][hierarchy]["auth"]
-        assert auth_opens(swtpm, hierarchy, second)
-        assert not auth_opens(swtpm, hierarchy, first)
-    both.cycle(MODULE, hierarchy=hierarchy, auth="", **{f"{hierarchy}_auth": first if hierarchy == "lockout" else second})
+    # Which of two values holds is asked of owner and endorsement; of lockout its policy tells, without a gamble.
+    done = both.cycle(MODULE, hierarchy=hierarchy, auth=second, current_auth=first, reads=hierarchy != "lockout")
+    assert len(done["steps"]) == 1
+    assert done["diff"]["before"][hierarchy]["auth"] != done["diff"]["after"][hierarchy]["auth"]
+    assert both.tools.lockout_counter() == 0
+    assert auth_opens(swtpm, hierarchy, second)
+    assert hierarchy == "lockout" or not auth_opens(swtpm, hierarchy, first)
+    both.cycle(MODULE, hierarchy=hierarchy, auth="", **{f"{hierarchy}_auth": second})
     assert both.tools.auth_is_set() == dict.fromkeys(OWN, False)
     both.idle(MODULE, hierarchy=hierarchy, auth="", commands=1)
     assert both.tools.lockout_counter() == 0
+
+
+def test_a_policy_of_somebody_else_makes_a_rotation_of_lockout_a_gamble(both: Bench, tmp_path: pathlib.Path) -> None:
+    first, second = both.secret("first"), both.secret("second")
+    both.ok(MODULE, hierarchy="lockout", auth=first)
+    (tmp_path / "policy").write_bytes(b"\x01" * 32)
+    both.tools.run("setprimarypolicy", "-C", "l", "-P", first, "-L", tmp_path / "policy", "-g", "sha256")
+    message = both.failed(MODULE, hierarchy="lockout", auth=second, current_auth=first)
+    assert "gamble" in message and "01" * 32 in message and "give only the one that holds" in message
+    assert both.tools.lockout_counter() == 0
+
+
+def test_a_new_lockout_auth_that_could_be_guessed_is_refused(both: Bench) -> None:
+    first = both.secret("first")
+    both.ok(MODULE, hierarchy="lockout", auth=first)
+    message = both.failed(MODULE, hierarchy="lockout", auth=both.secret("short", 15), current_auth=first)
+    assert "the new one has 15 bytes, and less than 16 can be guessed" in message
+    both.cycle(MODULE, hierarchy="lockout", auth=both.secret("long enough", 16), current_auth=first)
+
+
+def test_a_policy_cannot_be_declared_while_the_lockout_auth_is_replaced(both: Bench) -> None:
+    first = both.secret("first")
+    both.ok(MODULE, hierarchy="lockout", auth=first)
+    message = both.failed(MODULE, hierarchy="lockout", auth=both.secret("second"), current_auth=first, policy=[])
+    assert "its policy is needed while its auth is replaced; leave policy out" in message
 
 
 def test_a_set_auth_that_nobody_gave(both: Bench) -> None:

@@ -23,6 +23,8 @@ POLICY_B = {
 }
 IAK = "5437182326e414fca797d5f174615a1641f61255797c3a2b22c21d120b2d1e07"
 IDEVID = "ad6b3a2284fd698a0710bf5cc1b9bdf15e2532e3f601fa4b93a6a8fa8de579ea"
+IAK_384 = "129d94ebf84556652c6eef43bbb757512ac87e52be7b349ca6ce4d826f749fcf672f51716c5cbb605f313bf345aab312"
+IDEVID_384 = "4db1aa836d0b5615df6ee53a40ef70c61c217f4303d44695925972bc927006cfa5cbdf6dc18c4dbe329b2f1542c3dd33"
 # Template: handle, attributes, policy, Name hash. RSA-3072 and RSA-4096 endorsement keys take a software TPM minutes: their
 # templates are compared with tpm2-pytss' in the unit tests.
 TEMPLATES: dict[str, tuple[int, set[str], str, str]] = {
@@ -35,8 +37,15 @@ TEMPLATES: dict[str, tuple[int, set[str], str, str]] = {
     "ek_ecc_p384": (0x81010016, LOW | {"adminwithpolicy", "userwithauth"}, POLICY_B["sha384"], "sha384"),
     "ek_ecc_p521": (0x81010018, LOW | {"adminwithpolicy", "userwithauth"}, POLICY_B["sha512"], "sha512"),
     "iak_ecc_p256": (0x81020001, (LOW - {"decrypt"}) | {"userwithauth", "adminwithpolicy", "sign"}, IAK, "sha256"),
+    "iak_ecc_p384": (0x81020007, (LOW - {"decrypt"}) | {"userwithauth", "adminwithpolicy", "sign"}, IAK_384, "sha384"),
     "iak_rsa_2048": (0x81020005, (LOW - {"decrypt"}) | {"userwithauth", "adminwithpolicy", "sign"}, IAK, "sha256"),
     "idevid_ecc_p256": (0x81020000, (LOW - {"decrypt", "restricted"}) | {"userwithauth", "adminwithpolicy", "sign"}, IDEVID, "sha256"),
+    "idevid_ecc_p384": (
+        0x81020008,
+        (LOW - {"decrypt", "restricted"}) | {"userwithauth", "adminwithpolicy", "sign"},
+        IDEVID_384,
+        "sha384",
+    ),
     "idevid_rsa_2048": (0x81020006, (LOW - {"decrypt", "restricted"}) | {"userwithauth", "adminwithpolicy", "sign"}, IDEVID, "sha256"),
 }
 

@@ -320,6 +320,20 @@ def test_eight_processes_make_one_registry(url: str) -> None:
         assert not registry.enroll(identity(1), PINNED, []).existed
 
 
+def test_one_process_makes_the_registry_while_another_looks_whether_it_is_there(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked, is_empty = [], upgrade._is_empty
+
+    def look(connection: sa.Connection) -> bool:
+        if not looked:
+            looked.append(url)
+            connection.rollback()  # SQLite's reader would keep the other one waiting
+            assert side_by_side(others.open_it, [(url,)]) == [0]
+        return is_empty(connection)
+
+    monkeypatch.setattr(upgrade, "_is_empty", look)
+    assert open_registry(url).devices() == [] and looked == [url]
+
+
 SECOND = """
 import datetime
 import sqlalchemy as sa

@@ -162,7 +162,8 @@ def refused(folder: pathlib.Path) -> list[dict[str, t.Any]]:
         task("tpm2_profile", resources=[{"nv_index": secret}, {"da_lockout": {"max_tries": "many"}}], **owner),
         task("tpm2_sealed_blob", path=f"{folder}/pin.pem", content=VALUES["refused"] * 8, auth=VALUES["pin"]),
         task("tpm2_sealed_blob", path=f"{folder}/pin.pem", content=VALUES["refused"], auth=VALUES["pin"], verify="unseal"),
-        task("tpm2_hierarchy", hierarchy="lockout", auth=VALUES["refused"], current_auth=VALUES["lockout"]),
+        task("tpm2_hierarchy", hierarchy="lockout", auth=VALUES["refused"], current_auth=VALUES["lockout"], policy=[]),
+        task("tpm2_hierarchy", hierarchy="owner", auth=VALUES["refused"], current_auth=VALUES["pin"]),
         task("tpm2_unseal", path=f"{folder}/pin.pem", auth=VALUES["refused"]),
     ]
     return [

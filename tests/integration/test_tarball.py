@@ -90,7 +90,12 @@ def test_the_tarball_holds_the_collection_and_nothing_else(tarball: pathlib.Path
     tops = {name.split("/")[0] for name in names}
     assert {"MANIFEST.json", "FILES.json", "README.md", "LICENSES", "meta", "plugins", "roles", "playbooks"} <= tops
     group = yaml.safe_load((places.ROOT / "meta/runtime.yml").read_text())["action_groups"]["tpm2"]
-    assert {f"plugins/modules/{module}.py" for module in group} == {n for n in names if re.fullmatch(r"plugins/modules/\w+\.py", n)}
+    # Two ask the registry, and no TPM.
+    modules = {*group, "tpm2_auth_generation", "tpm2_registry_info"}
+    assert {f"plugins/modules/{module}.py" for module in modules} == {n for n in names if re.fullmatch(r"plugins/modules/\w+\.py", n)}
+    controller = {"action", "filter", "inventory", "lookup", "plugin_utils"}
+    assert controller <= {name.split("/")[1] for name in names if name.startswith("plugins/") and name.count("/") > 1}
+    assert any(name.startswith("plugins/plugin_utils/_registry/migrations/versions/") for name in names)
     generated = [
         name for name in names if re.search(r"(^|/)(\.work|\.git|\.nox|\.ansible|\.\w+_cache|__pycache__)(/|$)|\.pyc$|\.tar\.gz$", name)
     ]
@@ -119,6 +124,8 @@ def test_it_provisions_a_tpm_from_there(
 def test_its_playbooks_run_by_name(installed: Elsewhere, swtpm: Swtpm, tools: Tools, device_dir: pathlib.Path, system_python: str) -> None:
     variables = {
         "ansible_python_interpreter": system_python,
+        # The controller itself is the device: nothing is to be installed on it.
+        "tpm2_day_zero_stack": False,
         "tpm2_profile_dir": str(device_dir),
         "tpm2_profile_serial": profile.SERIAL,
         "tpm2_profile_tcti": swtpm.tcti,

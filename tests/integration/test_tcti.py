@@ -6,57 +6,23 @@
 from __future__ import annotations
 
 import base64
-import os
 import pathlib
-import shutil
-import subprocess
-import time
 import typing as t
 
 import pytest
 from support import module, profile
+from support.abrmd import TCTI, running
 from support.secrets import made_up
 from support.swtpm import Swtpm
 from support.tools import Tools, leftovers
-
-DEADLINE_SECONDS = 30.0
 
 
 @pytest.fixture
 def abrmd(swtpm: Swtpm, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[str]:
     """A resource manager in front of the swtpm, on a session bus of its own; yields its TCTI."""
-    for program in ("dbus-daemon", "tpm2-abrmd"):
-        if shutil.which(program) is None:
-            pytest.fail(f"{program} is not installed; run scripts/setup test")
-    bus = subprocess.Popen(
-        ["dbus-daemon", "--session", "--nofork", "--nopidfile", "--print-address"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        assert bus.stdout is not None
-        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", bus.stdout.readline().strip())
-        manager = subprocess.Popen(["tpm2-abrmd", "--allow-root", "--session", f"--tcti={swtpm.tcti}"])
-        try:
-            tcti = "tabrmd:bus_type=session"
-            _wait(tcti)
-            yield tcti
-        finally:
-            manager.terminate()
-            manager.wait()
-    finally:
-        bus.terminate()
-        bus.wait()
-
-
-def _wait(tcti: str) -> None:
-    end = time.monotonic() + DEADLINE_SECONDS
-    environment = {**os.environ, "TSS2_LOG": "all+none"}
-    while subprocess.run(["tpm2_getrandom", "-T", tcti, "4"], capture_output=True, env=environment, check=False).returncode:
-        if time.monotonic() > end:
-            pytest.fail("tpm2-abrmd did not come up")
-        time.sleep(0.1)
+    with running(swtpm.tcti) as environment:
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", environment["DBUS_SESSION_BUS_ADDRESS"])
+        yield TCTI
 
 
 def test_hardened_profile_through_the_resource_manager_daemon(

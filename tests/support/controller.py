@@ -42,7 +42,8 @@ class Controller:
     def __call__(self, playbook: str, hosts: dict[str, Host], *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a playbook (the collection's by its full name, else a file) over `hosts`."""
         inventory = self.folder / "inventory.yml"
-        shared = {"ansible_connection": "local", "ansible_python_interpreter": self._python}
+        # The controller itself is the device: nothing is to be installed on it.
+        shared = {"ansible_connection": "local", "ansible_python_interpreter": self._python, "tpm2_day_zero_stack": False}
         inventory.write_text(yaml.safe_dump({"edge": {"vars": shared, "hosts": hosts}}))
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "TPM2", "PYTHON"))}
         environment |= {

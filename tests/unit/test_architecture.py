@@ -4,6 +4,7 @@
 """The house rules of plugins/, read off the syntax trees: who may import what, what no file may do, and how large one may grow.
 
 On the device, imports point one way: modules -> _module -> _resource -> _backend.base <- _backend.{reader,esapi}, with _auth, _transport and _tpm beneath.
+On the controller: action, filter, inventory, lookup -> plugin_utils, layer by layer (CONTROLLER_LAYERS) -> _tpm.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ FRAGMENTS = "ansible_collections.edgefleet.tpm2.plugins.doc_fragments."
 
 # What a part may import of the other parts; of itself it may import anything. The longest matching name counts.
 MAY_IMPORT: dict[str, set[str]] = {
-    "modules": {"_module", "_argspec", "_deps", "_resource", "_host", "_tpm"},
+    "modules": {"_module", "_argspec", "_argspec_identity", "_deps", "_resource", "_host", "_tpm"},
     "_module": {"_argspec", "_deps", "_resource", "_backend", "_transport", "_auth", "_tpm"},
     "_argspec": {"_resource", "_tpm"},
+    "_argspec_identity": {"_argspec", "_tpm"},
     "_deps": {"_tpm"},
     "_resource": {"_backend.base", "_auth", "_tpm"},
     # Those that make the parts meet: one carries out a run, the two others only ask the reader.
@@ -46,15 +48,35 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_tpm": set(),
     "doc_fragments": set(),
     # On the controller: plugins -> plugin_utils -> the pure knowledge of TPMs, and nothing else that travels to devices.
-    "action": {"plugin_utils", "_argspec", "_tpm"},
+    "action": {"plugin_utils", "_argspec", "_argspec_identity", "_tpm"},
     "filter": {"plugin_utils", "_tpm"},
     "inventory": {"plugin_utils", "_tpm"},
     "lookup": {"plugin_utils", "_tpm"},
     "plugin_utils": {"_tpm"},
 }
 CONTROLLER = {"action", "filter", "inventory", "lookup", "plugin_utils"}
-# What the controller's side may build on, beside the standard library and Ansible.
-CONTROLLER_LIBRARIES = {"alembic", "ansible", "cryptography", "pkcs11", "psycopg", "sqlalchemy", "yaml"}
+# What the controller's side may build on beside the standard library, and the files that are meant for it.
+CONTROLLER_LIBRARIES = {
+    "alembic": {"plugin_utils._registry.upgrade", "plugin_utils._registry.migrations"},
+    "ansible": CONTROLLER - {"plugin_utils"},
+    "cryptography": {f"plugin_utils.{name}" for name in ("_authority.deps", "_credential", "_escrow", "_keys", "_trust")},
+    "pkcs11": {"plugin_utils._authority.pkcs11"},
+    "psycopg": {"plugin_utils._registry.link"},
+    "sqlalchemy": {"plugin_utils._registry"},
+    "yaml": {"plugin_utils._manifest_formats"},
+}
+# These are there wherever Ansible is, or where the file is loaded at all (by Alembic): importing them needs no guard.
+ALWAYS_THERE = {"ansible", "yaml"}
+LOADED_BY_ALEMBIC = "plugin_utils._registry.migrations"
+# The parts of plugin_utils, from the ground up: each may import itself and what lies below it.
+CONTROLLER_LAYERS = (
+    {"_birth_schema", "_files", "_keys", "_manifest_formats", "_versions"},
+    {"_birth_envelope", "_credential", "_evidence", "_manifest", "_registry", "_trust"},
+    {"_authority", "_escrow", "_inventory"},
+    {"_birth_checks"},
+    {"_action", "_birth"},
+    {"_enroll"},
+)
 ANSIBLE_ALLOWED = {"_module", "_argspec", "_deps"}
 PYTSS_ALLOWED = {"_backend.esapi"}
 # systemctl, dpkg-query and busctl tell what no file of the host does; one file runs them, with a time limit and never through a shell.
@@ -130,6 +152,7 @@ def _imports(name: str, tree: ast.Module) -> t.Iterator[str]:
     if rule is None:
         yield f"1: {part} is a new part of the house: say in MAY_IMPORT what it may import"
         return
+    guarded = set(_guarded(tree))
     for line, imported in _imported(tree):
         top = imported.partition(".")[0]
         if imported.startswith("."):
@@ -139,12 +162,16 @@ def _imports(name: str, tree: ast.Module) -> t.Iterator[str]:
         elif imported.startswith(CONTROLLER_UTILS):
             if not _within(part, ["plugin_utils"]) and "plugin_utils" not in MAY_IMPORT[rule]:
                 yield f"{line}: {part} imports what stays on the controller"
+            elif _within(part, ["plugin_utils"]):
+                yield from _layers(line, part, imported.removeprefix(CONTROLLER_UTILS))
         elif imported.startswith(FRAGMENTS):
             if not _within(part, ["doc_fragments"]):
                 yield f"{line}: only documentation fragments import one another"
         elif top in CONTROLLER_LIBRARIES and _within(part, CONTROLLER):
-            if top == "ansible" and _within(part, ["plugin_utils"]):
-                yield f"{line}: plugin_utils does not know Ansible: {imported}"
+            if not _within(part, CONTROLLER_LIBRARIES[top]):
+                yield f"{line}: {imported} belongs to {', '.join(sorted(CONTROLLER_LIBRARIES[top]))}"
+            elif top not in ALWAYS_THERE and not _within(part, [LOADED_BY_ALEMBIC]) and line not in guarded:
+                yield f"{line}: {imported} is imported without a guard against its absence"
         elif top == "ansible":
             yield from _ansible(line, part, imported)
         elif top == "tpm2_pytss":
@@ -154,6 +181,24 @@ def _imports(name: str, tree: ast.Module) -> t.Iterator[str]:
             yield f"{line}: {imported} is not of the standard library"
         elif top in IMPURE and _within(part, ["_tpm"]):
             yield f"{line}: the pure layer imports {imported}"
+
+
+def _guarded(tree: ast.Module) -> t.Iterator[int]:
+    """Yield the lines whose imports may fail: in a function, for type checkers only, or where ImportError is caught."""
+    for node in ast.walk(tree):
+        caught = isinstance(node, ast.Try) and any("ImportError" in ast.unparse(one.type) for one in node.handlers if one.type)
+        types = isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+        if caught or types or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield from range(node.lineno, (node.end_lineno or node.lineno) + 1)
+
+
+def _layers(line: int, part: str, target: str) -> t.Iterator[str]:
+    own, other = part.split(".")[1], target.partition(".")[0]
+    height = {name: number for number, layer in enumerate(CONTROLLER_LAYERS) for name in layer}
+    for name in sorted({own, other} - set(height)):
+        yield f"{line}: plugin_utils/{name} is a new part of the house: say in CONTROLLER_LAYERS on what it stands"
+    if own != other and height.get(other, -1) >= height.get(own, 99):
+        yield f"{line}: {part} imports {target}, which does not lie below it"
 
 
 def _inside(line: int, part: str, rule: str, target: str) -> t.Iterator[str]:
@@ -233,16 +278,24 @@ def test_every_exception_is_needed() -> None:
     longer = {name.removeprefix("module_utils/") for name in FILES if len((PLUGINS / name).read_text().splitlines()) > MAX_UTIL}
     assert {entry for entry in MAY_BE_LONGER if ":" not in entry} <= longer
     assert set(MAY_IMPORT) >= ANSIBLE_ALLOWED | PYTSS_ALLOWED
-    assert {_part(name) for name in FILES} >= SUBPROCESS_ALLOWED
+    parts = {_part(name) for name in FILES}
+    assert parts >= SUBPROCESS_ALLOWED
+    for places in CONTROLLER_LIBRARIES.values():
+        assert all(any(_within(part, [place]) for part in parts) for place in places)
+    layers = [name for layer in CONTROLLER_LAYERS for name in layer]
+    assert sorted(layers) == sorted({part.split(".")[1] for part in parts if _within(part, ["plugin_utils"])})
 
 
 def test_the_house_is_there() -> None:
     # An empty folder would pass every rule.
     parts = {_part(name).partition(".")[0] for name in FILES}
     assert {"modules", "_module", "_resource", "_backend", "_transport", "_auth", "_tpm"} <= parts
+    assert CONTROLLER <= parts
 
 
 HEAD = "# Copyright (c) 2026, edgefleet maintainers\n# {licence}\n{private}\nfrom __future__ import annotations\n"
+
+GUARD = "try:\n    {}\nexcept ImportError:\n    pass"
 
 BAD = [
     ("module_utils/_tpm/pcr.py", "import tpm2_pytss", "only _backend/esapi.py"),
@@ -280,8 +333,40 @@ BAD = [
     ("modules/tpm2_key.py", f"from {FRAGMENTS}_key import OPTIONS", "only documentation fragments"),
     ("doc_fragments/_key.py", f"from {UTILS}_tpm import handles", "points the wrong way"),
     ("plugin_utils/_escrow.py", f"from {UTILS}_resource import engine", "points the wrong way"),
-    ("plugin_utils/_escrow.py", "from ansible.errors import AnsibleError", "plugin_utils does not know Ansible"),
+    ("plugin_utils/_escrow.py", "from ansible.errors import AnsibleError", "ansible.errors.AnsibleError belongs to action"),
     ("plugin_utils/_escrow.py", "import requests", "not of the standard library"),
+    ("plugin_utils/_escrow.py", GUARD.format("import sqlalchemy as sa"), "sqlalchemy belongs to plugin_utils._registry"),
+    ("plugin_utils/_registry/store.py", GUARD.format("import alembic.command"), "alembic.command belongs to plugin_utils._registry.migr"),
+    ("plugin_utils/_registry/store.py", GUARD.format("import psycopg"), "psycopg belongs to plugin_utils._registry.link"),
+    ("plugin_utils/_registry/store.py", "import sqlalchemy as sa", "sqlalchemy is imported without a guard"),
+    ("plugin_utils/_registry/store.py", f"from {CONTROLLER_UTILS}_enroll import plan", "does not lie below it"),
+    ("plugin_utils/_registry/store.py", f"from {CONTROLLER_UTILS}_trust import ladder", "does not lie below it"),
+    (
+        "plugin_utils/_authority/keys.py",
+        GUARD.format("from cryptography import x509"),
+        "cryptography.x509 belongs to plugin_utils._authority.deps",
+    ),
+    ("plugin_utils/_authority/keys.py", "def f():\n    import pkcs11", "pkcs11 belongs to plugin_utils._authority.pkcs11"),
+    ("plugin_utils/_authority/deps.py", "from cryptography import x509", "without a guard"),
+    ("plugin_utils/_authority/deps.py", "try:\n    import cryptography\nexcept OSError:\n    pass", "without a guard"),
+    ("plugin_utils/_enroll/plan.py", f"from {CONTROLLER_UTILS}_surprise import x", "a new part of the house"),
+    ("plugin_utils/_enroll/plan.py", "import subprocess", "imports subprocess"),
+    ("plugin_utils/_enroll/plan.py", f"from {UTILS}_argspec import profile", "points the wrong way"),
+    ("plugin_utils/_keys.py", "def f():\n    import yaml", "yaml belongs to plugin_utils._manifest_formats"),
+    ("lookup/device.py", GUARD.format("import sqlalchemy"), "sqlalchemy belongs to plugin_utils._registry"),
+    ("lookup/device.py", "import tpm2_pytss", "only _backend/esapi.py"),
+    ("lookup/device.py", f"from {UTILS}_module import create", "points the wrong way"),
+    ("lookup/device.py", f"from {UTILS}_argspec import profile", "points the wrong way"),
+    ("filter/birth_record.py", GUARD.format("import cryptography"), "cryptography belongs to plugin_utils._authority.deps"),
+    ("filter/birth_record.py", f"from {UTILS}_resource import engine", "points the wrong way"),
+    ("inventory/registry.py", "import yaml", "yaml belongs to plugin_utils._manifest_formats"),
+    ("inventory/registry.py", f"from {UTILS}_transport import tcti", "points the wrong way"),
+    ("action/tpm2_enroll.py", GUARD.format("from cryptography import x509"), "cryptography.x509 belongs to plugin_utils._authority.deps"),
+    ("action/tpm2_enroll.py", f"from {UTILS}_module import run", "points the wrong way"),
+    ("action/tpm2_enroll.py", "print('x')", "calls print"),
+    ("modules/tpm2_key.py", GUARD.format("import cryptography"), "not of the standard library"),
+    ("modules/tpm2_key.py", f"from {CONTROLLER_UTILS}_keys import spki", "stays on the controller"),
+    ("module_utils/_argspec_identity.py", f"from {UTILS}_resource import model", "points the wrong way"),
     ("module_utils/_resource/key.py", f"from {CONTROLLER_UTILS}_escrow import Escrow", "stays on the controller"),
     ("action/tpm2_enroll.py", f"from {UTILS}_backend import esapi", "points the wrong way"),
     ("modules/tpm2_key.py", "import os\n" + "x = 1\n" * MAX_MODULE_CODE, "lines of code in a module"),

@@ -17,14 +17,15 @@ import pytest
 import yaml
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import profile
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, policy_read, templates
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COLLECTION = "ansible_collections.edgefleet.tpm2.plugins"
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("tpm2_*.py"))
-FRAGMENTS = sorted(set(_argspec.__all__) - {"info"})  # tpm2_info documents its options itself
+SPECS = {name: getattr(part, name) for part in (_argspec, _argspec_identity) for name in part.__all__}
+FRAGMENTS = sorted(set(SPECS) - {"info", "pcrs"})  # tpm2_info documents its options itself; pcrs is a part of others
 
 Options = dict[str, dict[str, t.Any]]
 
@@ -53,7 +54,7 @@ def differences(spec: Options, documented: Options, where: str = "") -> list[str
 
 @pytest.mark.parametrize("name", FRAGMENTS)
 def test_the_fragment_says_what_the_spec_says(name: str) -> None:
-    assert differences(getattr(_argspec, name)(), fragment(f"_{name}")["options"]) == []
+    assert differences(SPECS[name](), fragment(f"_{name}")["options"]) == []
 
 
 def test_differences_are_found() -> None:
@@ -145,7 +146,7 @@ def every_option(spec: Options) -> set[str]:
     return found
 
 
-OPTIONS = {name for function in _argspec.__all__ for name in every_option(getattr(_argspec, function)())}
+OPTIONS = {name for function in SPECS.values() for name in every_option(function())}
 # Words of other programs; tools that sentences send people to are looked for where they are installed.
 NAMES = OPTIONS | set(MODULES) | {"ansible_python_interpreter", "bus_name", "bus_type"}
 NAMES |= set(attributes.NV) | set(attributes.OBJECT) | set(templates.PRIMARY_NAMES) | set(templates.KEY_SHAPES) | set(templates.USAGES)
@@ -199,6 +200,6 @@ def test_sentences_are_found_and_name_options() -> None:
 def test_choices_in_error_sentences_exist() -> None:
     texts = "\n".join(text for path in SOURCES for text in sentences(path))
     for option, value in re.findall(r"\b([a-z_]+): (replace|fail|absent|present|true|false|policy|unseal)\b", texts):
-        specs = [spec[option] for name in _argspec.__all__ if option in (spec := getattr(_argspec, name)())]
+        specs = [spec[option] for function in SPECS.values() if option in (spec := function())]
         assert specs, f"{option}: {value} is no option of any module"
         assert any(value in spec.get("choices", []) or (spec["type"] == "bool" and value in ("true", "false")) for spec in specs)

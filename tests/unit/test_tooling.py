@@ -93,4 +93,4 @@ def test_no_sanity_finding_is_ignored() -> None:
 def test_every_requirement_is_pinned() -> None:
     for path in (ROOT / "scripts").glob("*.txt"):
         lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
-        assert lines and all(re.match(r"^[\w.-]+==[\w.]+(;.*)?$", line) for line in lines), path
+        assert lines and all(re.match(r"^[\w.-]+(\[[\w,-]+\])?==[\w.]+(;.*)?$", line) for line in lines), path

@@ -24,7 +24,6 @@ CC_QUOTE = 0x158
 CC_SIGN = 0x15D
 CC_NV_CERTIFY = 0x184
 ST_HASHCHECK = 0x8024
-_HASHES = {32: alg.SHA256, 48: alg.SHA384, 64: alg.SHA512}
 _OWN_SCHEME = struct.pack(">H", alg.NULL)
 _KEY_AUTH = "it has an auth value of its own, with which this collection cannot use it, so make it from a template of this collection"
 
@@ -51,11 +50,14 @@ class Attestor(Reader):
             return {NV_BUFFER_MAX: self._nv_buffer}
         return super().properties(group)
 
-    def _attest(self, attempt: str, obj: str, command: bytes) -> Signed:
+    def _signed(self, attempt: str, obj: str, command: bytes) -> bytes:
         code, body = self._send(command)
         if code:
             raise errors.from_rc(attempt, obj, code, _KEY_AUTH if errors.is_rc(code, errors.RC_BAD_AUTH, errors.RC_AUTH_FAIL) else None)
-        cursor = marshal.Cursor(body)
+        return body
+
+    def _attest(self, attempt: str, obj: str, command: bytes) -> Signed:
+        cursor = marshal.Cursor(self._signed(attempt, obj, command))
         return Signed(cursor.sized(), cursor.rest())
 
     def nv_certify(self, signer: int, index: int, size: int, nonce: bytes) -> Signed:
@@ -76,15 +78,12 @@ class Attestor(Reader):
 
     def sign(self, key: int, public: names.Public, digest: bytes) -> bytes:
         """TPM2_Sign (20.2) of a digest, whose length tells its hash, by an unrestricted key; returns the marshalled TPMT_SIGNATURE."""
-        if len(digest) not in _HASHES:
-            raise errors.InputError(
-                f"Could not sign a digest of {len(digest)} bytes: no hash of ours is that long; give one of SHA-256, 384 or 512."
-            )
+        hash_alg = alg.hash_to_sign(digest)
         own = public.scheme[:2] != _OWN_SCHEME
-        scheme = _OWN_SCHEME if own else struct.pack(">HH", alg.ECDSA if public.type == alg.ECC else alg.RSASSA, _HASHES[len(digest)])
+        scheme = _OWN_SCHEME if own else struct.pack(">HH", alg.ECDSA if public.type == alg.ECC else alg.RSASSA, hash_alg)
         ticket = struct.pack(">HIH", ST_HASHCHECK, handles.RH_NULL, 0)
         command = marshal.command(CC_SIGN, [key], marshal.sized(digest) + scheme + ticket, [b""])
-        return self._ask("sign with", f"the key at {handles.text(key)}", command)
+        return self._signed("sign with", f"the key at {handles.text(key)}", command)
 
 
 __all__ = ("Attestor", "Signed")

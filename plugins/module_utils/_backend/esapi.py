@@ -56,8 +56,6 @@ KEY_RESOURCE = 1
 Cures = t.Optional[t.Mapping[int, str]]
 
 _PARENT_CURE = "the parent has an auth value of its own, with which this collection cannot use it, so name a parent without one"
-_REPLACED_CURE = "one of the keys is not the one that was seen before, or the credential was made for another TPM; start over, and do not trust the device"
-ACTIVATION_CURES = dict.fromkeys((errors.RC_BAD_AUTH, errors.RC_AUTH_FAIL, errors.RC_INTEGRITY, errors.RC_VALUE), _REPLACED_CURE)
 PARENT_CURES = {errors.RC_BAD_AUTH: _PARENT_CURE, errors.RC_AUTH_FAIL: f"{_PARENT_CURE} before another run"}
 
 
@@ -395,7 +393,7 @@ class Esapi:
         def call() -> bytes:
             return bytes(self._e.activate_credential(activated[0], key[0], blob, secret, session1=activated[1], session2=key[1]))
 
-        answer: bytes = self._call("activate", "the credential", call, ACTIVATION_CURES)
+        answer: bytes = self._call("open", "the credential", call)
         for session in (activated[1], key[1]):
             self._ours.remove(session)  # both were to end with this command
         return answer

@@ -12,10 +12,11 @@ To keep one in NV as well, declare an nv_index with the DER as content_b64.
 
 from __future__ import annotations
 
+import base64
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import der, errors
 
 BEGIN, END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 MODE = 0o644
@@ -25,6 +26,7 @@ class Certificate:
     """A file with a certificate, and the chain above it, or its absence."""
 
     kind = "certificate"
+    files_only = True
 
     def __init__(self, options: common.Options) -> None:
         self._options = options
@@ -34,7 +36,7 @@ class Certificate:
         self.phase = model.PHASE_ABSENT if self.absent else model.PHASE_SEAL
         self.content = str(options.get("content") or "").strip() + "\n"
         self.owned_file = (None if self.absent else self.path, options)
-        if not self.absent and (self.content.count(BEGIN) < 1 or self.content.count(BEGIN) != self.content.count(END)):
+        if not self.absent and not _is_pem(self.content):
             raise errors.InputError(
                 f"Could not plan the certificate {self.path}: content is no PEM certificate; give it with its BEGIN and END lines."
             )
@@ -59,6 +61,20 @@ class Certificate:
             data = wanted
             step = model.Step(f"write the certificate to {self.path}", "export", lambda _backend: files.write(self.path, data, MODE))
         return model.Plan(self.kind, self.object, (step,), before, {self.path: _describe(wanted)}, {})
+
+
+def _is_pem(text: str) -> bool:
+    """Whether every PEM block in it holds one DER sequence, and there is one at least."""
+    before, *blocks = text.split(BEGIN)
+    for block in blocks:
+        body, end, behind = block.partition(END)
+        try:
+            found = list(der.elements(base64.b64decode("".join(body.split()), validate=True)))
+        except ValueError:
+            return False
+        if not end or END in behind or [one.tag for one in found] != [der.SEQUENCE]:
+            return False
+    return bool(blocks) and END not in before
 
 
 def _describe(data: bytes | None) -> str | None:

@@ -48,9 +48,16 @@ class Outcome:
         before: dict[str, t.Any] = {}
         after: dict[str, t.Any] = {}
         for plan in self.plans:
-            before.update(plan.before)
-            after.update(plan.after)
+            _merge(before, plan.before)
+            _merge(after, plan.after)
         return {"before": before, "after": after}
+
+
+def _merge(told: dict[str, t.Any], more: t.Mapping[str, t.Any]) -> None:
+    """Two resources may be about one object: the lockout hierarchy, and how it counts wrong tries."""
+    for name, value in more.items():
+        both = isinstance(value, dict) and isinstance(told.get(name), dict)
+        told[name] = {**told[name], **value} if both else value
 
 
 def _describe(plan: model.Plan, step: model.Step) -> dict[str, t.Any]:
@@ -61,6 +68,16 @@ def _describe(plan: model.Plan, step: model.Step) -> dict[str, t.Any]:
         "cost": step.cost._asdict(),
         "reversible": step.reversible,
     }
+
+
+class _Pinned:
+    """Asks for the public area of the key to which alone sessions may be salted."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+
+    def facts(self, _seen: model.Observation) -> t.Iterable[model.Fact]:
+        return [model.Fact("public", self._handle)]
 
 
 class Engine:
@@ -95,7 +112,6 @@ class Engine:
             getattr(resource, "declare", lambda _run: None)(run)
         try:
             self._observe(ordered)
-            self._check_salt()
             plans = [self._plan(resource, run) for resource in ordered]
             outcome.plans = plans
             if any(plan.steps for plan in plans):
@@ -112,19 +128,31 @@ class Engine:
     def _observe(self, resources: t.Sequence[model.Resource]) -> None:
         connection = transport.connect(self._tcti)
         try:
-            left = observe.observe(Reader(connection), resources, self._seen)
+            left = observe.observe(Reader(connection), [*resources, *self._pinned(resources)], self._seen)
         finally:
             # swtpm and /dev/tpm0 take one client at a time.
             connection.close()
+        self._check_salt(resources)
         for fact in left:
             learn = t.cast("t.Callable[[Backend], t.Any]", fact.learn)
             self._seen[fact.kind, fact.key] = learn(self._open())
 
-    def _check_salt(self) -> None:
-        """Another key at the pinned handle ends a run that reads it before anything is planned. Raises StateError."""
-        found = self._seen.get(("public", self._salt[0])) if self._salt else None
-        if self._salt and found and found[0].name != self._salt[1]:
-            raise errors.other_key(self._salt[0], found[0].name, self._salt[1])
+    def _pinned(self, resources: t.Sequence[model.Resource]) -> list[t.Any]:
+        # Files alone are nothing to ask a TPM about.
+        if self._salt is None or all(getattr(resource, "files_only", False) for resource in resources):
+            return []
+        return [_Pinned(self._salt[0])]
+
+    def _check_salt(self, resources: t.Sequence[model.Resource]) -> None:
+        """Another key at the pinned handle, or none that this run makes, ends the run before anything is planned. Raises StateError."""
+        if self._salt is None or ("public", self._salt[0]) not in self._seen:
+            return
+        handle, name = self._salt
+        found = self._seen["public", handle]
+        if found and found[0].name != name:
+            raise errors.other_key(handle, found[0].name, name)
+        if found is None and all(getattr(resource, "handle", None) != handle for resource in resources):
+            raise errors.no_key(handle, name)
 
     def _plan(self, resource: model.Resource, run: Run) -> model.Plan:
         try:

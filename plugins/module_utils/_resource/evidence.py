@@ -15,12 +15,14 @@ credential that was made for both of them, in a session salted to the EK (TPM 2.
 from __future__ import annotations
 
 import base64
+import contextlib
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.attestor import Attestor, Signed
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, info, model
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import evidence_options as asked
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.engine import Engine, Outcome
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import activation, der, errors, handles, key_policies, names, nv, pcr
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import activation, der, errors, handles, key_policies, names, nv
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
 
 if t.TYPE_CHECKING:
@@ -42,6 +44,11 @@ _HOME = {
     ("rsa_4096", True): 0x01C0001E,
 }
 MAX_CERTIFICATE = 8192
+# How a TPM refuses a key that is not the one at that handle, or a secret that was not encrypted to its own: by HANDLE, VALUE, KEY,
+# SIZE, INSUFFICIENT and ECC_POINT, by what it makes of the Names under an HMAC, or by a policy that is another key's.
+_OTHER_KEY = (errors.RC_HANDLE, errors.RC_VALUE, 0x09C, errors.RC_SIZE, 0x09A, 0x0A7)
+_OTHER_NAME = (errors.RC_HANDLE, errors.RC_BAD_AUTH, errors.RC_AUTH_FAIL, errors.RC_POLICY_FAIL)
+_NOT_FOR_US = (*_OTHER_NAME, errors.RC_INTEGRITY, errors.RC_VALUE, errors.RC_SIZE)
 
 
 def _b64(data: bytes) -> str:
@@ -52,97 +59,96 @@ def _signed(found: Signed) -> Facts:
     return {"attest": _b64(found.attest), "signature": _b64(found.signature)}
 
 
-def _handle_text(value: t.Any) -> str:
-    return handles.text(common.handle(value, "handle"))
-
-
-def _octets(text: t.Any, option: str) -> bytes:
-    try:
-        return bytes.fromhex(str(text))
-    except ValueError:
-        raise errors.InputError(f"Could not read {option}: it is not hexadecimal; give pairs of hex digits.") from None
-
-
 class Collector:
     """The first exchange with one TPM."""
 
     def __init__(self, place: tcti.Tcti, given: t.Mapping[int, bytes], options: t.Mapping[str, t.Any]) -> None:
+        """Raises InputError, before anything is made."""
         self._place = place
         self._given = given
         self._options = options
-        self._reads = options.get("reads") or {}
-        self._nonce = _octets(options["nonce"], "nonce")
-        public = self._reads.get("public") or {}
-        self._known = {common.handle(handle, "reads.public"): _octets(text, "reads.public") for handle, text in public.items()}
+        self._nonce = asked.nonce(options)
+        self._ek, self._ak, self._index = (common.handle(options[name], name) for name in ("ek", "ak", "serial_index"))
+        self._size = asked.serial_size(options)
+        self._pcrs = asked.pcrs(options)
+        self._certify = {str(one): common.handle(one, "certify") for one in options.get("certify") or []}
+        self._reads = asked.reads(options)
+        if options.get("certify_idevid") and not options.get("idevid"):
+            raise errors.InputError("Could not certify the IDevID: idevid is not given; say which key it is.")
 
     def run(self, resources: t.Sequence[model.Resource], check: bool, outcome: Outcome) -> Facts:
-        """All evidence; identity keys that are missing are made first. In check mode, nothing but what would be made."""
-        seen = model.Observation()
-        if self._reads.get("properties"):
-            seen["properties", None] = {int(str(number), 0): int(value) for number, value in self._reads["properties"].items()}
-        Engine(self._place, self._given, seen).run(resources, check, outcome)
+        """All evidence; identity keys that are missing are made first.
+
+        In check mode nothing is signed; and where a key would be made, that is all that is told.
+        """
+        Engine(self._place, self._given, self._reads.seen).run(resources, check, outcome)
         if check and outcome.steps:
             return {}
         made = {common.handle(plan.object, "handle"): bytes.fromhex(plan.result["public"]) for plan in outcome.plans}
         connection = tcti.connect(self._place)
         try:
-            found = self._ask(Attestor(connection, self._reads.get("nv_buffer_max")), made)
+            attestor = Attestor(connection, self._reads.nv_buffer)
+            found = self._look(attestor, made)
+            if not check:
+                found.update(self._attestations(attestor))
         finally:
             connection.close()
-        if self._options.get("certify_idevid"):
-            found["certify_idevid"] = self._certify_idevid(found["keys"], handles.text(next(iter(made))))
+        if self._options.get("certify_idevid") and not check:
+            found["certify_idevid"] = self._certify_idevid(found["publics"], handles.text(next(iter(made))))
         return found
 
     def _certify_idevid(self, keys: t.Mapping[str, str], idevid: str) -> Facts:
         """The AK's attestation of the IDevID already now, where something that holds it has to be signed in the second exchange."""
         from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import esapi
 
-        named = {"ek": self._options["ek"], "ak": self._options["ak"], "idevid": idevid}
-        options = {name: {"handle": handle, "public": keys[_handle_text(handle)]} for name, handle in named.items()}
+        named = (handles.text(self._ek), handles.text(self._ak), idevid)
         backend = esapi.Esapi(self._place, nv.SAFE_SIZE)
         try:
-            ek, ak, subject = (_key(backend, options, name) for name in named)
+            ek, ak, subject = (_key(backend, asked.key({"handle": one, "public": keys[one]}, "keys")) for one in named)
             backend.pin_salt(ek.handle, ek.public.name)
             session = backend.start_policy(None, subject.public.name_alg)
             return _certify(backend, session, subject, ak, self._nonce, self._given)
         finally:
             backend.close()
 
-    def _public(self, attestor: Attestor, number: int) -> names.Public:
-        if number in self._known:
-            return names.parse_public(self._known[number])
-        found = attestor.read_public(number)
-        if found is None:
-            raise errors.StateError(
-                f"Could not collect evidence: there is no key at {handles.text(number)}; provision the TPM first (tpm2_profile)."
-            )
-        return found[0]
+    def _publics(self, attestor: Attestor) -> dict[int, names.Public]:
+        """EK and AK. Whoever only asks which TPM this is, is answered also where it has no AK."""
+        signs = self._size or self._pcrs or self._certify or self._options.get("certify_idevid")
+        keys = dict(self._reads.public)
+        for number in (self._ek, self._ak):
+            there = None if number in keys else attestor.read_public(number)
+            if there is not None:
+                keys[number] = there[0]
+            elif number not in keys and (signs or number == self._ek):
+                raise errors.StateError(
+                    f"Could not collect evidence: there is no key at {handles.text(number)}; provision the TPM first (tpm2_profile)."
+                )
+        return {number: keys[number] for number in (self._ek, self._ak) if number in keys}
 
-    def _ask(self, attestor: Attestor, made: t.Mapping[int, bytes]) -> Facts:
-        options = self._options
-        ek, ak = common.handle(options["ek"], "ek"), common.handle(options["ak"], "ak")
-        keys = {number: self._public(attestor, number) for number in (ek, ak)}
+    def _look(self, attestor: Attestor, made: t.Mapping[int, bytes]) -> Facts:
+        """What can be read: public areas, what the TPM is, certificates."""
+        keys = self._publics(attestor)
         keys.update({number: names.parse_public(raw) for number, raw in made.items()})
-        found: Facts = {"keys": {handles.text(number): public.raw.hex() for number, public in keys.items()}}
-        if not self._reads.get("identity"):
+        found: Facts = {"publics": {handles.text(number): public.raw.hex() for number, public in keys.items()}}
+        if not self._reads.identity:
             found["identity"] = info.identity(attestor)
-        if options.get("certificates", True):
-            found.update(self._certificates(attestor, keys[ek]))
-        if options.get("serial_size"):
-            index = common.handle(options["serial_index"], "serial_index")
-            found["nv_certify"] = _signed(attestor.nv_certify(ak, index, int(options["serial_size"]), self._nonce))
-        if options.get("pcrs"):
-            found["quote"] = self._quote(attestor, ak)
-        for handle in options.get("certify") or []:
-            found.setdefault("certify", {})[handle] = _signed(attestor.certify(common.handle(handle, "certify"), ak, self._nonce))
+        if self._options.get("certificates", True):
+            found.update(self._certificates(attestor, keys[self._ek]))
         return found
 
-    def _quote(self, attestor: Attestor, ak: int) -> Facts:
-        asked = self._options["pcrs"]
-        chosen = pcr.selection(str(asked.get("bank") or "sha256"), asked["indices"])
-        quoted = _signed(attestor.quote(ak, chosen, self._nonce))
-        values = attestor.pcr_read([chosen])[chosen.bank]
-        return {**quoted, "bank": chosen.bank, "pcrs": {str(index): value.hex() for index, value in sorted(values.items())}}
+    def _attestations(self, attestor: Attestor) -> Facts:
+        """What the AK signs."""
+        found: Facts = {}
+        if self._size:
+            found["nv_certify"] = _signed(attestor.nv_certify(self._ak, self._index, self._size, self._nonce))
+        if self._pcrs:
+            quoted = _signed(attestor.quote(self._ak, self._pcrs, self._nonce))
+            values = attestor.pcr_read([self._pcrs])[self._pcrs.bank]
+            shown = {str(index): value.hex() for index, value in sorted(values.items())}
+            found["quote"] = {**quoted, "bank": self._pcrs.bank, "pcrs": shown}
+        if self._certify:
+            found["certify"] = {text: _signed(attestor.certify(key, self._ak, self._nonce)) for text, key in self._certify.items()}
+        return found
 
     def _certificates(self, attestor: Attestor, ek: names.Public) -> Facts:
         """The EK's certificate where its template has it, else any; the chain unless the controller knows the issuer."""
@@ -173,44 +179,60 @@ class _Key(t.NamedTuple):
     token: t.Any
 
 
-def _key(backend: Backend, options: t.Mapping[str, t.Any], name: str) -> _Key:
-    number = common.handle(options[name]["handle"], f"{name}.handle")
-    public = names.parse_public(_octets(options[name]["public"], f"{name}.public"))
-    return _Key(number, public, backend.known(number, public))
+def _key(backend: Backend, key: asked.Key) -> _Key:
+    return _Key(key.handle, key.public, backend.known(key.handle, key.public))
 
 
-def activate(place: tcti.Tcti, auths: t.Mapping[int, bytes], options: t.Mapping[str, t.Any]) -> Facts:
+def activate(place: tcti.Tcti, auths: t.Mapping[int, bytes], given: asked.Activation) -> Facts:
     """The second exchange, with the auths of the hierarchies by handle. Raises TpmError."""
     # Not at the top: only this needs the library.
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import esapi
 
     backend = esapi.Esapi(place, nv.SAFE_SIZE)
     try:
-        return _activate(backend, auths, options)
+        return _activate(backend, auths, given)
     finally:
         backend.close()
 
 
-def _activate(backend: Backend, auths: t.Mapping[int, bytes], options: t.Mapping[str, t.Any]) -> Facts:
+def _activate(backend: Backend, auths: t.Mapping[int, bytes], given: asked.Activation) -> Facts:
     """Certify the IDevID by the AK, then open the credential."""
-    nonce = _octets(options["nonce"], "nonce")
-    ek, ak = _key(backend, options, "ek"), _key(backend, options, "ak")
+    ek, ak = _key(backend, given.ek), _key(backend, given.ak)
     # An endorsement auth that is set already must not be seen either.
     backend.pin_salt(ek.handle, ek.public.name)
     found: Facts = {}
-    with_ek = backend.start_policy(ek.token, ek.public.name_alg)
-    if options.get("idevid"):
-        idevid = _key(backend, options, "idevid")
+    with _as_shown(f"the TPM does not hold the endorsement key that was shown to be at {handles.text(ek.handle)}", *_OTHER_KEY):
+        with_ek = backend.start_policy(ek.token, ek.public.name_alg)
+    if given.idevid:
+        idevid = _key(backend, given.idevid)
         # One session serves both, where it can: a policy session starts afresh after each command that it has authorised.
         session = with_ek if idevid.public.name_alg == ek.public.name_alg else backend.start_policy(ek.token, idevid.public.name_alg)
-        found["certify"] = _certify(backend, session, idevid, ak, nonce, auths)
+        at = f"{handles.text(ak.handle)} or {handles.text(idevid.handle)}"
+        with _as_shown(f"at {at} is not the attestation key or IDevID that was shown", *_OTHER_NAME):
+            found["certify"] = _certify(backend, session, idevid, ak, given.nonce, auths)
     backend.satisfy(with_ek, _steps(ek, key_policies.CC_ACTIVATE_CREDENTIAL, "the endorsement key"), auths)
     with_ak = backend.start_policy(None, ak.public.name_alg)
     backend.satisfy(with_ak, _steps(ak, key_policies.CC_ACTIVATE_CREDENTIAL, "the attestation key"), auths)
-    id_object, secret = _octets(options["id_object"], "id_object"), _octets(options["encrypted_secret"], "encrypted_secret")
-    opened = backend.activate_credential((ak.token, with_ak), (ek.token, with_ek), id_object, secret)
-    found["proof"] = activation.proof(opened, nonce).hex()
+    with _as_shown("it was made for another attestation key or another TPM, or one of the keys was exchanged", *_NOT_FOR_US):
+        opened = backend.activate_credential((ak.token, with_ak), (ek.token, with_ek), given.id_object, given.secret)
+    found["proof"] = activation.proof(opened, given.nonce).hex()
     return found
+
+
+@contextlib.contextmanager
+def _as_shown(otherwise: str, *codes: int) -> t.Iterator[None]:
+    """Say what these codes mean of keys that are used as they were shown in the first exchange."""
+    try:
+        yield
+    except errors.TpmResponseError as failed:
+        if failed.attempt not in ("start", "certify", "open") or not errors.is_rc(failed.rc, *codes):
+            raise
+        told = errors.decode(failed.rc)
+        raise errors.TpmError(
+            f"Could not activate the credential: {otherwise} ({told.name}, {failed.rc:#x}, in an attempt to {failed.attempt} {failed.obj}); "
+            "start over, and do not trust the device.",
+            failed.rc,
+        ) from None
 
 
 def _certify(backend: Backend, session: t.Any, subject: _Key, ak: _Key, nonce: bytes, auths: t.Mapping[int, bytes]) -> Facts:
@@ -224,21 +246,12 @@ def _steps(key: _Key, code: int, what: str) -> list[t.Any]:
     return key_policies.steps(key.public, code, f"{what} at {handles.text(key.handle)}")
 
 
-def sign(place: tcti.Tcti, requests: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
+def sign(place: tcti.Tcti, given: t.Sequence[asked.Signing]) -> list[str]:
     """Signatures of unrestricted keys over digests, base64 of the marshalled TPMT_SIGNATUREs, in the order asked for."""
     connection = tcti.connect(place)
     try:
         attestor = Attestor(connection)
-        return [
-            _b64(
-                attestor.sign(
-                    common.handle(one["handle"], "handle"),
-                    names.parse_public(_octets(one["public"], "public")),
-                    _octets(one["digest"], "digest"),
-                )
-            )
-            for one in requests
-        ]
+        return [_b64(attestor.sign(*one)) for one in given]
     finally:
         connection.close()
 

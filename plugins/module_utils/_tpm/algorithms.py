@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import hashlib
 
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
+
 RSA = 0x0001
 SHA1 = 0x0004
 HMAC = 0x0005
@@ -107,4 +109,12 @@ def digest_size(alg: int) -> int:
     return hashlib.new(HASHES[alg]).digest_size
 
 
-__all__ = ("CURVES", "CURVE_NAMES", "HASHES", "IDS", "NAMES", "alg_name", "digest", "digest_size")
+def hash_to_sign(digest: bytes) -> int:
+    """The hash that a digest to be signed is of, told by its length: one of SHA-2. Raises InputError."""
+    found = {32: SHA256, 48: SHA384, 64: SHA512}.get(len(digest))
+    if found is None:
+        raise InputError(f"Could not sign a digest of {len(digest)} bytes: no hash of ours is that long; give one of SHA-256, 384 or 512.")
+    return found
+
+
+__all__ = ("CURVES", "CURVE_NAMES", "HASHES", "IDS", "NAMES", "alg_name", "digest", "digest_size", "hash_to_sign")

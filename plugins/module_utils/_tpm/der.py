@@ -5,10 +5,13 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""DER as far as a device needs it: elements side by side, and what an X.509 certificate says without being checked (ITU-T X.690; RFC 5280)."""
+"""DER as far as a device needs it: written and read element by element, as PEM, and what an X.509 certificate says without being checked
+(ITU-T X.690; RFC 7468; RFC 5280).
+"""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import typing as t
 
@@ -24,6 +27,23 @@ class Element(t.NamedTuple):
     tag: int
     body: bytes
     whole: bytes
+
+
+def element(tag: int, *content: bytes) -> bytes:
+    """One element in definite form."""
+    body = b"".join(content)
+    size = len(body)
+    if size < 0x80:
+        return bytes([tag, size]) + body
+    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag, 0x80 | len(length)]) + length + body
+
+
+def pem(label: str, der: bytes) -> str:
+    """DER as PEM (RFC 7468)."""
+    text = base64.b64encode(der).decode("ascii")
+    lines = [text[at : at + 64] for at in range(0, len(text), 64)]
+    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""])
 
 
 def elements(data: bytes) -> t.Iterator[Element]:
@@ -57,4 +77,4 @@ def name_hash(name: bytes) -> str:
     return hashlib.sha256(name).hexdigest()[: 2 * ISSUER_BYTES]
 
 
-__all__ = ("Element", "SEQUENCE", "elements", "issuer_hash", "name_hash")
+__all__ = ("Element", "SEQUENCE", "element", "elements", "issuer_hash", "name_hash", "pem")

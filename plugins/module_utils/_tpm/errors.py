@@ -156,6 +156,14 @@ def other_key(handle: int, found: bytes, verified: bytes) -> StateError:
     )
 
 
+def no_key(handle: int, verified: bytes) -> StateError:
+    """The error for a handle where the key that was verified, by Name, is no longer."""
+    return StateError(
+        f"Could not open a secure session to the TPM: there is no key at {handle:#010x}, where {verified.hex()} was verified; "
+        "declare it in the same run (tpm2_profile), or find out who removed it."
+    )
+
+
 def base_code(rc: int) -> int:
     """Return ``rc`` without position bits and without the resource manager's layer (TPM 2.0 library part 2, 6.6).
 

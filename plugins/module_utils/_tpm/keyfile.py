@@ -18,7 +18,7 @@ import re
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, der
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import Cursor, sized
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.names import Public, parse_public
@@ -49,34 +49,19 @@ class KeyFile(t.NamedTuple):
     parent_name: bytes | None = None
 
 
-def _der(tag: int, *content: bytes) -> bytes:
-    body = b"".join(content)
-    size = len(body)
-    if size < 0x80:
-        return bytes([tag, size]) + body
-    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes([tag, 0x80 | len(length)]) + length + body
-
-
 def _integer(value: int) -> bytes:
-    return _der(_INTEGER, value.to_bytes(value.bit_length() // 8 + 1, "big"))
-
-
-def _pem(label: str, der: bytes) -> str:
-    text = base64.b64encode(der).decode("ascii")
-    lines = [text[at : at + 64] for at in range(0, len(text), 64)]
-    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""])
+    return der.element(_INTEGER, value.to_bytes(value.bit_length() // 8 + 1, "big"))
 
 
 def write(key: KeyFile) -> str:
     """The file's text. No policy is stored: tpm2-tools and OpenSSL's provider refuse files that carry one."""
-    flag = _der(_EMPTY_AUTH, _BOOLEAN_TRUE) if key.empty_auth else b""
+    flag = der.element(_EMPTY_AUTH, _BOOLEAN_TRUE) if key.empty_auth else b""
     body = [OID_SEALED if key.sealed else OID_LOADABLE, flag, _integer(key.parent)]
-    body += [_der(_OCTETS, sized(key.public.raw)), _der(_OCTETS, sized(key.private))]
+    body += [der.element(_OCTETS, sized(key.public.raw)), der.element(_OCTETS, sized(key.private))]
     head = f"{_HEADS[0 if key.sealed else 1].decode()}\nParent: {key.parent:#010x}\n"
     if key.parent_name is not None:
         head += f"Parent-Name: {key.parent_name.hex()}\n"
-    return head + _pem(_LABEL, _der(_SEQUENCE, *body))
+    return head + der.pem(_LABEL, der.element(_SEQUENCE, *body))
 
 
 def is_key_file(data: bytes) -> bool:
@@ -106,13 +91,13 @@ def _is_data(public: Public) -> bool:
     return public.type == alg.KEYEDHASH and not public.attributes & (attributes.OBJECT["sign"] | attributes.OBJECT["decrypt"])
 
 
-def _read_der(der: bytes, parent_name: bytes | None) -> KeyFile:
-    outer = Cursor(der)
+def _read_der(data: bytes, parent_name: bytes | None) -> KeyFile:
+    outer = Cursor(data)
     tag, body = _element(outer)
-    if tag != _SEQUENCE or outer.at() != len(der):
+    if tag != _SEQUENCE or outer.at() != len(data):
         raise _MalformedError("it is not one whole DER sequence")
     cursor = Cursor(body)
-    kind = _der(*_element(cursor))
+    kind = der.element(*_element(cursor))
     if kind not in (OID_LOADABLE, OID_SEALED):
         raise _MalformedError("it holds neither a loadable key nor a sealed blob")
     empty_auth, (tag, value) = False, _element(cursor)
@@ -142,8 +127,8 @@ def read(data: bytes, path: str) -> KeyFile:
         )
     name = _PARENT_NAME.search(text[: found.start()])
     try:
-        der = base64.b64decode("".join(found.group(1).split()), validate=True)
-        return _read_der(der, bytes.fromhex(name.group(1)) if name else None)
+        whole = base64.b64decode("".join(found.group(1).split()), validate=True)
+        return _read_der(whole, bytes.fromhex(name.group(1)) if name else None)
     except (TpmError, ValueError) as error:
         reason = str(error) if isinstance(error, _MalformedError) else "it is torn or damaged"
         raise InputError(f"Could not read {path}: {reason}; restore the file, or remove it to have it made anew.") from None
@@ -160,7 +145,7 @@ def public_pem(public: Public) -> str:
     if public.type == alg.RSA:
         exponent = int.from_bytes(public.detail[2:6], "big") or 65537
         modulus = int.from_bytes(Cursor(public.unique).sized(), "big")
-        head, key = _der(_SEQUENCE, _OID_RSA), _der(_SEQUENCE, _integer(modulus), _integer(exponent))
+        head, key = der.element(_SEQUENCE, _OID_RSA), der.element(_SEQUENCE, _integer(modulus), _integer(exponent))
     else:
         curve = int.from_bytes(public.detail[:2], "big")
         if public.type != alg.ECC or curve not in _OID_CURVES:
@@ -168,8 +153,8 @@ def public_pem(public: Public) -> str:
         cursor = Cursor(public.unique)
         # Coordinates may come without their leading zeros; a point never does.
         key = b"\x04" + b"".join(cursor.sized().rjust(_COORDINATE[curve], b"\0") for _each in "xy")
-        head = _der(_SEQUENCE, _OID_EC, bytes.fromhex(_OID_CURVES[curve]))
-    return _pem("PUBLIC KEY", _der(_SEQUENCE, head, _der(0x03, b"\0", key)))
+        head = der.element(_SEQUENCE, _OID_EC, bytes.fromhex(_OID_CURVES[curve]))
+    return der.pem("PUBLIC KEY", der.element(_SEQUENCE, head, der.element(0x03, b"\0", key)))
 
 
 __all__ = ("KeyFile", "is_key_file", "public_pem", "read", "write")

@@ -9,19 +9,9 @@
 
 from __future__ import annotations
 
-import base64
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.der import SEQUENCE, element, pem
 
-BIT_STRING, OCTET_STRING, OID, SEQUENCE = 0x03, 0x04, 0x06, 0x30
-
-
-def element(tag: int, *content: bytes) -> bytes:
-    """One element in definite form."""
-    body = b"".join(content)
-    size = len(body)
-    if size < 0x80:
-        return bytes([tag, size]) + body
-    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes([tag, 0x80 | len(length)]) + length + body
+BIT_STRING, OCTET_STRING, OID = 0x03, 0x04, 0x06
 
 
 def oid(dotted: str) -> bytes:
@@ -43,13 +33,6 @@ def check_signature_octets(whole: bytes, signature: bytes) -> None:
     """
     if not whole.endswith(b"\0" + signature):
         raise ValueError("the signature has unused bits")
-
-
-def pem(label: str, der: bytes) -> str:
-    """DER as PEM (RFC 7468)."""
-    text = base64.b64encode(der).decode("ascii")
-    lines = [text[at : at + 64] for at in range(0, len(text), 64)]
-    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""])
 
 
 __all__ = ("BIT_STRING", "OCTET_STRING", "OID", "SEQUENCE", "check_signature_octets", "element", "oid", "pem")

@@ -16,17 +16,16 @@ renaming a finished file.
 from __future__ import annotations
 
 import base64
-import contextlib
 import datetime
 import json
 import os
 import pathlib
-import tempfile
 import typing as t
 import urllib.parse
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _files
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, chain, der, keys, profile
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.deps import ExtensionOID, x509
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Certificate
@@ -89,8 +88,8 @@ def publish(folder: str | os.PathLike[str], evidence: Evidence, *, now: datetime
     try:
         where.mkdir(parents=True, exist_ok=True)
         for name, data in files.items():
-            _write(where / name, data)
-        _write(where / "request.json", (json.dumps(document, indent=2, sort_keys=True) + "\n").encode())
+            _files.replace(where / name, data)
+        _files.replace(where / "request.json", (json.dumps(document, indent=2, sort_keys=True) + "\n").encode())
     except OSError as error:
         raise ExternalError(
             f"Could not write the certificate request of {evidence.subject.serial} to {where}: {error.strerror or error}; "
@@ -152,27 +151,6 @@ def _content(path: pathlib.Path) -> bytes | None:
         return path.read_bytes()
     except OSError:
         return None
-
-
-def _write(path: pathlib.Path, data: bytes) -> None:
-    """Whole or not at all, also where the machine loses power. Raises OSError."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def collect(

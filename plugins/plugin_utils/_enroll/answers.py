@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import der, names, pcr
@@ -19,10 +20,13 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import settings
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import EvidenceError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate, ladder
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import TrustError
 
 Answer = t.Mapping[str, t.Any]
+# Where certificates stand in an answer, and how many there can be: the profile has so many NV indices for them.
+_CERTIFICATES = (("certificates", "EK certificate", 16), ("chain", "EK certificate chain", 256))
 
 
 class Signed(t.NamedTuple):
@@ -65,10 +69,15 @@ def _broken(what: str) -> EvidenceError:
     )
 
 
+def missing(what: str, reason: str) -> EvidenceError:
+    """The error where a device leaves out what it was asked for."""
+    return EvidenceError(f"Could not accept {what}: the device sent none, though it was asked; keep it out.", reason)
+
+
 def octets(value: t.Any, what: str) -> bytes:
     """Base64 of an answer. Raises EvidenceError."""
     try:
-        return base64.b64decode(str(value), validate=True)
+        return base64.b64decode(_text(value, what), validate=True)
     except (binascii.Error, ValueError):
         raise _broken(f"its {what} is no base64") from None
 
@@ -76,15 +85,31 @@ def octets(value: t.Any, what: str) -> bytes:
 def hexadecimal(value: t.Any, what: str) -> bytes:
     """Hex of an answer. Raises EvidenceError."""
     try:
-        return bytes.fromhex(str(value))
+        return bytes.fromhex(_text(value, what))
     except ValueError:
         raise _broken(f"its {what} is no hex") from None
+
+
+def _text(value: t.Any, what: str) -> str:
+    if not isinstance(value, str):
+        raise _broken(f"its {what} is missing")
+    return value
 
 
 def _mapping(value: t.Any, what: str) -> Answer:
     if not isinstance(value, dict):
         raise _broken(f"its {what} is missing")
     return value
+
+
+def listed(value: t.Any, what: str, most: int) -> list[t.Any]:
+    """A list of an answer, empty where there is none. Raises EvidenceError."""
+    found = [] if value is None else value
+    if not isinstance(found, list):
+        raise _broken(f"its {what} is no list")
+    if len(found) > most:
+        raise _broken(f"its {what} has {len(found)} entries, more than the {most} that there can be")
+    return found
 
 
 def signed(value: t.Any, what: str) -> Signed:
@@ -94,34 +119,55 @@ def signed(value: t.Any, what: str) -> Signed:
 
 
 def _public(keys: Answer, handle: str, what: str) -> names.Public:
+    raw = hexadecimal(keys.get(handle), what)
     try:
-        return names.parse_public(hexadecimal(keys.get(handle), what))
+        found = names.parse_public(raw)
+        _name = found.name  # not every one has a Name
     except TpmError:
         raise _broken(f"its {what} is no public area") from None
+    return found
+
+
+def _pcrs(quote: Answer) -> dict[int, bytes]:
+    values = _mapping(quote.get("pcrs"), "PCRs")
+    if not all(re.fullmatch("[0-9]{1,2}", str(index)) for index in values):
+        raise _broken("its PCRs are none")
+    return {int(index): hexadecimal(value, "PCRs") for index, value in values.items()}
+
+
+def _certified(answer: Answer) -> dict[str, Signed]:
+    """What the AK has certified of keys, by handle, and of the IDevID."""
+    found = {} if answer.get("certify") is None else dict(_mapping(answer["certify"], "certified keys"))
+    if answer.get("certify_idevid") is not None:
+        found["idevid"] = answer["certify_idevid"]
+    return {str(name): signed(one, "certified key") for name, one in found.items()}
 
 
 def collected(answer: Answer, where: settings.Handles, ldevid: str | None, with_idevid: bool) -> Collected:
     """The first answer, taken apart. Raises EvidenceError, malformed_answer."""
-    keys = _mapping(answer.get("keys"), "keys")
-    quote = answer.get("quote")
-    values = _mapping(quote.get("pcrs"), "PCRs") if isinstance(quote, dict) else {}
-    identity = answer.get("identity")
-    certified = {str(handle): one for handle, one in (answer.get("certify") or {}).items()}
-    if answer.get("certify_idevid"):
-        certified["idevid"] = answer["certify_idevid"]
+    keys = _mapping(answer.get("publics"), "keys")
+    quote, serial, identity = answer.get("quote"), answer.get("nv_certify"), answer.get("identity")
+    certificates, chain = (tuple(octets(one, what) for one in listed(answer.get(field), what, most)) for field, what, most in _CERTIFICATES)
     return Collected(
         ek=_public(keys, where.ek, "EK"),
         ak=_public(keys, where.ak, "AK"),
         idevid=_public(keys, where.idevid, "IDevID") if with_idevid else None,
         ldevid=_public(keys, ldevid, "LDevID") if ldevid else None,
-        certificates=tuple(octets(one, "EK certificate") for one in answer.get("certificates") or []),
-        chain=tuple(octets(one, "EK certificate chain") for one in answer.get("chain") or []),
-        identity={str(name): str(value) for name, value in identity.items()} if isinstance(identity, dict) else {},
-        nv_certify=signed(answer["nv_certify"], "certified serial number") if answer.get("nv_certify") else None,
-        quote=signed(quote, "quote") if quote else None,
-        values={int(index): hexadecimal(value, "PCRs") for index, value in values.items() if str(index).isdecimal()},
-        certify={name: signed(one, "certified key") for name, one in certified.items()},
+        certificates=certificates,
+        chain=chain,
+        # A TPM may call itself anything, and it is written down.
+        identity={str(name): records.clean(value) for name, value in identity.items()} if isinstance(identity, dict) else {},
+        nv_certify=None if serial is None else signed(serial, "certified serial number"),
+        quote=None if quote is None else signed(quote, "quote"),
+        values={} if quote is None else _pcrs(quote),
+        certify=_certified(answer),
     )
+
+
+def shown_names(answer: Answer, handles: t.Iterable[str]) -> dict[str, str]:
+    """The Names of the public areas in an answer, by handle, of those that are there. Raises EvidenceError, malformed_answer."""
+    keys = _mapping(answer.get("publics"), "keys")
+    return {handle: _public(keys, handle, f"key at {handle}").name.hex() for handle in handles if handle in keys}
 
 
 def known_issuers(policy: ladder.Policy) -> list[str]:
@@ -164,8 +210,11 @@ __all__ = (
     "digest",
     "hexadecimal",
     "known_issuers",
+    "listed",
+    "missing",
     "observed_names",
     "octets",
     "selection",
+    "shown_names",
     "signed",
 )

@@ -12,15 +12,19 @@ from __future__ import annotations
 import datetime
 import typing as t
 
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, external, profile, request, tcg_csr
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._credential import Credential
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import settings
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.answers import Signed
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Certificate
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import TrustError, Verdict
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import CERTIFICATE, Verdict
+
+_HASHES = {name: number for number, name in alg.HASHES.items()}
 
 
 class Proven(t.NamedTuple):
@@ -46,19 +50,23 @@ class Proven(t.NamedTuple):
         return found if self.ldevid is None else {**found, "ldevid": self.ldevid}
 
 
-def subject(serial: str, ek: names.Public, ek_certificate: bytes | None, organization: str | None) -> profile.DeviceSubject:
+def subject(serial: str, ek: names.Public, verdict: Verdict | records.Verdict | None, organization: str | None) -> profile.DeviceSubject:
     """Who the certificates are about. Raises InputError for a serial number that fits into none."""
-    found = None
-    try:
-        found = certificate.read(ek_certificate) if ek_certificate else None
-    except TrustError:
-        pass  # a pinned device's certificate may be anything
+    # A certificate that is not believed, as a pinned device may have, must not name the TPM: it can be another one's.
+    found = certificate.read(verdict.ek_certificate) if verdict and verdict.rung == CERTIFICATE and verdict.ek_certificate else None
     vendor = found.manufacturer.removeprefix("id:") if found else ""
     named = found.parsed if found and len(vendor) == 8 else None
     number = profile.hardware_serial(vendor, named, _keys.public_key(ek))
     made = profile.DeviceSubject(serial=serial, hardware_serial=number, organization=organization)
     profile.check(made)
     return made
+
+
+def own_certificate(ek: names.Public, verdict: Verdict) -> tuple[bytes | None, tuple[bytes, ...]]:
+    """The EK's certificate and what is above it; nothing where a pinned device has shown that of another key."""
+    if verdict.ek_certificate is None or certificate.read(verdict.ek_certificate).spki != _keys.spki(ek):
+        return None, ()
+    return verdict.ek_certificate, verdict.chain
 
 
 def issue(
@@ -95,11 +103,12 @@ def publish(
 ) -> bool:
     """Write the requests of a device for the CA elsewhere; return whether anything changed. Raises ExternalError."""
     attestations = {what: external.Attestation(one.attest, one.signature, proven.nonces[what]) for what, one in proven.attestations.items()}
+    ek_certificate, ek_chain = own_certificate(proven.ek, proven.verdict)
     evidence = external.Evidence(
         subject=about,
         ek_public=proven.ek.raw,
-        ek_certificate=proven.verdict.ek_certificate,
-        ek_chain=proven.verdict.chain,
+        ek_certificate=ek_certificate,
+        ek_chain=ek_chain,
         publics={kind: public.raw for kind, public in proven.publics().items()},
         attestations=attestations,
         requests=proven.requests,
@@ -110,30 +119,38 @@ def publish(
 
 
 def tcg_content(
-    flavour: str, keys: tuple[names.Public, names.Public], certified: Signed, ek_certificate: bytes, serial: str, model: str
-) -> bytes:
-    """What the IDevID is to sign of a TCG-CSR-IDEVID (TPM 2.0 Keys for Device Identity and Attestation, section 13.1).
+    flavour: str,
+    keys: tuple[names.Public, names.Public],
+    certified: Signed,
+    ek_certificate: bytes,
+    about: tuple[str, str],
+    pkcs10: bytes = b"",
+) -> tuple[bytes, str]:
+    """What the IDevID is to sign of a TCG-CSR-IDEVID (TPM 2.0 Keys for Device Identity and Attestation, section 13.1), and the hash with which.
 
-    C(keys): AK and IDevID; C(certified): the AK's attestation of the IDevID.
+    C(keys): AK and IDevID; C(certified): the AK's attestation of the IDevID; C(about): serial and model.
     """
     ak, idevid = keys
     fields = tcg_csr.Fields(
-        model=model,
-        serial=serial,
+        model=about[1],
+        serial=about[0],
         ek_certificate=ek_certificate,
         attest_public=ak.raw,
         signing_public=idevid.raw,
         signing_certify=certified.attest,
         signing_certify_signature=certified.signature,
+        ca_data=pkcs10,
     )
-    return tcg_csr.encode(fields, flavour)
+    hash_name = request.digest_name(_keys.public_key(idevid))
+    return tcg_csr.encode(fields, flavour, hash_alg=_HASHES[hash_name]), hash_name
 
 
 def tcg_request(flavour: str, content: bytes, idevid: names.Public, signature: bytes) -> bytes:
     """The TCG-CSR-IDEVID with the TPM's signature, verified. Raises TcgCsrError, SignatureError."""
     _keys.verify(idevid, signature, content)
-    made = tcg_csr.attach(content, signature, flavour)
-    tcg_csr.verify(tcg_csr.decode(made, flavour), _keys.public_key(idevid), _keys.openssl_signature(signature))
+    plain = _keys.openssl_signature(signature)
+    made = tcg_csr.attach(content, signature if flavour == "attestz" else plain, flavour)
+    tcg_csr.verify(tcg_csr.decode(made, flavour), _keys.public_key(idevid), plain)
     return made
 
 
@@ -151,13 +168,14 @@ def birth_record(
         for what, one in proven.attestations.items()
     }
     verdict = proven.verdict
+    ek_certificate, ek_chain = own_certificate(proven.ek, verdict)
     fields = _birth.Fields(
         time=proven.at,
         device=device,
         tpm={name: proven.tpm.get(name, "") for name in ("manufacturer", "firmware", "model")},
         ek_public=proven.ek.raw,
-        ek_certificate=verdict.ek_certificate,
-        ek_chain=verdict.chain,
+        ek_certificate=ek_certificate,
+        ek_chain=ek_chain,
         verdict={
             "rung": verdict.rung,
             "reason": verdict.reason,
@@ -177,4 +195,15 @@ def birth_record(
     return _birth.sign(_birth.build(fields), signer)
 
 
-__all__ = ("Proven", "birth_record", "issue", "publish", "request_for", "signed_request", "subject", "tcg_content", "tcg_request")
+__all__ = (
+    "Proven",
+    "birth_record",
+    "issue",
+    "own_certificate",
+    "publish",
+    "request_for",
+    "signed_request",
+    "subject",
+    "tcg_content",
+    "tcg_request",
+)

@@ -32,7 +32,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import
     nonce,
 )
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.faults import IdentityConflictError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.faults import IdentityConflictError, RegistryError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import ladder
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import QUARANTINED, Verdict
@@ -48,27 +48,53 @@ class Enrolment:
     def __init__(self, registry: Registry, plan: Plan, exchange: Exchange, clock: t.Callable[[], datetime.datetime]) -> None:
         self._registry, self._plan, self._exchange, self._clock = registry, plan, exchange, clock
         # The EK that answered, for whoever looks into a quarantine.
-        self.ek_name: str | None = None
+        self._ek_name: str | None = None
 
     def run(self, check: bool = False) -> Outcome:
-        """Enroll the device, or find that nothing is left to do; in check mode only find out. Raises QuarantineError, TpmError."""
-        device = self._registry.find(serial=self._plan.serial)
+        """Enroll the device, or find that nothing is left to do; in check mode only find out.
+
+        Raises QuarantineError, with an incident in the registry (not in check mode), TpmError.
+        """
         try:
-            if device is not None and self._recognised(device):
-                return upkeep.Upkeep(self._registry, self._plan, self._exchange, self._clock).run(device, check)
-            return self._verify_only() if check else self._enroll()
+            return self._run(check)
+        except QuarantineError as error:
+            distrusted = error
         except _DISTRUST as error:
-            raise QuarantineError(error.message, str(getattr(error, "reason", "") or "evidence_refused")) from None
+            distrusted = QuarantineError(error.message, str(getattr(error, "reason", "") or "evidence_refused"))
+        if not check:
+            self._quarantine(distrusted)
+        raise distrusted
+
+    def _run(self, check: bool) -> Outcome:
+        device = self._registry.find(serial=self._plan.serial)
+        if device is not None and self._recognised(device):
+            return upkeep.Upkeep(self._registry, self._plan, self._exchange, self._clock).run(device, check)
+        return self._verify_only() if check else self._enroll()
+
+    def _quarantine(self, distrusted: QuarantineError) -> None:
+        plan = self._plan
+        try:
+            self._registry.open_incident(plan.host, plan.serial, self._ek_name, distrusted.reason, distrusted.message)
+        except RegistryError as error:
+            # Whoever reads it must learn of both, first of the device.
+            raise QuarantineError(f"{distrusted.message} {error.message}", distrusted.reason) from None
 
     def _recognised(self, device: records.Device) -> bool:
-        """Whether EK and AK are those that are registered, by what was read already; if nothing was, two public areas are read."""
+        """Whether EK and AK are those that are registered, by what was read already; if nothing was, two public areas are read.
+
+        Raises IdentityConflictError for another EK.
+        """
         where = self._plan.where
         seen = answers.observed_names(self._plan.observed, (where.ek, where.ak))
         if set(seen) != {where.ek, where.ak}:
             asked = {"nonce": nonce().hex(), "ek": where.ek, "ak": where.ak, "certificates": False, "reads": {"identity": True}}
-            found = answers.collected(self._exchange({"collect": asked}), where, None, with_idevid=False)
-            seen = {where.ek: found.ek.name.hex(), where.ak: found.ak.name.hex()}
-        return seen[where.ek] == device.ek_name and seen[where.ak] == device.ak_name
+            seen = answers.shown_names(self._exchange({"collect": asked}), (where.ek, where.ak))
+        self._ek_name = seen.get(where.ek)
+        if self._ek_name is not None and self._ek_name != device.ek_name:
+            # Another EK is another device, whatever else it has to show; the registry says whose place it would take.
+            mine = {name: getattr(device, name) for name in ("serial", "ak_name", "ek_public", "ak_public")}
+            self._registry.check(records.Identity(ek_name=self._ek_name, host=self._plan.host, **mine))
+        return seen == {where.ek: device.ek_name, where.ak: device.ak_name}
 
     # -- the first exchange: is this TPM genuine, and are its keys what they should be
 
@@ -95,7 +121,7 @@ class Enrolment:
         answer = self._exchange({"collect": asked})
         ldevid = plan.local.handle if plan.local and not only_certificates else None
         found = answers.collected(answer, where, ldevid, with_idevid=not only_certificates)
-        self.ek_name = found.ek.name.hex()
+        self._ek_name = found.ek.name.hex()
         return found
 
     def _judge(self, found: answers.Collected) -> tuple[Verdict, dict[str, str]]:
@@ -109,8 +135,10 @@ class Enrolment:
         return verdict, tpm
 
     def _verify_only(self) -> Outcome:
-        """What a run would say of the EK; nothing is signed or made."""
-        verdict, _tpm = self._judge(self._collect(nonce(), only_certificates=True))
+        """What a run would say of the EK, and the registry of the device; nothing is signed or made."""
+        found = self._collect(nonce(), only_certificates=True)
+        verdict, tpm = self._judge(found)
+        self._registry.check(self._identity(found, tpm))
         return Outcome(True, None, ("enroll",), verdict)
 
     def _check(self, found: answers.Collected, first: bytes, firmware: str) -> None:
@@ -118,15 +146,13 @@ class Enrolment:
         plan, idevid = self._plan, t.cast("names.Public", found.idevid)
         evidence.check_idevid(idevid)
         if found.nv_certify is None:
-            raise evidence.EvidenceError(
-                "Could not accept the serial number: the device sent no attestation of it; keep it out.", "no_serial"
-            )
+            raise answers.missing("the serial number without an attestation", "no_serial")
         content = plan.serial.encode()
         attested = evidence.check_nv_certify(*found.nv_certify, found.ak, nonce=first, index=plan.serial_index, content=content)
         evidence.check_firmware(attested, firmware)
         if plan.quote is not None:
             if found.quote is None:
-                raise evidence.EvidenceError("Could not accept the PCRs: the device sent no quote of them; keep it out.", "no_quote")
+                raise answers.missing("the PCRs without a quote", "no_quote")
             values = {plan.quote.bank: found.values}
             evidence.check_quote(*found.quote, found.ak, nonce=first, selection=[plan.quote], values=values)
         if plan.local is not None:
@@ -140,7 +166,7 @@ class Enrolment:
         verdict, tpm = self._judge(found)
         self._check(found, first, tpm.get("firmware", ""))
         self._registry.check(self._identity(found, tpm))
-        about = certify.subject(plan.serial, found.ek, verdict.ek_certificate, plan.organization)
+        about = certify.subject(plan.serial, found.ek, verdict, plan.organization)
         if plan.ca is None and plan.external is None:
             raise settings.no_issuer(plan.serial)
         proven = self._activate(found, first, about, verdict, tpm)
@@ -151,23 +177,23 @@ class Enrolment:
         challenge = Challenge(found.ek, found.ak.name)
         key = {name: {"handle": handle, "public": public.raw.hex()} for name, handle, public in _rows(where, found)}
         early = found.certify.get("idevid")
-        asked = {
-            "nonce": challenge.nonce.hex(),
-            "ek": key["ek"],
-            "ak": key["ak"],
-            "id_object": challenge.credential.id_object.hex(),
-            "encrypted_secret": challenge.credential.encrypted_secret.hex(),
-            **({} if early else {"idevid": key["idevid"]}),
-        }
-        wanted = self._to_sign(found, about, verdict)
+        id_object, secret = (part.hex() for part in challenge.credential)
+        asked = {"nonce": challenge.nonce.hex(), "ek": key["ek"], "ak": key["ak"], "id_object": id_object, "encrypted_secret": secret}
+        if not early:
+            asked["idevid"] = key["idevid"]
+        wanted = signing.wanted(plan, found, about, verdict)
         answer = self._second({"activate": asked, "sign": [one.question for one in wanted]})
-        certified = early or answers.signed(answer.get("certify"), "certified IDevID")
+        certified = early or signing.certified(answer)
         fresh = first if early else challenge.nonce
         evidence.check_certify(*certified, found.ak, nonce=fresh, subject=idevid)
         challenge.check(answers.hexadecimal(answer.get("proof"), "proof"))
-        told = {"certify": (certified, fresh), "nv_certify": (found.nv_certify, first), "quote": (found.quote, first)}
-        if plan.local:
-            told["certify_ldevid"] = (found.certify.get(plan.local.handle), first)
+        ldevid = found.certify.get(plan.local.handle) if plan.local else None
+        told = {
+            "certify": (certified, fresh),
+            "nv_certify": (found.nv_certify, first),
+            "quote": (found.quote, first),
+            "certify_ldevid": (ldevid, first),
+        }
         requests, tcg = signing.requests(wanted, answer, about)
         return certify.Proven(
             ek=found.ek,
@@ -178,14 +204,19 @@ class Enrolment:
             tpm=tpm,
             nonces={what: asked_with for what, (one, asked_with) in told.items() if one},
             attestations={what: one for what, (one, _fresh) in told.items() if one},
-            pcrs=[{"bank": plan.quote.bank, "index": at, "digest": value.hex()} for at, value in sorted(found.values.items())]
-            if plan.quote
-            else [],
+            pcrs=_pcrs(plan, found),
             credential=challenge.credential,
             at=self._clock(),
             requests=requests,
-            tcg_csr=tcg,
+            tcg_csr=tcg or self._around(found, verdict, about, requests),
         )
+
+    def _around(self, found: answers.Collected, verdict: Verdict, about: t.Any, requests: t.Mapping[str, str]) -> bytes | None:
+        """A TCG-CSR-IDEVID of a flavour that goes around the request that has just been signed: a third exchange, for that alone."""
+        if self._plan.external is None or self._plan.external.tcg_csr not in signing.AROUND_REQUEST:
+            return None
+        last = signing.tcg_csr_of(self._plan, found, verdict, requests["idevid"])
+        return signing.requests([last], self._exchange({"sign": [last.question]}), about)[1]
 
     def _second(self, question: t.Mapping[str, t.Any]) -> answers.Answer:
         try:
@@ -195,32 +226,16 @@ class Enrolment:
                 raise QuarantineError(error.message, "not_activated") from None
             raise
 
-    def _to_sign(self, found: answers.Collected, about: t.Any, verdict: Verdict) -> list[signing.ToSign]:
-        """The requests that keys of the device sign: an LDevID's always, the IDevID's where the CA is another's."""
-        plan, where = self._plan, self._plan.where
-        wanted: list[signing.ToSign] = []
-        idevid = t.cast("names.Public", found.idevid)
-        if plan.external is not None:
-            wanted.append(signing.to_sign("idevid", where.idevid, idevid, about))
-            if plan.external.tcg_csr:
-                certified, der = t.cast("answers.Signed", found.certify.get("idevid")), verdict.ek_certificate or b""
-                flavour = plan.external.tcg_csr
-                content = certify.tcg_content(flavour, (found.ak, idevid), certified, der, plan.serial, plan.model or "unknown")
-                wanted.append(signing.ToSign("idevid", where.idevid, idevid, content, "sha256", flavour))
-        if plan.local is not None and found.ldevid is not None:
-            wanted.append(signing.to_sign("ldevid", plan.local.handle, found.ldevid, about))
-        return wanted
-
-    def _identity(self, found: answers.Collected, tpm: t.Mapping[str, str]) -> records.Identity:
-        plan, idevid = self._plan, t.cast("names.Public", found.idevid)
+    def _identity(self, found: answers.Collected | certify.Proven, tpm: t.Mapping[str, str]) -> records.Identity:
+        plan, idevid = self._plan, found.idevid
         return records.Identity(
             ek_name=found.ek.name.hex(),
             serial=plan.serial,
             ak_name=found.ak.name.hex(),
-            idevid_name=idevid.name.hex(),
+            idevid_name=idevid.name.hex() if idevid else None,
             ek_public=found.ek.raw,
             ak_public=found.ak.raw,
-            idevid_public=idevid.raw,
+            idevid_public=idevid.raw if idevid else b"",
             host=plan.host,
             mac=plan.mac,
             site=plan.site,
@@ -236,19 +251,32 @@ class Enrolment:
         plan, now = self._plan, self._clock()
         publics = proven.publics()
         issued = [certify.issue(plan.ca, kind, public, about, plan.local, now) for kind, public in publics.items()] if plan.ca else []
-        if plan.external is not None:
-            certify.publish(plan.external, proven, about, _device(plan), now)
         signer = plan.signer or plan.ca
         sha256 = plan.policy.bundle.sha256 if plan.policy.bundle else None
         record = certify.birth_record(signer, proven, _device(plan), issued, sha256, plan.versions) if signer else None
-        found = answers.Collected(proven.ek, proven.ak, proven.idevid, proven.ldevid, (), (), {}, None, None, {}, {})
+
+        def publish() -> None:
+            # Only for the one device that gets the serial number: of two that claim it, each has passed the checks.
+            certify.publish(t.cast("settings.External", plan.external), proven, about, _device(plan), now)
+
         device = self._registry.enroll(
-            self._identity(found, proven.tpm), _verdict(proven.verdict, now), issued, ldevid=proven.ldevid, birth_record=record
+            self._identity(proven, proven.tpm),
+            _verdict(proven.verdict, now),
+            issued,
+            ldevid=proven.ldevid,
+            birth_record=record,
+            before_commit=publish if plan.external else None,
         )
         if not device.existed:
             self._registry.close_incidents(host=plan.host or None, serial=plan.serial)
         missing = tuple(kind for kind in publics if kind not in device.certificates)
         return Outcome(not device.existed, device, () if device.existed else ("enroll",), proven.verdict, missing)
+
+
+def _pcrs(plan: Plan, found: answers.Collected) -> list[dict[str, t.Any]]:
+    """Those that were asked for, and so proved; a device may send more."""
+    chosen = plan.quote
+    return [{"bank": chosen.bank, "index": at, "digest": found.values[at].hex()} for at in sorted(chosen.indices)] if chosen else []
 
 
 def _rows(where: settings.Handles, found: answers.Collected) -> list[tuple[str, str, names.Public]]:

@@ -15,13 +15,15 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, handles, nv, pcr
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, chain
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.tcg_csr import FLAVOURS
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import bundle, ladder
 
 Options = t.Mapping[str, t.Any]
 KINDS = ("iak", "idevid")
 DAY = datetime.timedelta(days=1)
+_LONGEST = 36525 * DAY
 # What C(write_once) gives an NV index that everybody may read, once it is written (see _resource/nv_options.py).
 _SERIAL_ATTRIBUTES = ("policywrite", "ownerread", "authread", "no_da", "written")
 
@@ -82,6 +84,16 @@ def issuer(options: Options | None) -> authority.Authority | None:
     return authority.load_authority(given) if given else None
 
 
+def record_signer(options: Options | None) -> authority.Signer | None:
+    """Who signs birth records in the CA's place, if somebody does. Raises as C(issuer), and BirthRecordError."""
+    given = {name: value for name, value in (options or {}).items() if value is not None and value is not False}
+    if not given:
+        return None
+    signer = authority.load_signer(given)
+    _birth.check_signer(signer)
+    return signer
+
+
 def external_ca(options: Options | None) -> External | None:
     """The CA elsewhere, if there is one. Raises InputError."""
     if not options:
@@ -90,6 +102,8 @@ def external_ca(options: Options | None) -> External | None:
     if flavour is not None and flavour not in FLAVOURS:
         raise InputError(f"Could not choose the TCG-CSR-IDEVID flavour '{flavour}': name one of {', '.join(FLAVOURS)}.")
     certificates = tuple(_read(path, "the certificate of the external CA") for path in options["authorities"])
+    for data, path in zip(certificates, options["authorities"]):
+        chain.load(data, f"the certificate of the external CA in {path}")
     return External(str(options["folder"]), certificates, flavour)
 
 
@@ -97,21 +111,27 @@ def local_key(options: Options | None) -> LocalKey | None:
     """How the LDevID is made, if there is to be one. Raises InputError."""
     if not options:
         return None
-    lifetime, before = (datetime.timedelta(days=float(options[name])) for name in ("lifetime", "renew_before"))
-    if lifetime <= datetime.timedelta() or before < datetime.timedelta():
-        raise InputError("Could not plan the LDevID: lifetime is to be more than no days, and renew_before not less; give both in days.")
+    try:
+        lifetime, before = (datetime.timedelta(days=float(options[name])) for name in ("lifetime", "renew_before"))
+        sensible = datetime.timedelta() < lifetime <= _LONGEST and datetime.timedelta() <= before <= _LONGEST
+    except (OverflowError, ValueError):
+        sensible = False
+    if not sensible:
+        raise InputError(
+            "Could not plan the LDevID: its lifetime is to be more than 0 days, renew_before not less, and neither more than a hundred "
+            "years; give both in days."
+        )
     dns_names = tuple(str(one) for one in options.get("dns_names") or ())
-    return LocalKey(
-        str(options["handle"]), options["algorithm"], str(options["parent"]), lifetime, before, bool(options.get("server_auth")), dns_names
-    )
+    # As devices answer with them: a number in YAML is decimal by now.
+    handle, parent = (handle_text(options[name], f"ldevid.{name}") for name in ("handle", "parent"))
+    return LocalKey(handle, options["algorithm"], parent, lifetime, before, bool(options.get("server_auth")), dns_names)
 
 
 def serial_index(index: str, serial: str) -> nv.NvPublic:
     """The public area that the NV index of the serial number must have: write-once, readable by everybody, and written. Raises InputError."""
-    try:
-        number = int(index, 0)
-    except ValueError:
-        raise InputError(f"Could not read serial_index '{index}': write an NV index as 0x01800010.") from None
+    number = _number(index)
+    if not handles.FIRST_NV <= number < handles.FIRST_NV + (1 << 24):
+        raise InputError(f"Could not read serial_index '{index}': write an NV index as 0x01800010.")
     flags = attributes.word(_SERIAL_ATTRIBUTES, attributes.NV)
     return nv.NvPublic(number, alg.SHA256, flags, nv.WRITE_ONCE_POLICY, len(serial.encode()))
 
@@ -121,20 +141,24 @@ def quoted(options: Options | None) -> pcr.Selection | None:
     return pcr.selection(str(options.get("bank") or "sha256"), options["indices"]) if options else None
 
 
+def _number(value: t.Any) -> int:
+    try:
+        return int(str(value), 0)
+    except ValueError:
+        return -1
+
+
 def same_handle(one: str, other: str) -> bool:
     """Whether two texts are one handle."""
-    try:
-        return int(str(one), 0) == int(str(other), 0)
-    except ValueError:
-        return False
+    return _number(one) == _number(other) >= 0
 
 
-def handle_text(value: str, option: str) -> str:
+def handle_text(value: t.Any, option: str) -> str:
     """A handle as it is printed everywhere. Raises InputError."""
-    try:
-        return handles.text(int(str(value), 0))
-    except ValueError:
-        raise InputError(f"Could not read {option} '{value}': it is no handle; write one as 0x81010001.") from None
+    number = _number(value)
+    if not handles.FIRST_PERSISTENT <= number < handles.FIRST_PERSISTENT + (1 << 24):
+        raise InputError(f"Could not read {option} '{value}': it is no persistent handle; write one as 0x81010001.")
+    return handles.text(number)
 
 
 def no_issuer(serial: str) -> InputError:
@@ -156,6 +180,7 @@ __all__ = (
     "local_key",
     "no_issuer",
     "quoted",
+    "record_signer",
     "same_handle",
     "serial_index",
     "trust_policy",

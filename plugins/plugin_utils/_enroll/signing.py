@@ -13,7 +13,15 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _evidence as evidence
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import tcg_csr
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.request import RequestError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, settings
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import Plan
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import Verdict
+
+# Flavours of the TCG-CSR-IDEVID that go around a finished PKCS#10 request, so that they are signed in an exchange of their own.
+AROUND_REQUEST = ("flightctl",)
 
 
 class ToSign(t.NamedTuple):
@@ -37,26 +45,59 @@ def to_sign(kind: str, handle: str, public: names.Public, about: t.Any) -> ToSig
     return ToSign(kind, handle, public, *certify.request_for(public, about))
 
 
-def signatures(wanted: t.Sequence[ToSign], answer: answers.Answer) -> list[bytes]:
+def wanted(plan: Plan, found: answers.Collected, about: t.Any, verdict: Verdict) -> list[ToSign]:
+    """The requests that keys of the device sign in the second exchange: an LDevID's always, the IDevID's where the CA is another's."""
+    made: list[ToSign] = []
+    if plan.external is not None:
+        made.append(to_sign("idevid", plan.where.idevid, t.cast("names.Public", found.idevid), about))
+        if plan.external.tcg_csr and plan.external.tcg_csr not in AROUND_REQUEST:
+            made.append(tcg_csr_of(plan, found, verdict))
+    if plan.local is not None and found.ldevid is not None:
+        made.append(to_sign("ldevid", plan.local.handle, found.ldevid, about))
+    return made
+
+
+def tcg_csr_of(plan: Plan, found: answers.Collected, verdict: Verdict, pkcs10: str = "") -> ToSign:
+    """A TCG-CSR-IDEVID that the IDevID is to sign. Raises EvidenceError, no_idevid; InputError where the flavour lacks something."""
+    idevid, certified = t.cast("names.Public", found.idevid), found.certify.get("idevid")
+    if certified is None:
+        raise answers.missing("the IDevID without an attestation", "no_idevid")
+    flavour = t.cast("str", t.cast("settings.External", plan.external).tcg_csr)
+    about = (plan.serial, plan.model or "unknown")
+    ek_certificate, _chain = certify.own_certificate(found.ek, verdict)
+    content = certify.tcg_content(flavour, (found.ak, idevid), certified, ek_certificate or b"", about, pkcs10.encode())
+    return ToSign("idevid", plan.where.idevid, idevid, *content, flavour)
+
+
+def certified(answer: answers.Answer) -> answers.Signed:
+    """The AK's attestation of the IDevID in a second answer. Raises EvidenceError: no_idevid, malformed_answer."""
+    if answer.get("certify") is None:
+        raise answers.missing("the IDevID without an attestation", "no_idevid")
+    return answers.signed(answer["certify"], "certified IDevID")
+
+
+def signatures(asked: t.Sequence[ToSign], answer: answers.Answer) -> list[bytes]:
     """The signatures of an answer. Raises EvidenceError where they are not as many as were asked for."""
-    found = answer.get("signatures") or []
-    if len(found) != len(wanted):
-        raise evidence.EvidenceError(
-            f"Could not accept the device's answer: it has {len(found)} signatures, not {len(wanted)}; keep the device out.",
-            "malformed_answer",
-        )
+    found = answers.listed(answer.get("signatures"), "signatures", len(asked))
+    if len(found) < len(asked):
+        raise answers.missing("the certificate requests without their signatures", "no_request")
     return [answers.octets(one, "signature") for one in found]
 
 
-def requests(wanted: t.Sequence[ToSign], answer: answers.Answer, about: t.Any) -> tuple[dict[str, str], bytes | None]:
-    """PKCS#10 requests by kind, and the TCG-CSR if there is one, all verified."""
+def requests(asked: t.Sequence[ToSign], answer: answers.Answer, about: t.Any) -> tuple[dict[str, str], bytes | None]:
+    """PKCS#10 requests by kind, and the TCG-CSR if there is one, all verified. Raises EvidenceError, bad_request."""
     made: dict[str, str] = {}
     tcg = None
-    for one, signature in zip(wanted, signatures(wanted, answer)):
-        if one.flavour is None:
-            made[one.kind] = certify.signed_request(one.public, about, signature)
-        else:
-            tcg = certify.tcg_request(one.flavour, one.content, one.public, signature)
+    for one, signature in zip(asked, signatures(asked, answer)):
+        try:
+            if one.flavour is None:
+                made[one.kind] = certify.signed_request(one.public, about, signature)
+            else:
+                tcg = certify.tcg_request(one.flavour, one.content, one.public, signature)
+        except (_keys.SignatureError, RequestError, tcg_csr.TcgCsrError) as error:
+            raise evidence.EvidenceError(
+                f"Could not accept the request for the {one.kind} certificate: {error.message}", "bad_request"
+            ) from None
     return made, tcg
 
 
@@ -65,8 +106,8 @@ def check_local(local: settings.LocalKey, found: answers.Collected, nonce: bytes
     ldevid, certified = t.cast("names.Public", found.ldevid), found.certify.get(local.handle)
     evidence.check_ldevid(ldevid)
     if certified is None:
-        raise evidence.EvidenceError("Could not accept the LDevID: the device sent no attestation of it; keep it out.", "no_ldevid")
+        raise answers.missing("the LDevID without an attestation", "no_ldevid")
     evidence.check_certify(*certified, found.ak, nonce=nonce, subject=ldevid)
 
 
-__all__ = ("ToSign", "check_local", "requests", "signatures", "to_sign")
+__all__ = ("AROUND_REQUEST", "ToSign", "certified", "check_local", "requests", "signatures", "tcg_csr_of", "to_sign", "wanted")

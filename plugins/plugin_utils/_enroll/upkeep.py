@@ -106,10 +106,8 @@ class Upkeep:
         # By the AK of the registry: what the device calls its AK does not count.
         found = answer._replace(ak=names.parse_public(device.ak_public))
         signing.check_local(local, found, fresh)
-        ldevid, verdict = t.cast("names.Public", found.ldevid), device.verdict
-        about = certify.subject(
-            plan.serial, names.parse_public(device.ek_public), verdict.ek_certificate if verdict else None, plan.organization
-        )
+        ldevid = t.cast("names.Public", found.ldevid)
+        about = certify.subject(plan.serial, names.parse_public(device.ek_public), device.verdict, plan.organization)
         wanted = [signing.to_sign("ldevid", local.handle, ldevid, about)]
         signing.requests(wanted, self._exchange({"sign": [one.question for one in wanted]}), about)
         issued = certify.issue(t.cast("authority.Authority", plan.ca), "ldevid", ldevid, about, local, self._clock())

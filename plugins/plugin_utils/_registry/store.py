@@ -85,9 +85,12 @@ class Registry:
         *,
         ldevid: names.Public | None = None,
         birth_record: str | None = None,
+        before_commit: t.Callable[[], t.Any] | None = None,
     ) -> records.Device:
         """Add a device with its verdict and certificates, its LDevID key and its birth record where there are any, all or nothing.
 
+        C(before_commit) is called when a new device has been written and nothing speaks against it, perhaps more than once; what it
+        raises undoes all.
         One that is there already, equal in every Name and its serial, is returned as it is, with C(existed), and nothing is written.
         Raises IdentityConflictError for one that contradicts what is registered.
         """
@@ -104,6 +107,8 @@ class Registry:
             rows.add_device(connection, who, verdict.cleaned(), ldevid, birth_record)
             added = rows.add_certificates(connection, who.ek_name, certificates, attempt)
             self._note(connection, "enrolled", who, rung=verdict.rung, reason=verdict.cleaned().reason, certificates=added)
+            if before_commit is not None:
+                before_commit()
             return rows.enrolled(connection, attempt, self.shown, who.ek_name)
 
         return self._write(attempt, work)

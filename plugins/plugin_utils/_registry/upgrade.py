@@ -39,9 +39,8 @@ def check(link: Link) -> bool:
         if error.reason != faults.NOT_A_REGISTRY:
             raise
         with link.read(faults.OPEN) as connection:
-            if not _is_empty(connection):
-                raise
-        found = None
+            # Where it holds something now, another process may have made it meanwhile.
+            found = None if _is_empty(connection) else _version(connection)
     if found == models.REVISIONS[-1]:
         return True
     _check_known(link, found)

@@ -104,12 +104,12 @@ def _changed(**fields: t.Any) -> names.Public:
 @pytest.mark.parametrize(
     ("ek", "name", "secret", "telling"),
     [
-        (lambda: _changed(), NAME, bytes(33), "the secret has 33 bytes, where 1 to 32 fit"),
-        (lambda: _changed(), NAME, b"", "the secret has 0 bytes"),
-        (lambda: _changed(), NAME[:-1], b"s", "is not the Name of an object"),
-        (lambda: _changed(), b"", b"s", "nothing is not the Name"),
-        (lambda: _changed(), b"\x81\0\0\x01", b"s", "81000001 is not the Name"),
-        (lambda: _changed(), b"\x00\x04" + bytes(20), b"s", "is not the Name"),
+        (_changed, NAME, bytes(33), "the secret has 33 bytes, where 1 to 32 fit"),
+        (_changed, NAME, b"", "the secret has 0 bytes"),
+        (_changed, NAME[:-1], b"s", "is not the Name of an object"),
+        (_changed, b"", b"s", "nothing is not the Name"),
+        (_changed, b"\x81\0\0\x01", b"s", "81000001 is not the Name"),
+        (_changed, b"\x00\x04" + bytes(20), b"s", "is not the Name"),
         (lambda: _changed(name_alg=alg.SHA1), NAME, b"s", "Name algorithm is sha1"),
         (lambda: _changed(symmetric=b"\0\x06\0\xc0\0\x43"), NAME, b"s", "neither AES-128 nor AES-256"),
         (lambda: _changed(symmetric=b"\0\x10"), NAME, b"s", "neither AES-128 nor AES-256"),

@@ -88,3 +88,8 @@ def test_in_lockout_a_run_that_changes_nothing_is_none_the_worse(bed: Bed) -> No
     bed.run(SRK)
     bed.tpm.in_lockout, bed.tpm.lockout[0] = True, 3
     assert bed.plan(SRK) == []
+
+
+def test_the_diff_has_both_what_is_counted_and_the_auth_of_the_lockout_hierarchy(bed: Bed) -> None:
+    after = bed.run(da(**USUAL), {"hierarchy": {"hierarchy": "lockout", "auth": "auth of the lockout"}}).diff["after"]["lockout"]
+    assert after["auth_set"] and {name: after[name] for name in USUAL} == USUAL

@@ -51,8 +51,10 @@ def test_storage_root_keys_byte_by_byte() -> None:
     ("name", "attrs", "scheme", "unique"),
     [
         ("iak_ecc_p256", 0x000500F2, "0018000b", "0003 49414b 0000"),
+        ("iak_ecc_p384", 0x000500F2, "0018000c", "0003 49414b 0000"),
         ("iak_rsa_2048", 0x000500F2, "0016000b", "0003 49414b"),
         ("idevid_ecc_p256", 0x000400F2, "0018000b", "0006 494445564944 0000"),
+        ("idevid_ecc_p384", 0x000400F2, "0018000c", "0006 494445564944 0000"),
         ("idevid_rsa_2048", 0x000400F2, "0010", "0006 494445564944"),
     ],
 )
@@ -62,8 +64,22 @@ def test_device_identity_keys(name: str, attrs: int, scheme: str, unique: str) -
     assert public.scheme.hex() == scheme
     assert public.unique == bytes.fromhex(unique)
     assert public.symmetric.hex() == "0010"
-    assert len(public.auth_policy) == 32
+    assert len(public.auth_policy) == (48 if "p384" in name else 32)
+    assert public.name_alg == (algorithms.SHA384 if "p384" in name else algorithms.SHA256)
     assert not names.is_storage_parent(public)
+
+
+def test_no_device_identity_key_is_without_a_vector() -> None:
+    tested = {"iak_ecc_p256", "iak_ecc_p384", "iak_rsa_2048", "idevid_ecc_p256", "idevid_ecc_p384", "idevid_rsa_2048"}
+    assert tested == {name for name in templates.PRIMARY_NAMES if name.startswith(("iak_", "idevid_"))}
+
+
+def test_a_device_identity_key_of_p384_byte_by_byte() -> None:
+    # Keys for Device Identity and Attestation, section 7.3.4.2, template H-3: type, nameAlg, attributes, policy, no symmetric
+    # algorithm, ECDSA with SHA-384, NIST P-384, no KDF, unique.
+    policy_digest = "129d94ebf84556652c6eef43bbb757512ac87e52be7b349ca6ce4d826f749fcf672f51716c5cbb605f313bf345aab312"
+    raw = f"0023 000c 000500f2 0030 {policy_digest} 0010 0018 000c 0004 0010 0003 49414b 0000"
+    assert templates.primary("iak_ecc_p384").raw == bytes.fromhex(raw)
 
 
 def test_every_template_has_a_role_and_parses() -> None:

@@ -155,8 +155,9 @@ def right(**options: t.Any) -> t.Any:
     return CA.certify("device", TPM.idevid, **{"ca": False, "serial": SERIAL, **options})
 
 
-def collect(folder: pathlib.Path, trusted: list[str] = TRUSTED) -> t.Any:
-    return external.collect(folder, SERIAL, "idevid", lab_ca.public_pem(TPM.idevid), trusted, NOW, key_name=KEY_NAME)
+def collect(folder: pathlib.Path, trusted: list[str] | None = None) -> t.Any:
+    anchors = TRUSTED if trusted is None else trusted
+    return external.collect(folder, SERIAL, "idevid", lab_ca.public_pem(TPM.idevid), anchors, NOW, key_name=KEY_NAME)
 
 
 def test_nothing_is_there_yet(tmp_path: pathlib.Path) -> None:

@@ -1,0 +1,247 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The task tpm2_enroll as a playbook has it: its options, its results, what is said at -vvvv, and what stops it before the device is asked.
+
+One run of ansible-playbook holds many tasks, each on a device or a fault of its own, because starting it is what costs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import typing as t
+
+import pytest
+import yaml
+from support import lab_ca, secrets
+from support.controller import Controller, said
+from support.enroll import EK, HOST, ONE, OTHER, SERIAL, Bench, Json
+from support.proxy import Proxy
+from support.swtpm import Swtpm
+from support.tools import Tools
+
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
+
+MakeSwtpm = t.Callable[..., Swtpm]
+AUTH = secrets.made_up("endorsement of a playbook", 32)
+PASSWORD = secrets.made_up("password of the CA's key", 32)
+HIDDEN = {"CA password": PASSWORD.encode(), "endorsement auth": AUTH.encode()}
+
+
+class Task(t.NamedTuple):
+    """One tpm2_enroll: its options over the common ones (None takes one away), and how it runs."""
+
+    options: Json
+    check: bool = False
+    before: str = ""  # a shell command on the controller
+
+
+class Book:
+    """A playbook of many such tasks on one host."""
+
+    def __init__(self, controller: Controller, folder: pathlib.Path, common: Json, hidden: Json) -> None:
+        self.controller, self.folder, self.common, self.hidden = controller, folder, common, hidden
+        self.output = ""
+
+    def play(self, tasks: dict[str, Task]) -> dict[str, Json]:
+        """Run all; return the result of each, and keep what was said at -vvvv."""
+        steps: list[Json] = []
+        for at, (name, task) in enumerate(tasks.items()):
+            if task.before:
+                steps.append({"name": f"Before {name}", "ansible.builtin.command": task.before, "changed_when": True})
+            options = {key: value for key, value in {**self.common, **task.options}.items() if value is not None}
+            step = {"name": name, "edgefleet.tpm2.tpm2_enroll": options, "register": f"result_{at}", "ignore_errors": True}
+            steps.append({**step, "check_mode": True} if task.check else step)
+        told = "{{ [" + ", ".join(f"result_{at}" for at in range(len(tasks))) + "] | to_json }}"
+        out = self.folder / "results.json"
+        steps.append({"name": "Keep the results", "ansible.builtin.copy": {"content": told, "dest": str(out), "mode": "0600"}})
+        book = self.folder / "book.yml"
+        book.write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": steps}], sort_keys=False))
+        done = self.controller(str(book), {"edge-01": self.hidden}, "-vvvv")
+        assert done.returncode == 0, said(done)
+        self.output = done.stdout + done.stderr
+        return dict(zip(tasks, json.loads(out.read_text()), strict=True))
+
+
+@pytest.fixture
+def folder(tmp_path: pathlib.Path) -> pathlib.Path:
+    made = tmp_path / "book"
+    made.mkdir()
+    return made
+
+
+def authority(folder: pathlib.Path) -> lab_ca.Files:
+    """A CA whose key's password is this file's."""
+    files = lab_ca.write(folder)
+    (folder / "ca.key").write_bytes(lab_ca.private_pem(files.ca.key, PASSWORD))
+    return files
+
+
+def options(bench: Bench, folder: pathlib.Path, tcti: str, files: lab_ca.Files) -> Json:
+    """What every task has; secrets come from variables, as from a vault."""
+    bench.state(ONE)
+    return {
+        "tcti": tcti,
+        "serial": SERIAL,
+        "host": HOST,
+        "registry": str(folder / "registry.sqlite"),
+        "trust": bench.vendor.trust,
+        "authority": {**files.options, "password": "{{ vaulted_password }}"},
+    }
+
+
+def pem(path: pathlib.Path, certificate: t.Any) -> str:
+    path.write_text(lab_ca.pem(certificate))
+    return str(path)
+
+
+def test_what_stops_it_before_the_device_is_asked(bench: Bench, controller: Controller, folder: pathlib.Path, new_swtpm: MakeSwtpm) -> None:
+    """A CA that cannot issue, trust that cannot be read, a registry that is not there: no TPM command, no registry, no secret in what is said."""
+    files = authority(folder / "ca")
+    bench.state(ONE)
+    good = {**files.options, "password": "{{ vaulted_password }}"}
+    root, key, day = files.root, lab_ca.new_key(), lab_ca.DAY
+    expired = root.certify("Old CA", files.ca.key, not_before=lab_ca.NOW - 9 * day, not_after=lab_ca.NOW - 8 * day)
+    stranger = root.certify("Another CA", key)
+    leaf = root.certify("No CA", files.ca.key, ca=False)
+    (folder / "nonsense.pem").write_text("nonsense\n")
+    elsewhere = {"folder": str(folder / "requests"), "authorities": [str(folder / "ca" / "root.pem")]}
+    faults = {
+        "CA: wrong password": ({"authority": {**good, "password": "wrong"}}, "password"),
+        "CA: no password": ({"authority": {**good, "password": None}}, "password"),
+        "CA: expired": ({"authority": {**good, "certificate": pem(folder / "old.pem", expired)}}, "expired"),
+        "CA: certificate that does not match": (
+            {"authority": {**good, "certificate": pem(folder / "other.pem", stranger)}},
+            "is not the one that it certifies",
+        ),
+        "CA: none": ({"authority": {**good, "certificate": pem(folder / "leaf.pem", leaf)}}, "as CA"),
+        "CA: file missing": ({"authority": {**good, "key": str(folder / "none.key")}}, "none.key"),
+        "trust: another file": ({"trust": {**bench.vendor.trust, "sha256": "ab" * 32}}, "ab" * 32),
+        "trust: no hash": ({"trust": {"bundle": bench.vendor.trust["bundle"]}}, "SHA-256"),
+        "registry: unreachable": ({"registry": str(folder / "no" / "such" / "folder" / "r.sqlite")}, "Could not open the device registry"),
+        "registry: a server's": (
+            {"registry": "postgresql://factory:{{ vaulted_password }}@127.0.0.1:1/registry", "timeout": 1},
+            "Could not open the device registry",
+        ),
+        "external: nonsense": (
+            {"authority": None, "external_authority": {**elsewhere, "authorities": [str(folder / "nonsense.pem")]}},
+            "it holds no well-formed certificate",
+        ),
+        "external: file missing": (
+            {"authority": None, "external_authority": {**elsewhere, "authorities": [str(folder / "none.pem")]}},
+            "Could not read the certificate of the external CA",
+        ),
+        "record signer: a device's certificate": (
+            {"record_signer": {**good, "certificate": pem(folder / "leaf.pem", leaf)}},
+            "neither that of a CA nor made for signing documents",
+        ),
+        "ldevid: lifetime of no number": ({"ldevid": {"lifetime": "nan"}}, "neither more than a hundred years"),
+        "ldevid: lifetime of ages": ({"ldevid": {"lifetime": 1e12}}, "neither more than a hundred years"),
+        "ldevid: no handle": ({"ldevid": {"handle": "0x01800010"}}, "Could not read ldevid.handle '0x01800010'"),
+        "serial_index: none": ({"serial_index": "the usual"}, "Could not read serial_index 'the usual'"),
+        "serial_index: a key": ({"serial_index": EK}, f"Could not read serial_index '{EK}'"),
+        "ak: none": ({"ak": "-1"}, "Could not read ak '-1': it is no persistent handle"),
+    }
+    with Proxy(new_swtpm(bench.state(ONE))) as proxy:
+        book = Book(controller, folder, options(bench, folder, proxy.tcti, files), {"vaulted_password": PASSWORD})
+        results = book.play({name: Task(one) for name, (one, _sentence) in faults.items()})
+        assert proxy.count() == 0
+    for name, (_one, sentence) in faults.items():
+        result = results[name]
+        assert result["failed"] and result["exchanges"] == 0 and result.get("state") != "quarantined", name
+        assert sentence in result["msg"] and result["msg"].count("\n") == 0 and result["msg"].endswith("."), f"{name}: {result['msg']}"
+    assert secrets.in_text(book.output, HIDDEN) == []
+    assert not (folder / "registry.sqlite").exists() and not (folder / "requests").exists()
+
+
+def test_results_of_a_device_from_first_to_last(
+    bench: Bench, each_controller: Controller, folder: pathlib.Path, new_swtpm: MakeSwtpm
+) -> None:
+    """One device: predicted, enrolled, recognised, moved, its record lost, an impostor in its place; with an endorsement auth that nobody sees."""
+    files = authority(folder / "ca")
+    tpm, impostor = new_swtpm(bench.state(ONE)), new_swtpm(bench.state(OTHER))
+    Tools(tpm.tcti).run("changeauth", "-c", "e", AUTH)
+    with Proxy(tpm) as proxy:
+        common = options(bench, folder, proxy.tcti, files)
+        common |= {
+            "endorsement_auth": "{{ vaulted_auth }}",
+            "record_dir": "records",  # beside the playbook
+            "ldevid": {"handle": 0x81000220, "lifetime": 30, "renew_before": 10},
+            "pcrs": {"indices": [0, 7]},
+        }
+        record = folder / "records" / f"{SERIAL}.birth.json"
+        book = Book(each_controller, folder, common, {"vaulted_password": PASSWORD, "vaulted_auth": AUTH})
+        results = book.play(
+            {
+                "predicted": Task({}, check=True),
+                "enrolled": Task({}),
+                "recognised": Task({}),
+                "lost, predicted": Task({}, check=True, before=f"rm {record}"),
+                "lost": Task({}),
+                "moved": Task({"host": "edge-09", "site": "south"}),
+                "impostor, predicted": Task({"tcti": impostor.tcti, "endorsement_auth": None, "host": "edge-66"}, check=True),
+                "impostor": Task({"tcti": impostor.tcti, "endorsement_auth": None, "host": "edge-66"}),
+                "no device": Task({"tcti": "swtpm:host=127.0.0.1,port=1", "serial": "EF-LINE-0009"}),
+            }
+        )
+        assert secrets.on_the_wire(proxy.wire(), HIDDEN) == []
+    assert secrets.in_text(book.output + json.dumps(results), HIDDEN) == []
+    shown = {name: (one["changed"], one.get("failed", False), one.get("state"), one["exchanges"]) for name, one in results.items()}
+    assert shown == {
+        "predicted": (True, False, "enrolled", 1),
+        "enrolled": (True, False, "enrolled", 2),
+        "recognised": (False, False, "enrolled", 1),
+        "lost, predicted": (True, False, "enrolled", 1),
+        "lost": (True, False, "enrolled", 1),
+        "moved": (True, False, "enrolled", 1),
+        "impostor, predicted": (False, True, "quarantined", 1),
+        "impostor": (False, True, "quarantined", 1),
+        "no device": (False, True, None, 1),
+    }
+    assert results["moved"]["did"] == ["relocate"] and results["enrolled"]["pending"] == []
+    assert results["enrolled"]["verdict"]["rung"] == results["predicted"]["verdict"]["rung"] == "certificate"
+    assert set(results["enrolled"]["certificates"]) == {"iak", "idevid", "ldevid"}
+    assert results["impostor"]["reason"] == "serial_takeover"
+    assert results["impostor"]["msg"].startswith(f"{SERIAL} is quarantined (serial_takeover): Could not accept serial {SERIAL}")
+    payload = _birth.verify(record.read_text(), roots=[files.root_path.read_text()])
+    assert payload["device"]["serial"] == SERIAL and payload["ek"]["name"] == results["enrolled"]["ek_name"]
+    with open_registry(str(folder / "registry.sqlite")) as one:
+        assert [incident.host for incident in one.incidents()] == ["edge-66"]
+        assert [event.kind for event in one.events()] == ["enrolled", "relocated", "incident_opened"]
+    # The proof of the activation and the secret behind it are in nothing that is said or kept.
+    assert '"proof"' not in book.output and "proof" not in json.dumps(results)
+    assert os.stat(folder / "registry.sqlite").st_mode & 0o077 == 0
+
+
+def test_device_is_known_by_what_the_role_has_read(
+    bench: Bench, controller: Controller, folder: pathlib.Path, new_swtpm: MakeSwtpm
+) -> None:
+    """The results of tpm2_profile and tpm2_info, as the roles hand them over, in whatever form a task has made of them."""
+    files = authority(folder / "ca")
+    tpm = new_swtpm(bench.state(ONE))
+    keys = {handle: Tools(tpm.tcti).readpublic(handle).name for handle in (EK, "0x81020001")}
+    observed = {"resources": [{"object": handle, "name": name} for handle, name in keys.items()]}
+    facts = {"manufacturer": "IBM", "firmware": "8217.4131.22.13878", "model": "SW TPM", "capacity": {"nv_buffer_max": 1024}}
+    with Proxy(tpm) as proxy:
+        book = Book(controller, folder, options(bench, folder, proxy.tcti, files), {"vaulted_password": PASSWORD})
+        results = book.play(
+            {
+                "told": Task({"observed": observed, "facts": facts}),
+                "told again": Task({"observed": observed, "facts": facts}),
+                "told nothing": Task({"observed": {"failed": True, "skipped": True}, "facts": {}}),
+                "told nonsense": Task({"observed": {"resources": "none", "reads": None}, "facts": {"capacity": None}}),
+                "firmware of another": Task({"serial": "EF-LINE-0002", "facts": {**facts, "firmware": "1.2.3.4"}}),
+            }
+        )
+    assert {name: (one["changed"], one["exchanges"]) for name, one in results.items()} == {
+        "told": (True, 2),
+        "told again": (False, 0),
+        "told nothing": (False, 1),
+        "told nonsense": (False, 1),
+        "firmware of another": (False, 1),
+    }
+    # Its content is another serial's, which is found first.
+    assert results["firmware of another"]["reason"] == "wrong_content"

@@ -1,0 +1,345 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""playbooks/rotate_auth.yml on a hardened line: what tpm2-tools finds in the TPM then, after interruptions, and what an impostor gets to see."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import shutil
+import signal
+import sqlite3
+import subprocess
+import typing as t
+
+import pytest
+from support import module, secrets
+from support.controller import Controller, cores, said, totals
+from support.factory import Line, Unit, Vendor
+from support.proxy import Drop, Proxy
+from support.swtpm import Swtpm, copy_state
+from support.tools import ToolError, Tools, flush_leftovers, leftovers, lockout_counter
+
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import HIERARCHIES, Escrow
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Device
+
+MASTER = secrets.made_up("fleet master", 40)
+LETTERS = {"owner": "o", "endorsement": "e", "lockout": "l"}
+ROTATE, DAY_ZERO = "edgefleet.tpm2.rotate_auth", "edgefleet.tpm2.day_zero"
+UNDER_WAY = "edge-01: its auth values are being replaced; finish that with the playbook edgefleet.tpm2.rotate_auth."
+ALL_SET = {"owner": True, "endorsement": True, "lockout": True}
+Done = subprocess.CompletedProcess[str]
+Auths = dict[str, str]
+
+
+@dataclasses.dataclass
+class Hardened:
+    """A line with one device, whose TPM stands behind a proxy."""
+
+    line: Line
+    escrow: dict[str, str]
+    proxy: Proxy
+
+    @property
+    def unit(self) -> Unit:
+        """The device."""
+        return self.line.units["edge-01"]
+
+    @property
+    def swtpm(self) -> Swtpm:
+        """Its TPM."""
+        return self.unit.swtpm
+
+    def play(self, playbook: str, *arguments: str) -> Done:
+        """Run a playbook; whatever comes of it, no auth is said, none is on the wire, and no try was counted."""
+        del self.proxy.records[:]
+        host = {**self.line.variables, **self.unit.host, "tpm2_profile_tcti": self.proxy.tcti}
+        host |= {"tpm2_profile_hardened": True, "tpm2_identity_escrow": self.escrow}
+        done = self.line.controller(playbook, {self.unit.name: host}, *arguments)
+        self.nothing_leaked(done)
+        assert lockout_counter(self.swtpm) == 0
+        return done
+
+    def nothing_leaked(self, done: Done) -> None:
+        """No auth value of any generation, and no master."""
+        values = {f"{name} {number}": value.encode() for number in (1, 2, 3) for name, value in self.known(number).items()}
+        values["master"] = MASTER.encode()
+        assert secrets.on_the_wire(self.proxy.wire(), values) == [] and secrets.in_text(done.stdout + done.stderr, values) == []
+
+    def device(self) -> Device:
+        """As the registry has it."""
+        with open_registry(self.line.registry, create=False) as registry:
+            found = registry.find(host="edge-01")
+        assert found is not None
+        return found
+
+    def known(self, generation: int) -> Auths:
+        """The auth values of a generation, as far as the escrow has them."""
+        with open_registry(self.line.registry, create=False) as registry:
+            kept = registry.auths(self.device().ek_name, generation)
+            escrow = Escrow(registry, mode=self.escrow["mode"], master=MASTER.encode(), create=False)
+            return escrow.many(self.device().ek_name, sorted(kept), generation)
+
+    def holds(self, auths: Auths, *not_any_more: Auths) -> None:
+        """The TPM takes these values, as tpm2-tools sees it; of owner and endorsement none of the others (a wrong one costs nothing there)."""
+        tools = Tools(self.swtpm.tcti)
+        assert set(auths) == set(HIERARCHIES) and tools.auth_is_set() == ALL_SET
+        for name in ("owner", "endorsement"):
+            for old in not_any_more:
+                with pytest.raises(ToolError, match="0x9A2|0x98E"):
+                    tools.run("changeauth", "-c", LETTERS[name], "-p", old[name], old[name])
+            tools.run("changeauth", "-c", LETTERS[name], "-p", auths[name], auths[name])
+        tools.run("dictionarylockout", "-c", "-p", auths["lockout"])
+        assert lockout_counter(self.swtpm) == 0 and leftovers(self.swtpm) == []
+
+    def rotated(self, generation: int = 2) -> None:
+        """Registry and TPM are in that generation."""
+        assert (self.device().auth_generation, self.device().auth_pending) == (generation, None)
+        self.holds(self.known(generation), *(self.known(number) for number in range(1, generation)))
+
+
+@pytest.fixture(scope="module")
+def recovery(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A folder with the recovery key, whose private half lies in a safe."""
+    folder = tmp_path_factory.mktemp("safe")
+    subprocess.run(["openssl", "genrsa", "-out", folder / "private.pem", "2048"], check=True, capture_output=True)
+    subprocess.run(
+        ["openssl", "rsa", "-in", folder / "private.pem", "-pubout", "-out", folder / "public.pem"], check=True, capture_output=True
+    )
+    return folder
+
+
+class Past(t.NamedTuple):
+    """What is left of a day zero: the device's TPM and files, the registry, the escrow's options."""
+
+    folder: pathlib.Path
+    escrow: dict[str, str]
+
+
+@contextlib.contextmanager
+def hardened_line(
+    folder: pathlib.Path, vendor: Vendor, python: str, escrow: dict[str, str], past: Past | None = None
+) -> t.Iterator[Hardened]:
+    """A line with one device, which is new, or has been hardened in the past."""
+    folder.mkdir(exist_ok=True)
+    line = Line(
+        folder / "line",
+        vendor,
+        Controller(folder, wrapped(folder, "playbook", cores()[-1]["ansible_playbook"]), wrapped(folder, "python", python)),
+    )
+    try:
+        unit = line.put("edge-01", state=past.folder / "tpm" if past else None)
+        if past:
+            shutil.copytree(past.folder / "files", unit.folder, dirs_exist_ok=True)
+            shutil.copy(past.folder / "registry.sqlite", line.registry)
+            shutil.copytree(past.folder / "records", line.records)
+        close_platform(unit.swtpm)
+        with Proxy(unit.swtpm) as proxy:
+            yield Hardened(line, escrow, proxy)
+    finally:
+        line.close()
+
+
+def wrapped(folder: pathlib.Path, name: str, program: str) -> str:
+    """The program behind one that writes down its process id."""
+    script = folder / name
+    script.write_text(f'#!/bin/sh\necho $$ > {folder}/{name}.pid\nexec {program} "$@"\n')
+    script.chmod(0o755)
+    return str(script)
+
+
+def close_platform(swtpm: Swtpm) -> None:
+    """As firmware does it."""
+    Tools(swtpm.tcti).run("changeauth", "-c", "p", secrets.made_up("platform"))
+
+
+def past_of(folder: pathlib.Path, vendor: Vendor, python: str, escrow: dict[str, str]) -> Past:
+    """Day zero of a hardened device."""
+    with hardened_line(folder / "first", vendor, python, escrow) as one:
+        done = one.play(DAY_ZERO)
+        assert done.returncode == 0, said(done)
+        one.holds(one.known(1))
+        one.swtpm.stop()
+        copy_state(one.swtpm.state_dir, folder / "tpm")
+        shutil.copytree(one.unit.folder, folder / "files")
+        shutil.copy(one.line.registry, folder / "registry.sqlite")
+        shutil.copytree(one.line.records, folder / "records")
+    return Past(folder, escrow)
+
+
+@pytest.fixture(scope="module")
+def past(tmp_path_factory: pytest.TempPathFactory, vendor: Vendor, system_python: str) -> Past:
+    """Of a device with derived auth values."""
+    return past_of(tmp_path_factory.mktemp("derived"), vendor, system_python, {"mode": "derived", "master": MASTER})
+
+
+@pytest.fixture
+def hardened(past: Past, tmp_path: pathlib.Path, vendor: Vendor, system_python: str) -> t.Iterator[Hardened]:
+    """A device with derived auth values."""
+    with hardened_line(tmp_path / "now", vendor, system_python, past.escrow, past) as one:
+        yield one
+
+
+def test_rotated_twice(hardened: Hardened) -> None:
+    hardened.holds(hardened.known(1))
+    done = hardened.play(ROTATE, "-vvv")
+    assert done.returncode == 0, said(done)
+    hardened.rotated()
+    assert hardened.play(ROTATE).returncode == 0
+    hardened.rotated(3)
+    kinds = [event.kind for event in events(hardened)]
+    assert [kind for kind in kinds if kind.startswith("rotation")] == ["rotation_begun", "rotation_finished"] * 2
+    again = hardened.play(DAY_ZERO)
+    assert again.returncode == 0 and totals(again)["edge-01"]["changed"] == 0, said(again)
+
+
+def events(hardened: Hardened) -> t.Any:
+    with open_registry(hardened.line.registry, create=False) as registry:
+        return registry.events()
+
+
+def test_random_values_and_what_openssl_recovers_of_them(
+    recovery: pathlib.Path, tmp_path: pathlib.Path, vendor: Vendor, system_python: str
+) -> None:
+    escrow = {"mode": "random", "master": MASTER, "recovery_key": str(recovery / "public.pem")}
+    with hardened_line(tmp_path / "now", vendor, system_python, escrow) as one:
+        for playbook in (DAY_ZERO, ROTATE):
+            done = one.play(playbook)
+            assert done.returncode == 0, said(done)
+        one.rotated()
+        assert one.known(1) != one.known(2)
+        # The master is lost; the registry's rows and the safe are all that is left.
+        one.holds(recovered(one, recovery / "private.pem", 2), recovered(one, recovery / "private.pem", 1))
+
+
+def recovered(one: Hardened, key: pathlib.Path, generation: int) -> Auths:
+    """The values of a generation by sqlite3 and openssl alone."""
+    with contextlib.closing(sqlite3.connect(one.line.registry)) as base:
+        rows = base.execute("SELECT sealed_recovery FROM auths WHERE generation = ?", [generation]).fetchall()
+    found: Auths = {}
+    for (sealed,) in rows:
+        command = [
+            "openssl",
+            "pkeyutl",
+            "-decrypt",
+            "-inkey",
+            str(key),
+            "-pkeyopt",
+            "rsa_padding_mode:oaep",
+            "-pkeyopt",
+            "rsa_oaep_md:sha256",
+        ]
+        opened = subprocess.run(command, input=sealed, capture_output=True, check=True).stdout.decode()
+        _collection, _version, ek_name, hierarchy, number, value = opened.split()
+        assert (ek_name, number) == (one.device().ek_name, str(generation))
+        found[hierarchy] = value
+    return found
+
+
+# Where ansible-playbook and the module both end: which command, and whether the TPM has acted on it. The first is between the first and the
+# second task, the last between the second and the third.
+POINTS: dict[str, tuple[int | None, str | None, t.Literal["before", "after"]]] = {
+    "before the TPM is asked for anything": (0, None, "before"),
+    "after the first auth is changed": (None, "TPM2_HierarchyChangeAuth", "after"),
+    "after the bridge of the lockout auth": (None, "TPM2_SetPrimaryPolicy", "after"),
+    "after the last command": (-1, None, "after"),
+}
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_interrupted_and_run_again(hardened: Hardened, point: str, length: int) -> None:
+    interrupt(hardened, point, length)
+    assert (hardened.device().auth_generation, hardened.device().auth_pending) == (1, 2)
+    again = hardened.play(ROTATE)
+    assert again.returncode == 0, said(again)
+    hardened.rotated()
+
+
+@pytest.fixture(scope="module")
+def length(past: Past, tmp_path_factory: pytest.TempPathFactory, vendor: Vendor, system_python: str) -> int:
+    """How many TPM commands a rotation takes."""
+    with hardened_line(tmp_path_factory.mktemp("length"), vendor, system_python, past.escrow, past) as one:
+        assert one.play(ROTATE).returncode == 0
+        return one.proxy.count()
+
+
+def interrupt(hardened: Hardened, point: str, length: int) -> None:
+    """Rotate, and end ansible-playbook and the module at that point."""
+    struck: list[int] = []
+
+    def strike(_record: object) -> None:
+        for name in ("playbook", "python"):
+            struck.append(int((hardened.line.folder.parent / f"{name}.pid").read_text()))
+            os.kill(struck[-1], signal.SIGKILL)
+        raise Drop
+
+    at, code, when = POINTS[point]
+    hardened.proxy.reset()
+    (hardened.proxy.before if when == "before" else hardened.proxy.after)(length - 1 if at == -1 else at, strike, code=code)
+    done = hardened.play(ROTATE)
+    assert done.returncode == -signal.SIGKILL and len(struck) == 2
+    flush_leftovers(hardened.swtpm)
+    hardened.proxy.reset()
+
+
+def test_day_zero_waits_until_a_rotation_is_finished(hardened: Hardened, length: int) -> None:
+    interrupt(hardened, "after the bridge of the lockout auth", length)
+    refused = hardened.play(DAY_ZERO)
+    assert refused.returncode != 0 and UNDER_WAY in said(refused), said(refused)
+    assert hardened.proxy.writes() == hardened.proxy.sessions() == []
+    assert incidents(hardened) == []
+    assert hardened.play(ROTATE).returncode == 0
+    again = hardened.play(DAY_ZERO)
+    assert again.returncode == 0 and totals(again)["edge-01"]["changed"] == 0, said(again)
+    hardened.rotated()
+
+
+def incidents(hardened: Hardened) -> list[tuple[str, str]]:
+    with open_registry(hardened.line.registry, create=False) as registry:
+        return [(one.serial, one.reason) for one in registry.incidents()]
+
+
+# What somebody puts into the device's place has its serial number and keys of the right kind.
+ALIKE: list[dict[str, t.Any]] = [
+    {"primary_key": {"template": "ek_rsa_2048"}},
+    {"primary_key": {"template": "iak_ecc_p256"}},
+    {"nv_index": {"index": "0x01800010", "content": "EF-EDGE-01", "write_once": True}},
+]
+
+
+@pytest.mark.parametrize("playbook", [DAY_ZERO, ROTATE])
+def test_an_impostor_learns_nothing(hardened: Hardened, vendor: Vendor, system_python: str, playbook: str) -> None:
+    """Another TPM of the same vendor answers as that device: no auth reaches it, not even in a session; the device itself is none the worse."""
+    swtpm, before = hardened.swtpm, registry_of(hardened)
+    genuine = swtpm.state_dir.with_name("genuine")
+    swtpm.stop()
+    copy_state(swtpm.state_dir, genuine)
+    swtpm.restore(vendor.make("impostor"))
+    close_platform(swtpm)
+    module.run("tpm2_profile", {"tcti": swtpm.tcti, "resources": ALIKE}, python=system_python).expect_ok()
+    done = hardened.play(playbook)
+    assert done.returncode != 0, said(done)
+    assert "this is another TPM" in said(done) and "nothing secret was sent there" in said(done)
+    assert Tools(swtpm.tcti).auth_is_set() == dict.fromkeys(ALL_SET, False)
+    assert "TPM2_HierarchyChangeAuth" not in hardened.proxy.codes()
+    if playbook == DAY_ZERO:
+        assert incidents(hardened) == [("EF-EDGE-01", "serial_takeover")], said(done)
+        assert "EF-EDGE-01 is quarantined (serial_takeover)" in said(done)
+    assert registry_of(hardened) == before
+    swtpm.restore(genuine)
+    close_platform(swtpm)
+    if playbook == DAY_ZERO:
+        back = hardened.play(DAY_ZERO)  # nothing is handed over before it is recognised
+        assert back.returncode == 0 and incidents(hardened) == [], said(back)
+    assert hardened.play(ROTATE).returncode == 0
+    hardened.rotated()
+
+
+def registry_of(hardened: Hardened) -> list[tuple[t.Any, ...]]:
+    """What can tell one device from another."""
+    with contextlib.closing(sqlite3.connect(hardened.line.registry)) as base:
+        return base.execute("SELECT ek_name, serial, ak_name, idevid_name, host, auth_generation FROM devices").fetchall()
