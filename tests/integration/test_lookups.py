@@ -140,7 +140,9 @@ def test_an_impostor_gets_no_auth_of_the_device_that_it_claims_to_be(enrolled: P
     assert all(len(value) == 32 for value in genuine["auths"] + genuine["other"])
     with open_registry(enrolled.url) as registry:
         registry.open_incident("edge-07", "EDGE-0007", identity(1).ek_name, "ek_under_other_serial", "")
-    assert enrolled.values(asked, host="edge-01") == {"auths": ["", ""], "other": [""]}
+    # Nor may somebody who shows its EK take its auth values from it.
+    assert enrolled.values(asked, host="edge-07") == {"auths": ["", ""], "other": [""]}
+    assert enrolled.values(asked, host="edge-01") == genuine
 
 
 def test_what_the_registry_knows_of_a_device(enrolled: Playbook) -> None:

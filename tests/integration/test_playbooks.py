@@ -53,7 +53,7 @@ def test_the_defaults_are_those_of_the_specification() -> None:
 
 def test_every_entry_point_has_the_same_options() -> None:
     points = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]
-    assert points.keys() == {"main", "preflight", "audit"}
+    assert points.keys() == {"main", "handover", "preflight", "audit"}
     assert all(point["options"] == specification() for point in points.values())
 
 
@@ -69,11 +69,12 @@ def test_the_readme_lists_every_variable() -> None:
 def test_audit_and_main_give_the_module_the_same_options() -> None:
     tasks = {
         name: next(task for task in yaml.safe_load((ROLE / "tasks" / f"{name}.yml").read_text()) if "edgefleet.tpm2.tpm2_profile" in task)
-        for name in ("main", "audit")
+        for name in ("main", "handover", "audit")
     }
-    main, audit = (tasks[name]["edgefleet.tpm2.tpm2_profile"] for name in ("main", "audit"))
+    main, handover, audit = (tasks[name]["edgefleet.tpm2.tpm2_profile"] for name in ("main", "handover", "audit"))
     # What enrolment gets to see of the run is no part of what is declared.
     assert {**main, "return_reads": None} == {**audit, "return_reads": None}
+    assert {**handover, "resources": None} == {**audit, "resources": None}
     assert tasks["audit"]["check_mode"] is True
 
 

@@ -337,7 +337,7 @@ def test_states_for_playbooks(registry: Registry) -> None:
     registry.open_incident("edge-02", "EDGE-0001", name("x"), "serial_takeover", "impostor")
     genuine = ask.find(registry, ek_name=None, serial=None, host="edge-01")
     assert genuine is not None
-    assert ask.describe(genuine, ask.incident(registry, ek_name=genuine.ek_name, host="edge-01"))["state"] == "enrolled"
+    assert ask.describe(genuine, ask.incident(registry, host="edge-01", serial=genuine.serial))["state"] == "enrolled"
     shown = ask.describe(None, ask.incident(registry, host="edge-02"))
     assert (shown["state"], shown["reason"], shown["detail"], shown["serial"]) == ("quarantined", "serial_takeover", "impostor", None)
     assert ask.describe(None, ask.incident(registry, host="edge-03"))["state"] == "new"

@@ -60,9 +60,10 @@ def open_key(options: t.Mapping[str, t.Any], public_key: PublicKey) -> t.Any:
             f"Could not open {place.key}: the controller needs the Python package python-pkcs11 ({IMPORT_ERROR}); "
             "install it for the Python that runs ansible-core, for example with pip install python-pkcs11."
         )
-    library = _library(place)
+    if not os.path.isfile(place.module):
+        raise AuthorityError(f"Could not open {place.key}: there is no PKCS#11 module {place.module}; give the full path of a .so file.")
     with _alone(place.module):
-        session = _login(place, _token(library, place), pin)
+        session = _login(place, _token(_library(place), place), pin)
     held = _find(session, place)
     if (held.key_type == pkcs11.KeyType.EC) != isinstance(public_key, ec.EllipticCurvePublicKey):
         raise _another(place)
@@ -100,8 +101,6 @@ def _read(options: t.Mapping[str, t.Any]) -> tuple[Place, str]:
 
 
 def _library(place: Place) -> t.Any:
-    if not os.path.isfile(place.module):
-        raise AuthorityError(f"Could not open {place.key}: there is no PKCS#11 module {place.module}; give the full path of a .so file.")
     try:
         library = pkcs11.lib(place.module)
         if _INITIALIZED.setdefault(place.module, os.getpid()) != os.getpid():
@@ -129,7 +128,10 @@ def _token(library: t.Any, place: Place) -> t.Any:
 
 @contextlib.contextmanager
 def _alone(module: str) -> t.Iterator[None]:
-    """One process at a time looks at the token's flags and logs in, so that of many workers with a wrong PIN only the first sends it."""
+    """One process at a time loads the module, looks at the token's flags and logs in.
+
+    So of many workers with a wrong PIN only the first sends it, and no token in files (SoftHSM) is read while another writes its flags.
+    """
     handle = os.open(module, os.O_RDONLY | os.O_CLOEXEC)
     try:
         # A file system without locks costs the serial order, not the run.

@@ -28,12 +28,12 @@ def find(registry: Registry, *, ek_name: str | None, serial: str | None, host: s
 
 
 def concerns(incident: t.Any, *, host: str | None, serial: str | None) -> bool:
-    """Whether a sighting in quarantine is about this host; about a serial number only where it is not known at which host it was.
+    """Whether a sighting in quarantine is about this host; about a serial number only where one of the two hosts is not known.
 
     Else whoever claims a serial number or shows an EK could have the device quarantined that has it.
     """
-    if incident.host:
-        return bool(host) and incident.host.lower() == str(host).lower()
+    if incident.host and host:
+        return bool(incident.host.lower() == str(host).lower())
     return bool(serial) and incident.serial == serial
 
 

@@ -158,8 +158,8 @@ def test_a_wrong_pin_is_sent_once_and_never_again(token: Token) -> None:
 def test_of_many_workers_with_a_wrong_pin_one_sends_it(token: Token) -> None:
     processes = [token.start(token.options(pin="000000")) for _each in range(6)]
     sentences = [answers(process)[0]["error"] for process in processes]
-    assert sum("the PIN is wrong" in one for one in sentences) == 1
-    assert sum("a wrong PIN has been given" in one for one in sentences) == 5
+    assert sum("the PIN is wrong" in one for one in sentences) == 1, sentences
+    assert sum("a wrong PIN has been given" in one for one in sentences) == 5, sentences
 
 
 FORKED = """
