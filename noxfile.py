@@ -21,6 +21,8 @@ ROOT = pathlib.Path(__file__).parent.resolve()
 WORK = ROOT / ".work"
 BIN = WORK / "venv/bin"
 TREE = WORK / "collections/ansible_collections/edgefleet/tpm2"
+# One more than there are cores: tests also wait, for a TPM to start or for a code to pass.
+WORKERS = str((os.cpu_count() or 1) + 1)
 PYTEST_LOG = WORK / "log/pytest.log"
 
 nox.options.envdir = str(WORK / "nox")
@@ -118,7 +120,7 @@ def run_pytest(session: nox.Session, *arguments: str) -> None:
 def tests(session: nox.Session) -> None:
     """All tests that need neither container nor VM nor a hundred devices, in one run of pytest on every core of the machine."""
     session.run("scripts/cores", external=True)
-    run_pytest(session, "-n", "auto", "--dist", "loadgroup", "--ignore=tests/vm", "--ignore=tests/fleet", "tests")
+    run_pytest(session, "-n", WORKERS, "--dist", "loadgroup", "--ignore=tests/vm", "--ignore=tests/fleet", "tests")
 
 
 @nox.session(venv_backend="none", default=False)
@@ -130,10 +132,10 @@ def unit(session: nox.Session) -> None:
 @nox.session(venv_backend="none", default=False)
 def integration(session: nox.Session) -> None:
     """The integration tests alone: real software TPMs."""
-    run_pytest(session, "-n", "auto", "tests/integration")
+    run_pytest(session, "-n", WORKERS, "tests/integration")
 
 
 @nox.session(venv_backend="none", default=False)
 def faults(session: nox.Session) -> None:
     """The fault tests alone: the module or the TPM ends, or a response is lost, between any two commands."""
-    run_pytest(session, "-n", "auto", "tests/faults")
+    run_pytest(session, "-n", WORKERS, "tests/faults")

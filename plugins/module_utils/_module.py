@@ -26,6 +26,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import t
 # The nameAlg and a digest of SHA-256: none of our keys has a shorter one.
 _SHORTEST_NAME = 34
 Build = t.Callable[[t.Mapping[str, t.Any]], list[Resource]]
+_CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 # Options whose value is a secret wherever they stand.
 _SECRET = ("auth", "current_auth", *(f"{name}_auth" for name in handles.HIERARCHIES))
 
@@ -43,7 +44,9 @@ def secrets(options: t.Any) -> t.Iterator[str]:
         names = _SECRET if public else (*_SECRET, "content", "content_b64")
         for name, value in options.items():
             if name in names and isinstance(value, (str, int)) and value:
-                yield str(value)
+                # What begins as a certificate is for everybody, and a diff is to show it.
+                if name != "content" or not str(value).lstrip().startswith(_CERTIFICATE):
+                    yield str(value)
             else:
                 yield from secrets(value)
 

@@ -31,6 +31,7 @@ TITLES = {
     "profile": "profile (`tpm2_profile`)",
     "collect": "enrolling, first exchange",
     "activate": "enrolling, second exchange",
+    "handover": "what is sealed, handed over (`tpm2_profile` with `session_key`)",
 }
 # What the controller spends its time on: where that is in the code.
 PARTS: dict[str, list[tuple[t.Any, str]]] = {
@@ -110,6 +111,7 @@ def _walk(folder: pathlib.Path, vendor: Vendor, **changes: t.Any) -> tuple[enrol
         walk = enrolling.Walk(proxy, places.require_python("venv"), enrolling.desk(folder, vendor))
         walk.provision(enrolling.reference(folder / "files"))
         walk.enroll(**changes)
+        walk.hand_over(enrolling.secret(folder / "files"))
         proxy.reset()
         walk_again = walk.enroll(**changes)
         assert not walk_again.changed

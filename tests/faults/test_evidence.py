@@ -135,11 +135,11 @@ def test_every_position_is_tried(exchange: MakeExchange, name: str, half: dict[s
     made.answers_now([], len(made.proxy.key_generations()))
 
 
+# Nothing but the TPM is changed between two commands: killed after one is killed before the next, and so with the power.
 @pytest.mark.parametrize(("name", "position"), EVERY_POSITION)
-@pytest.mark.parametrize(("when", "half"), [("before", ONE_HALF), ("after", OTHER_HALF)], ids=["before", "after"])
-def test_killed(exchange: MakeExchange, name: str, position: int, when: t.Literal["before", "after"], half: dict[str, str]) -> None:
-    made = exchange(name, half)
-    killed = module.killed_run(made.proxy, position, evidence.MODULE, made.arguments, python=made.python, when=when)
+def test_killed(exchange: MakeExchange, name: str, position: int) -> None:
+    made = exchange(name, ONE_HALF)
+    killed = module.killed_run(made.proxy, position, evidence.MODULE, made.arguments, python=made.python)
     if killed.rc != -9:
         made.check(killed.expect_ok())
         assert made.proxy.count() <= position
@@ -147,15 +147,14 @@ def test_killed(exchange: MakeExchange, name: str, position: int, when: t.Litera
 
 
 @pytest.mark.parametrize(("name", "position"), EVERY_POSITION)
-@pytest.mark.parametrize(("when", "half"), [("before", OTHER_HALF), ("after", ONE_HALF)], ids=["before", "after"])
-def test_the_power_fails(exchange: MakeExchange, name: str, position: int, when: str, half: dict[str, str]) -> None:
-    made = exchange(name, half)
+def test_the_power_fails(exchange: MakeExchange, name: str, position: int) -> None:
+    made = exchange(name, OTHER_HALF)
 
     def cut(_record: object) -> None:
         made.swtpm.kill()
         raise Drop
 
-    (made.proxy.before if when == "before" else made.proxy.after)(position, cut)
+    made.proxy.after(position, cut)
     result = made.run()
     if result.ok:
         # Nothing but what came after the last answer that counts was lost.

@@ -34,6 +34,14 @@ def line(tmp_path: pathlib.Path, vendor: Vendor, controller: Controller) -> t.It
     made.close()
 
 
+@pytest.fixture
+def each_line(tmp_path: pathlib.Path, vendor: Vendor, each_controller: Controller) -> t.Iterator[Line]:
+    """The same, on the oldest and on the newest core."""
+    made = Line(tmp_path / "line", vendor, each_controller)
+    yield made
+    made.close()
+
+
 @pytest.fixture(scope="session")
 def bench(tmp_path_factory: pytest.TempPathFactory, vendor: Vendor, system_python: str) -> enroll.Bench:
     """What the tests of enrolment share, one for all workers of the session."""

@@ -21,7 +21,8 @@ MASTER = secrets.made_up("master of the fleet", 64)
 PLATFORM = secrets.made_up("platform", 32)
 
 
-def test_a_device_is_enrolled_and_recognised(line: Line) -> None:
+def test_a_device_is_enrolled_and_recognised(each_line: Line) -> None:
+    line = each_line
     line.put("edge-01")
     first = line.play("edgefleet.tpm2.day_zero")
     assert first.returncode == 0, said(first)

@@ -21,6 +21,7 @@ PUBLIC = {"index": "0x01800010", "content": "serial"}
         ({"owner_auth": "one", "lockout_auth": "two", "platform_auth": None, "tcti": "device"}, ["one", "two"]),
         ({"auth": "one", "current_auth": 42, "path": "/x"}, ["one", "42"]),
         ({"path": "/x", "content": "sealed", "content_b64": "c2VhbGVk"}, ["sealed", "c2VhbGVk"]),
+        ({"path": "/x", "content": "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----"}, []),
         (PUBLIC, []),
         ({**PUBLIC, "attributes": ["ownerwrite", "authread"]}, []),
         ({**PUBLIC, "attributes": ["ownerwrite", "ownerread"]}, ["serial"]),
