@@ -98,11 +98,13 @@ def cores(session: nox.Session) -> None:
 def run_pytest(session: nox.Session, *arguments: str) -> None:
     """Run pytest, keep its output in .work/log/pytest.log, and hold it to the rule that no test is skipped."""
     command = ["python", "-m", "pytest", *arguments, *session.posargs]
+    # A test starts the same modules again and again: compiled once, whatever the caller's shell says.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     session.log(" ".join(command))
     PYTEST_LOG.parent.mkdir(parents=True, exist_ok=True)
     with (
         PYTEST_LOG.open("w") as log,
-        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running,
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running,
     ):
         assert running.stdout is not None
         last = ""
