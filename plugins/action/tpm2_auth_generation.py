@@ -11,7 +11,10 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec_identity
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import Escrow
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask, records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 
 Result = dict[str, t.Any]
 SPEC = _argspec_identity.auth_generation()
@@ -27,23 +30,55 @@ class ActionModule(ActionBase):
         """Begin or finish for the device of this task."""
         result: Result = super().run(tmp, task_vars)
         _valid, given = self.validate_argument_spec(argument_spec=SPEC)
-        return _action.told(result, lambda: _move(_action.plain(given), check=bool(self._task.check_mode)))
+        return _action.told(result, lambda: _move(_action.plain(given), self._loader.path_dwim, check=bool(self._task.check_mode)))
 
 
-def _move(options: _action.Options, *, check: bool) -> Result:
+def _move(options: _action.Options, path: t.Callable[[str], str], *, check: bool) -> Result:
     with open_registry(options["registry"], timeout=options["timeout"], create=not check) as registry:
         device = _action.find(registry, options)
         if device is None:
-            who = options["serial"] or options["ek_name"]
+            who = options["serial"] or options["ek_name"] or options["host"]
             raise InputError(f"Could not replace the auth values of {who}: it is not enrolled; enroll it first (playbook day_zero).")
-        held = _action.escrow(registry, options["escrow"], create=not check)
-        begun = options["state"] == "begun"
-        found: Result = {"ek_name": device.ek_name, "changed": (device.auth_pending is None) if begun else device.auth_pending is not None}
-        if not check and found["changed"]:
-            (registry.begin_rotation if begun else registry.finish_rotation)(device.ek_name)
-            device = registry.find(ek_name=device.ek_name) or device
-        found.update(generation=device.auth_generation, auths=held.auths(device))
-        if begun:
-            # Durable, and read back, before anybody may send them to a TPM.
-            found["next_auths"] = held.auths(device, generation=device.auth_pending or device.auth_generation + 1)
-        return found
+        _refuse_others(registry, device, options["host"] or device.host)
+        held = _action.escrow(registry, options["escrow"], create=not check, path=path)
+        return (_begin if options["state"] == "begun" else _finish)(registry, device, held, options["generation"], check)
+
+
+def _begin(registry: Registry, device: records.Device, held: Escrow, _generation: int | None, check: bool) -> Result:
+    changed, following = device.auth_pending is None, device.auth_pending or device.auth_generation + 1
+    # Durable, and read back, before anybody may send them to a TPM; and opened before anything is begun: with another master or mode the
+    # device would be left with a rotation that nobody can finish.
+    found = {"auths": held.auths(device), "next_auths": held.auths(device, generation=following), "next_generation": following}
+    if changed and not check and registry.begin_rotation(device.ek_name) != following:
+        raise InputError(
+            f"Could not replace the auth values of {device.serial}: another controller is at it; run again when that has ended."
+        )
+    return {"ek_name": device.ek_name, "changed": changed, "generation": device.auth_generation, **found}
+
+
+def _finish(registry: Registry, device: records.Device, held: Escrow, generation: int | None, check: bool) -> Result:
+    changed = device.auth_pending is not None and generation in (None, device.auth_pending)
+    if changed and not check:
+        registry.finish_rotation(device.ek_name, generation)
+        device = registry.find(ek_name=device.ek_name) or device
+    return {"ek_name": device.ek_name, "changed": changed, "generation": device.auth_generation, "auths": held.auths(device)}
+
+
+def _refuse_others(registry: Registry, device: records.Device, host: str) -> None:
+    """Raises InputError for a host that is in quarantine, or that is not the one as which the device was enrolled.
+
+    Auth values are returned for what answers at that host. This holds for C(finished) too, which returns them as well; only the registry is
+    behind then, and a genuine device is not stuck: day zero recognises it without any auth, also while a rotation is pending, and closes the
+    incident or registers the new host; then the rotation is begun again, which finds it open, and finished.
+    """
+    problem = ask.incident(registry, host=host, serial=device.serial)
+    if problem:
+        raise InputError(
+            f"Could not replace the auth values of {device.serial}: {host or device.serial} is quarantined ({problem.reason}); mend the "
+            "cause and run the playbook edgefleet.tpm2.day_zero for it first."
+        )
+    if device.host and device.host.lower() != host.lower():
+        raise InputError(
+            f"{device.serial} was enrolled as {device.host}, not as {host}; run the playbook edgefleet.tpm2.day_zero for it first, which "
+            "proves that it has moved."
+        )

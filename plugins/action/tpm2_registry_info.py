@@ -28,10 +28,10 @@ class ActionModule(ActionBase):
         """Look the device of this task up."""
         result: Result = super().run(tmp, task_vars)
         _valid, given = self.validate_argument_spec(argument_spec=SPEC)
-        return _action.told(result, lambda: _look(_action.plain(given), create=not self._task.check_mode))
+        return _action.told(result, lambda: _look(_action.plain(given), self._loader.path_dwim, create=not self._task.check_mode))
 
 
-def _look(options: _action.Options, *, create: bool) -> Result:
+def _look(options: _action.Options, path: t.Callable[[str], str], *, create: bool) -> Result:
     # Only an auth value that is asked for the first time is written down.
     writes = create and bool(options["escrow"])
     with open_registry(options["registry"], timeout=options["timeout"], create=writes) as registry:
@@ -42,7 +42,7 @@ def _look(options: _action.Options, *, create: bool) -> Result:
         if options["escrow"]:
             # Whoever is in quarantine is sent nothing.
             trusted = None if problem else device
-            held = _action.escrow(registry, options["escrow"], create=create)
+            held = _action.escrow(registry, options["escrow"], create=create, path=path)
             found["auths"] = held.auths(trusted) if trusted else dict.fromkeys(HIERARCHIES, "")
             if trusted and trusted.auth_pending is not None:
                 found["next_auths"] = held.auths(trusted, generation=trusted.auth_pending)

@@ -23,6 +23,11 @@ options:
     description:
       - The Name of its EK, in place of the serial number.
     type: str
+  host:
+    description:
+      - The host that claims to be the device. It is refused while it is in quarantine, and where the device was enrolled as another host.
+      - The default is the host as which the device was enrolled. Where neither serial number nor EK is given, it names the device.
+    type: str
   state:
     description:
       - V(begun) opens the next generation, or finds that it is open, and makes its auth values durable.
@@ -30,6 +35,11 @@ options:
     type: str
     required: true
     choices: [begun, finished]
+  generation:
+    description:
+      - With O(state=finished), the generation that the TPM has now; where another one is pending, nothing is changed.
+      - The default is the one that is pending.
+    type: int
   escrow:
     description:
       - Where the auth values of the hierarchies come from.

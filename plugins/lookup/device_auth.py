@@ -62,7 +62,9 @@ options:
     type: str
   generation:
     description:
-      - V(current) is what the TPM has, also while a rotation is pending; V(next) what a rotation gives it; or a number.
+      - V(current) is what the TPM has, V(next) what a rotation gives it; or a number.
+      - While a rotation is pending, the TPM may have either, and one wrong lockout auth blocks it for a day. V(current) and V(next) are
+        refused then. Finish the rotation with the playbook C(edgefleet.tpm2.rotate_auth).
     type: str
     default: current
   create:
@@ -93,7 +95,7 @@ EXAMPLES = r"""
   edgefleet.tpm2.tpm2_hierarchy:
     hierarchy: owner
     auth: >-
-      {{ lookup('edgefleet.tpm2.device_auth', 'owner', registry='/var/lib/edgefleet/registry.sqlite', serial=tpm2_serial,
+      {{ lookup('edgefleet.tpm2.device_auth', 'owner', registry='/var/lib/edgefleet/registry.sqlite', serial=tpm2_profile_serial,
                 master=vault_tpm2_master, create=not ansible_check_mode) }}
 """
 
@@ -112,7 +114,7 @@ from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import Escrow
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask, records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 
@@ -144,8 +146,7 @@ class LookupModule(LookupBase):
             device = ask.find(registry, ek_name=ek_name, serial=self.get_option("serial"), host=self.get_option("host") or here)
             if device is None or (not ek_name and self._is_withheld(registry, device.host, device.serial, here)):
                 return [""] * len(hierarchies)
-            current = device.auth_generation
-            found = escrow.many(device.ek_name, hierarchies, {"current": current, "next": current + 1}.get(str(wanted)) or int(wanted))
+            found = escrow.many(device.ek_name, hierarchies, _number(device, wanted))
             return [found[hierarchy] for hierarchy in hierarchies]
 
     def _is_withheld(self, registry: Registry, there: str, serial: str, here: str) -> bool:
@@ -173,3 +174,15 @@ class LookupModule(LookupBase):
         if not text.isascii() or not text.isdigit() or int(text) < 1:
             raise InputError(f"Could not look up an auth: generation is '{text}'; use current, next or a number from 1.")
         return int(text)
+
+
+def _number(device: records.Device, wanted: int | str) -> int:
+    """The generation that is meant. Raises InputError where nobody knows which one the TPM has."""
+    if isinstance(wanted, int):
+        return wanted
+    if device.auth_pending is not None:
+        raise InputError(
+            f"Could not look up an auth of {device.serial}: its auth values are being replaced; finish that with the playbook "
+            "edgefleet.tpm2.rotate_auth."
+        )
+    return device.auth_generation + (wanted == "next")

@@ -110,7 +110,9 @@ def auth_generation() -> Spec:
     return dict(
         serial=dict(type="str"),
         ek_name=dict(type="str"),
+        host=dict(type="str"),
         state=dict(type="str", choices=["begun", "finished"], required=True),
+        generation=dict(type="int"),
         escrow=dict(type="dict", options=_escrow(), required=True),
         **_registry(),
     )

@@ -15,6 +15,7 @@ author:
 description:
   - Auth values are replaced by generation. The next generation is made durable in the registry before any TPM learns it, and becomes the
     current one when the TPM has it.
+  - A host that is in quarantine, or is not the one as which the device was enrolled, is refused. Nothing is begun then.
   - It runs on the controller; nothing is sent to the device. The playbook C(edgefleet.tpm2.rotate_auth) uses it.
 notes:
   - What it returns is kept out of logs and callbacks.
@@ -31,6 +32,7 @@ EXAMPLES = r"""
 - name: Open the next generation
   edgefleet.tpm2.tpm2_auth_generation:
     serial: "{{ tpm2_profile_serial }}"
+    host: "{{ inventory_hostname }}"
     state: begun
     registry: /srv/factory/tpm2-registry.sqlite
     escrow:
@@ -51,6 +53,10 @@ auths:
   description: The auth values of the current generation.
   returned: success
   type: dict
+next_generation:
+  description: The generation that is being set.
+  returned: with O(state=begun)
+  type: int
 next_auths:
   description: The auth values of the generation that is being set.
   returned: with O(state=begun)

@@ -53,11 +53,11 @@ def find(registry: Registry, options: Options) -> records.Device | None:
     return ask.find(registry, **named)
 
 
-def escrow(registry: Registry, options: Options, *, create: bool) -> Escrow:
-    """The escrow of the options. Raises InputError, EscrowError."""
-    recovery = options.get("recovery_key")
+def escrow(registry: Registry, options: Options, *, create: bool, path: t.Callable[[str], str]) -> Escrow:
+    """The escrow of the options; C(path) finds a file beside the playbook. Raises InputError, EscrowError."""
+    recovery = options.get("recovery_key") if options["mode"] == "random" else None
     try:
-        key = pathlib.Path(recovery).expanduser().read_bytes() if recovery else None
+        key = pathlib.Path(path(recovery)).read_bytes() if recovery else None
     except OSError as error:
         raise InputError(f"Could not read the recovery key {recovery}: {error.strerror}; see its path and who may read it.") from None
     return Escrow(registry, mode=options["mode"], master=str(options["master"]).encode(), recovery_key=key, create=create)

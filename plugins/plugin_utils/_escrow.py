@@ -138,8 +138,7 @@ class Escrow:
     def _open(self, kept: records.StoredAuth) -> str:
         if kept.mode != self._mode:
             raise EscrowError(
-                f"{_could_not(kept)}: it was made with the mode {kept.mode}, and {self._mode} is asked for; give mode: {kept.mode}, or rotate "
-                "the device's auths with the new mode."
+                f"{_could_not(kept)}: it was made with the mode {kept.mode}, and {self._mode} is asked for; give mode: {kept.mode}."
             )
         context = _context(kept.ek_name, kept.hierarchy, kept.generation)
         sealed = kept.sealed_operations

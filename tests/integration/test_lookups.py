@@ -91,8 +91,6 @@ def auth(*terms: str, how: str = "query", **options: str) -> str:
 
 
 def test_the_auths_of_a_device_and_of_one_that_is_not_enrolled(enrolled: Playbook) -> None:
-    with open_registry(enrolled.url) as registry:
-        registry.begin_rotation(identity(1).ek_name)
     found = enrolled.values(
         {
             "here": auth("owner", "endorsement", "lockout"),
@@ -115,6 +113,22 @@ def test_the_auths_of_a_device_and_of_one_that_is_not_enrolled(enrolled: Playboo
     assert [found[key] for key in ("serial", "host", "ek", "current")] == [[wanted[1]]] * 4
     assert [found[key] for key in ("next", "third", "alone")] == [[wanted[2]], [wanted[3]], [wanted[2]]]
     assert found["new"] == ["", ""]
+
+
+def test_while_a_rotation_is_pending_only_a_number_names_a_generation(enrolled: Playbook) -> None:
+    """The TPM may have either; one wrong lockout auth blocks it for a day."""
+    with open_registry(enrolled.url) as registry:
+        registry.begin_rotation(identity(1).ek_name)
+    finish = "EDGE-0001: its auth values are being replaced; finish that with the playbook edgefleet.tpm2.rotate_auth."
+    for options in ({}, {"generation": "'next'"}, {"ek_name": f"'{identity(1).ek_name}'"}):
+        assert f"Could not look up an auth of {finish}" in enrolled.error(auth("lockout", **options), "-vvv")
+    numbers = {number: auth("lockout", generation=f"'{number}'") for number in "12"}
+    escrow = Escrow(None, mode="derived", master=MASTER.encode())
+    wanted = {number: [escrow.auth(identity(1).ek_name, "lockout", int(number))] for number in numbers}
+    assert enrolled.values(numbers) == wanted
+    with open_registry(enrolled.url) as registry:
+        registry.finish_rotation(identity(1).ek_name)
+    assert enrolled.values({"now": auth("lockout")}) == {"now": wanted["2"]}
 
 
 def test_random_auths_are_kept_and_check_mode_keeps_none(enrolled: Playbook, tmp_path: pathlib.Path) -> None:

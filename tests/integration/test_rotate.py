@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
 import pathlib
 import shutil
@@ -16,10 +17,12 @@ import subprocess
 import typing as t
 
 import pytest
+import yaml
 from support import module, secrets
 from support.controller import Controller, cores, said, totals
 from support.factory import Line, Unit, Vendor
 from support.proxy import Drop, Proxy
+from support.registry import PINNED, identity
 from support.swtpm import Swtpm, copy_state
 from support.tools import ToolError, Tools, flush_leftovers, leftovers, lockout_counter
 
@@ -54,12 +57,12 @@ class Hardened:
         """Its TPM."""
         return self.unit.swtpm
 
-    def play(self, playbook: str, *arguments: str) -> Done:
+    def play(self, playbook: str, *arguments: str, name: str = "edge-01", is_hardened: bool = True) -> Done:
         """Run a playbook; whatever comes of it, no auth is said, none is on the wire, and no try was counted."""
         del self.proxy.records[:]
         host = {**self.line.variables, **self.unit.host, "tpm2_profile_tcti": self.proxy.tcti}
-        host |= {"tpm2_profile_hardened": True, "tpm2_identity_escrow": self.escrow}
-        done = self.line.controller(playbook, {self.unit.name: host}, *arguments)
+        host |= {"tpm2_profile_hardened": is_hardened, "tpm2_identity_escrow": self.escrow}
+        done = self.line.controller(playbook, {name: host}, *arguments)
         self.nothing_leaked(done)
         assert lockout_counter(self.swtpm) == 0
         return done
@@ -73,7 +76,7 @@ class Hardened:
     def device(self) -> Device:
         """As the registry has it."""
         with open_registry(self.line.registry, create=False) as registry:
-            found = registry.find(host="edge-01")
+            found = registry.find(serial=self.unit.serial)
         assert found is not None
         return found
 
@@ -301,6 +304,135 @@ def test_day_zero_waits_until_a_rotation_is_finished(hardened: Hardened, length:
 def incidents(hardened: Hardened) -> list[tuple[str, str]]:
     with open_registry(hardened.line.registry, create=False) as registry:
         return [(one.serial, one.reason) for one in registry.incidents()]
+
+
+def generations(hardened: Hardened) -> tuple[int, int | None]:
+    """The current and the pending one, as the registry has it."""
+    return hardened.device().auth_generation, hardened.device().auth_pending
+
+
+def test_a_device_that_is_not_hardened_is_left_alone(tmp_path: pathlib.Path, vendor: Vendor, system_python: str) -> None:
+    with hardened_line(tmp_path / "now", vendor, system_python, {"mode": "derived", "master": MASTER}) as one:
+        done = one.play(DAY_ZERO, is_hardened=False)
+        assert done.returncode == 0, said(done)
+        before = registry_whole(one)
+        done = one.play(ROTATE, is_hardened=False)
+        assert done.returncode == 0 and totals(done)["edge-01"]["changed"] == 0, said(done)
+        assert "edge-01 is not hardened (tpm2_profile_hardened): its auth values are left alone." in said(done)
+        assert one.proxy.count() == 0 and registry_whole(one) == before and generations(one) == (1, None)
+        assert Tools(one.swtpm.tcti).auth_is_set() == dict.fromkeys(ALL_SET, False)
+
+
+def registry_whole(hardened: Hardened) -> list[str]:
+    """Everything that is in it."""
+    with contextlib.closing(sqlite3.connect(hardened.line.registry)) as base:
+        return list(base.iterdump())
+
+
+def quarantine(hardened: Hardened, host: str) -> None:
+    """Somebody was seen at that host who claims to be the device."""
+    with open_registry(hardened.line.registry) as registry:
+        registry.open_incident(host, hardened.unit.serial, None, "serial_takeover", "")
+
+
+QUARANTINED = "Could not replace the auth values of EF-EDGE-01: {} is quarantined (serial_takeover); mend the cause and run the playbook"
+ELSEWHERE = "EF-EDGE-01 was enrolled as edge-01, not as edge-02; run the playbook edgefleet.tpm2.day_zero for it first"
+
+
+@pytest.mark.parametrize(
+    ("seen", "name", "words"),
+    [
+        ("edge-01", "edge-01", QUARANTINED.format("edge-01")),
+        ("edge-02", "edge-02", QUARANTINED.format("edge-02")),
+        (None, "edge-02", ELSEWHERE),
+    ],
+    ids=["device in quarantine", "other host in quarantine", "other host"],
+)
+def test_a_host_that_is_not_known_to_be_the_device_is_refused(hardened: Hardened, seen: str | None, name: str, words: str) -> None:
+    if seen:
+        quarantine(hardened, seen)
+    before = registry_whole(hardened)
+    refused = hardened.play(ROTATE, name=name)
+    assert refused.returncode != 0 and words in said(refused), said(refused)
+    assert hardened.proxy.count() == 0 and registry_whole(hardened) == before and generations(hardened) == (1, None)
+    if seen == "edge-02":  # which is nothing to the device itself
+        assert hardened.play(ROTATE).returncode == 0
+    else:
+        assert hardened.play(DAY_ZERO, name=name).returncode == 0
+        assert hardened.play(ROTATE, name=name.upper()).returncode == 0
+    hardened.rotated()
+
+
+def test_an_incident_while_the_tpm_is_asked(hardened: Hardened, length: int) -> None:
+    """The registry does not take the host's word that it has finished; the genuine device gets there all the same."""
+    hardened.proxy.reset()
+    hardened.proxy.after(length - 1, lambda _record: quarantine(hardened, "edge-01"))
+    refused = hardened.play(ROTATE)
+    hardened.proxy.reset()
+    assert refused.returncode != 0 and QUARANTINED.format("edge-01") in said(refused), said(refused)
+    stuck_until_day_zero(hardened, "edge-01", QUARANTINED.format("edge-01"))
+
+
+def test_a_device_that_has_moved_while_a_rotation_was_pending(hardened: Hardened, length: int) -> None:
+    interrupt(hardened, "after the last command", length)
+    stuck_until_day_zero(hardened, "edge-02", ELSEWHERE)
+
+
+def stuck_until_day_zero(hardened: Hardened, name: str, words: str) -> None:
+    """Day zero, which refuses the device too, has recognised it by then."""
+    assert generations(hardened) == (1, 2)
+    refused = hardened.play(ROTATE, name=name)
+    assert refused.returncode != 0 and words in said(refused), said(refused)
+    assert hardened.proxy.count() == 0 and generations(hardened) == (1, 2)
+    recognised = hardened.play(DAY_ZERO, name=name)
+    assert recognised.returncode != 0 and UNDER_WAY.replace("edge-01", name) in said(recognised), said(recognised)
+    assert hardened.proxy.writes() == hardened.proxy.sessions() == [] and incidents(hardened) == []
+    done = hardened.play(ROTATE, name=name)
+    assert done.returncode == 0, said(done)
+    hardened.rotated()
+
+
+def test_tasks_that_begin_and_finish_a_rotation(tmp_path: pathlib.Path, controller: Controller) -> None:
+    """The host is by default the one as which the device was enrolled; only the pending generation is finished; another master begins nothing."""
+    url, out = str(tmp_path / "registry.sqlite"), tmp_path / "results.json"
+    with open_registry(url) as registry:
+        for number in (1, 2):
+            registry.enroll(identity(number), PINNED, [])
+        registry.open_incident("edge-09", "EDGE-0001", None, "serial_takeover", "")
+        registry.open_incident("edge-02", "EDGE-0002", None, "ak_replaced", "")
+    asked: list[dict[str, t.Any]] = [
+        {"serial": "EDGE-0001", "state": "begun"},
+        {"serial": "EDGE-0001", "host": "EDGE-01", "state": "begun"},
+        {"serial": "EDGE-0001", "state": "finished", "generation": 3},
+        {"serial": "EDGE-0001", "state": "finished", "generation": 2},
+        {"serial": "EDGE-0001", "state": "begun", "escrow": {"master": MASTER + "!"}},
+        {"serial": "EDGE-0001", "host": "edge-09", "state": "finished"},
+        {"ek_name": identity(1).ek_name, "host": "edge-08", "state": "finished"},
+        {"serial": "EDGE-0002", "state": "begun"},
+        {"host": "edge-03", "state": "begun"},
+    ]
+    common = {"registry": url, "escrow": {"master": MASTER}}
+    tasks: list[dict[str, t.Any]] = [
+        {"edgefleet.tpm2.tpm2_auth_generation": {**common, **options}, "register": f"result_{at}", "ignore_errors": True}
+        for at, options in enumerate(asked)
+    ]
+    told = "{{ [" + ", ".join(f"result_{at}" for at in range(len(asked))) + "] | to_json }}"
+    tasks.append({"ansible.builtin.copy": {"content": told, "dest": str(out), "mode": "0600"}, "no_log": True})
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
+    done = controller(str(tmp_path / "play.yml"), {"edge-01": {}})
+    assert done.returncode == 0, said(done)
+    first, again, late, finished, *refused = json.loads(out.read_text())
+    assert (late["changed"], late["generation"], finished["changed"], finished["generation"]) == (False, 1, True, 2)
+    assert (first["changed"], again["changed"], first["generation"]) == (True, False, 1) and first["next_auths"] == again["next_auths"]
+    words = [
+        "the master secret is not the one that it was made with",
+        "edge-09 is quarantined (serial_takeover)",
+        "EDGE-0001 was enrolled as edge-01, not as edge-08;",
+    ]
+    words += ["edge-02 is quarantined (ak_replaced)", "values of edge-03: it is not enrolled"]
+    assert [text in one["msg"] and "auths" not in one for text, one in zip(words, refused, strict=True)] == [True] * 5, refused
+    with open_registry(url, create=False) as registry:
+        assert [(one.auth_generation, one.auth_pending) for one in registry.devices()] == [(2, None), (1, None)]
 
 
 # What somebody puts into the device's place has its serial number and keys of the right kind.
