@@ -13,12 +13,13 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _birth_schema
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _birth_envelope, _birth_schema
 
 
 def verify_birth_record(record: t.Any, roots: t.Any, at: t.Any = None) -> dict[str, t.Any]:
     """Verify a birth record and return what it says. Raises AnsibleFilterError."""
-    anchors = [roots] if isinstance(roots, str) else list(roots or [])
+    several = isinstance(roots, t.Iterable) and not isinstance(roots, (str, t.Mapping))
+    anchors = list(roots) if several else [roots]
     if not anchors or not all(isinstance(one, str) for one in anchors):
         raise AnsibleFilterError("Could not verify a birth record: roots is to be the PEM text of a certificate, or a list of such texts.")
     try:
@@ -43,17 +44,21 @@ def birth_record_duplicates(records: t.Any) -> list[dict[str, t.Any]]:
 
 def _text(record: t.Any) -> str:
     if isinstance(record, t.Mapping):
-        return json.dumps(record)
+        try:
+            return json.dumps(record)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise AnsibleFilterError(f"Could not read a birth record: JSON cannot hold what is in it ({error}); give its text.") from None
     if not isinstance(record, str):
-        raise AnsibleFilterError("Could not verify a birth record: it is neither text nor the object that its JSON says.")
+        raise AnsibleFilterError("Could not read a birth record: it is neither text nor the object that its JSON says.")
     return str(record)
 
 
 def _payload(record: t.Any) -> t.Any:
     """A payload as it is: an envelope, its text, a payload or a result of verify_birth_record."""
     if isinstance(record, t.Mapping) and "record" in record:
-        return record["record"]
-    return _text(record) if not isinstance(record, t.Mapping) or "payloadType" in record else record
+        record = record["record"]
+    text = _text(record)
+    return _birth_envelope.loads(text, "it") if isinstance(record, t.Mapping) and "payloadType" not in record else text
 
 
 def _time(value: t.Any) -> datetime.datetime | None:

@@ -22,9 +22,10 @@ description:
 notes:
   - The manifest is CSV (C(.csv); a header line; separated by commas, or by semicolons if the header has one; lines that begin with C(#) are
     comments) or YAML (C(.yml), C(.yaml); a list of mappings, or that list under the key C(devices); no aliases), in UTF-8, of at most 64 MiB.
-  - Its columns are C(serial) (required, printable ASCII, at most 64 characters), C(host), C(mac) (at least one of the two), C(ek_sha256) (the
-    SHA-256 of the endorsement key's DER SubjectPublicKeyInfo, 64 hex digits), C(site) and C(model). Serial numbers, host names, MAC
-    addresses and hashes are each there only once. YAML values are taken as they are written, so that C(00123) keeps its zeros.
+  - Its columns are C(serial) (required, at most 64 characters of X.680's PrintableString, as a certificate holds them), C(host), C(mac) (at
+    least one of the two), C(ek_sha256) (the SHA-256 of the endorsement key's DER SubjectPublicKeyInfo, 64 hex digits), C(site) and
+    C(model). Serial numbers, host names, MAC addresses and hashes are each there only once. YAML values are taken as they are written, so
+    that C(00123) keeps its zeros.
   - A device is named by its C(host), or else by its serial number. A device that only the registry knows is named by the host name that it
     was enrolled under, by its serial number if that name is taken, or else by V(ek-) and the Name of its EK.
   - Groups are V(tpm2_new), V(tpm2_enrolled), V(tpm2_quarantined) and V(tpm2_unlisted), which are always there, and V(tpm2_manufacturer_X),

@@ -199,7 +199,7 @@ def verify(text: str | bytes, *, roots: t.Sequence[str | bytes], now: datetime.d
     _check_signature(envelope, body, certificates[0])
     payload = document(body)
     made = t.cast(datetime.datetime, schema.parse_time(payload["time"]))
-    if made > (now or datetime.datetime.now(datetime.timezone.utc)) + _CLOCK_SKEW:
+    if made - (now or datetime.datetime.now(datetime.timezone.utc)) > _CLOCK_SKEW:
         raise refuse(f"it is of {payload['time']}, which is still to come (see the clock)")
     anchors = [one for root in roots for one in chain.load(root, "the roots for birth records")]
     if not anchors:

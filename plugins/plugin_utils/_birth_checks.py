@@ -30,6 +30,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth_schema impor
 Payload = t.Mapping[str, t.Any]
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]+-----\s+([A-Za-z0-9+/=\s]+)-----END [A-Z0-9 ]+-----")
 ACTIVATED = "activated"
+_MAX_SIZED = 0xFFFF  # bytes in a TPM2B
 
 
 def check(payload: Payload) -> None:
@@ -115,6 +116,8 @@ def _tpmt(found: Payload) -> bytes:
             parts = [number.to_bytes((number.bit_length() + 7) // 8, "big") for number in utils.decode_dss_signature(signature)]
         except ValueError:
             raise refuse("an ECDSA signature in it is no DER") from None
+    if any(len(part) > _MAX_SIZED for part in parts):
+        raise refuse("a signature in it is longer than any that a TPM makes")
     return scheme.to_bytes(2, "big") + digest.to_bytes(2, "big") + b"".join(map(sized, parts))
 
 
@@ -155,7 +158,7 @@ def _check_certify(payload: Payload, what: str, ak: names.Public, subject: names
 
 def _check_nv(payload: Payload, ak: names.Public) -> None:
     raw, signature, nonce = _evidence_of(payload, "nv_certify")
-    index, serial = bytes.fromhex(payload["nv_certify"]["index_name"]), payload["device"]["serial"].encode()
+    index, serial = bytes.fromhex(payload["nv_certify"]["index_name"]), payload["device"]["serial"].encode(errors="surrogatepass")
     _evidence.check_nv_certify(raw, signature, ak, nonce=nonce, index=index, content=serial)
 
 

@@ -32,14 +32,24 @@ def pae(body: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(body), body)
 
 
+def loads(text: str | bytes, what: str) -> t.Any:
+    """What a JSON text says. Raises BirthRecordError where C(what) is none."""
+    try:
+        found = json.loads(text)
+        # JSON can escape half a surrogate pair, which is no character: nobody could encode, show or compare it.
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise refuse(f"{what} has half a surrogate pair where a character should be") from None
+    except (ValueError, RecursionError):
+        raise refuse(f"{what} is no JSON") from None
+    return found
+
+
 def parse(text: str | bytes) -> tuple[dict[str, t.Any], bytes]:
     """Envelope and payload bytes of a record, of which nothing is verified yet. Raises BirthRecordError where it is none."""
     if len(text) > MAX_BYTES:
         raise refuse(f"it is larger than {MAX_BYTES} bytes")
-    try:
-        envelope = json.loads(text)
-    except (ValueError, RecursionError):
-        raise refuse("it is no JSON") from None
+    envelope = loads(text, "it")
     if not isinstance(envelope, dict) or not isinstance(envelope.get("payload"), str) or not isinstance(envelope.get("certificate"), str):
         raise refuse("it is no DSSE envelope with payload and certificate")
     if envelope.get("payloadType") != PAYLOAD_TYPE:
@@ -57,14 +67,11 @@ def decode(value: t.Any, what: str) -> bytes:
 
 def document(body: bytes) -> dict[str, t.Any]:
     """The payload, of this version's schema. Raises BirthRecordError."""
-    try:
-        payload = json.loads(body)
-    except (ValueError, RecursionError):
-        raise refuse("its payload is no JSON") from None
+    payload = loads(body, "its payload")
     found = schema.fault(payload, schema.PAYLOAD)
     if found:
         raise refuse(f"{found} (schema version {schema.VERSION})")
     return t.cast("dict[str, t.Any]", payload)
 
 
-__all__ = ("PAYLOAD_TYPE", "decode", "document", "encode", "pae", "parse")
+__all__ = ("PAYLOAD_TYPE", "decode", "document", "encode", "loads", "pae", "parse")

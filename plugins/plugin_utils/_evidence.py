@@ -86,7 +86,7 @@ def _is_weak(public: names.Public) -> bool:
     if public.type != alg.RSA:
         return False
     modulus = int.from_bytes(Cursor(public.unique).sized(), "big")
-    return modulus.bit_length() < MIN_RSA_BITS or roca.fingerprinted(modulus)
+    return bool(roca.weakness(modulus, MIN_RSA_BITS))
 
 
 def _check_key(public: names.Public, kind: str, title: str, restricted: bool) -> None:
@@ -211,11 +211,22 @@ def check_quote(
     missing = [f"{one.bank}:{index}" for one in selection for index in one.indices if index not in values.get(one.bank, {})]
     if missing:
         raise _refuse("missing_values", subject, f"the device sent no value of PCR {', '.join(missing)}", "have it read the PCRs anew")
+    # The digest is over the values end to end: of other lengths, their boundaries could be shifted.
+    odd = [f"{one.bank}:{index}" for one in selection for index in one.indices if len(values[one.bank][index]) != _digest_size(one.bank)]
+    if odd:
+        what = f"the value of PCR {', '.join(odd)} is not as long as a digest of its bank"
+        raise _refuse("wrong_digest", subject, what, "have it read the PCRs anew")
     # The digest is the signing scheme's, whatever the bank (Part 2, section 10.12.1).
     digest = alg.digest(signed.hash_alg, b"".join(values[one.bank][index] for one in selection for index in one.indices))
     if not hmac.compare_digest(attested.digest, digest):
         raise _refuse("wrong_digest", subject, "it is not over the PCR values that the device sent", "have it quote and read the PCRs anew")
     return found
+
+
+def _digest_size(bank: str) -> int:
+    """The size of a bank's digests by its name; -1, which no value has, for a hash that we cannot compute."""
+    number = alg.IDS.get(bank, alg.NULL)
+    return alg.digest_size(number) if number in alg.HASHES else -1
 
 
 def check_firmware(found: att.Attest, firmware: str) -> None:

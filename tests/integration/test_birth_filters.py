@@ -225,6 +225,12 @@ def altered(born: Born, path: str, value: t.Any) -> dict[str, t.Any]:
     return t.cast("dict[str, t.Any]", payload)
 
 
+def shifted(pcrs: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """Two PCRs whose values have the same bytes end to end, and another boundary."""
+    first, second = pcrs
+    return [{**first, "digest": first["digest"] + second["digest"][:2]}, {**second, "digest": second["digest"][2:]}]
+
+
 INNER: list[tuple[str, t.Any, str]] = [
     ("version", 2, "another schema"),
     ("time", "2999-01-01T00:00:00Z", "it is from the future"),
@@ -239,6 +245,7 @@ INNER: list[tuple[str, t.Any, str]] = [
     ("certify", lambda p: p["certify_ldevid"], "the content of certify"),
     ("device.serial", "SN-0002", "the content of nv_certify"),
     ("quote.pcrs", lambda p: p["quote"]["pcrs"][:1], "the content of quote"),
+    ("quote.pcrs", lambda p: shifted(p["quote"]["pcrs"]), "the length of a PCR value"),
     ("certificates.iak", lambda p: p["certificates"]["idevid"], "the key of the iak certificate"),
     ("certificates.idevid", lab_ca.pem(lab_ca.root().certificate), "the idevid certificate"),
 ]
@@ -285,6 +292,12 @@ WRONG: list[tuple[str, str]] = [
     ("{text} | edgefleet.tpm2.verify_birth_record({root}, at='2001-01-01T00:00:00Z')", "still to come"),
     ("{text} | edgefleet.tpm2.verify_birth_record({root}, at='noon')", "no time; write it as 2026-01-31T12:00:00Z"),
     ("7 | edgefleet.tpm2.verify_birth_record({root})", "it is neither text nor the object"),
+    ("{text} | edgefleet.tpm2.verify_birth_record(5)", "roots is to be the PEM text"),
+    ("{text} | edgefleet.tpm2.verify_birth_record(dict(a='b'))", "roots is to be the PEM text"),
+    ("dict(a='2026-01-31' | to_datetime('%Y-%m-%d')) | edgefleet.tpm2.verify_birth_record({root})", "JSON cannot hold what is in it"),
+    ("'\"\\ud800\"' | edgefleet.tpm2.verify_birth_record({root})", "half a surrogate pair"),
+    ("[dict(record=5)] | edgefleet.tpm2.birth_record_duplicates", "it is neither text nor the object"),
+    ("[dict(a='2026-01-31' | to_datetime('%Y-%m-%d'))] | edgefleet.tpm2.birth_record_duplicates", "JSON cannot hold what is in it"),
     ("{text} | edgefleet.tpm2.birth_record_duplicates", "the filter takes a list of them"),
     ("['x'] | edgefleet.tpm2.birth_record_duplicates", "it is no JSON"),
 ]
@@ -308,12 +321,12 @@ def test_the_fleet_check_of_the_documentation(each_controller: Controller, tmp_p
     records.mkdir()
     example = yaml.safe_load((places.ROOT / "plugins/filter/birth_record_duplicates.yml").read_text())["EXAMPLES"]
     (task,) = yaml.safe_load(example)
-    (records / "one.json").write_text(_birth.sign(_birth.build(birth.fields(tpm, ca)), ca))
+    (records / "one.birth.json").write_text(_birth.sign(_birth.build(birth.fields(tpm, ca)), ca))
     done = play(each_controller, tmp_path, task)
     assert done.returncode == 0, said(done)
     tpm.serial = "SN-0002"
     tpm_again = birth.dataclasses.replace(tpm, serial="SN-0002")
-    (records / "two.json").write_text(_birth.sign(_birth.build(birth.fields(tpm_again, ca)), ca))
+    (records / "two.birth.json").write_text(_birth.sign(_birth.build(birth.fields(tpm_again, ca)), ca))
     assert play(each_controller, tmp_path, task).returncode != 0
 
 

@@ -53,6 +53,21 @@ def fingerprinted(modulus: int | bytes) -> bool:
     return all(number % prime in members for prime, members in _POWERS.items())
 
 
+def weakness(modulus: int, least: int) -> str:
+    """Why an RSA key of this modulus, which may be anything that a device sent, protects nothing: a clause about it, or an empty text.
+
+    C(least) is how many bits it must have, 508 or more. A modulus that can be none is as weak as one that can be factored.
+    """
+    bits = modulus.bit_length()
+    if modulus < 0 or bits < least:
+        return f"has {bits} bits, fewer than {least}"
+    if bits > MAX_BITS:
+        return f"has {bits} bits, more than {MAX_BITS}"
+    if modulus % 2 == 0:
+        return "has an even modulus, so it is no key"
+    return "bears the ROCA fingerprint (CVE-2017-15361), so it can be factored" if fingerprinted(modulus) else ""
+
+
 def modulus_in(data: bytes) -> int | None:
     """The modulus of the RSA public key in a DER certificate (as an EK's in NV) or SubjectPublicKeyInfo; None if there is none.
 
@@ -71,4 +86,4 @@ def modulus_in(data: bytes) -> int | None:
     return None
 
 
-__all__ = ("GENERATOR", "PRIMES", "fingerprinted", "modulus_in", "powers")
+__all__ = ("GENERATOR", "PRIMES", "fingerprinted", "modulus_in", "powers", "weakness")

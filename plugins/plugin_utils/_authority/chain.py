@@ -25,6 +25,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.deps imp
     serialization,
     x509,
 )
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.chain import MAX_STEPS
 
 MAX_DEPTH = 8
 
@@ -36,8 +37,8 @@ class CertificateError(TpmError):
 def load(data: str | bytes, what: str) -> list[x509.Certificate]:
     """All certificates of a PEM text, or the one of DER bytes. Raises CertificateError where there is none or one is malformed."""
     deps.require(f"read {what}")
-    raw = data.encode() if isinstance(data, str) else data
     try:
+        raw = data.encode() if isinstance(data, str) else data
         if b"-----BEGIN CERTIFICATE-----" in raw:
             found = x509.load_pem_x509_certificates(raw)
         else:
@@ -127,38 +128,52 @@ def follow(
     reason = _unusable(leaf, at, 0, None)
     if reason:
         raise CertificateError(f"Could not accept {what}: {reason}; see who issued it and when.")
-    faults: list[str] = []
-    path = _climb([leaf], pool, anchors, at, faults)
+    search = _Search(pool, anchors, at)
+    path = search.climb([leaf])
+    if path is None and search.steps > MAX_STEPS:
+        raise CertificateError(f"Could not accept {what}: more than {MAX_STEPS} ways lead up from it; give no CA but those of its chain.")
     if path is None:
-        reason = faults[0] if faults else f"no CA that is trusted here issued it, nor what issued it ({leaf.issuer.rfc4514_string()})"
+        reason = (
+            search.faults[0]
+            if search.faults
+            else f"no CA that is trusted here issued it, nor what issued it ({leaf.issuer.rfc4514_string()})"
+        )
         raise CertificateError(f"Could not accept {what}: {reason}; give the CA's certificate and all between.")
     return path
 
 
-def _climb(
-    path: list[x509.Certificate],
-    pool: t.Sequence[x509.Certificate],
-    anchors: t.Sequence[x509.Certificate],
-    at: datetime.datetime,
-    faults: list[str],
-) -> list[x509.Certificate] | None:
-    if any(same(path[-1], anchor) for anchor in anchors):
-        return path
-    if len(path) > MAX_DEPTH:
-        faults.append(f"its chain is longer than {MAX_DEPTH} certificates")
+class _Search:
+    """One depth-first search for a path, with what was wrong on the way; whoever signs many CAs of one name gets no more than our steps."""
+
+    def __init__(self, pool: t.Sequence[x509.Certificate], anchors: t.Sequence[x509.Certificate], at: datetime.datetime) -> None:
+        self.known, self.anchors, self.at = [*dict.fromkeys([*anchors, *pool])], anchors, at
+        self.faults: list[str] = []
+        self.steps = 0
+
+    def climb(self, path: list[x509.Certificate]) -> list[x509.Certificate] | None:
+        """Go on from the last certificate of C(path); return the whole path, or None."""
+        if any(same(path[-1], anchor) for anchor in self.anchors):
+            return path
+        if len(path) > MAX_DEPTH:
+            self.faults.append(f"its chain is longer than {MAX_DEPTH} certificates")
+            return None
+        for candidate in self.known:
+            if candidate.subject != path[-1].issuer or any(same(candidate, one) for one in path):
+                continue
+            self.steps += 1
+            if self.steps > MAX_STEPS:
+                return None
+            if not issued(candidate, path[-1]):
+                continue
+            below = sum(not is_self_issued(one) for one in path[1:])
+            reason = _unusable(candidate, self.at, below, candidate)
+            if reason:
+                self.faults.append(reason)
+                continue
+            found = self.climb([*path, candidate])
+            if found is not None:
+                return found
         return None
-    for candidate in [*anchors, *pool]:
-        if any(same(candidate, one) for one in path) or not issued(candidate, path[-1]):
-            continue
-        below = sum(not is_self_issued(one) for one in path[1:])
-        reason = _unusable(candidate, at, below, candidate)
-        if reason:
-            faults.append(reason)
-            continue
-        found = _climb([*path, candidate], pool, anchors, at, faults)
-        if found is not None:
-            return found
-    return None
 
 
 def _unusable(certificate: x509.Certificate, at: datetime.datetime, below: int, authority: x509.Certificate | None) -> str | None:

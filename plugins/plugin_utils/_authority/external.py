@@ -170,13 +170,13 @@ def collect(
     number, not valid now, or with a chain that does not lead to those CAs.
     """
     where = folder_of(folder, serial)
-    found = [path for path in (where / f"{kind}{suffix}" for suffix in SUFFIXES) if path.exists()]
+    found = [path for path in (where / f"{kind}{suffix}" for suffix in SUFFIXES) if _size(path) is not None]
     if not found:
         return None
     what = f"the {kind} certificate of {serial} in {found[0]}"
     if len(found) > 1:
         raise ExternalError(f"Could not choose {what}: {found[1].name} is there too; remove the one that does not count.")
-    if found[0].stat().st_size > _MAXIMUM:
+    if (_size(found[0]) or 0) > _MAXIMUM:
         raise ExternalError(f"Could not read {what}: it is larger than {_MAXIMUM} bytes; put the certificate and its chain there, no more.")
     certificates = chain.load(keys.read(str(found[0]), what), what)
     key = keys.public_key(public_key, f"the public key of the {kind} of {serial}")
@@ -192,6 +192,16 @@ def collect(
     anchors = [one for text in authority_certificates for one in chain.load(text, "the certificates of the external CA")]
     path = chain.follow(leaf, certificates, anchors, now, what)
     return authority.record(kind, [one for one in path if one is leaf or not chain.is_self_issued(one)], key_name)
+
+
+def _size(path: pathlib.Path) -> int | None:
+    """The size of a file, None where it is not there; a folder that cannot be looked into is not an empty one."""
+    try:
+        return path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ExternalError(f"Could not look for {path}: {error.strerror or error}; see the folder and who may read it.") from None
 
 
 def _certifies(certificate: x509.Certificate, key: keys.PublicKey) -> bool:

@@ -91,8 +91,8 @@ def public_key(value: t.Any, what: str) -> PublicKey:
     """A device's public key, given as PEM, DER or a key object. Raises KeyTypeError where it is none or too weak to be certified."""
     deps.require(f"read {what}")
     if isinstance(value, (str, bytes)):
-        data = value.encode() if isinstance(value, str) else value
         try:
+            data = value.encode() if isinstance(value, str) else value
             pem = data.lstrip().startswith(b"-----")
             value = serialization.load_pem_public_key(data) if pem else serialization.load_der_public_key(data)
         except (ValueError, TypeError, UnsupportedAlgorithm):

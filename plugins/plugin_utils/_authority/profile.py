@@ -25,6 +25,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.deps imp
     NameOID,
     x509,
 )
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._manifest import MAX_SERIAL, SERIAL
 
 KINDS = ("iak", "idevid", "ldevid")
 # 99991231235959Z: "no well-defined expiration date" (RFC 5280, section 4.1.2.5).
@@ -37,8 +38,6 @@ VERIFIED_FIXED = "2.23.133.11.1.2"  # tcg-cap-verifiedTPMFixed
 VERIFIED_RESTRICTED = "2.23.133.11.1.3"  # tcg-cap-verifiedTPMRestricted
 AIK_CERTIFICATE = "2.23.133.8.3"  # tcg-kp-AIKCertificate
 
-# X.680 PrintableString, of which X.520 makes serialNumber; the length is RFC 5280's ub-serial-number.
-_SERIAL = re.compile(r"[A-Za-z0-9 '()+,./:=?-]{1,64}")
 _MAXIMUM = 64  # ub-common-name and ub-organization-name
 _VENDOR = re.compile(r"(?:id:)?([0-9A-Fa-f]{8})")
 
@@ -77,9 +76,9 @@ def hardware_serial(manufacturer: str | None, ek_certificate: x509.Certificate |
 
 def check(subject: DeviceSubject) -> None:
     """Raise InputError where a subject does not fit into a certificate."""
-    if not _SERIAL.fullmatch(subject.serial):
+    if not SERIAL.fullmatch(subject.serial):
         raise InputError(
-            f"Could not put the serial number '{subject.serial}' into a certificate: X.520 allows 1 to {_MAXIMUM} letters, digits, spaces "
+            f"Could not put the serial number '{subject.serial}' into a certificate: X.520 allows 1 to {MAX_SERIAL} letters, digits, spaces "
             "and '()+,-./:=? there; give the device another one."
         )
     for what, value in (("common name", subject.common_name), ("organization", subject.organization)):

@@ -93,7 +93,7 @@ def _weak(issuer: x509.Certificate, child: x509.Certificate) -> str:
     if digest is not None and digest.name in _WEAK_HASHES:
         return f"it is made with {digest.name}"
     key, _quirk = certificate.public_key(_der(issuer))
-    if isinstance(key, rsa.RSAPublicKey) and (key.key_size < MIN_RSA_BITS or roca.fingerprinted(key.public_numbers().n)):
+    if isinstance(key, rsa.RSAPublicKey) and roca.weakness(key.public_numbers().n, MIN_RSA_BITS):
         return f"the RSA key of {key.key_size} bits that made it can be broken"
     return ""
 
@@ -211,4 +211,4 @@ def _error(problem: _Problem) -> TrustError:
     return certificate.refuse(*problem, _CURES[problem[0]])
 
 
-__all__ = ("KNOWN_CRITICAL", "MAX_DEPTH", "Outcome", "bad_signature", "build", "out_of_time", "unknown_critical")
+__all__ = ("KNOWN_CRITICAL", "MAX_DEPTH", "MAX_STEPS", "Outcome", "bad_signature", "build", "out_of_time", "unknown_critical")

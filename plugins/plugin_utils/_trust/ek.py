@@ -24,17 +24,12 @@ MIN_RSA_BITS = 2048
 
 
 def check_strength(public: names.Public) -> None:
-    """Refuse an RSA key below 2048 bits or with the ROCA fingerprint (CVE-2017-15361). Raises TrustError, C(weak_key)."""
+    """Refuse an RSA key below 2048 bits, with the ROCA fingerprint (CVE-2017-15361) or that can be none. Raises TrustError, C(weak_key)."""
     if public.type != alg.RSA:
         return
-    modulus = int.from_bytes(Cursor(public.unique).sized(), "big")
-    what = ""
-    if modulus.bit_length() < MIN_RSA_BITS:
-        what = f"its RSA key has {modulus.bit_length()} bits, fewer than {MIN_RSA_BITS}"
-    elif modulus % 2 and roca.fingerprinted(modulus):
-        what = "its RSA key bears the ROCA fingerprint (CVE-2017-15361), so it can be factored"
+    what = roca.weakness(int.from_bytes(Cursor(public.unique).sized(), "big"), MIN_RSA_BITS)
     if what:
-        raise TrustError(f"Could not trust the EK: {what}; replace the TPM, or use its ECC EK.", verdict.WEAK_KEY)
+        raise TrustError(f"Could not trust the EK: its RSA key {what}; replace the TPM, or use its ECC EK.", verdict.WEAK_KEY)
 
 
 def check_ek(public: names.Public) -> None:

@@ -14,6 +14,7 @@ import typing as t
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import utils
 from support import birth, lab_ca
 from support.lab_ca import DAY, NOW
 
@@ -127,6 +128,22 @@ def test_an_envelope_that_is_wrong(world: World, change: dict[str, t.Any], told:
     assert told in refused(world, envelope(world, **change))
 
 
+def test_half_a_surrogate_pair_is_refused_wherever_it_stands(world: World) -> None:
+    told = "has half a surrogate pair where a character should be"
+    assert f"it {told}" in refused(world, envelope(world, certificate="\ud800"))
+    assert f"it {told}" in refused(world, envelope(world, payloadType="\udfff"))
+    for path in ("device.serial", "device.host", "ak.public_key", "certificates.iak"):
+        body = json.dumps(changed(world, path, "-----BEGIN \ud800")).encode()
+        payload = base64.b64encode(body).decode()
+        signature = base64.b64encode(world.ca.sign(_birth.pae(body))).decode()
+        assert f"its payload {told}" in refused(world, envelope(world, payload=payload, signatures=[{"sig": signature}]))
+
+
+def test_a_record_that_is_made_of_half_a_surrogate_pair(world: World) -> None:
+    with pytest.raises(BirthRecordError, match="Could not make the birth record of .*are not the 3 expected"):
+        _birth.build(world.fields._replace(device={"serial": "\ud800"}))
+
+
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", "[" * 100000, b"\xff\xfe"])
 def test_what_is_no_record(world: World, text: str | bytes) -> None:
     assert "it is no JSON" in refused(world, text) or "it is no DSSE envelope" in refused(world, text)
@@ -155,6 +172,10 @@ def test_a_signer_below_another_root(world: World) -> None:
 
 def test_a_record_from_the_future(world: World) -> None:
     assert "it is of 2026-06-01T12:01:00Z, which is still to come" in refused(world, envelope(world), now=NOW - DAY)
+    # The ends of the calendar.
+    last = datetime.datetime.max.replace(tzinfo=datetime.UTC)
+    assert _birth.verify(envelope(world), roots=world.roots, now=last)["version"] == 1
+    assert "still to come" in refused(world, envelope(world), now=datetime.datetime.min.replace(tzinfo=datetime.UTC))
 
 
 def test_a_signer_whose_certificate_was_not_valid_then(world: World) -> None:
@@ -262,6 +283,17 @@ def _raw(fields: _birth.Fields) -> dict[str, t.Any]:
         return _birth.build(fields)
 
 
+LONG = base64.b64encode(bytes(65536)).decode()
+LONG_DER = base64.b64encode(utils.encode_dss_signature(1, 1 << 8 * 65535)).decode()
+
+
+def shifted(digits: int) -> list[dict[str, t.Any]]:
+    """The PCRs with as many hex digits of the second value at the end of the first."""
+    first, second = birth.PCRS
+    moved = second["digest"][:digits]
+    return [{**first, "digest": first["digest"] + moved}, {**second, "digest": second["digest"][digits:]}]
+
+
 INNER: list[tuple[str, t.Callable[[World], t.Any], str]] = [
     ("ek.name", lambda w: "000b" + "00" * 32, "the Name of the ek is not that of its public area"),
     ("ak.name", lambda w: w.payload["idevid"]["name"], "the Name of the ak is not"),
@@ -278,6 +310,9 @@ INNER: list[tuple[str, t.Callable[[World], t.Any], str]] = [
     ("activation.time", lambda w: "2027-01-01T00:00:00Z", "the activation is later than the record"),
     ("certify.signature", lambda w: w.payload["quote"]["signature"], "the signature over it is not the AK's"),
     ("certify.signature", lambda w: "AAAA", "an ECDSA signature in it is no DER"),
+    ("certify.signature", lambda w: LONG, "an ECDSA signature in it is no DER"),
+    ("certify", lambda w: {**w.payload["certify"], "signature": LONG, "scheme": "rsassa"}, "longer than any that a TPM makes"),
+    ("certify.signature", lambda w: LONG_DER, "longer than any that a TPM makes"),
     ("certify.scheme", lambda w: "rsassa", "the signature over it is not the AK's"),
     ("certify.scheme", lambda w: "xor", "none of rsassa, rsapss and ecdsa"),
     ("certify.hash", lambda w: "sha384", "the signature over it is not the AK's"),
@@ -292,6 +327,8 @@ INNER: list[tuple[str, t.Callable[[World], t.Any], str]] = [
     ("quote.pcrs", lambda w: [], "no PCR was asked for"),
     ("quote.pcrs", lambda w: birth.PCRS[:1], "it covers sha256:0,7, not sha256:0"),
     ("quote.pcrs", lambda w: [birth.PCRS[0], {**birth.PCRS[1], "digest": "00" * 32}], "it is not over the PCR values"),
+    ("quote.pcrs", lambda w: shifted(2), "the value of PCR sha256:0, sha256:7 is not as long as a digest of its bank"),
+    ("quote.pcrs", lambda w: [{**one, "bank": "unheard-of"} for one in birth.PCRS], "not unheard-of:0,7"),
     ("certificates.iak", lambda w: w.payload["certificates"]["idevid"], "the iak certificate is for another key"),
     (
         "certificates.idevid",

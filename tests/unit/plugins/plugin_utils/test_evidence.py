@@ -145,6 +145,16 @@ def test_an_ak_that_can_be_factored() -> None:
     refused("ak_weak_key", "can be broken", _evidence.check_ak, cracked)
 
 
+@pytest.mark.parametrize("kind", CHECKS)
+@pytest.mark.parametrize(
+    ("modulus", "bits"), [(1 << 2047, 2048), (1 << 16384 | 1, 16385), (1 << 65527, 65528)], ids=["even", "long", "both"]
+)
+def test_a_modulus_that_cannot_exist(kind: str, modulus: int, bits: int) -> None:
+    key = good(kind, "rsa_2048")
+    impossible = {"unique": sized(modulus.to_bytes((bits + 7) // 8, "big")), "detail": struct.pack(">H", bits) + key.detail[2:]}
+    refused(f"{kind}_weak_key", "can be broken or is none", CHECKS[kind], key._replace(**impossible))
+
+
 def test_names() -> None:
     public = good("ak")
     _evidence.check_name(public, public.name)
@@ -343,6 +353,23 @@ def test_quote_of_other_values(ak: Ak) -> None:
     refused("wrong_digest", "not over the PCR values", check_quote, ak, ak.quote(CHOSEN, bytes(32)))
     changed = {**VALUES, "sha384": {4: bytes(48)}}
     refused("wrong_digest", "not over the PCR values", check_quote, ak, ak.quote(CHOSEN, DIGEST), values=changed)
+
+
+@pytest.mark.parametrize("size", [0, 20, 31, 33, 64])
+def test_quote_with_a_value_of_another_length(ak: Ak, size: int) -> None:
+    """The digest is over the values end to end: what one has more, the next may have less."""
+    whole = b"\x01" * 32 + b"\x02" * 32 + b"\x04" * 48
+    values = {"sha256": {0: whole[:size], 7: whole[size:64]}, "sha384": {4: whole[64:]}}
+    refused("wrong_digest", "sha256:0, sha256:7 is not as long as a digest", check_quote, ak, ak.quote(CHOSEN, DIGEST), values=values)
+    values = {"sha256": {0: whole[:32], 7: whole[32 : 64 - 1]}, "sha384": {4: whole[64 - 1 :]}}
+    refused("wrong_digest", "sha256:7, sha384:4 is not as", check_quote, ak, ak.quote(CHOSEN, DIGEST), values=values)
+
+
+def test_quote_of_a_bank_whose_digests_we_cannot_compute(ak: Ak) -> None:
+    for bank in ("sm3_256", "ecdsa"):
+        chosen, value = [pcr.Selection(bank, (7,))], b"\x01" * 32
+        evidence = ak.quote(chosen, hashlib.sha256(value).digest())
+        refused("wrong_digest", f"{bank}:7 is not as long", check_quote, ak, evidence, selection=chosen, values={bank: {7: value}})
 
 
 def test_quote_without_values(ak: Ak) -> None:

@@ -10,17 +10,21 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 import typing as t
 
 import pytest
 import yaml
+from support import places
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _manifest as manifest
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _manifest_formats as formats
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import profile
 
 HASH = hashlib.sha256(b"an EK").hexdigest()
 OTHER = hashlib.sha256(b"another EK").hexdigest()
+IMPOSSIBLE = "which no certificate can hold (letters, digits, spaces and '()+,-./:=? are allowed)"
 KNOWN = "known are serial, host, mac, ek_sha256, site, model"
 
 Load = t.Callable[..., list[manifest.Row]]
@@ -81,8 +85,8 @@ def test_csv_lines_are_those_of_the_file(load: Load) -> None:
 
 
 def test_csv_quotes_case_and_spaces(load: Load) -> None:
-    found = load('Serial, HOST ,site,model\n" #1 ""x""", edge-1 , "Plant, A;B"\n')
-    assert found == [manifest.Row('#1 "x"', "edge-1", None, None, "Plant, A;B", None, 2)]
+    found = load('Serial, HOST ,site,model\n" SN (1)", edge-1 , "Plant, A;B"," #1 ""x"""\n')
+    assert found == [manifest.Row("SN (1)", "edge-1", None, None, "Plant, A;B", '#1 "x"', 2)]
 
 
 def test_csv_as_another_program_writes_it(tmp_path: pathlib.Path) -> None:
@@ -118,8 +122,8 @@ def test_yaml(load: Load, head: str, name: str) -> None:
     "text", ["00123", "1e5", "0x10", "12:34:56", "2026-01-31", "1_000", ".5", "+7", "=", "<<", "'true'", "!!str yes", "! 1"]
 )
 def test_yaml_values_are_what_is_written(load: Load, text: str) -> None:
-    (row,) = load(f"- serial: {text}\n  host: a\n", "fleet.yml")
-    assert row.serial == text.strip("'!").removeprefix("str").strip()
+    (row,) = load(f"- serial: A\n  host: a\n  model: {text}\n", "fleet.yml")
+    assert row.model == text.strip("'!").removeprefix("str").strip()
 
 
 @pytest.mark.usefixtures("each_yaml")
@@ -139,6 +143,30 @@ def test_host_names(load: Load, host: str) -> None:
 
 def test_name_is_the_host_else_the_serial(load: Load) -> None:
     assert [row.name for row in load("serial,host,mac\nA,b,\nC,,020000000001\n")] == ["b", "C"]
+
+
+def test_a_serial_number_is_what_a_certificate_can_hold(load: Load) -> None:
+    for code in range(33, 127):
+        serial = f"SN{chr(code)}1"
+        subject = profile.DeviceSubject(serial, b"hw")
+        row = json.dumps([{"serial": serial, "host": "a"}])
+        try:
+            profile.check(subject)
+        except InputError:
+            assert problems(load, row, "fleet.yml") == [f"line 1: serial {serial!r} has the character {chr(code)!r}, {IMPOSSIBLE}"]
+        else:
+            assert load(row, "fleet.yml")[0].serial == serial
+
+
+def test_a_manifest_is_read_without_cryptography() -> None:
+    script = (
+        "import sys; sys.modules['cryptography'] = None\n"
+        f"import {manifest.__name__} as manifest\n"
+        "assert manifest.SERIAL.fullmatch('SN-1') and not any(name.startswith('cryptography.') for name in sys.modules)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(places.COLLECTIONS)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 def test_rows_cannot_be_changed(load: Load) -> None:
@@ -164,9 +192,10 @@ ROWS = [
     ("A,,00:00:00:00:00:00,,", ["line 2: mac 00:00:00:00:00:00 is the address of no single device"]),
     (",a,,,", ["line 2: it has no serial"]),
     ("A,,,,x", ["line 2: it has neither a host nor a mac"]),
-    ("Å1,a,,,", ["line 2: serial 'Å1' has a character that is not printable ASCII"]),
-    ("A\x1b[2J,a,,,", ["line 2: serial 'A\\x1b[2J' has a character that is not printable ASCII"]),
-    ("A\0,a,,,", ["line 2: serial 'A\\x00' has a character that is not printable ASCII"]),
+    ("Å1,a,,,", [f"line 2: serial 'Å1' has the character 'Å', {IMPOSSIBLE}"]),
+    ("A\x1b[2J,a,,,", [f"line 2: serial 'A\\x1b[2J' has the character '\\x1b', {IMPOSSIBLE}"]),
+    ("A\0,a,,,", [f"line 2: serial 'A\\x00' has the character '\\x00', {IMPOSSIBLE}"]),
+    ("SN_01,a,,,", [f"line 2: serial 'SN_01' has the character '_', {IMPOSSIBLE}"]),
     (f"{'A' * 65},a,,,", [f"line 2: serial '{'A' * 65}' has 65 characters, more than 64"]),
     ("A,a b,,,", ["line 2: host 'a b' is no host name"]),
     ("A,-a,,,", ["line 2: host '-a' is no host name"]),
@@ -257,7 +286,7 @@ BAD_YAML = [
     ("- serial: A\n  host: a\n  colour: [red]", [f"line 1: unknown column 'colour' ({KNOWN})"]),
     ("- host: a", ["line 1: it has no serial"]),
     ("- serial: A\n  host: ~", ["line 1: it has neither a host nor a mac"]),
-    ('- serial: "A\\nB"\n  host: a', ["line 1: serial 'A\\nB' has a character that is not printable ASCII"]),
+    ('- serial: "A\\nB"\n  host: a', [f"line 1: serial 'A\\nB' has the character '\\n', {IMPOSSIBLE}"]),
     ("- {serial: A, host: a}\n\n-\n  serial: A\n  host: b", ["line 4: serial 'A' is already in line 1"]),
     (
         "- A\n- [B, {c: d}]\n- {serial: C, host: c}",

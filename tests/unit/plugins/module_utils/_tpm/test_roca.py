@@ -120,6 +120,27 @@ def test_what_is_no_modulus_is_refused(modulus: int | bytes) -> None:
         roca.fingerprinted(modulus)
 
 
+WEAK = {
+    "zero": (0, "has 0 bits, fewer than 2048"),
+    "negative": (1 - (1 << 2048), "has 2048 bits, fewer than 2048"),
+    "short": ((1 << 2047) - 1, "has 2047 bits, fewer than 2048"),
+    "long": (1 << 16384 | 1, "has 16385 bits, more than 16384"),
+    "long and even": (1 << 65535, "has 65536 bits, more than 16384"),
+    "even": (1 << 2047, "has an even modulus, so it is no key"),
+    "faulty": (pow(65537, 5, 2 * math.prod(roca.PRIMES)) + 2 * math.prod(roca.PRIMES) * (1 << 2048), "bears the ROCA fingerprint"),
+}
+
+
+@pytest.mark.parametrize(("modulus", "told"), WEAK.values(), ids=WEAK)
+def test_a_modulus_that_protects_nothing(modulus: int, told: str) -> None:
+    assert roca.weakness(modulus, 2048).startswith(told)
+
+
+@pytest.mark.parametrize("bits", [2048, 3072, 16384])
+def test_a_modulus_that_nothing_is_known_against(bits: int) -> None:
+    assert roca.weakness(1 << bits - 1 | 1, 2048) == ""
+
+
 @pytest.mark.parametrize("bits", [508, 512, 16384])
 def test_the_shortest_and_the_longest_modulus_are_tested(bits: int) -> None:
     assert not roca.fingerprinted(1 << bits - 1 | 1)

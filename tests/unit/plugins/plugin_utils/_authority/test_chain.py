@@ -110,6 +110,34 @@ def test_cas_that_issued_one_another_are_no_endless_loop() -> None:
     assert len(chain.follow(leaf, crossed, [other.certificate], NOW, "it")) == 3
 
 
+def test_a_maze_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty CAs of one key and one name that all issue one another, millions of ways: the tries are counted, not the clock."""
+    maze = lab_ca.root("Maze")
+    pool = [lab_ca.certify("Maze", maze.key, issuer=maze) for _each in range(20)]
+    tries = []
+    genuine = chain.issued
+    monkeypatch.setattr(chain, "issued", lambda *pair: tries.append(pair) or genuine(*pair))
+    leaf = maze.certify("leaf", lab_ca.new_key(), ca=False)
+    with pytest.raises(
+        CertificateError, match="Could not accept the certificate: more than 256 ways lead up from it; give no CA but those"
+    ):
+        follow(leaf, pool)
+    assert len(tries) == chain.MAX_STEPS
+    tries.clear()
+    assert follow(leaf, pool, maze) == [leaf, maze.certificate] and len(tries) == 1
+
+
+def test_certificates_of_other_names_are_no_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chain, "MAX_STEPS", 3)
+    others = [lab_ca.root(f"Other {number}").certificate for number in range(10)]
+    assert len(follow(LEAF, [*others, *POOL, *POOL])) == 4
+
+
+def test_a_text_that_cannot_be_encoded() -> None:
+    with pytest.raises(CertificateError, match="Could not read it: it holds no well-formed certificate"):
+        chain.load("\ud800", "it")
+
+
 def test_der_and_pem_are_read() -> None:
     der = LEAF.public_bytes(lab_ca.serialization.Encoding.DER)
     assert chain.load(der, "it") == chain.load(lab_ca.pem(LEAF), "it") == [LEAF]

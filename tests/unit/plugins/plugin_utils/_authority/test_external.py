@@ -236,3 +236,20 @@ def test_no_authority_is_configured(tmp_path: pathlib.Path) -> None:
     leave(tmp_path, right(), CA.certificate)
     with pytest.raises(CertificateError, match="no CA that is trusted here issued it"):
         collect(tmp_path, [])
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(5, "Input/output error")])
+def test_a_folder_that_cannot_be_looked_into_is_not_an_empty_one(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    def fail(_path: pathlib.Path, **_options: t.Any) -> t.Any:
+        raise error
+
+    monkeypatch.setattr(pathlib.Path, "stat", fail)
+    with pytest.raises(ExternalError, match=f"^Could not look for .*/SN-0001/idevid.pem: {error.strerror}; see the folder and who may"):
+        collect(tmp_path)
+
+
+def test_a_file_in_place_of_the_folder_holds_no_certificate(tmp_path: pathlib.Path) -> None:
+    (tmp_path / SERIAL).write_text("")
+    assert collect(tmp_path) is None

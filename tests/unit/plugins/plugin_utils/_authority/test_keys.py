@@ -103,7 +103,7 @@ def test_a_device_key_of_another_type() -> None:
         keys.public_key(der, "the key")
 
 
-@pytest.mark.parametrize("data", ["", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", b"\x30\x00"])
+@pytest.mark.parametrize("data", ["", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", b"\x30\x00", "\ud800"])
 def test_no_public_key(data: str | bytes) -> None:
     with pytest.raises(KeyTypeError, match="no public key in PEM or DER form"):
         keys.public_key(data, "the key")

@@ -14,6 +14,7 @@ import typing as t
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from support import ek_lab
 from support.ek_lab import NOW, YEAR, Authority
 
@@ -260,6 +261,22 @@ def _weak_ca_key() -> Scene:
     return Scene(root.ek(KEY), [root], [], "bad_signature", "RSA key of 1024 bits", openssl=False)
 
 
+def _impossible_ca_key(modulus: int) -> Scene:
+    """A root of the bundle has certified a key that can be none; what it signed is of no interest."""
+    root, key = ek_lab.root(), rsa.RSAPublicNumbers(65537, modulus).public_key()
+    middle = Authority(root.key, root.issue(ek_lab.common_name("CA"), key, ek_lab.ca_extensions(key)))
+    telling = f"RSA key of {modulus.bit_length()} bits that made it can be broken"
+    return Scene(middle.ek(KEY), [root], [middle], "bad_signature", telling, openssl=False)
+
+
+def _even_ca_key() -> Scene:
+    return _impossible_ca_key(1 << 2047)
+
+
+def _endless_ca_key() -> Scene:
+    return _impossible_ca_key(1 << 16384 | 1)
+
+
 def _too_deep() -> Scene:
     way = [ek_lab.root()]
     for number in range(chain.MAX_DEPTH - 1):
@@ -290,6 +307,8 @@ def _too_deep() -> Scene:
         _root_from_nv,
         _sha1,
         _weak_ca_key,
+        _even_ca_key,
+        _endless_ca_key,
         _too_deep,
     ],
 )

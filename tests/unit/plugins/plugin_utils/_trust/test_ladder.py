@@ -265,6 +265,18 @@ def test_weak_keys_whatever_else_vouches_for_them(line: Line) -> None:
     refused(line.judge(line.middle.ek(key), ek_public=short, pinned=_keys.spki_sha256(short)), "weak_key", "1024 bits")
 
 
+@pytest.mark.parametrize(
+    ("modulus", "bits", "telling"),
+    [(1 << 2047, 2048, "an even modulus"), (1 << 16391 | 1, 16392, "16392 bits, more than 16384")],
+    ids=["even", "long"],
+)
+def test_a_modulus_that_cannot_exist_is_weak(line: Line, modulus: int, bits: int, telling: str) -> None:
+    public = rsa_area(modulus, bits)
+    refused(
+        line.judge(line.certificate, ek_public=public, pinned=line.pin), "weak_key", f"Could not trust the EK: its RSA key has {telling}"
+    )
+
+
 def test_what_is_no_ek_whatever_else_vouches_for_it(line: Line) -> None:
     for change, telling in (
         ({"attributes": line.ek.attributes & ~0x2}, "lacks fixedtpm"),
