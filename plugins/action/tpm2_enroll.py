@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _files, _versions
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import settings
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.enrolment import Enrolment
@@ -86,6 +86,7 @@ class ActionModule(ActionBase):
             organization=options["organization"],
             ca=settings.issuer(self._signer(options["authority"])),
             signer=settings.record_signer(self._signer(options["record_signer"])),
+            record=bool(options["record_dir"]),
             external=settings.external_ca(external),
             local=settings.local_key(options["ldevid"]),
             quote=settings.quoted(options["pcrs"]),
@@ -105,7 +106,10 @@ class ActionModule(ActionBase):
             except QuarantineError as distrusted:
                 says = f"{plan.serial} is quarantined ({distrusted.reason}): {distrusted.message}"
                 return {"failed": True, "state": "quarantined", "reason": distrusted.reason, "msg": says}
-            return self._told(outcome, registry, options, check)
+            told = self._told(outcome, registry, options, check)
+            if "enroll" in outcome.did and plan.signs is None:
+                told["warnings"] = [settings.no_birth_record(plan.serial)]
+            return told
 
     def _speaker(self, options: _action.Options, task_vars: Result) -> t.Callable[[t.Mapping[str, t.Any]], Result]:
         connection = {name: options[name] for name in CONNECTION if options[name] is not None}
@@ -136,11 +140,19 @@ class ActionModule(ActionBase):
         )
         if options["record_dir"]:
             where = pathlib.Path(self._path(options["record_dir"])) / f"{urllib.parse.quote(device.serial, safe='')}.birth.json"
-            text = None if where.is_file() else registry.birth_record(device.ek_name)
+            # After an enrolment what lies there is another device's, or an older one of a registry that was lost.
+            text = registry.birth_record(device.ek_name) if "enroll" in outcome.did or not _there(where) else None
             found["record"] = str(where)
             if text is not None and (check or _files.write(where, text.encode())):
                 found["changed"] = True
         return found
+
+
+def _there(path: pathlib.Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise InputError(f"Could not look for the birth record {path}: {error.strerror}; see who may read that folder.") from None
 
 
 def _now() -> datetime.datetime:

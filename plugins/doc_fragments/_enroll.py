@@ -164,6 +164,7 @@ options:
   record_signer:
     description:
       - Another key that signs birth records, with a certificate for signing documents.
+      - O(external_authority) signs none, so that O(record_dir) needs this there.
     type: dict
     suboptions:
       certificate:

@@ -20,11 +20,17 @@ description:
     Certificates are issued after that, and not before.
   - What is registered never changes. A known serial number with another EK, or a known EK under another serial number, is quarantined.
   - An enrolled device is recognised by what O(observed) says, without a TPM command. Its LDevID is renewed when it is due.
+  - Where an enrolled device is at another O(host) than the registry says, its attestation key signs the serial number first.
+  - A device that is enrolled or recognised ends every incident of its O(host), whatever the serial number, and those of its serial number
+    that are of no host.
   - It runs on the controller and speaks with the device at most twice, through M(edgefleet.tpm2.tpm2_evidence).
 notes:
   - The controller needs cryptography and SQLAlchemy, with Alembic where the registry is made or brought up to date.
   - A device that is quarantined fails; the others go on. The reason is in RV(reason), and in the registry.
-  - In check mode the EK is judged and nothing is signed, made or written.
+  - In check mode the EK is judged and nothing is signed, made or written. Where O(observed) says that the EK is still to be made, the device
+    is not asked, and there is no RV(verdict).
+  - Birth records are signed by O(authority) or O(record_signer). With O(external_authority) alone there are none, and they cannot be made
+    later. A new device is then enrolled with a warning; where O(record_dir) is given, it is refused before it is asked anything.
   - A TCG-CSR-IDEVID holds the attestation of the IDevID, which is then made in the first of the two exchanges.
 attributes:
   diff_mode:

@@ -108,7 +108,7 @@ def test_what_stops_it_before_the_device_is_asked(bench: Bench, controller: Cont
     stranger = root.certify("Another CA", key)
     leaf = root.certify("No CA", files.ca.key, ca=False)
     (folder / "nonsense.pem").write_text("nonsense\n")
-    elsewhere = {"folder": str(folder / "requests"), "authorities": [str(folder / "ca" / "root.pem")]}
+    elsewhere = {"folder": str(folder / "requests"), "authorities": [str(files.root_path)]}
     faults = {
         "CA: wrong password": ({"authority": {**good, "password": "wrong"}}, "password"),
         "CA: no password": ({"authority": {**good, "password": None}}, "password"),
@@ -133,6 +133,11 @@ def test_what_stops_it_before_the_device_is_asked(bench: Bench, controller: Cont
         "external: file missing": (
             {"authority": None, "external_authority": {**elsewhere, "authorities": [str(folder / "none.pem")]}},
             "Could not read the certificate of the external CA",
+        ),
+        "record: nobody signs it": (
+            # Whether the device is a new one is asked of the registry, which is made for it.
+            {"authority": None, "external_authority": elsewhere, "record_dir": "records", "registry": str(folder / "made.sqlite")},
+            "nobody can sign its birth record, which cannot be made later; give record_signer, or leave record_dir out",
         ),
         "record signer: a device's certificate": (
             {"record_signer": {**good, "certificate": pem(folder / "leaf.pem", leaf)}},
@@ -173,10 +178,16 @@ def test_results_of_a_device_from_first_to_last(
             "pcrs": {"indices": [0, 7]},
         }
         record = folder / "records" / f"{SERIAL}.birth.json"
+        # With a CA elsewhere and nobody who signs birth records, in a registry of its own.
+        elsewhere = {"folder": str(folder / "requests"), "authorities": [str(folder / "ca" / "root.pem")]}
+        unsigned: Json = {"authority": None, "external_authority": elsewhere, "record_dir": None, "registry": str(folder / "other.sqlite")}
         book = Book(each_controller, folder, common, {"vaulted_password": PASSWORD, "vaulted_auth": AUTH})
         results = book.play(
             {
                 "predicted": Task({}, check=True),
+                "unsigned, predicted": Task(unsigned, check=True),
+                "unsigned": Task(unsigned),
+                "unsigned, again": Task(unsigned),
                 "enrolled": Task({}),
                 "recognised": Task({}),
                 "lost, predicted": Task({}, check=True, before=f"rm {record}"),
@@ -192,15 +203,21 @@ def test_results_of_a_device_from_first_to_last(
     shown = {name: (one["changed"], one.get("failed", False), one.get("state"), one["exchanges"]) for name, one in results.items()}
     assert shown == {
         "predicted": (True, False, "enrolled", 1),
+        "unsigned, predicted": (True, False, "enrolled", 1),
+        "unsigned": (True, False, "enrolled", 2),
+        "unsigned, again": (False, False, "enrolled", 1),
         "enrolled": (True, False, "enrolled", 2),
         "recognised": (False, False, "enrolled", 1),
         "lost, predicted": (True, False, "enrolled", 1),
         "lost": (True, False, "enrolled", 1),
-        "moved": (True, False, "enrolled", 1),
+        "moved": (True, False, "enrolled", 2),
         "impostor, predicted": (False, True, "quarantined", 1),
         "impostor": (False, True, "quarantined", 1),
         "no device": (False, True, None, 1),
     }
+    warned = {name: one["warnings"] for name, one in results.items() if one.get("warnings")}
+    assert set(warned) == {"unsigned", "unsigned, predicted"} and all(len(one) == 1 for one in warned.values())
+    assert f"{SERIAL} gets no birth record, now or later" in str(warned["unsigned"]) and f"[WARNING]: {SERIAL}" in book.output
     assert results["moved"]["did"] == ["relocate"] and results["enrolled"]["pending"] == []
     assert results["enrolled"]["verdict"]["rung"] == results["predicted"]["verdict"]["rung"] == "certificate"
     assert set(results["enrolled"]["certificates"]) == {"iak", "idevid", "ldevid"}

@@ -20,17 +20,22 @@ from support.enroll import (
     IDEVID,
     INDEX,
     ONE,
+    OTHER,
     RESOURCES,
     SERIAL,
     WHERE,
     Bench,
+    Between,
     Desk,
     Device,
     Json,
+    altered,
+    instead,
     later,
     local_key,
     nobody,
     unb64,
+    without,
 )
 from support.proxy import Proxy
 from support.softhsm import SoftHsm
@@ -44,7 +49,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import a
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.external import ExternalError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import settings
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import ExchangeError, Outcome, QuarantineError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask, records
 
 MakeSwtpm = t.Callable[..., Swtpm]
 SIGNS_DOCUMENTS = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")  # RFC 9336
@@ -477,12 +482,79 @@ def test_a_device_that_has_moved(desk: Desk, device: Device) -> None:
     same = {"observed": observed(known(desk)), "host": "edge-77", "site": "south", "mac": "02:00:00:00:00:77"}
     assert told(desk.enroll(nobody, check=True, **same))[:2] == (True, ("relocate",))
     assert known(desk).host == HOST
-    assert told(desk.enroll(nobody, **same))[:2] == (True, ("relocate",))
+    asked = len(device.questions)
+    assert told(desk.enroll(device, **same))[:2] == (True, ("relocate",))
+    assert len(device.questions) == asked + 1
     found = known(desk)
     assert (found.host, found.site, found.mac) == ("edge-77", "south", "02:00:00:00:00:77")
     assert desk.enroll(nobody, **same).changed is False
     # An inventory that says nothing of the place takes nothing back.
     assert desk.enroll(nobody, observed=same["observed"], host="edge-77").changed is False
+    # The same host in another spelling, and another site, are no other place for secrets.
+    for change in ({"host": "EDGE-77"}, {"site": "west"}, {"mac": "02:00:00:00:00:78"}):
+        assert told(desk.enroll(nobody, **{**same, "host": "EDGE-77", **change}))[1] == ("relocate",)
+
+
+def test_a_move_costs_four_commands_and_no_auth(desk: Desk, bench: Bench, tpm: Swtpm) -> None:
+    with Proxy(tpm) as proxy:
+        device = Device(proxy.tcti, bench.python)
+        assert desk.enroll(device).did == ("enroll",)
+        Tools(tpm.tcti).run("changeauth", "-c", "e", AUTH)
+        proxy.reset()
+        assert desk.enroll(device, observed=observed(known(desk)), host="edge-77").did == ("relocate",)
+        assert proxy.writes() == [] and proxy.count() <= 4, proxy.codes()
+    assert leftovers(tpm) == [] and lockout_counter(tpm) == 0
+
+
+def test_an_impostor_does_not_move_a_device(desk: Desk, bench: Bench, device: Device, new_swtpm: MakeSwtpm) -> None:
+    """It shows the public areas of the device, which are no secret; neither do incidents end by that, nor does the registry say it is there."""
+    assert desk.enroll(device).did == ("enroll",)
+    found, other = known(desk), Device(new_swtpm(bench.state(OTHER)).tcti, bench.python)
+    with desk.registry() as registry:
+        registry.open_incident("edge-66", "EF-LINE-0066", None, "no_certificate")
+    same: Json = {"observed": observed(found), "host": "edge-66"}
+    desk.refused(other, "bad_signature", "is not the AK's", **same)
+    # What it says of its AK does not count, nor an answer of the device to another question.
+    claims = altered(publics=lambda keys: {**keys, EK: found.ek_public.hex(), WHERE.ak: found.ak_public.hex()})
+    desk.refused(Between(other, claims), "bad_signature", "is not the AK's", **same)
+    desk.refused(Between(nobody, instead(device.answers[0])), "wrong_nonce", "it may be an old one", **same)
+    desk.refused(Between(device, without("nv_certify")), "no_serial", "the serial number without an attestation", **same)
+    desk.refused(Between(nobody, instead({})), "malformed_answer", "its keys is missing", **same)
+    assert known(desk) == found
+    with desk.registry() as registry:
+        assert {one.host for one in registry.incidents()} == {"edge-66"} and len(registry.incidents()) == 5
+    # The device itself is there.
+    assert desk.enroll(device, **same).did == ("relocate",)
+    with desk.registry() as registry:
+        assert registry.incidents() == [] and registry.events()[-1].kind == "incident_closed"
+
+
+def test_a_moved_device_whose_serial_number_is_another_now(desk: Desk, tpm: Swtpm, device: Device, bench: Bench) -> None:
+    assert desk.enroll(device).did == ("enroll",)
+    Tools(tpm.tcti).run("nvundefine", "-C", "o", INDEX)
+    other = {"index": INDEX, "content": "EF-LINE-0002", "write_once": True}
+    module.run("tpm2_nv_index", {"tcti": tpm.tcti, **other}, python=bench.python).expect_ok()
+    desk.refused(device, "wrong_content", "are not the 12 expected", observed=observed(known(desk)), host="edge-77")
+
+
+def test_incidents_of_the_host_end_with_a_proof(desk: Desk, device: Device) -> None:
+    """A typo in the serial number, another device in the same slot: whoever proves itself there passes, and the history stays."""
+    sightings = [(HOST.upper(), "EF-TYPO"), (HOST, ""), ("", SERIAL), ("", "EF-OTHER"), ("edge-66", SERIAL)]
+    with desk.registry() as registry:
+        for host, serial in sightings:
+            registry.open_incident(host, serial, None, "no_certificate")
+    for did in (("enroll",), ()):
+        assert desk.enroll(device).did == did
+        with desk.registry() as registry:
+            assert [(one.host, one.serial) for one in registry.incidents()] == sightings[3:]
+            assert ask.incident(registry, host=HOST, serial=SERIAL) is None
+            registry.open_incident(HOST, "EF-TYPO-2", None, "serial_takeover")
+    # A device that is recognised ends them too, and a run that has nothing to do writes nothing.
+    same: Json = {"observed": observed(known(desk))}
+    assert desk.enroll(nobody, **same).changed is False
+    before = desk.rows()
+    assert desk.enroll(nobody, **same).changed is False
+    assert desk.rows() == before
 
 
 def test_two_hosts_with_one_name(desk: Desk, bench: Bench, device: Device, new_swtpm: MakeSwtpm) -> None:
@@ -508,6 +580,42 @@ def test_a_tpm_that_is_not_provisioned(desk: Desk, bench: Bench, new_swtpm: Make
             desk.enroll(blank, check=check)
 
 
+def dry_run(tcti: str, python: str) -> Json:
+    """What the role provision has read just before, in check mode."""
+    return module.run("tpm2_profile", {"tcti": tcti, "resources": RESOURCES}, python=python, check=True).expect_ok()
+
+
+def test_check_mode_on_a_blank_tpm(desk: Desk, bench: Bench, new_swtpm: MakeSwtpm) -> None:
+    """Its keys are made in the same run: there is nobody to ask about them yet."""
+    blank = new_swtpm()
+    read = dry_run(blank.tcti, bench.python)
+    assert told(desk.enroll(nobody, check=True, observed=read)) == (True, ("enroll",), ())
+    assert desk.rows()["devices"] == desk.rows()["quarantine"] == []
+
+
+def test_check_mode_on_a_tpm_with_an_ek_alone(desk: Desk, bench: Bench, device: Device, new_swtpm: MakeSwtpm) -> None:
+    """As it came from its maker: the EK is judged, and whose it is."""
+    tpm = new_swtpm(bench.state(ONE))
+    Tools(tpm.tcti).run("evictcontrol", "-Q", "-C", "o", "-c", WHERE.ak)
+    bare, read = Device(tpm.tcti, bench.python), dry_run(tpm.tcti, bench.python)
+    outcome = desk.enroll(bare, check=True, observed=read)
+    assert told(outcome) == (True, ("enroll",), ()) and outcome.verdict and outcome.verdict.rung == "certificate"
+    with pytest.raises(QuarantineError, match="Could not trust the EK"):
+        desk.enroll(bare, check=True, observed=read, policy=settings.trust_policy({}))
+    # Without the word of a run that would make the AK, that is missing; the device is not to blame.
+    desk.failed(bare, "there is no key at 0x81020001; provision the TPM first", check=True)
+    assert desk.enroll(device).did == ("enroll",)
+    assert desk.enroll(bare, check=True, observed=read).did == ("enroll",)
+    with pytest.raises(QuarantineError, match="that EK belongs to serial EF-LINE-0001"):
+        desk.enroll(bare, check=True, observed=read, serial="EF-LINE-0002")
+    other = new_swtpm(bench.state(OTHER))
+    Tools(other.tcti).run("evictcontrol", "-Q", "-C", "o", "-c", WHERE.ak)
+    with pytest.raises(QuarantineError, match="that serial number belongs to serial EF-LINE-0001"):
+        desk.enroll(Device(other.tcti, bench.python), check=True, observed=dry_run(other.tcti, bench.python))
+    with desk.registry() as registry:
+        assert registry.incidents() == []
+
+
 def test_a_blank_tpm_in_the_place_of_an_enrolled_device(desk: Desk, bench: Bench, device: Device, new_swtpm: MakeSwtpm) -> None:
     """It has an EK, as it came from its maker, and nothing else; that is enough to see that it is another one."""
     assert desk.enroll(device).did == ("enroll",)
@@ -529,3 +637,22 @@ def test_an_enrolled_device_without_its_ak(desk: Desk, tpm: Swtpm, device: Devic
 def test_without_anybody_who_issues(desk: Desk, device: Device) -> None:
     desk.failed(device, "neither authority nor external_authority is given", ca=None)
     assert len(device.questions) == 1
+
+
+def test_a_birth_record_that_nobody_could_sign(desk: Desk, device: Device, elsewhere: Elsewhere) -> None:
+    """A new device is refused before it is asked; one that is enrolled already goes on."""
+    options: Json = {**elsewhere.settings(), "record": True}
+    for check in (True, False):
+        desk.failed(nobody, "nobody can sign its birth record, which cannot be made later; give record_signer", check=check, **options)
+    assert desk.enroll(device, **elsewhere.settings()).did == ("enroll",)
+    assert desk.enroll(nobody, observed=observed(known(desk)), **options).changed is False
+
+
+def test_a_birth_record_with_a_ca_elsewhere(desk: Desk, device: Device, elsewhere: Elsewhere) -> None:
+    signer = t.cast("authority.Signer", desk.ca)
+    assert desk.enroll(device, signer=signer, record=True, **elsewhere.settings()).did == ("enroll",)
+    with desk.registry() as registry:
+        record = registry.birth_record(known(desk).ek_name)
+    assert record
+    found = _birth.verify(record, roots=[(desk.folder / "ca" / "root.pem").read_text()])
+    assert found["ek"]["verdict"]["manufacturer"] == "id:00001014" and found["tpm"]["manufacturer"] == "IBM"

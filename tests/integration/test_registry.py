@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import itertools
 import json
 import pathlib
 import stat
@@ -267,13 +268,13 @@ def test_an_equal_incident_is_opened_once_and_each_sighting_is_an_event(registry
     assert registry.events(ek_name=name("x"))[1].detail == {"reason": "serial_takeover", "detail": "again"}
 
 
-def test_incidents_are_closed_by_host_serial_or_both_and_kept(registry: Registry) -> None:
+def test_incidents_are_closed_by_host_or_serial_and_kept(registry: Registry) -> None:
     for host, serial in (("a", "1"), ("a", "2"), ("b", "1")):
         registry.open_incident(host, serial, "", "no_certificate", "")
-    assert registry.close_incidents("a", "1") == 1
+    assert registry.close_incidents("A", "1") == 2
     assert registry.close_incidents("a", "1") == 0
+    assert registry.close_incidents(host="c", serial="1") == 0
     assert registry.close_incidents(serial="1") == 1
-    assert registry.close_incidents(host="a") == 1
     assert registry.incidents() == []
     closed = registry.incidents(open_only=False)
     assert [(one.host, one.serial, one.closed_at is not None) for one in closed] == [("a", "1", True), ("a", "2", True), ("b", "1", True)]
@@ -281,6 +282,21 @@ def test_incidents_are_closed_by_host_serial_or_both_and_kept(registry: Registry
     assert not registry.open_incident("a", "1", "", "no_certificate", "").existed
     with pytest.raises(InputError, match="neither host nor serial is given"):
         registry.close_incidents()
+
+
+@pytest.mark.parametrize("host", [None, "", "edge-01", "EDGE-01", "edge-02"])
+@pytest.mark.parametrize("serial", ["", "EF-1"])
+def test_what_is_closed_is_what_keeps_a_host_in_quarantine(registry: Registry, host: str | None, serial: str) -> None:
+    """No more and no less; and nothing is written where that is nothing."""
+    for where, number in itertools.product(("", "edge-01", "Edge-01"), ("", "EF-1", "EF-2")):
+        registry.open_incident(where, number, None, "no_certificate")
+    concerned = [ask.concerns(one, host=host, serial=serial) for one in registry.incidents()]
+    rest = [one for one, yes in zip(registry.incidents(), concerned, strict=True) if not yes]
+    before = len(registry.events())
+    assert registry.close_incidents(host=host, serial=serial) == sum(concerned)
+    assert registry.incidents() == rest and ask.incident(registry, host=host, serial=serial) is None
+    assert kinds(registry)[before:] == ["incident_closed"] * sum(concerned)
+    assert len(registry.incidents(open_only=False)) == 9
 
 
 def test_a_rotation_goes_on_where_it_stood(registry: Registry) -> None:

@@ -36,6 +36,26 @@ class Signed(t.NamedTuple):
     signature: bytes
 
 
+class Shown(t.NamedTuple):
+    """What a device shows of its EK, and its AK where it has one."""
+
+    ek: names.Public
+    ak: names.Public | None
+    certificates: tuple[bytes, ...]
+    chain: tuple[bytes, ...]
+    identity: t.Mapping[str, str]
+
+    def ek_certificate(self) -> bytes | None:
+        """The certificate whose key is the EK's; where there is none, the first, so that somebody can say what is wrong with it."""
+        for one in self.certificates:
+            try:
+                if certificate.read(one).spki == _keys.spki(self.ek):
+                    return one
+            except (TrustError, _keys.KeyMaterialError):
+                continue
+        return self.certificates[0] if self.certificates else None
+
+
 class Collected(t.NamedTuple):
     """The first answer. C(values) are the PCRs that were quoted, by index."""
 
@@ -51,15 +71,10 @@ class Collected(t.NamedTuple):
     values: t.Mapping[int, bytes]
     certify: t.Mapping[str, Signed]
 
-    def ek_certificate(self) -> bytes | None:
-        """The certificate whose key is the EK's; where there is none, the first, so that somebody can say what is wrong with it."""
-        for one in self.certificates:
-            try:
-                if certificate.read(one).spki == _keys.spki(self.ek):
-                    return one
-            except (TrustError, _keys.KeyMaterialError):
-                continue
-        return self.certificates[0] if self.certificates else None
+    @property
+    def shown(self) -> Shown:
+        """What tells whether the EK is believed."""
+        return Shown(self.ek, self.ak, self.certificates, self.chain, self.identity)
 
 
 def _broken(what: str) -> EvidenceError:
@@ -143,20 +158,32 @@ def _certified(answer: Answer) -> dict[str, Signed]:
     return {str(name): signed(one, "certified key") for name, one in found.items()}
 
 
-def collected(answer: Answer, where: settings.Handles, ldevid: str | None, with_idevid: bool) -> Collected:
-    """The first answer, taken apart. Raises EvidenceError, malformed_answer."""
-    keys = _mapping(answer.get("publics"), "keys")
-    quote, serial, identity = answer.get("quote"), answer.get("nv_certify"), answer.get("identity")
+def shown(answer: Answer, where: settings.Handles) -> Shown:
+    """What an answer shows of the EK, taken apart. Raises EvidenceError, malformed_answer."""
+    keys, identity = _mapping(answer.get("publics"), "keys"), answer.get("identity")
     certificates, chain = (tuple(octets(one, what) for one in listed(answer.get(field), what, most)) for field, what, most in _CERTIFICATES)
-    return Collected(
+    return Shown(
         ek=_public(keys, where.ek, "EK"),
-        ak=_public(keys, where.ak, "AK"),
-        idevid=_public(keys, where.idevid, "IDevID") if with_idevid else None,
-        ldevid=_public(keys, ldevid, "LDevID") if ldevid else None,
+        ak=_public(keys, where.ak, "AK") if where.ak in keys else None,
         certificates=certificates,
         chain=chain,
         # A TPM may call itself anything, and it is written down.
         identity={str(name): records.clean(value) for name, value in identity.items()} if isinstance(identity, dict) else {},
+    )
+
+
+def collected(answer: Answer, where: settings.Handles, ldevid: str | None, with_idevid: bool) -> Collected:
+    """The first answer, taken apart. Raises EvidenceError, malformed_answer."""
+    keys, told = _mapping(answer.get("publics"), "keys"), shown(answer, where)
+    quote, serial = answer.get("quote"), answer.get("nv_certify")
+    return Collected(
+        ek=told.ek,
+        ak=told.ak or _public(keys, where.ak, "AK"),
+        idevid=_public(keys, where.idevid, "IDevID") if with_idevid else None,
+        ldevid=_public(keys, ldevid, "LDevID") if ldevid else None,
+        certificates=told.certificates,
+        chain=told.chain,
+        identity=told.identity,
         nv_certify=None if serial is None else signed(serial, "certified serial number"),
         quote=None if quote is None else signed(quote, "quote"),
         values={} if quote is None else _pcrs(quote),
@@ -182,14 +209,24 @@ def known_issuers(policy: ladder.Policy) -> list[str]:
     return sorted(der.name_hash(one.public_bytes()) for one in rooted)
 
 
+def _rows(observed: t.Any, what: str) -> list[Answer]:
+    rows = observed.get(what) if isinstance(observed, dict) else None
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
 def observed_names(observed: t.Any, handles: t.Iterable[str]) -> dict[str, str]:
     """The Names that a run of C(tpm2_profile) found at handles; nothing where the run did not tell."""
     found: dict[str, str] = {}
-    rows = observed.get("resources") if isinstance(observed, dict) else None
-    for row in rows if isinstance(rows, list) else []:
-        if isinstance(row, dict) and row.get("name"):
+    for row in _rows(observed, "resources"):
+        if row.get("name"):
             found.update({handle: str(row["name"]) for handle in handles if settings.same_handle(str(row.get("object")), handle)})
     return found
+
+
+def yet_to_be_made(observed: t.Any, handles: t.Iterable[str]) -> frozenset[str]:
+    """The handles at which C(tpm2_profile), in check mode, said that it would make a primary key."""
+    made = [str(row.get("resource")).rpartition(" ")[2] for row in _rows(observed, "steps") if row.get("action") == "create_primary"]
+    return frozenset(handle for handle in handles if any(settings.same_handle(one, handle) for one in made))
 
 
 def selection(chosen: pcr.Selection | None) -> dict[str, t.Any] | None:
@@ -205,6 +242,7 @@ def digest(data: bytes, name: str) -> str:
 __all__ = (
     "Answer",
     "Collected",
+    "Shown",
     "Signed",
     "collected",
     "digest",
@@ -215,6 +253,8 @@ __all__ = (
     "observed_names",
     "octets",
     "selection",
+    "shown",
     "shown_names",
     "signed",
+    "yet_to_be_made",
 )

@@ -12,8 +12,8 @@ from __future__ import annotations
 import datetime
 import typing as t
 
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import advisories, names, verdicts
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, external, profile, request, tcg_csr
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._credential import Credential
@@ -154,6 +154,13 @@ def tcg_request(flavour: str, content: bytes, idevid: names.Public, signature: b
     return made
 
 
+def _described(told: t.Mapping[str, str]) -> dict[str, t.Any]:
+    """A TPM, with the advisories that certainly hold for it; where we do not know, none is written down."""
+    tpm = {name: told.get(name, "") for name in ("manufacturer", "firmware", "model")}
+    judged = advisories.judge(tpm["manufacturer"], tpm["firmware"], tpm["model"])
+    return {**tpm, "advisories": sorted({one.name for one in judged if one.verdict == verdicts.AFFECTED})}
+
+
 def birth_record(
     signer: authority.Signer,
     proven: Proven,
@@ -172,7 +179,7 @@ def birth_record(
     fields = _birth.Fields(
         time=proven.at,
         device=device,
-        tpm={name: proven.tpm.get(name, "") for name in ("manufacturer", "firmware", "model")},
+        tpm=_described(proven.tpm),
         ek_public=proven.ek.raw,
         ek_certificate=ek_certificate,
         ek_chain=ek_chain,
@@ -183,6 +190,7 @@ def birth_record(
             "revocation": verdict.revocation,
             "notes": list(verdict.notes),
             "bundle_sha256": bundle_sha256,
+            "manufacturer": records.clean(certificate.read(ek_certificate).manufacturer) or None if ek_certificate else None,
         },
         ak_public=proven.ak.raw,
         idevid_public=proven.idevid.raw,

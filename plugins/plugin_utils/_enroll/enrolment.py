@@ -22,7 +22,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _evidence as
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.request import RequestError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._credential import ActivationError, Challenge
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, settings, signing, upkeep
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, first, settings, signing, upkeep
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import (
     Exchange,
     ExchangeError,
@@ -34,8 +34,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.faults import IdentityConflictError, RegistryError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import ladder
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import QUARANTINED, Verdict
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import Verdict
 
 # What, in a device's failure, means that the credential did not open; everything else may be a loose cable.
 _NOT_ACTIVATED = "Could not activate the credential"
@@ -66,10 +65,15 @@ class Enrolment:
         raise distrusted
 
     def _run(self, check: bool) -> Outcome:
-        device = self._registry.find(serial=self._plan.serial)
-        if device is not None and self._recognised(device):
-            return upkeep.Upkeep(self._registry, self._plan, self._exchange, self._clock).run(device, check)
-        return self._verify_only() if check else self._enroll()
+        plan = self._plan
+        device = self._registry.find(serial=plan.serial)
+        if device is None and plan.record and plan.signs is None:
+            raise settings.no_record_signer(plan.serial)
+        # In check mode, keys that the run would make are not there: nothing can be recognised by them.
+        blank = answers.yet_to_be_made(plan.observed, (plan.where.ek, plan.where.ak)) if check else frozenset()
+        if device is not None and not blank and self._recognised(device):
+            return upkeep.Upkeep(self._registry, plan, self._exchange, self._clock).run(device, check)
+        return first.Preview(self._registry, plan, self._exchange, self._clock).run(blank) if check else self._enroll()
 
     def _quarantine(self, distrusted: QuarantineError) -> None:
         plan = self._plan
@@ -98,81 +102,47 @@ class Enrolment:
 
     # -- the first exchange: is this TPM genuine, and are its keys what they should be
 
-    def _collect(self, fresh: bytes, *, only_certificates: bool = False) -> answers.Collected:
-        plan, where = self._plan, self._plan.where
-        known = {name: plan.reads[name] for name in ("public", "properties", "nv_buffer_max") if plan.reads.get(name)}
-        asked: dict[str, t.Any] = {
-            "nonce": fresh.hex(),
-            "ek": where.ek,
-            "ak": where.ak,
-            "issuers": answers.known_issuers(plan.policy),
-            "reads": {**known, "identity": bool(plan.tpm)},
-        }
-        if not only_certificates:
-            asked["idevid"] = {"template": where.idevid_template, "handle": where.idevid}
-            asked["certify_idevid"] = bool(plan.external and plan.external.tcg_csr)
-            asked["serial_index"] = f"{plan.serial_index.index:#010x}"
-            asked["serial_size"] = plan.serial_index.size
-            asked["pcrs"] = answers.selection(plan.quote)
-            if plan.local:
-                local = plan.local
-                asked["ldevid"] = {"handle": local.handle, "algorithm": local.algorithm, "parent": local.parent}
-                asked["certify"] = [local.handle]
-        answer = self._exchange({"collect": asked})
-        ldevid = plan.local.handle if plan.local and not only_certificates else None
-        found = answers.collected(answer, where, ldevid, with_idevid=not only_certificates)
+    def _collect(self, fresh: bytes) -> answers.Collected:
+        plan = self._plan
+        answer = self._exchange({"collect": first.question(plan, fresh)})
+        found = answers.collected(answer, plan.where, plan.local.handle if plan.local else None, with_idevid=True)
         self._ek_name = found.ek.name.hex()
         return found
 
-    def _judge(self, found: answers.Collected) -> tuple[Verdict, dict[str, str]]:
-        plan = self._plan
-        tpm = dict(plan.tpm or found.identity)
-        told = ladder.Device(found.ek, found.ek_certificate(), found.chain, tpm.get("manufacturer", ""), tpm.get("firmware", ""))
-        verdict = ladder.judge(told, plan.policy, now=self._clock(), pinned=plan.pinned)
-        if verdict.rung == QUARANTINED:
-            raise QuarantineError(verdict.detail, verdict.reason)
-        evidence.check_ak(found.ak)
-        return verdict, tpm
-
-    def _verify_only(self) -> Outcome:
-        """What a run would say of the EK, and the registry of the device; nothing is signed or made."""
-        found = self._collect(nonce(), only_certificates=True)
-        verdict, tpm = self._judge(found)
-        self._registry.check(self._identity(found, tpm))
-        return Outcome(True, None, ("enroll",), verdict)
-
-    def _check(self, found: answers.Collected, first: bytes, firmware: str) -> None:
+    def _check(self, found: answers.Collected, fresh: bytes, firmware: str) -> None:
         """Everything that the AK has signed in the first exchange. Raises EvidenceError."""
         plan, idevid = self._plan, t.cast("names.Public", found.idevid)
         evidence.check_idevid(idevid)
         if found.nv_certify is None:
             raise answers.missing("the serial number without an attestation", "no_serial")
         content = plan.serial.encode()
-        attested = evidence.check_nv_certify(*found.nv_certify, found.ak, nonce=first, index=plan.serial_index, content=content)
+        attested = evidence.check_nv_certify(*found.nv_certify, found.ak, nonce=fresh, index=plan.serial_index, content=content)
         evidence.check_firmware(attested, firmware)
         if plan.quote is not None:
             if found.quote is None:
                 raise answers.missing("the PCRs without a quote", "no_quote")
             values = {plan.quote.bank: found.values}
-            evidence.check_quote(*found.quote, found.ak, nonce=first, selection=[plan.quote], values=values)
+            evidence.check_quote(*found.quote, found.ak, nonce=fresh, selection=[plan.quote], values=values)
         if plan.local is not None:
-            signing.check_local(plan.local, found, first)
+            signing.check_local(plan.local, found, fresh)
 
     # -- the second exchange: do AK and EK live in one TPM
 
     def _enroll(self) -> Outcome:
-        plan, first = self._plan, nonce()
-        found = self._collect(first)
-        verdict, tpm = self._judge(found)
-        self._check(found, first, tpm.get("firmware", ""))
-        self._registry.check(self._identity(found, tpm))
+        plan, fresh = self._plan, nonce()
+        found = self._collect(fresh)
+        verdict, tpm = first.judge(plan, found.shown, self._clock())
+        self._check(found, fresh, tpm.get("firmware", ""))
+        self._registry.check(first.identity(plan, found, tpm))
         about = certify.subject(plan.serial, found.ek, verdict, plan.organization)
         if plan.ca is None and plan.external is None:
             raise settings.no_issuer(plan.serial)
-        proven = self._activate(found, first, about, verdict, tpm)
+        proven = self._activate(found, fresh, about, verdict, tpm)
         return self._register(proven, about)
 
-    def _activate(self, found: answers.Collected, first: bytes, about: t.Any, verdict: Verdict, tpm: t.Mapping[str, str]) -> certify.Proven:
+    def _activate(
+        self, found: answers.Collected, before: bytes, about: t.Any, verdict: Verdict, tpm: t.Mapping[str, str]
+    ) -> certify.Proven:
         plan, where, idevid = self._plan, self._plan.where, t.cast("names.Public", found.idevid)
         challenge = Challenge(found.ek, found.ak.name)
         key = {name: {"handle": handle, "public": public.raw.hex()} for name, handle, public in _rows(where, found)}
@@ -184,15 +154,15 @@ class Enrolment:
         wanted = signing.wanted(plan, found, about, verdict)
         answer = self._second({"activate": asked, "sign": [one.question for one in wanted]})
         certified = early or signing.certified(answer)
-        fresh = first if early else challenge.nonce
+        fresh = before if early else challenge.nonce
         evidence.check_certify(*certified, found.ak, nonce=fresh, subject=idevid)
         challenge.check(answers.hexadecimal(answer.get("proof"), "proof"))
         ldevid = found.certify.get(plan.local.handle) if plan.local else None
         told = {
             "certify": (certified, fresh),
-            "nv_certify": (found.nv_certify, first),
-            "quote": (found.quote, first),
-            "certify_ldevid": (ldevid, first),
+            "nv_certify": (found.nv_certify, before),
+            "quote": (found.quote, before),
+            "certify_ldevid": (ldevid, before),
         }
         requests, tcg = signing.requests(wanted, answer, about)
         return certify.Proven(
@@ -226,32 +196,13 @@ class Enrolment:
                 raise QuarantineError(error.message, "not_activated") from None
             raise
 
-    def _identity(self, found: answers.Collected | certify.Proven, tpm: t.Mapping[str, str]) -> records.Identity:
-        plan, idevid = self._plan, found.idevid
-        return records.Identity(
-            ek_name=found.ek.name.hex(),
-            serial=plan.serial,
-            ak_name=found.ak.name.hex(),
-            idevid_name=idevid.name.hex() if idevid else None,
-            ek_public=found.ek.raw,
-            ak_public=found.ak.raw,
-            idevid_public=idevid.raw if idevid else b"",
-            host=plan.host,
-            mac=plan.mac,
-            site=plan.site,
-            model=plan.model,
-            manufacturer=tpm.get("manufacturer", ""),
-            firmware=tpm.get("firmware", ""),
-            tpm_model=tpm.get("model", ""),
-        )
-
     # -- after the proof, and only then
 
     def _register(self, proven: certify.Proven, about: t.Any) -> Outcome:
         plan, now = self._plan, self._clock()
         publics = proven.publics()
         issued = [certify.issue(plan.ca, kind, public, about, plan.local, now) for kind, public in publics.items()] if plan.ca else []
-        signer = plan.signer or plan.ca
+        signer = plan.signs
         sha256 = plan.policy.bundle.sha256 if plan.policy.bundle else None
         record = certify.birth_record(signer, proven, _device(plan), issued, sha256, plan.versions) if signer else None
 
@@ -260,15 +211,15 @@ class Enrolment:
             certify.publish(t.cast("settings.External", plan.external), proven, about, _device(plan), now)
 
         device = self._registry.enroll(
-            self._identity(proven, proven.tpm),
+            first.identity(plan, proven, proven.tpm),
             _verdict(proven.verdict, now),
             issued,
             ldevid=proven.ldevid,
             birth_record=record,
             before_commit=publish if plan.external else None,
         )
-        if not device.existed:
-            self._registry.close_incidents(host=plan.host or None, serial=plan.serial)
+        # Also where another run was first: this device has proved who it is.
+        self._registry.close_incidents(host=plan.host or None, serial=plan.serial)
         missing = tuple(kind for kind in publics if kind not in device.certificates)
         return Outcome(not device.existed, device, () if device.existed else ("enroll",), proven.verdict, missing)
 

@@ -36,7 +36,10 @@ class QuarantineError(TpmError):
 
 
 class Plan(t.NamedTuple):
-    """Everything that one enrolment is told. C(reads), C(observed) and C(tpm) are what earlier tasks have read of the device."""
+    """Everything that one enrolment is told. C(reads), C(observed) and C(tpm) are what earlier tasks have read of the device.
+
+    C(record): the birth record is asked for as a file.
+    """
 
     serial: str
     where: settings.Handles
@@ -50,6 +53,7 @@ class Plan(t.NamedTuple):
     organization: str | None = None
     ca: authority.Authority | None = None
     signer: authority.Signer | None = None
+    record: bool = False
     external: settings.External | None = None
     local: settings.LocalKey | None = None
     quote: pcr.Selection | None = None
@@ -57,6 +61,11 @@ class Plan(t.NamedTuple):
     reads: t.Mapping[str, t.Any] = {}
     tpm: t.Mapping[str, str] = {}
     versions: t.Mapping[str, str] = {}
+
+    @property
+    def signs(self) -> authority.Signer | None:
+        """Who signs birth records, if somebody does."""
+        return self.signer or self.ca
 
 
 class Outcome(t.NamedTuple):

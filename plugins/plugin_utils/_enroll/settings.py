@@ -168,6 +168,22 @@ def no_issuer(serial: str) -> InputError:
     )
 
 
+def no_record_signer(serial: str) -> InputError:
+    """The error where a birth record is asked for that nobody could sign."""
+    return InputError(
+        f"Could not enroll {serial}: record_dir is given, but neither authority nor record_signer, so nobody can sign its birth record, which "
+        "cannot be made later; give record_signer, or leave record_dir out."
+    )
+
+
+def no_birth_record(serial: str) -> str:
+    """The warning where a device is enrolled and nobody signs its birth record."""
+    return (
+        f"{serial} gets no birth record, now or later, because with external_authority alone nobody signs it; give record_signer too, and the "
+        "devices that are enrolled from then on get theirs."
+    )
+
+
 __all__ = (
     "DAY",
     "KINDS",
@@ -178,7 +194,9 @@ __all__ = (
     "handle_text",
     "issuer",
     "local_key",
+    "no_birth_record",
     "no_issuer",
+    "no_record_signer",
     "quoted",
     "record_signer",
     "same_handle",

@@ -13,6 +13,7 @@ import datetime
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _evidence as evidence
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, external
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, settings, signing
@@ -33,7 +34,7 @@ class Upkeep:
         if self._moved(device):
             did.append("relocate")
             if not check:
-                self._registry.relocate(device.ek_name, **self._moved(device))
+                self._relocate(device)
         did += self._fetch(device, check)
         if self._due(device):
             did.append("renew ldevid" if "ldevid" in device.certificates else "issue ldevid")
@@ -48,6 +49,29 @@ class Upkeep:
         """What the inventory says of the device's place otherwise than the registry."""
         told = {"host": self._plan.host, "mac": self._plan.mac, "site": self._plan.site}
         return {name: value for name, value in told.items() if value and value != getattr(device, name)}
+
+    def _relocate(self, device: records.Device) -> None:
+        """Write down where it is now. Public areas are no secret: before another host is sent what is the device's, its AK signs."""
+        if device.host and self._plan.host and device.host.lower() != self._plan.host.lower():
+            self._prove(device)
+        self._registry.relocate(device.ek_name, **self._moved(device))
+
+    def _prove(self, device: records.Device) -> None:
+        """Have the AK that is registered certify the serial number; no auth is needed for that. Raises EvidenceError."""
+        plan, fresh = self._plan, nonce()
+        asked = {**self._question(device, fresh), "serial_index": f"{plan.serial_index.index:#010x}", "serial_size": plan.serial_index.size}
+        found = answers.collected(self._exchange({"collect": asked}), plan.where, None, with_idevid=False)
+        if found.nv_certify is None:
+            raise answers.missing("the serial number without an attestation", "no_serial")
+        ak, content = names.parse_public(device.ak_public), plan.serial.encode()
+        evidence.check_nv_certify(*found.nv_certify, ak, nonce=fresh, index=plan.serial_index, content=content)
+
+    def _question(self, device: records.Device, fresh: bytes) -> dict[str, t.Any]:
+        """What every question begins with; the public areas are the registry's, so that none is read."""
+        where = self._plan.where
+        publics = {where.ek: device.ek_public.hex(), where.ak: device.ak_public.hex()}
+        reads = {"public": publics, "identity": True}
+        return {"nonce": fresh.hex(), "ek": where.ek, "ak": where.ak, "certificates": False, "reads": reads}
 
     def _kinds(self) -> tuple[str, ...]:
         return (*settings.KINDS, "ldevid") if self._plan.local else settings.KINDS
@@ -91,18 +115,13 @@ class Upkeep:
     def _renew(self, device: records.Device) -> None:
         """Have the AK that is registered certify the LDevID, and the LDevID sign its request; then issue."""
         plan, local = self._plan, t.cast("settings.LocalKey", self._plan.local)
-        fresh, where = nonce(), self._plan.where
-        publics = {where.ek: device.ek_public.hex(), where.ak: device.ak_public.hex()}
+        fresh = nonce()
         asked = {
-            "nonce": fresh.hex(),
-            "ek": where.ek,
-            "ak": where.ak,
-            "certificates": False,
+            **self._question(device, fresh),
             "ldevid": {"handle": local.handle, "algorithm": local.algorithm, "parent": local.parent},
             "certify": [local.handle],
-            "reads": {"public": publics, "identity": True},
         }
-        answer = answers.collected(self._exchange({"collect": asked}), where, local.handle, with_idevid=False)
+        answer = answers.collected(self._exchange({"collect": asked}), plan.where, local.handle, with_idevid=False)
         # By the AK of the registry: what the device calls its AK does not count.
         found = answer._replace(ak=names.parse_public(device.ak_public))
         signing.check_local(local, found, fresh)

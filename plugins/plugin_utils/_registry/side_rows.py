@@ -46,11 +46,20 @@ def open_one(connection: sa.Connection, host: str, serial: str, ek_name: str, re
     return made
 
 
-def close(connection: sa.Connection, key: rows.Key) -> int:
-    """Close the open incidents with these columns, each with its event; return how many."""
+def concerning(connection: sa.Connection, host: str | None, serial: str | None) -> list[records.Incident]:
+    """The open incidents for which this host or serial number is in quarantine, just as C(ask.concerns) has it."""
+
+    def concerned(one: records.Incident) -> bool:
+        return one.host.lower() == host.lower() if one.host and host else bool(serial) and one.serial == serial
+
+    return [one for one in incidents(connection, {}) if concerned(one)]
+
+
+def close(connection: sa.Connection, host: str | None, serial: str | None) -> int:
+    """Close the open incidents that concern this host or serial number, each with its event; return how many."""
     table = models.quarantine
     closed, now = 0, models.now()
-    for one in incidents(connection, key):
+    for one in concerning(connection, host, serial):
         same = [table.c[column] == getattr(one, column) for column in ("host", "serial", "ek_name", "reason")]
         done = connection.execute(sa.update(table).where(table.c.closed_at.is_(None), *same).values(closed_at=now))
         if done.rowcount:
@@ -80,4 +89,4 @@ def add_auths(connection: sa.Connection, wanted: t.Sequence[records.StoredAuth])
         rows.note(connection, "auth_escrowed", ek_name=one.ek_name, serial=serial, host=host, detail=detail)
 
 
-__all__ = ("add_auths", "auths", "close", "incidents", "open_one")
+__all__ = ("add_auths", "auths", "close", "concerning", "incidents", "open_one")

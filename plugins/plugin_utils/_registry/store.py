@@ -177,11 +177,14 @@ class Registry:
 
         return self._change(f"begin to rotate the auths of the device {ek_name}", ek_name, work)
 
-    def finish_rotation(self, ek_name: str) -> int:
-        """Say that the pending generation is the TPM's now, and return the current one; nothing pending: nothing is written."""
+    def finish_rotation(self, ek_name: str, generation: int | None = None) -> int:
+        """Say that the pending generation is the TPM's now, and return the current one; nothing pending: nothing is written.
+
+        With C(generation) only if it is the pending one: whoever comes late must not finish what another controller has begun since.
+        """
 
         def work(connection: sa.Connection, device: records.Device) -> int:
-            if device.auth_pending is None:
+            if device.auth_pending is None or generation not in (None, device.auth_pending):
                 return device.auth_generation
             _update(connection, ek_name, auth_generation=device.auth_pending, auth_pending=None)
             self._note(connection, "rotation_finished", device, generation=device.auth_pending)
@@ -246,18 +249,20 @@ class Registry:
         return self._write(attempt, lambda connection: side_rows.open_one(connection, **told))
 
     def close_incidents(self, host: str | None = None, serial: str | None = None) -> int:
-        """Close the open incidents of that host, of that serial, or of both together; return how many. None is open: nothing is written."""
-        key = {"host": host, "serial": serial}
+        """Close every open incident of that host, whatever its serial, and those of that serial where one of the two hosts is not known.
+
+        Return how many. None is open: nothing is written.
+        """
         if host is None and serial is None:
             raise InputError("Could not close incidents: neither host nor serial is given; give one of them.")
-        attempt = f"close the incidents of {serial or host}"
+        attempt = f"close the incidents of {host or serial}"
 
         def work(connection: sa.Connection) -> bool:
-            return bool(side_rows.incidents(connection, key))
+            return bool(side_rows.concerning(connection, host, serial))
 
         if not self._read(attempt, work, False):
             return 0
-        return self._write(attempt, lambda connection: side_rows.close(connection, key))
+        return self._write(attempt, lambda connection: side_rows.close(connection, host, serial))
 
     def auths(self, ek_name: str, generation: int) -> dict[str, records.StoredAuth]:
         """What is kept of a device's auth values of one generation, by hierarchy."""

@@ -94,7 +94,8 @@ def test_the_certificate_of_the_ek_is_found_among_others() -> None:
     vendor = ek_lab.root()
     own, other = vendor.ek(TPM.ek.public_key()), vendor.ek(ek_lab.ecc_key().public_key())
     chosen = [
-        collected(answer(certificates=[b64(one) for one in ders])).ek_certificate() for ders in ([b"x", other, own], [other], [b"x"], [])
+        collected(answer(certificates=[b64(one) for one in ders])).shown.ek_certificate()
+        for ders in ([b"x", other, own], [other], [b"x"], [])
     ]
     assert chosen == [own, other, b"x", None]
 
@@ -123,6 +124,28 @@ def _bundle(certificates: t.Sequence[t.Any]) -> bundle.Bundle:
 )
 def test_nothing_is_observed(observed: t.Any) -> None:
     assert answers.observed_names(observed, (WHERE.ek, WHERE.ak)) == {}
+
+
+@pytest.mark.parametrize(
+    "observed", [None, [], {"steps": 7}, {"steps": [None, {}, {"action": "create_primary"}, {"action": "create_primary", "resource": []}]}]
+)
+def test_nothing_is_yet_to_be_made(observed: t.Any) -> None:
+    assert answers.yet_to_be_made(observed, (WHERE.ek, WHERE.ak)) == frozenset()
+
+
+def test_what_is_yet_to_be_made() -> None:
+    steps = [
+        {"resource": "primary_key 0x81010001", "action": "create_primary"},
+        {"resource": "primary_key 0x81020001", "action": "export"},
+        {"resource": "primary_key 0x81000001", "action": "create_primary"},
+    ]
+    assert answers.yet_to_be_made({"steps": steps}, (WHERE.ek, WHERE.ak)) == {WHERE.ek}
+
+
+def test_a_device_that_has_no_ak_yet_shows_its_ek() -> None:
+    found = answers.shown(answer(publics={WHERE.ek: TPM.ek_public.raw.hex()}), WHERE)
+    assert (found.ek, found.ak, found.certificates) == (TPM.ek_public, None, (b"one", b"two"))
+    assert answers.shown(answer(), WHERE) == collected(answer()).shown
 
 
 def test_what_is_observed_however_a_handle_is_written() -> None:

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import base64
+import datetime
+import pathlib
 import subprocess
 import typing as t
 
@@ -14,8 +16,9 @@ from support import birth, ek_lab, lab_ca
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import templates
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import profile, tcg_csr
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, profile, tcg_csr
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._credential import Credential
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, plan, settings, signing
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import EvidenceError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import ladder
@@ -167,6 +170,41 @@ def test_certificate_of_another_key_is_not_written_down() -> None:
     assert certify.own_certificate(TPM.ek_public, whole) == (own, (vendor.der,))
     assert certify.own_certificate(TPM.ek_public, whole._replace(ek_certificate=other)) == (None, ())
     assert certify.own_certificate(TPM.ek_public, PINNED) == (None, ())
+
+
+@pytest.mark.parametrize(
+    ("tpm", "advisories"),
+    [
+        ({"manufacturer": "IFX", "firmware": "7.40.8.12800", "model": "SLB9670"}, ["CVE-2017-15361"]),
+        ({"manufacturer": "IFX", "firmware": "7.85.17.51968", "model": "SLB9670"}, []),
+        ({"manufacturer": "XYZ", "firmware": "1.2.3.4"}, []),  # of which nobody knows anything
+        ({}, []),
+    ],
+)
+def test_birth_record_names_what_certainly_holds_for_the_tpm(tmp_path: pathlib.Path, tpm: dict[str, str], advisories: list[str]) -> None:
+    payload = recorded(tmp_path, tpm, PINNED)
+    assert set(advisories) <= set(payload["tpm"]["advisories"]) and bool(advisories) == bool(payload["tpm"]["advisories"])
+    assert payload["tpm"]["advisories"] == sorted(payload["tpm"]["advisories"])
+
+
+def test_birth_record_names_the_manufacturer_of_the_ek_certificate(tmp_path: pathlib.Path) -> None:
+    vendor = ek_lab.root()
+    own, other = vendor.ek(TPM.ek.public_key()), vendor.ek(ek_lab.ecc_key().public_key())
+    for number, (certificate, written) in enumerate(((own, "id:00001014"), (other, None), (None, None))):
+        (tmp_path / str(number)).mkdir()
+        payload = recorded(tmp_path / str(number), {}, PINNED._replace(ek_certificate=certificate))
+        assert payload["ek"]["verdict"]["manufacturer"] == written and (payload["ek"]["certificate"] is not None) == bool(written)
+
+
+def recorded(folder: pathlib.Path, tpm: dict[str, str], verdict: Verdict) -> t.Any:
+    """The payload of a birth record, verified."""
+    files = lab_ca.write(folder)
+    ca = authority.load_authority(files.options)
+    credential = Credential(b"id object", b"encrypted secret")
+    at = datetime.datetime.now(datetime.UTC)
+    proven = certify.Proven(TPM.ek_public, TPM.ak_public, TPM.idevid_public, None, verdict, tpm, {}, {}, (), credential, at)
+    record = certify.birth_record(ca, proven, {"serial": TPM.serial}, [], None, {})
+    return _birth.verify(record, roots=[files.root_path.read_text()])
 
 
 def test_nonces_are_fresh() -> None:

@@ -1,0 +1,121 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The first exchange: what is asked, whether the EK that answers is believed, and what check mode foretells of it."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _evidence as evidence
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import Exchange, Outcome, Plan, QuarantineError, nonce
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import ladder
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import QUARANTINED, Verdict
+
+
+def _about_the_ek(plan: Plan, fresh: bytes) -> dict[str, t.Any]:
+    known = {name: plan.reads[name] for name in ("public", "properties", "nv_buffer_max") if plan.reads.get(name)}
+    return {
+        "nonce": fresh.hex(),
+        "ek": plan.where.ek,
+        "ak": plan.where.ak,
+        "issuers": answers.known_issuers(plan.policy),
+        "reads": {**known, "identity": bool(plan.tpm)},
+    }
+
+
+def question(plan: Plan, fresh: bytes) -> dict[str, t.Any]:
+    """What a device is asked that is to be enrolled."""
+    asked = _about_the_ek(plan, fresh)
+    asked["idevid"] = {"template": plan.where.idevid_template, "handle": plan.where.idevid}
+    asked["certify_idevid"] = bool(plan.external and plan.external.tcg_csr)
+    asked["serial_index"] = f"{plan.serial_index.index:#010x}"
+    asked["serial_size"] = plan.serial_index.size
+    asked["pcrs"] = answers.selection(plan.quote)
+    if plan.local:
+        local = plan.local
+        asked["ldevid"] = {"handle": local.handle, "algorithm": local.algorithm, "parent": local.parent}
+        asked["certify"] = [local.handle]
+    return asked
+
+
+def judge(plan: Plan, found: answers.Shown, now: datetime.datetime) -> tuple[Verdict, dict[str, str]]:
+    """Why the EK is believed, and what the TPM is. Raises QuarantineError; EvidenceError for an AK that is none."""
+    tpm = dict(plan.tpm or found.identity)
+    told = ladder.Device(found.ek, found.ek_certificate(), found.chain, tpm.get("manufacturer", ""), tpm.get("firmware", ""))
+    verdict = ladder.judge(told, plan.policy, now=now, pinned=plan.pinned)
+    if verdict.rung == QUARANTINED:
+        raise QuarantineError(verdict.detail, verdict.reason)
+    if found.ak is not None:
+        evidence.check_ak(found.ak)
+    return verdict, tpm
+
+
+def identity(plan: Plan, found: answers.Collected | certify.Proven, tpm: t.Mapping[str, str]) -> records.Identity:
+    """Who a device is, for the registry."""
+    return records.Identity(
+        **_keys(found.ek, found.ak, found.idevid),
+        **_place(plan),
+        manufacturer=tpm.get("manufacturer", ""),
+        firmware=tpm.get("firmware", ""),
+        tpm_model=tpm.get("model", ""),
+    )
+
+
+def _place(plan: Plan) -> dict[str, t.Any]:
+    return {name: getattr(plan, name) for name in ("serial", "host", "mac", "site", "model")}
+
+
+def _keys(ek: names.Public, ak: names.Public, idevid: names.Public | None = None) -> dict[str, t.Any]:
+    return {
+        "ek_name": ek.name.hex(),
+        "ek_public": ek.raw,
+        "ak_name": ak.name.hex(),
+        "ak_public": ak.raw,
+        "idevid_name": idevid.name.hex() if idevid else None,
+        "idevid_public": idevid.raw if idevid else b"",
+    }
+
+
+class Preview:
+    """What a run would say of a device that it would enroll, in check mode: of its EK alone, with nothing signed, made or written."""
+
+    def __init__(self, registry: Registry, plan: Plan, exchange: Exchange, clock: t.Callable[[], datetime.datetime]) -> None:
+        self._registry, self._plan, self._exchange, self._clock = registry, plan, exchange, clock
+
+    def run(self, blank: t.Container[str]) -> Outcome:
+        """C(blank): the handles at which keys are still to be made. Without an EK there is nothing to judge, and nothing is asked.
+
+        Raises QuarantineError, EvidenceError, IdentityConflictError, TpmError.
+        """
+        plan, where = self._plan, self._plan.where
+        if where.ek in blank:
+            return Outcome(True, None, ("enroll",))
+        found = answers.shown(self._exchange({"collect": _about_the_ek(plan, nonce())}), where)
+        verdict, _tpm = judge(plan, found if where.ak not in blank else found._replace(ak=None), self._clock())
+        certify.subject(plan.serial, found.ek, verdict, plan.organization)
+        if found.ak is None and where.ak not in blank:
+            raise InputError(f"Could not enroll {plan.serial}: there is no key at {where.ak}; provision the TPM first (tpm2_profile).")
+        self._check(found.ek, None if where.ak in blank else found.ak)
+        return Outcome(True, None, ("enroll",), verdict)
+
+    def _check(self, ek: names.Public, ak: names.Public | None) -> None:
+        """That the registry has nothing against it; an AK that is still to be made counts as the right one. Raises IdentityConflictError."""
+        keys = _keys(ek, ak or ek)
+        known = self._registry.find(ek_name=keys["ek_name"])
+        if ak is None and known is not None:
+            keys.update(ak_name=known.ak_name, ak_public=known.ak_public)
+        self._registry.check(records.Identity(**_place(self._plan), **keys))
+
+
+__all__ = ("Preview", "identity", "judge", "question")
