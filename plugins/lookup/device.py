@@ -51,7 +51,7 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ inventory_hostname }} is {{ device.state }}"
   vars:
-    device: "{{ query('edgefleet.tpm2.device', registry='/var/lib/edgefleet/registry.sqlite', serial=tpm2_serial) | first }}"
+    device: "{{ query('edgefleet.tpm2.device', registry='/var/lib/edgefleet/registry.sqlite', serial=tpm2_profile_serial) | first }}"
 """
 
 RETURN = r"""
