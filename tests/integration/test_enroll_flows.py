@@ -537,7 +537,7 @@ def test_a_moved_device_whose_serial_number_is_another_now(desk: Desk, tpm: Swtp
     desk.refused(device, "wrong_content", "are not the 12 expected", observed=observed(known(desk)), host="edge-77")
 
 
-def test_incidents_of_the_host_end_with_a_proof(desk: Desk, device: Device) -> None:
+def test_incidents_of_the_host_end_with_a_proof(desk: Desk, bench: Bench, device: Device, new_swtpm: MakeSwtpm) -> None:
     """A typo in the serial number, another device in the same slot: whoever proves itself there passes, and the history stays."""
     sightings = [(HOST.upper(), "EF-TYPO"), (HOST, ""), ("", SERIAL), ("", "EF-OTHER"), ("edge-66", SERIAL)]
     with desk.registry() as registry:
@@ -549,9 +549,11 @@ def test_incidents_of_the_host_end_with_a_proof(desk: Desk, device: Device) -> N
             assert [(one.host, one.serial) for one in registry.incidents()] == sightings[3:]
             assert ask.incident(registry, host=HOST, serial=SERIAL) is None
             registry.open_incident(HOST, "EF-TYPO-2", None, "serial_takeover")
-    # A device that is recognised ends them too, and a run that has nothing to do writes nothing.
+    # A device that is recognised ends them too, once its AK has signed; a run that has nothing to do asks nothing and writes nothing.
     same: Json = {"observed": observed(known(desk))}
-    assert desk.enroll(nobody, **same).changed is False
+    other = Device(new_swtpm(bench.state(OTHER)).tcti, bench.python)
+    desk.refused(other, "bad_signature", "is not the AK's", **same)
+    assert desk.enroll(device, **same).changed is False
     before = desk.rows()
     assert desk.enroll(nobody, **same).changed is False
     assert desk.rows() == before

@@ -18,7 +18,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, external
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, settings, signing
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import Exchange, Outcome, Plan, nonce
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask, records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 
 
@@ -31,10 +31,12 @@ class Upkeep:
     def run(self, device: records.Device, check: bool) -> Outcome:
         """Do it, or in check mode say what. Raises EvidenceError, RequestError, RegistryError, TpmError."""
         did: list[str] = []
+        if not check and self._doubted(device):
+            self._prove(device)
         if self._moved(device):
             did.append("relocate")
             if not check:
-                self._relocate(device)
+                self._registry.relocate(device.ek_name, **self._moved(device))
         did += self._fetch(device, check)
         if self._due(device):
             did.append("renew ldevid" if "ldevid" in device.certificates else "issue ldevid")
@@ -50,11 +52,12 @@ class Upkeep:
         told = {"host": self._plan.host, "mac": self._plan.mac, "site": self._plan.site}
         return {name: value for name, value in told.items() if value and value != getattr(device, name)}
 
-    def _relocate(self, device: records.Device) -> None:
-        """Write down where it is now. Public areas are no secret: before another host is sent what is the device's, its AK signs."""
-        if device.host and self._plan.host and device.host.lower() != self._plan.host.lower():
-            self._prove(device)
-        self._registry.relocate(device.ek_name, **self._moved(device))
+    def _doubted(self, device: records.Device) -> bool:
+        """Whether it answers as another host, or was in quarantine. Public areas are no secret: its AK is to sign before it is trusted again."""
+        plan = self._plan
+        if device.host and plan.host and device.host.lower() != plan.host.lower():
+            return True
+        return ask.incident(self._registry, host=plan.host or None, serial=plan.serial) is not None
 
     def _prove(self, device: records.Device) -> None:
         """Have the AK that is registered certify the serial number; no auth is needed for that. Raises EvidenceError."""

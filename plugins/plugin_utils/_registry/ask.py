@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.side_rows import concerns
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 
 _SHOWN: tuple[str, ...] = ("ek_name", "ak_name", "idevid_name", "ldevid_name", "serial", "host", "mac", "site", "model")
@@ -25,16 +26,6 @@ def find(registry: Registry, *, ek_name: str | None, serial: str | None, host: s
     if ek_name:
         return registry.find(ek_name=ek_name)
     return registry.find(serial=serial) if serial else registry.find(host=host)
-
-
-def concerns(incident: t.Any, *, host: str | None, serial: str | None) -> bool:
-    """Whether a sighting in quarantine is about this host; about a serial number only where one of the two hosts is not known.
-
-    Else whoever claims a serial number or shows an EK could have the device quarantined that has it.
-    """
-    if incident.host and host:
-        return bool(incident.host.lower() == str(host).lower())
-    return bool(serial) and incident.serial == serial
 
 
 def incident(registry: Registry, *, host: str | None = None, serial: str | None = None) -> records.Incident | None:

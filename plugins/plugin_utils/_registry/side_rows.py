@@ -46,13 +46,19 @@ def open_one(connection: sa.Connection, host: str, serial: str, ek_name: str, re
     return made
 
 
+def concerns(incident: t.Any, *, host: str | None, serial: str | None) -> bool:
+    """Whether a sighting in quarantine is about this host; about a serial number only where one of the two hosts is not known.
+
+    Else whoever claims a serial number or shows an EK could have the device quarantined that has it.
+    """
+    if incident.host and host:
+        return bool(incident.host.lower() == str(host).lower())
+    return bool(serial) and incident.serial == serial
+
+
 def concerning(connection: sa.Connection, host: str | None, serial: str | None) -> list[records.Incident]:
-    """The open incidents for which this host or serial number is in quarantine, just as C(ask.concerns) has it."""
-
-    def concerned(one: records.Incident) -> bool:
-        return one.host.lower() == host.lower() if one.host and host else bool(serial) and one.serial == serial
-
-    return [one for one in incidents(connection, {}) if concerned(one)]
+    """The open incidents for which this host or serial number is in quarantine."""
+    return [one for one in incidents(connection, {}) if concerns(one, host=host, serial=serial)]
 
 
 def close(connection: sa.Connection, host: str | None, serial: str | None) -> int:
@@ -89,4 +95,4 @@ def add_auths(connection: sa.Connection, wanted: t.Sequence[records.StoredAuth])
         rows.note(connection, "auth_escrowed", ek_name=one.ek_name, serial=serial, host=host, detail=detail)
 
 
-__all__ = ("add_auths", "auths", "close", "concerning", "incidents", "open_one")
+__all__ = ("add_auths", "auths", "close", "concerning", "concerns", "incidents", "open_one")
