@@ -41,10 +41,12 @@ def _move(options: _action.Options, path: t.Callable[[str], str], *, check: bool
             raise InputError(f"Could not replace the auth values of {who}: it is not enrolled; enroll it first (playbook day_zero).")
         _refuse_others(registry, device, options["host"] or device.host)
         held = _action.escrow(registry, options["escrow"], create=not check, path=path)
-        return (_begin if options["state"] == "begun" else _finish)(registry, device, held, options["generation"], check)
+        if options["state"] == "begun":
+            return _begin(registry, device, held, check)
+        return _finish(registry, device, held, options["generation"], check)
 
 
-def _begin(registry: Registry, device: records.Device, held: Escrow, _generation: int | None, check: bool) -> Result:
+def _begin(registry: Registry, device: records.Device, held: Escrow, check: bool) -> Result:
     changed, following = device.auth_pending is None, device.auth_pending or device.auth_generation + 1
     # Durable, and read back, before anybody may send them to a TPM; and opened before anything is begun: with another master or mode the
     # device would be left with a rotation that nobody can finish.
@@ -77,7 +79,7 @@ def _refuse_others(registry: Registry, device: records.Device, host: str) -> Non
             f"Could not replace the auth values of {device.serial}: {host or device.serial} is quarantined ({problem.reason}); mend the "
             "cause and run the playbook edgefleet.tpm2.day_zero for it first."
         )
-    if device.host and device.host.lower() != host.lower():
+    if ask.elsewhere(device, host):
         raise InputError(
             f"{device.serial} was enrolled as {device.host}, not as {host}; run the playbook edgefleet.tpm2.day_zero for it first, which "
             "proves that it has moved."

@@ -113,6 +113,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import Escrow
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask, records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
@@ -154,18 +155,9 @@ class LookupModule(LookupBase):
         return any(ask.incident(registry, host=host, serial=serial) for host in hosts)
 
     def _escrow(self, registry: Registry | None) -> Escrow:
-        path, pem = self.get_option("recovery_key"), None
-        if path and self.get_option("mode") == "random":
-            path = self._loader.path_dwim(str(path)) if self._loader else str(path)
-            try:
-                with open(path, "rb") as file:
-                    pem = file.read()
-            except OSError as error:
-                raise InputError(
-                    f"Could not read the escrow's recovery key {path}: {error.strerror}; see that recovery_key names a file on the controller."
-                ) from None
-        master = str(self.get_option("master")).encode()
-        return Escrow(registry, mode=self.get_option("mode"), master=master, recovery_key=pem, create=self.get_option("create"))
+        options = {name: self.get_option(name) for name in ("mode", "master", "recovery_key")}
+        path = self._loader.path_dwim if self._loader else str
+        return _action.escrow(registry, options, create=self.get_option("create"), path=path)
 
     def _generation(self) -> int | str:
         text = str(self.get_option("generation"))

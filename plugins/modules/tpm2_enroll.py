@@ -20,7 +20,7 @@ description:
     Certificates are issued after that, and not before.
   - What is registered never changes. A known serial number with another EK, or a known EK under another serial number, is quarantined.
   - An enrolled device is recognised by what O(observed) says, without a TPM command. Its LDevID is renewed when it is due.
-  - Where an enrolled device is at another O(host) than the registry says, its attestation key signs the serial number first.
+  - Where an enrolled device is at another O(host) than the registry says, or was in quarantine, its attestation key signs the serial number first.
   - A device that is enrolled or recognised ends every incident of its O(host), whatever the serial number, and those of its serial number
     that are of no host.
   - It runs on the controller and speaks with the device at most twice, through M(edgefleet.tpm2.tpm2_evidence).

@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What action plugins share: plain values, paths of the controller, escrow, the registry. They do not know Ansible."""
+"""What action plugins and the lookup of auth values share: plain values, paths of the controller, escrow, the registry. They do not know Ansible."""
 
 from __future__ import annotations
 
@@ -53,13 +53,17 @@ def find(registry: Registry, options: Options) -> records.Device | None:
     return ask.find(registry, **named)
 
 
-def escrow(registry: Registry, options: Options, *, create: bool, path: t.Callable[[str], str]) -> Escrow:
+def escrow(registry: Registry | None, options: Options, *, create: bool, path: t.Callable[[str], str]) -> Escrow:
     """The escrow of the options; C(path) finds a file beside the playbook. Raises InputError, EscrowError."""
-    recovery = options.get("recovery_key") if options["mode"] == "random" else None
-    try:
-        key = pathlib.Path(path(recovery)).read_bytes() if recovery else None
-    except OSError as error:
-        raise InputError(f"Could not read the recovery key {recovery}: {error.strerror}; see its path and who may read it.") from None
+    recovery, key = options.get("recovery_key"), None
+    if recovery and options["mode"] == "random":
+        where = path(str(recovery))
+        try:
+            key = pathlib.Path(where).read_bytes()
+        except OSError as error:
+            raise InputError(
+                f"Could not read the escrow's recovery key {where}: {error.strerror}; see that recovery_key names a file on the controller."
+            ) from None
     return Escrow(registry, mode=options["mode"], master=str(options["master"]).encode(), recovery_key=key, create=create)
 
 

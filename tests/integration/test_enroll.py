@@ -18,7 +18,6 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import Escr
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 
 MASTER = secrets.made_up("master of the fleet", 64)
-PLATFORM = secrets.made_up("platform", 32)
 
 
 def test_a_device_is_enrolled_and_recognised(each_line: Line) -> None:
@@ -42,7 +41,7 @@ def test_a_device_is_enrolled_and_recognised(each_line: Line) -> None:
 def test_hardened_day_zero_shows_no_secret_to_anybody(line: Line) -> None:
     """Neither at -vvvv nor on the wire; and an impostor in the place of the device is not sent what only the device may have."""
     unit = line.put("edge-01")
-    Tools(unit.swtpm.tcti).run("changeauth", "-c", "p", PLATFORM)  # as firmware does at each boot
+    Tools(unit.swtpm.tcti).close_platform()
     options = {
         **line.variables,
         **unit.host,

@@ -46,11 +46,6 @@ def persistent(unit: Unit) -> list[int]:
     return Tools(unit.swtpm.tcti).handles()
 
 
-def close_platform(unit: Unit) -> None:
-    """As firmware does at each boot."""
-    Tools(unit.swtpm.tcti).run("changeauth", "-c", "p", secrets.made_up("platform", 32))
-
-
 def der(pem: bytes) -> bytes:
     """The first certificate, by OpenSSL."""
     return subprocess.run(["openssl", "x509", "-outform", "DER"], input=pem, capture_output=True, check=True).stdout
@@ -106,7 +101,7 @@ def test_a_new_certificate_is_handed_over_in_the_same_run(line: Line) -> None:
 def test_renew_on_a_hardened_device(line: Line) -> None:
     """The key and the NV index with the certificate take the owner auth; what an interrupted run has left to do is made good."""
     unit = line.put("edge-01")
-    close_platform(unit)
+    Tools(unit.swtpm.tcti).close_platform()
     shared = {**HARDENED, "tpm2_identity_nv_certificates": {"ldevid": "0x01800020"}}
     first = line.play(DAY_ZERO, **shared)
     assert first.returncode == 0, said(first)
@@ -142,7 +137,7 @@ def test_the_next_device_at_a_host_that_was_quarantined(line: Line) -> None:
     line.units.pop("slot-1")
     genuine = line.put("slot-2", serial="EF-NEXT")
     line.units["Slot-1"] = line.units.pop("slot-2")
-    close_platform(genuine)
+    Tools(genuine.swtpm.tcti).close_platform()
     done = line.play(DAY_ZERO, **HARDENED)
     assert done.returncode == 0, said(done)
     assert Tools(genuine.swtpm.tcti).auth_is_set()["lockout"]
@@ -154,7 +149,7 @@ def test_the_next_device_at_a_host_that_was_quarantined(line: Line) -> None:
 
 def test_a_hardened_device_under_another_host_name(line: Line) -> None:
     unit = line.put("edge-01")
-    close_platform(unit)
+    Tools(unit.swtpm.tcti).close_platform()
     assert line.play(DAY_ZERO, **HARDENED).returncode == 0
     line.units["edge-20"] = line.units.pop("edge-01")
     audited = line.play(AUDIT, **HARDENED)

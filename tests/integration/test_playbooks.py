@@ -208,7 +208,7 @@ def test_another_serial_number_than_the_written_one_is_refused(controller: Contr
 
 
 def test_hardening_sets_the_auths_once(each_controller: Controller, host: Host, swtpm: Swtpm, tools: Tools) -> None:
-    tools.run("changeauth", "-c", "p", "closed-by-firmware")
+    tools.close_platform()
     host |= {"tpm2_profile_hardened": True, **AUTHS}
     first = each_controller("edgefleet.tpm2.day_zero", {"edge-01": host})
     assert first.returncode == 0, said(first)
@@ -245,7 +245,7 @@ def test_hardening_refuses_an_open_platform_hierarchy(controller: Controller, ho
 
 
 def test_no_secret_is_printed(each_controller: Controller, host: Host, tools: Tools) -> None:
-    tools.run("changeauth", "-c", "p", "closed-by-firmware")
+    tools.close_platform()
     host |= {"tpm2_profile_hardened": True, **AUTHS}
     secrets = [*AUTHS.values(), KEY, profile.TELEMETRY_KEY.hex(), profile.TELEMETRY_KEY.decode("latin-1")]
     for playbook in ("edgefleet.tpm2.day_zero", "edgefleet.tpm2.day_zero", "edgefleet.tpm2.audit"):

@@ -140,7 +140,7 @@ def hardened_line(
             shutil.copytree(past.folder / "files", unit.folder, dirs_exist_ok=True)
             shutil.copy(past.folder / "registry.sqlite", line.registry)
             shutil.copytree(past.folder / "records", line.records)
-        close_platform(unit.swtpm)
+        Tools(unit.swtpm.tcti).close_platform()
         with Proxy(unit.swtpm) as proxy:
             yield Hardened(line, escrow, proxy)
     finally:
@@ -153,11 +153,6 @@ def wrapped(folder: pathlib.Path, name: str, program: str) -> str:
     script.write_text(f'#!/bin/sh\necho $$ > {folder}/{name}.pid\nexec {program} "$@"\n')
     script.chmod(0o755)
     return str(script)
-
-
-def close_platform(swtpm: Swtpm) -> None:
-    """As firmware does it."""
-    Tools(swtpm.tcti).run("changeauth", "-c", "p", secrets.made_up("platform"))
 
 
 def past_of(folder: pathlib.Path, vendor: Vendor, python: str, escrow: dict[str, str]) -> Past:
@@ -451,7 +446,7 @@ def test_an_impostor_learns_nothing(hardened: Hardened, vendor: Vendor, system_p
     swtpm.stop()
     copy_state(swtpm.state_dir, genuine)
     swtpm.restore(vendor.make("impostor"))
-    close_platform(swtpm)
+    Tools(swtpm.tcti).close_platform()
     module.run("tpm2_profile", {"tcti": swtpm.tcti, "resources": ALIKE}, python=system_python).expect_ok()
     done = hardened.play(playbook)
     assert done.returncode != 0, said(done)
@@ -463,7 +458,7 @@ def test_an_impostor_learns_nothing(hardened: Hardened, vendor: Vendor, system_p
         assert "EF-EDGE-01 is quarantined (serial_takeover)" in said(done)
     assert registry_of(hardened) == before
     swtpm.restore(genuine)
-    close_platform(swtpm)
+    Tools(swtpm.tcti).close_platform()
     if playbook == DAY_ZERO:
         back = hardened.play(DAY_ZERO)  # nothing is handed over before it is recognised
         assert back.returncode == 0 and incidents(hardened) == [], said(back)

@@ -45,6 +45,10 @@ class Tools:
         """Run a tool that prints YAML and return it parsed."""
         return yaml.safe_load(self.run(tool, *arguments))
 
+    def close_platform(self) -> None:
+        """Set the platform hierarchy's auth, as firmware does at each boot."""
+        self.run("changeauth", "-c", "p", "closed-by-firmware")
+
     def getcap(self, capability: str) -> t.Any:
         """Return a capability ("properties-variable", "properties-fixed", "handles-persistent", "handles-nv-index", "pcrs" …)."""
         return self.yaml("getcap", capability)

@@ -130,16 +130,12 @@ def follow(
         raise CertificateError(f"Could not accept {what}: {reason}; see who issued it and when.")
     search = _Search(pool, anchors, at)
     path = search.climb([leaf])
-    if path is None and search.steps > MAX_STEPS:
+    if path is not None:
+        return path
+    if search.steps > MAX_STEPS:
         raise CertificateError(f"Could not accept {what}: more than {MAX_STEPS} ways lead up from it; give no CA but those of its chain.")
-    if path is None:
-        reason = (
-            search.faults[0]
-            if search.faults
-            else f"no CA that is trusted here issued it, nor what issued it ({leaf.issuer.rfc4514_string()})"
-        )
-        raise CertificateError(f"Could not accept {what}: {reason}; give the CA's certificate and all between.")
-    return path
+    search.faults.append(f"no CA that is trusted here issued it, nor what issued it ({leaf.issuer.rfc4514_string()})")
+    raise CertificateError(f"Could not accept {what}: {search.faults[0]}; give the CA's certificate and all between.")
 
 
 class _Search:

@@ -113,11 +113,7 @@ class Enrolment:
         """Everything that the AK has signed in the first exchange. Raises EvidenceError."""
         plan, idevid = self._plan, t.cast("names.Public", found.idevid)
         evidence.check_idevid(idevid)
-        if found.nv_certify is None:
-            raise answers.missing("the serial number without an attestation", "no_serial")
-        content = plan.serial.encode()
-        attested = evidence.check_nv_certify(*found.nv_certify, found.ak, nonce=fresh, index=plan.serial_index, content=content)
-        evidence.check_firmware(attested, firmware)
+        evidence.check_firmware(signing.check_serial(plan, found, fresh), firmware)
         if plan.quote is not None:
             if found.quote is None:
                 raise answers.missing("the PCRs without a quote", "no_quote")

@@ -15,7 +15,7 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _evidence as evidence
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, signing
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import Exchange, Outcome, Plan, QuarantineError, nonce
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
@@ -39,14 +39,8 @@ def question(plan: Plan, fresh: bytes) -> dict[str, t.Any]:
     asked = _about_the_ek(plan, fresh)
     asked["idevid"] = {"template": plan.where.idevid_template, "handle": plan.where.idevid}
     asked["certify_idevid"] = bool(plan.external and plan.external.tcg_csr)
-    asked["serial_index"] = f"{plan.serial_index.index:#010x}"
-    asked["serial_size"] = plan.serial_index.size
     asked["pcrs"] = answers.selection(plan.quote)
-    if plan.local:
-        local = plan.local
-        asked["ldevid"] = {"handle": local.handle, "algorithm": local.algorithm, "parent": local.parent}
-        asked["certify"] = [local.handle]
-    return asked
+    return {**asked, **signing.about_the_serial(plan), **(signing.about_the_ldevid(plan.local) if plan.local else {})}
 
 
 def judge(plan: Plan, found: answers.Shown, now: datetime.datetime) -> tuple[Verdict, dict[str, str]]:
@@ -102,11 +96,13 @@ class Preview:
         if where.ek in blank:
             return Outcome(True, None, ("enroll",))
         found = answers.shown(self._exchange({"collect": _about_the_ek(plan, nonce())}), where)
-        verdict, _tpm = judge(plan, found if where.ak not in blank else found._replace(ak=None), self._clock())
+        if where.ak in blank:
+            found = found._replace(ak=None)
+        verdict, _tpm = judge(plan, found, self._clock())
         certify.subject(plan.serial, found.ek, verdict, plan.organization)
         if found.ak is None and where.ak not in blank:
             raise InputError(f"Could not enroll {plan.serial}: there is no key at {where.ak}; provision the TPM first (tpm2_profile).")
-        self._check(found.ek, None if where.ak in blank else found.ak)
+        self._check(found.ek, found.ak)
         return Outcome(True, None, ("enroll",), verdict)
 
     def _check(self, ek: names.Public, ak: names.Public | None) -> None:

@@ -5,13 +5,13 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What keys of a device sign for certificate requests, and what the AK certifies of an LDevID."""
+"""What keys of a device sign for certificate requests, and what the AK certifies of the serial number and an LDevID."""
 
 from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest, names
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _evidence as evidence
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import tcg_csr
@@ -101,6 +101,25 @@ def requests(asked: t.Sequence[ToSign], answer: answers.Answer, about: t.Any) ->
     return made, tcg
 
 
+def about_the_serial(plan: Plan) -> dict[str, t.Any]:
+    """What to ask, so that the AK certifies the serial number in NV."""
+    return {"serial_index": f"{plan.serial_index.index:#010x}", "serial_size": plan.serial_index.size}
+
+
+def check_serial(plan: Plan, found: answers.Collected, nonce: bytes) -> attest.Attest:
+    """That the serial number is in the NV of the TPM whose AK certifies it. Raises EvidenceError."""
+    if found.nv_certify is None:
+        raise answers.missing("the serial number without an attestation", "no_serial")
+    content = plan.serial.encode()
+    return evidence.check_nv_certify(*found.nv_certify, found.ak, nonce=nonce, index=plan.serial_index, content=content)
+
+
+def about_the_ldevid(local: settings.LocalKey) -> dict[str, t.Any]:
+    """What to ask, so that there is an LDevID and the AK certifies it."""
+    key = {"handle": local.handle, "algorithm": local.algorithm, "parent": local.parent}
+    return {"ldevid": key, "certify": [local.handle]}
+
+
 def check_local(local: settings.LocalKey, found: answers.Collected, nonce: bytes) -> None:
     """That the LDevID is a key of the TPM whose AK certifies it. Raises EvidenceError."""
     ldevid, certified = t.cast("names.Public", found.ldevid), found.certify.get(local.handle)
@@ -110,4 +129,17 @@ def check_local(local: settings.LocalKey, found: answers.Collected, nonce: bytes
     evidence.check_certify(*certified, found.ak, nonce=nonce, subject=ldevid)
 
 
-__all__ = ("AROUND_REQUEST", "ToSign", "certified", "check_local", "requests", "signatures", "tcg_csr_of", "to_sign", "wanted")
+__all__ = (
+    "AROUND_REQUEST",
+    "ToSign",
+    "about_the_ldevid",
+    "about_the_serial",
+    "certified",
+    "check_local",
+    "check_serial",
+    "requests",
+    "signatures",
+    "tcg_csr_of",
+    "to_sign",
+    "wanted",
+)

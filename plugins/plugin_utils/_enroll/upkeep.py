@@ -13,7 +13,6 @@ import datetime
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _evidence as evidence
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, external
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, settings, signing
@@ -30,8 +29,11 @@ class Upkeep:
 
     def run(self, device: records.Device, check: bool) -> Outcome:
         """Do it, or in check mode say what. Raises EvidenceError, RequestError, RegistryError, TpmError."""
+        plan = self._plan
         did: list[str] = []
-        if not check and self._doubted(device):
+        problem = None if check else ask.incident(self._registry, host=plan.host or None, serial=plan.serial)
+        # Public areas are no secret: whoever was in quarantine, or answers as another host, has its AK sign before it is trusted again.
+        if not check and (problem or ask.elsewhere(device, plan.host)):
             self._prove(device)
         if self._moved(device):
             did.append("relocate")
@@ -42,9 +44,10 @@ class Upkeep:
             did.append("renew ldevid" if "ldevid" in device.certificates else "issue ldevid")
             if not check:
                 self._renew(device)
-        if not check:
-            self._registry.close_incidents(host=self._plan.host or None, serial=self._plan.serial)
-            device = self._registry.find(ek_name=device.ek_name) or device if did else device
+        if problem:
+            self._registry.close_incidents(host=plan.host or None, serial=plan.serial)
+        if did and not check:
+            device = self._registry.find(ek_name=device.ek_name) or device
         return Outcome(bool(did), device, tuple(did), pending=self._pending(device))
 
     def _moved(self, device: records.Device) -> dict[str, str]:
@@ -52,22 +55,12 @@ class Upkeep:
         told = {"host": self._plan.host, "mac": self._plan.mac, "site": self._plan.site}
         return {name: value for name, value in told.items() if value and value != getattr(device, name)}
 
-    def _doubted(self, device: records.Device) -> bool:
-        """Whether it answers as another host, or was in quarantine. Public areas are no secret: its AK is to sign before it is trusted again."""
-        plan = self._plan
-        if device.host and plan.host and device.host.lower() != plan.host.lower():
-            return True
-        return ask.incident(self._registry, host=plan.host or None, serial=plan.serial) is not None
-
     def _prove(self, device: records.Device) -> None:
         """Have the AK that is registered certify the serial number; no auth is needed for that. Raises EvidenceError."""
         plan, fresh = self._plan, nonce()
-        asked = {**self._question(device, fresh), "serial_index": f"{plan.serial_index.index:#010x}", "serial_size": plan.serial_index.size}
+        asked = {**self._question(device, fresh), **signing.about_the_serial(plan)}
         found = answers.collected(self._exchange({"collect": asked}), plan.where, None, with_idevid=False)
-        if found.nv_certify is None:
-            raise answers.missing("the serial number without an attestation", "no_serial")
-        ak, content = names.parse_public(device.ak_public), plan.serial.encode()
-        evidence.check_nv_certify(*found.nv_certify, ak, nonce=fresh, index=plan.serial_index, content=content)
+        signing.check_serial(plan, found._replace(ak=names.parse_public(device.ak_public)), fresh)
 
     def _question(self, device: records.Device, fresh: bytes) -> dict[str, t.Any]:
         """What every question begins with; the public areas are the registry's, so that none is read."""
@@ -119,11 +112,7 @@ class Upkeep:
         """Have the AK that is registered certify the LDevID, and the LDevID sign its request; then issue."""
         plan, local = self._plan, t.cast("settings.LocalKey", self._plan.local)
         fresh = nonce()
-        asked = {
-            **self._question(device, fresh),
-            "ldevid": {"handle": local.handle, "algorithm": local.algorithm, "parent": local.parent},
-            "certify": [local.handle],
-        }
+        asked = {**self._question(device, fresh), **signing.about_the_ldevid(local)}
         answer = answers.collected(self._exchange({"collect": asked}), plan.where, local.handle, with_idevid=False)
         # By the AK of the registry: what the device calls its AK does not count.
         found = answer._replace(ak=names.parse_public(device.ak_public))

@@ -28,6 +28,11 @@ def find(registry: Registry, *, ek_name: str | None, serial: str | None, host: s
     return registry.find(serial=serial) if serial else registry.find(host=host)
 
 
+def elsewhere(device: records.Device, host: str | None) -> bool:
+    """Whether the registry has the device at another host than this one; where one of the two is not known, nobody can say so."""
+    return bool(device.host and host) and device.host.lower() != str(host).lower()
+
+
 def incident(registry: Registry, *, host: str | None = None, serial: str | None = None) -> records.Incident | None:
     """The latest open incident that concerns that host or serial."""
     found = [one for one in registry.incidents() if concerns(one, host=host, serial=serial)]
@@ -49,4 +54,4 @@ def describe(device: records.Device | None, problem: records.Incident | None) ->
     }
 
 
-__all__ = ("ENROLLED", "NEW", "QUARANTINED", "concerns", "describe", "find", "incident")
+__all__ = ("ENROLLED", "NEW", "QUARANTINED", "concerns", "describe", "elsewhere", "find", "incident")
