@@ -83,7 +83,10 @@ def main() -> int:
         entry.update({command.replace("-", "_"): str(bin_folder / command) for command in COMMANDS})
         entries.append(entry)
         print(f"ansible-core {core} with Python {chosen[core]}: .work/core-{core}")
-    (WORK / "cores.json").write_text(json.dumps(entries, indent=2) + "\n")
+    # At once: somebody may be reading it.
+    listed = WORK / "cores.json.new"
+    listed.write_text(json.dumps(entries, indent=2) + "\n")
+    listed.replace(WORK / "cores.json")
     return 0
 
 
