@@ -19,7 +19,7 @@ from support import places
 from support.controller import cores, each_core
 from support.demo import ENROLLED, IMPOSTOR, NAMES, PINNED, USUAL, Lab
 from support.profile import AK, EK, MQTT_KEY, SERIAL_INDEX, SRK
-from support.tools import ToolError
+from support.tools import ToolError, as_text
 
 sys.path.insert(0, str(places.ROOT / "demo"))
 from lab import playbook, report
@@ -137,7 +137,7 @@ def test_the_hierarchies_are_closed_and_the_escrow_opens_them(lab: Lab, name: st
     tools, auths = lab.tools(name), lab.auths(name)
     assert set(tools.auth_is_set().values()) == {True}
     for letter, hierarchy in (("o", "owner"), ("e", "endorsement"), ("l", "lockout")):
-        auth = f"str:{auths[hierarchy]}"  # it may begin with a hyphen
+        auth = as_text(auths[hierarchy])
         tools.run("changeauth", "-c", letter, "-p", auth, auth)
     with pytest.raises(ToolError, match="0x9A2"):
         tools.run("changeauth", "-c", "p", "mine")
@@ -222,7 +222,7 @@ def test_the_telemetry_key_opens_while_pcr_7_stands_and_not_after_an_extend(lab:
 
 def test_drift_is_reported_with_the_devices_name_and_day_zero_heals_it(lab: Lab) -> None:
     drifted, auth, enrolled = lab.tools("edge-02"), lab.auths("edge-02")["lockout"], ("--limit", "tpm2_enrolled")
-    drifted.run("dictionarylockout", "--setup-parameters", "-n", "5", "-t", "600", "-l", "86400", "-p", f"str:{auth}")
+    drifted.run("dictionarylockout", "--setup-parameters", "-n", "5", "-t", "600", "-l", "86400", "-p", as_text(auth))
     audit = lab.playbook("audit", *enrolled)
     assert audit.returncode != 0, output(audit)
     assert "edge-02 is not as declared" in audit.stdout + audit.stderr

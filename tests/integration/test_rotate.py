@@ -24,7 +24,7 @@ from support.factory import Line, Unit, Vendor
 from support.proxy import Drop, Proxy
 from support.registry import PINNED, identity
 from support.swtpm import Swtpm, copy_state
-from support.tools import ToolError, Tools, flush_leftovers, leftovers, lockout_counter
+from support.tools import ToolError, Tools, as_text, flush_leftovers, leftovers, lockout_counter
 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import HIERARCHIES, Escrow
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
@@ -94,9 +94,9 @@ class Hardened:
         for name in ("owner", "endorsement"):
             for old in not_any_more:
                 with pytest.raises(ToolError, match="0x9A2|0x98E"):
-                    tools.run("changeauth", "-c", LETTERS[name], "-p", old[name], old[name])
-            tools.run("changeauth", "-c", LETTERS[name], "-p", auths[name], auths[name])
-        tools.run("dictionarylockout", "-c", "-p", auths["lockout"])
+                    tools.run("changeauth", "-c", LETTERS[name], "-p", as_text(old[name]), as_text(old[name]))
+            tools.run("changeauth", "-c", LETTERS[name], "-p", as_text(auths[name]), as_text(auths[name]))
+        tools.run("dictionarylockout", "-c", "-p", as_text(auths["lockout"]))
         assert lockout_counter(self.swtpm) == 0 and leftovers(self.swtpm) == []
 
     def rotated(self, generation: int = 2) -> None:

@@ -21,6 +21,11 @@ class ToolError(Exception):
     """A tool failed; the text holds its command line and what it said."""
 
 
+def as_text(auth: str) -> str:
+    """An auth value as tpm2-tools takes it also where it begins with a hyphen, as one of an escrow may."""
+    return f"str:{auth}"
+
+
 class Tools:
     """tpm2-tools on one TCTI. Every method raises ToolError with the tool's own words.
 
