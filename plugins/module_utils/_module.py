@@ -84,10 +84,11 @@ def given(params: t.Mapping[str, t.Any]) -> dict[int, bytes]:
 
 def _check_owned(module: AnsibleModule, resource: Resource) -> None:
     """What can be told of a file's mode, owner and group before anything is changed. Raises InputError."""
-    nothing: tuple[str | None, t.Mapping[str, t.Any]] = (None, {})
-    path, wanted = getattr(resource, "owned_file", nothing)
+    if resource.owned_file is None:
+        return
+    path, wanted = resource.owned_file
     mode = wanted.get("mode")
-    if path is None or mode is None and wanted.get("owner") is None and wanted.get("group") is None:
+    if mode is None and wanted.get("owner") is None and wanted.get("group") is None:
         return
     # Not at the top: few resources keep a file with an owner of its own.
     import grp
@@ -114,13 +115,13 @@ def _check_symbolic(module: AnsibleModule, path: str, mode: str) -> None:
         raise errors.InputError(f"Could not plan {path}: '{mode}' is no mode; write it as \"0600\" or u=rw,g=r.") from None
 
 
-def _files(module: AnsibleModule, resources: t.Sequence[Resource], params: t.Mapping[str, t.Any]) -> bool:
+def _files(module: AnsibleModule, resources: t.Sequence[Resource]) -> bool:
     """Mode, owner and group of files that resources keep. Returns whether something changed."""
     changed = False
     for resource in resources:
-        path, wanted = getattr(resource, "owned_file", (None, params))
-        if path is None or not os.path.exists(path):
+        if resource.owned_file is None or not os.path.exists(resource.owned_file.path):
             continue
+        path, wanted = resource.owned_file
         changed = module.set_mode_if_different(path, wanted.get("mode"), changed)
         changed = module.set_owner_if_different(path, wanted.get("owner"), changed)
         changed = module.set_group_if_different(path, wanted.get("group"), changed)
@@ -152,7 +153,7 @@ def ensure(spec: _argspec.Spec, build: Build, flat: bool = False) -> None:
     for note in outcome.notes:
         module.warn(note)
     result = _result(module, outcome, predicted=module.check_mode)
-    result["changed"] = _files(module, resources, module.params) or result["changed"]
+    result["changed"] = _files(module, resources) or result["changed"]
     if flat:
         result.update(outcome.plans[0].result)
     if module.params.get("return_reads"):

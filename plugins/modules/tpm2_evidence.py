@@ -109,12 +109,12 @@ signatures:
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec_identity, _module
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import evidence, evidence_options, key, primary_key
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import evidence, evidence_options, key, model, primary_key
 
 
-def _identity_keys(collect: t.Mapping[str, t.Any]) -> list[t.Any]:
+def _identity_keys(collect: t.Mapping[str, t.Any]) -> list[model.Resource]:
     """The keys that are made where they are missing."""
-    made: list[t.Any] = []
+    made: list[model.Resource] = []
     if collect.get("idevid"):
         made.append(primary_key.PrimaryKey({**collect["idevid"], "state": "present"}))
     if collect.get("ldevid"):
@@ -122,7 +122,9 @@ def _identity_keys(collect: t.Mapping[str, t.Any]) -> list[t.Any]:
     return made
 
 
-def _talk(params: t.Mapping[str, t.Any], place: t.Any, given: t.Mapping[int, bytes], check: bool, outcome: t.Any) -> dict[str, t.Any]:
+def _talk(
+    params: t.Mapping[str, t.Any], place: _module.tcti.Tcti, given: t.Mapping[int, bytes], check: bool, outcome: _module.Outcome
+) -> dict[str, t.Any]:
     found: dict[str, t.Any] = {}
     collect, activate, sign = params["collect"], params["activate"], params["sign"]
     # All of it is read before the first of it is done; in check mode that is all that is done.

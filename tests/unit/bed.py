@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
 import typing as t
@@ -14,7 +15,7 @@ from unit.fakes import TR_PASSWORD, FakeTpm
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import engine, model, profile, unseal
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import handles
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti import Tcti
 
 Items = list[dict[str, dict[str, t.Any]]]
@@ -33,6 +34,7 @@ class Bed:
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.tpm, self.folder = FakeTpm(), folder
+        self.library = True
 
     def path(self, name: str) -> str:
         return str(self.folder / name)
@@ -49,10 +51,25 @@ class Bed:
         outcome, before = engine.Outcome(), len(self.tpm.calls)
         auths = {handles.HIERARCHIES[name]: value for name, value in given.items()}
         try:
-            engine.Engine(Tcti("swtpm", ""), auths).run(resources, check, outcome)
+            engine.Engine(
+                Tcti("swtpm", ""),
+                auths,
+                connect=lambda _place: contextlib.nullcontext(self.tpm),
+                open_backend=self._open,
+                require_library=self._require_library,
+            ).run(resources, check, outcome)
         finally:
             self._laws(before, check)
         return outcome
+
+    def _open(self, _place: Tcti, _nv_buffer: int) -> FakeTpm:
+        self._require_library()
+        self.tpm.opened += 1
+        return self.tpm
+
+    def _require_library(self) -> None:
+        if not self.library:
+            raise errors.DependencyError("there is no library")
 
     def _laws(self, before: int, check: bool) -> None:
         calls = self.tpm.calls[before:]

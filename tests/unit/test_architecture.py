@@ -109,7 +109,14 @@ def breaches(name: str, source: str) -> list[str]:
         tree = ast.parse(source, filename=name, feature_version=(3, 9))
     except SyntaxError as error:
         return [f"{error.lineno}: {error.msg}"]
-    return [*_header(name, source), *_imports(name, tree), *_forbidden(name, tree), *_python_39(tree), *_sizes(name, source, tree)]
+    return [
+        *_header(name, source),
+        *_imports(name, tree),
+        *_forbidden(name, tree),
+        *_python_39(tree),
+        *_sizes(name, source, tree),
+        *_resources(name, tree),
+    ]
 
 
 def _part(name: str) -> str:
@@ -265,6 +272,45 @@ def _sizes(name: str, source: str, tree: ast.Module) -> t.Iterator[str]:
                 yield f"{node.lineno}: {node.name} has {length} lines, more than {MAX_FUNCTION}"
 
 
+def _interface() -> set[str]:
+    """The members of the Protocol Resource."""
+    tree = ast.parse((PLUGINS / "module_utils/_resource/model.py").read_text(encoding="utf-8"))
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name in ("Asking", "Resource")]
+    return {one.name for node in classes for one in node.body if isinstance(one, ast.FunctionDef)}
+
+
+def _resources(name: str, tree: ast.Module) -> t.Iterator[str]:
+    """In the engine nothing is looked up by a name that could be misspelt, and nothing is of any type."""
+    if not _within(_part(name), ["_module", "_resource", "modules"]):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "getattr" and len(node.args) == 3:
+            yield f"{node.lineno}: getattr with a default, which skips what is misspelt"
+        elif isinstance(node, ast.arg) and node.arg.lstrip("_") in ("run", "backend", "outcome", "place") and node.annotation:
+            if "Any" in ast.unparse(node.annotation):
+                yield f"{node.lineno}: {node.arg} of any type"
+        elif isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith("Noun") for base in node.bases):
+            yield from _noun(node)
+
+
+def _noun(node: ast.ClassDef) -> t.Iterator[str]:
+    """A class of a resource says what the engine needs of it, in the engine's words."""
+    interface, methods, said = _interface(), [one for one in node.body if isinstance(one, ast.FunctionDef)], set()
+    for one in node.body:
+        targets = one.targets if isinstance(one, ast.Assign) else [one.target] if isinstance(one, ast.AnnAssign) else []
+        said |= {ast.unparse(target) for target in targets}
+    for method in methods:
+        if not any(ast.unparse(decorator) in ("property", "staticmethod") for decorator in method.decorator_list):
+            said.add(method.name)
+    for missing in sorted({"kind", "claims", "facts", "plan"} - said):
+        yield f"{node.lineno}: {node.name} does not say its {missing}"
+    for member in sorted(member for member in said - interface if not member.startswith("_")):
+        yield f"{node.lineno}: {node.name}.{member} is not of the interface Resource"
+    for one in ast.walk(node):
+        if isinstance(one, ast.Attribute) and isinstance(one.ctx, ast.Store) and ast.unparse(one.value) == "self" and one.attr in interface:
+            yield f"{one.lineno}: {node.name} sets {one.attr} itself, beside the constructor of Noun"
+
+
 FILES = sorted(path.relative_to(PLUGINS).as_posix() for path in PLUGINS.rglob("*.py"))
 
 
@@ -296,6 +342,7 @@ def test_the_house_is_there() -> None:
 HEAD = "# Copyright (c) 2026, edgefleet maintainers\n# {licence}\n{private}\nfrom __future__ import annotations\n"
 
 GUARD = "try:\n    {}\nexcept ImportError:\n    pass"
+NOUN = "class Key(model.Noun):\n    kind = 'key'\n    def claims(self): ...\n    def facts(self, seen): ...\n    def plan(self, seen, run): ..."
 
 BAD = [
     ("module_utils/_tpm/pcr.py", "import tpm2_pytss", "only _backend/esapi.py"),
@@ -369,6 +416,20 @@ BAD = [
     ("module_utils/_argspec_identity.py", f"from {UTILS}_resource import model", "points the wrong way"),
     ("module_utils/_resource/key.py", f"from {CONTROLLER_UTILS}_escrow import Escrow", "stays on the controller"),
     ("action/tpm2_enroll.py", f"from {UTILS}_backend import esapi", "points the wrong way"),
+    ("module_utils/_resource/key.py", "x = getattr(y, 'handle', None)", "getattr with a default"),
+    ("module_utils/_module.py", "x = getattr(y, 'handle', None)", "getattr with a default"),
+    ("module_utils/_resource/key.py", "def f(run: t.Any) -> None: ...", "run of any type"),
+    ("module_utils/_resource/key.py", "def f():\n    def g(_backend: t.Any) -> None: ...", "_backend of any type"),
+    ("modules/tpm2_evidence.py", "def f(outcome: t.Any) -> None: ...", "outcome of any type"),
+    ("module_utils/_resource/key.py", NOUN.replace("kind = 'key'", "kinds = 'key'"), "does not say its kind"),
+    (
+        "module_utils/_resource/key.py",
+        NOUN.replace("kind = 'key'", "kind = 'key'; file_only = True"),
+        "Key.file_only is not of the interface",
+    ),
+    ("module_utils/_resource/key.py", NOUN.replace("def claims", "def claim"), "does not say its claims"),
+    ("module_utils/_resource/key.py", NOUN + "\n    def declares(self, run): ...", "Key.declares is not of the interface"),
+    ("module_utils/_resource/key.py", NOUN + "\n    def _f(self): self.handle = 1", "sets handle itself"),
     ("modules/tpm2_key.py", "import os\n" + "x = 1\n" * MAX_MODULE_CODE, "lines of code in a module"),
 ]
 
@@ -383,6 +444,11 @@ def test_a_breach_is_found(name: str, body: str, complaint: str) -> None:
     found = breaches(name, _file(name, body))
     assert len([breach for breach in found if complaint in breach]) == 1, found
     assert not breaches(name, _file(name, "x = 1")) or "surprise" in name
+
+
+def test_a_noun_that_says_everything_is_fine() -> None:
+    name = "module_utils/_resource/key.py"
+    assert not breaches(name, _file(name, NOUN))
 
 
 def test_a_wrong_header_is_found() -> None:

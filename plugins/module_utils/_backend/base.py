@@ -18,8 +18,34 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.choose import Auth
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.names import Public
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.nv import NvPublic
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.pcr import Selection
 
 Token = t.Any
+
+
+class Reads(t.Protocol):
+    """What can be read of a TPM without a session; ``reader.py`` is the implementation."""
+
+    def properties(self, group: int = 0x200) -> dict[int, int]:
+        """The TPM properties of a group, by number."""
+
+    def read_public(self, handle: int) -> tuple[Public, bytes] | None:
+        """TPM2_ReadPublic (12.4): public area and Qualified Name, None where there is no object."""
+
+    def nv_read_public(self, index: int) -> NvPublic | None:
+        """TPM2_NV_ReadPublic (31.6): the definition of an NV index, None where there is none."""
+
+    def nv_read(self, index: int, size: int, authority: int) -> bytes:
+        """TPM2_NV_Read (31.13) with the empty auth of C(authority): the index itself or TPM_RH_OWNER."""
+
+    def auth_policy(self, hierarchy: int) -> bytes | None:
+        """The policy digest of a hierarchy (empty: none), None where the TPM does not tell it."""
+
+    def platform_auth_is_empty(self) -> bool | None:
+        """Whether the platform hierarchy takes an empty auth, None where it is disabled."""
+
+    def pcr_read(self, chosen: t.Sequence[Selection]) -> dict[str, dict[int, bytes]]:
+        """TPM2_PCR_Read (22.4): values by bank and index; those of banks that are not allocated are missing."""
 
 
 class Backend(t.Protocol):
@@ -121,4 +147,4 @@ class Backend(t.Protocol):
         """Flush what is left of ours and end the connection; may be called twice."""
 
 
-__all__ = ("Backend", "Token")
+__all__ = ("Backend", "Reads", "Token")

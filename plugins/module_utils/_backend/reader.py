@@ -12,11 +12,13 @@ No command here opens a session, loads an object or changes anything (TPM 2.0 Li
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import backoff
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, marshal, names, nv, pcr
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
 
 # TPM properties come in two groups, and a TPM answers for one at a time: PT_FIXED and PT_VAR (Part 2, section 6.13).
 FIXED, VARIABLE = 0x100, 0x200
@@ -187,4 +189,14 @@ def _remaining(asked: t.Sequence[pcr.Selection], found: t.Mapping[str, t.Mapping
     return [one for one in left if one.indices]
 
 
-__all__ = ("FIXED", "VARIABLE", "Reader", "Transmitter")
+@contextlib.contextmanager
+def connect(place: tcti.Tcti) -> t.Iterator[Reader]:
+    """A reader of the TPM at C(place). Its connection ends with the block: swtpm and /dev/tpm0 take one client at a time."""
+    connection = tcti.connect(place)
+    try:
+        yield Reader(connection)
+    finally:
+        connection.close()
+
+
+__all__ = ("FIXED", "VARIABLE", "Reader", "Transmitter", "connect")

@@ -18,11 +18,14 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import der, errors
 
+if t.TYPE_CHECKING:
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import Run
+
 BEGIN, END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 MODE = 0o644
 
 
-class Certificate:
+class Certificate(model.Noun):
     """A file with a certificate, and the chain above it, or its absence."""
 
     kind = "certificate"
@@ -30,22 +33,27 @@ class Certificate:
 
     def __init__(self, options: common.Options) -> None:
         self._options = options
-        self.path = str(options.get("path"))
-        self.object = self.path
-        self.absent = options.get("state") == "absent"
-        self.phase = model.PHASE_ABSENT if self.absent else model.PHASE_SEAL
+        self.path, self.absent = str(options.get("path")), options.get("state") == "absent"
+        super().__init__(
+            self.path,
+            model.PHASE_ABSENT if self.absent else model.PHASE_SEAL,
+            owned_file=None if self.absent else model.OwnedFile(self.path, options),
+        )
         self.content = str(options.get("content") or "").strip() + "\n"
-        self.owned_file = (None if self.absent else self.path, options)
         if not self.absent and not _is_pem(self.content):
             raise errors.InputError(
                 f"Could not plan the certificate {self.path}: content is no PEM certificate; give it with its BEGIN and END lines."
             )
 
-    def facts(self, _seen: model.Observation) -> t.Iterable[model.Fact]:
+    def claims(self) -> list[model.Claim]:
+        """The file."""
+        return [model.Claim("file", self.path)]
+
+    def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
         """The file."""
         return [model.Fact("file", self.path)]
 
-    def plan(self, seen: model.Observation, _run: t.Any) -> model.Plan:
+    def plan(self, seen: model.Observation, run: Run) -> model.Plan:
         """A certificate gives way to a newer one; what is none stays. Raises MismatchError."""
         found = seen.file(self.path)
         before = {self.path: _describe(found)}
@@ -55,11 +63,11 @@ class Certificate:
         if found and BEGIN.encode() not in found and not common.replace(self._options):
             raise common.mismatch(f"write the certificate {self.path}", ["it holds something else"], "name another path")
         if wanted is None:
-            step = model.Step(f"remove the certificate {self.path}", "remove_file", lambda _backend: files.remove(self.path))
+            step = model.Step(f"remove the certificate {self.path}", "remove_file", local=lambda _result: files.remove(self.path))
         else:
             files.check_writable(self.path)
             data = wanted
-            step = model.Step(f"write the certificate to {self.path}", "export", lambda _backend: files.write(self.path, data, MODE))
+            step = model.Step(f"write the certificate to {self.path}", "export", local=lambda _result: files.write(self.path, data, MODE))
         return model.Plan(self.kind, self.object, (step,), before, {self.path: _describe(wanted)}, {})
 
 

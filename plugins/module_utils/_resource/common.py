@@ -16,6 +16,9 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, names
 
+if t.TYPE_CHECKING:
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import Run
+
 Options = t.Mapping[str, t.Any]
 
 
@@ -56,13 +59,13 @@ def mismatch(attempt: str, reasons: t.Sequence[str], keep: str) -> errors.Mismat
     )
 
 
-def check_enabled(number: int, seen: model.Observation, run: t.Any) -> None:
+def check_enabled(number: int, seen: model.Observation, run: Run) -> None:
     """Objects of a disabled hierarchy seem not to be there. Raises StateError where that may be why a parent is missing."""
     if seen.public(number) is None and number not in run.made and ("properties", None) in seen:
         run.check_enabled(handles.RH_OWNER)
 
 
-def parent(number: int, seen: model.Observation, run: t.Any, attempt: str) -> tuple[names.Public, bytes] | None:
+def parent(number: int, seen: model.Observation, run: Run, attempt: str) -> tuple[names.Public, bytes] | None:
     """Public area and Qualified Name of a storage parent; None where this run will make it. Raises StateError or InputError."""
     if not handles.FIRST_PERSISTENT <= number <= handles.LAST_PERSISTENT:
         raise errors.InputError(
@@ -111,8 +114,12 @@ class PublicFile:
         """The file as it is."""
         return [model.Fact("file", self.path)] if self.path else []
 
-    def steps(self, seen: model.Observation, public: names.Public | None, made: t.Callable[[], names.Public]) -> list[model.Step]:
-        """One step where the file does not hold C(public) (None: the key that C(made) returns once it exists)."""
+    def claims(self) -> list[model.Claim]:
+        """The file as it is claimed by whoever has it exported."""
+        return [model.Claim("file", self.path)] if self.path else []
+
+    def steps(self, seen: model.Observation, public: names.Public | None) -> list[model.Step]:
+        """One step where the file does not hold C(public), None: the key that the step before makes and returns (see C(identified))."""
         from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import files
 
         if not self.path:
@@ -122,10 +129,11 @@ class PublicFile:
             return []
         files.check_writable(path)
 
-        def export(_backend: t.Any) -> None:
-            files.write(path, keyfile.public_pem(made()).encode(), 0o644)
+        def export(result: model.Result) -> None:
+            key = public or names.parse_public(bytes.fromhex(result["public"]))
+            files.write(path, keyfile.public_pem(key).encode(), 0o644)
 
-        return [model.Step(f"write the public key to {path}", "export", export)]
+        return [model.Step(f"write the public key to {path}", "export", local=export)]
 
     def diff(self, seen: model.Observation, steps: t.Sequence[model.Step]) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
         """Before and after of the file, for the diff."""

@@ -14,19 +14,21 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles
 
+if t.TYPE_CHECKING:
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import Run
+
 _FIELDS = {"max_tries": model.PT_MAX_AUTH_FAIL, "recovery_time": model.PT_LOCKOUT_INTERVAL, "lockout_recovery": model.PT_LOCKOUT_RECOVERY}
 
 
-class DaLockout:
+class DaLockout(model.Noun):
     """How many wrong tries a TPM takes, how fast it forgets them (seconds), and how long a wrong lockout auth blocks (seconds)."""
 
     kind = "da_lockout"
-    object = "lockout"
 
     def __init__(self, options: common.Options) -> None:
         self._reset = bool(options.get("reset"))
         # In lockout nothing that is protected can be used, so the way out of it comes first.
-        self.phase = model.PHASE_ABSENT if self._reset else model.PHASE_DA
+        super().__init__("lockout", model.PHASE_ABSENT if self._reset else model.PHASE_DA)
         self._want = {name: int(options[name]) for name in _FIELDS if options.get(name) is not None}
         for name, value in self._want.items():
             if not 0 <= value <= 0xFFFFFFFF:
@@ -38,11 +40,15 @@ class DaLockout:
                 "Could not plan the dictionary attack parameters: max_tries 0 would lock the TPM at once; give at least 1."
             )
 
+    def claims(self) -> list[model.Claim]:
+        """How the TPM counts: there is one of it."""
+        return [model.Claim(self.kind, self.object)]
+
     def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
         """The TPM's properties hold all of it."""
         return [model.Fact("properties")]
 
-    def plan(self, seen: model.Observation, run: t.Any) -> model.Plan:
+    def plan(self, seen: model.Observation, run: Run) -> model.Plan:
         """Raises StateError where the lockout auth is set and not known."""
         properties = seen.properties()
         have = {name: properties[number] for name, number in _FIELDS.items()}
@@ -51,8 +57,14 @@ class DaLockout:
         if self._reset and counter:
             run.auth(handles.RH_LOCKOUT)
             sentence = f"reset the counter of failed tries, now {counter}"
-            call: t.Callable[[t.Any], None] = lambda backend: backend.dictionary_attack_lock_reset(run.auth(handles.RH_LOCKOUT))  # noqa: E731
-            steps.append(model.Step(sentence, "dictionary_attack_lock_reset", call, reversible=False))
+            steps.append(
+                model.Step(
+                    sentence,
+                    "dictionary_attack_lock_reset",
+                    lambda backend: backend.dictionary_attack_lock_reset(run.auth(handles.RH_LOCKOUT)),
+                    reversible=False,
+                )
+            )
         if want != have:
             run.auth(handles.RH_LOCKOUT)
             steps.append(_parameters(want, have, run))
@@ -60,7 +72,7 @@ class DaLockout:
         return model.Plan(self.kind, self.object, tuple(steps), {self.object: before}, {self.object: after if steps else before}, {})
 
 
-def _parameters(want: t.Mapping[str, int], have: t.Mapping[str, int], run: t.Any) -> model.Step:
+def _parameters(want: t.Mapping[str, int], have: t.Mapping[str, int], run: Run) -> model.Step:
     changes = ", ".join(f"{name} {have[name]} -> {want[name]}" for name in want if want[name] != have[name])
     return model.Step(
         f"set the dictionary attack parameters ({changes})",

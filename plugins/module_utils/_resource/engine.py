@@ -11,18 +11,32 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import Reader
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import reader
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model, observe
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import Run
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, names, nv
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti as transport
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti import Tcti
 
 # A device compiles all that it imports anew in every run: what only a run that changes something needs is imported there.
 if t.TYPE_CHECKING:
-    from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend, Reads
 
-# Steps that change files only: they need neither the TPM nor a library.
-LOCAL = ("export", "remove_file", "unseal")
+    Connect = t.Callable[[Tcti], t.ContextManager[Reads]]
+    Open = t.Callable[[Tcti, int], Backend]
+
+
+def open_backend(place: Tcti, nv_buffer: int) -> Backend:
+    """The TPM through the TSS; ``nv_buffer`` is how many bytes of NV it takes in one command. Raises DependencyError, TransportError."""
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import esapi
+
+    return esapi.Esapi(place, nv_buffer)
+
+
+def require_library() -> None:
+    """Raises DependencyError where C(open_backend) would."""
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import esapi
+
+    esapi.require_library()
 
 
 class Outcome:
@@ -70,29 +84,34 @@ def _describe(plan: model.Plan, step: model.Step) -> dict[str, t.Any]:
     }
 
 
-class _Pinned:
+class _Pinned(t.NamedTuple):
     """Asks for the public area of the key to which alone sessions may be salted."""
 
-    def __init__(self, handle: int) -> None:
-        self._handle = handle
+    handle: int
 
-    def facts(self, _seen: model.Observation) -> t.Iterable[model.Fact]:
-        return [model.Fact("public", self._handle)]
+    def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
+        return [model.Fact("public", self.handle)]
 
 
 class Engine:
     """One TPM and the auth values that hold before the run.
 
-    C(seen): what was read of it already. C(salt): the handle and Name of the key to which alone sessions may be salted.
+    C(seen): what was read of it already. C(salt): the handle and Name of the key to which alone sessions may be salted. C(connect) and
+    C(open_backend) are the ways to the TPM, for reads and for changes; C(require_library) tells whether the second is there.
     """
 
     def __init__(
         self,
-        tcti: transport.Tcti,
+        tcti: Tcti,
         given: t.Mapping[int, bytes],
         seen: model.Observation | None = None,
         salt: tuple[int, bytes] | None = None,
+        *,
+        connect: Connect = reader.connect,
+        open_backend: Open = open_backend,
+        require_library: t.Callable[[], None] = require_library,
     ) -> None:
+        self._connect, self._open_backend, self._require_library = connect, open_backend, require_library
         self._tcti = tcti
         self._given = given
         self._backend: Backend | None = None
@@ -109,7 +128,7 @@ class Engine:
         ordered = _in_order(resources)
         run = Run(self._given, self._seen)
         for resource in ordered:
-            getattr(resource, "declare", lambda _run: None)(run)
+            resource.declare(run)
         try:
             self._observe(ordered)
             plans = [self._plan(resource, run) for resource in ordered]
@@ -117,7 +136,7 @@ class Engine:
             if any(plan.steps for plan in plans):
                 self._check(plans)
                 if check:
-                    _check_library(plans)
+                    self._check_library(plans)
                 else:
                     self._apply(plans, run, outcome)
         finally:
@@ -126,20 +145,16 @@ class Engine:
                 self._backend.close()
 
     def _observe(self, resources: t.Sequence[model.Resource]) -> None:
-        connection = transport.connect(self._tcti)
-        try:
-            left = observe.observe(Reader(connection), [*resources, *self._pinned(resources)], self._seen)
-        finally:
-            # swtpm and /dev/tpm0 take one client at a time.
-            connection.close()
+        with self._connect(self._tcti) as found:
+            left = observe.observe(found, [*resources, *self._pinned(resources)], self._seen)
         self._check_salt(resources)
         for fact in left:
             learn = t.cast("t.Callable[[Backend], t.Any]", fact.learn)
             self._seen[fact.kind, fact.key] = learn(self._open())
 
-    def _pinned(self, resources: t.Sequence[model.Resource]) -> list[t.Any]:
+    def _pinned(self, resources: t.Sequence[model.Resource]) -> list[model.Asking]:
         # Files alone are nothing to ask a TPM about.
-        if self._salt is None or all(getattr(resource, "files_only", False) for resource in resources):
+        if self._salt is None or all(resource.files_only for resource in resources):
             return []
         return [_Pinned(self._salt[0])]
 
@@ -151,7 +166,7 @@ class Engine:
         found = self._seen["public", handle]
         if found and found[0].name != name:
             raise errors.other_key(handle, found[0].name, name)
-        if found is None and all(getattr(resource, "handle", None) != handle for resource in resources):
+        if found is None and all(resource.handle != handle for resource in resources):
             raise errors.no_key(handle, name)
 
     def _plan(self, resource: model.Resource, run: Run) -> model.Plan:
@@ -164,10 +179,8 @@ class Engine:
 
     def _open(self) -> Backend:
         if self._backend is None:
-            from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import esapi
-
             limits = self._seen.get(("limits", None), {})
-            self._backend = esapi.Esapi(self._tcti, limits.get(model.PT_NV_BUFFER_MAX) or nv.SAFE_SIZE)
+            self._backend = self._open_backend(self._tcti, limits.get(model.PT_NV_BUFFER_MAX) or nv.SAFE_SIZE)
             found = self._seen.get(("public", handles.SRK))
             if self._salt is not None:
                 self._backend.pin_salt(*self._salt)
@@ -181,21 +194,33 @@ class Engine:
 
             capacity.check(plans, self._seen.properties())
 
+    def _check_library(self, plans: t.Sequence[model.Plan]) -> None:
+        """Check mode predicts the failure of a run on a device without tpm2-pytss. Raises DependencyError."""
+        if any(step.run for plan in plans for step in plan.steps):
+            self._require_library()
+
     def _apply(self, plans: t.Sequence[model.Plan], run: Run, outcome: Outcome) -> None:
-        steps = [step for plan in plans for step in plan.steps]
-        backend = t.cast("Backend", None) if all(step.action in LOCAL for step in steps) else self._open()
-        for step in steps:
+        todo = [(plan, step) for plan in plans for step in plan.steps]
+        # Before the first of them is done, also where files come first: a TPM that cannot be reached is found out with nothing changed.
+        backend = self._open() if any(step.run for _plan, step in todo) else None
+        for plan, step in todo:
             try:
-                step.run(backend)
+                self._carry_out(plan, step)
             except errors.TpmError as failed:
-                if errors.is_rc(failed.rc, errors.RC_NV_SPACE):
+                if backend and errors.is_rc(failed.rc, errors.RC_NV_SPACE):
                     from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import capacity
 
                     failed = capacity.full(failed, backend)
-                failed.message = f"{failed.message.rstrip('.')} (step {outcome.done + 1} of {len(steps)}: {step.sentence})."
+                failed.message = f"{failed.message.rstrip('.')} (step {outcome.done + 1} of {len(todo)}: {step.sentence})."
                 outcome.touched = bool(outcome.done or run.touched or (backend and backend.writes))
                 raise failed from None
             outcome.done += 1
+
+    def _carry_out(self, plan: model.Plan, step: model.Step) -> None:
+        if step.run:
+            plan.result.update(step.run(self._open()) or {})
+        if step.local:
+            step.local(plan.result)
 
 
 def _in_order(resources: t.Sequence[model.Resource]) -> list[model.Resource]:
@@ -203,19 +228,11 @@ def _in_order(resources: t.Sequence[model.Resource]) -> list[model.Resource]:
     left, ordered = sorted(resources, key=lambda resource: resource.phase), []
     while left:
         phase = [resource for resource in left if resource.phase == left[0].phase]
-        makes = {getattr(resource, "handle", None) for resource in phase}
-        chosen = next((resource for resource in phase if getattr(resource, "parent", None) not in makes), phase[0])
+        makes = {resource.handle for resource in phase}
+        chosen = next((resource for resource in phase if resource.parent not in makes), phase[0])
         left.remove(chosen)
         ordered.append(chosen)
     return ordered
 
 
-def _check_library(plans: t.Sequence[model.Plan]) -> None:
-    """Check mode predicts the failure of a run on a device without tpm2-pytss. Raises DependencyError."""
-    if any(step.action not in LOCAL for plan in plans for step in plan.steps):
-        from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import esapi
-
-        esapi.require_library()
-
-
-__all__ = ("Engine", "Outcome")
+__all__ = ("Engine", "Outcome", "open_backend", "require_library")

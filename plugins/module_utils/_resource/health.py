@@ -16,7 +16,7 @@ import contextlib
 import signal
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import FIXED, Reader
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import FIXED, Reader, connect
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._host import boot, catalogue, findings, observe, software, system
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.tree import Tree
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import info, model
@@ -79,7 +79,8 @@ READINGS: dict[str, t.Callable[[Reader], Facts]] = {**info.SUBSETS, "condition":
 
 
 def _why(failed: errors.TpmError) -> Facts:
-    kind = "response" if isinstance(failed, errors.TpmResponseError) else getattr(failed, "kind", errors.OTHER)
+    transport = failed.kind if isinstance(failed, errors.TransportError) else errors.OTHER
+    kind = "response" if isinstance(failed, errors.TpmResponseError) else transport
     return {"kind": kind, "rc": None if failed.rc is None else errors.base_code(failed.rc), "message": failed.message}
 
 
@@ -123,12 +124,8 @@ def examine(place: tcti.Tcti, held: t.Sequence[Facts] = ()) -> tuple[dict[str, F
         return {}, {"kind": errors.BUSY, "rc": None, "message": message}
     found: dict[str, Facts] = {}
     try:
-        with _limited(place):
-            connection = tcti.connect(place)
-            try:
-                return found, read(Reader(connection), found)
-            finally:
-                connection.close()
+        with _limited(place), connect(place) as reader:
+            return found, read(reader, found)
     except errors.TpmError as failed:
         return found, _why(failed)
 

@@ -16,17 +16,21 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import co
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import AUTH_SET, ENABLED
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, policy, policy_read
 
+if t.TYPE_CHECKING:
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import Run
 
-class Hierarchy:
+
+class Hierarchy(model.Noun):
     """One of owner, endorsement, lockout, platform."""
 
     kind = "hierarchy"
 
     def __init__(self, options: common.Options) -> None:
         self._options = options
-        self.object = str(options.get("hierarchy"))
-        self.hierarchy = handles.HIERARCHIES[self.object]
-        self.phase = model.PHASE_LOCKOUT if self.hierarchy == handles.RH_LOCKOUT else model.PHASE_HIERARCHY
+        name = str(options.get("hierarchy"))
+        self.hierarchy = handles.HIERARCHIES[name]
+        super().__init__(name, model.PHASE_LOCKOUT if self.hierarchy == handles.RH_LOCKOUT else model.PHASE_HIERARCHY)
         self.value = choose.read(options.get("auth"), "auth")
         self.old = choose.read(options.get("current_auth"), "current_auth")
         self.policy = policy_read.read(options["policy"]) if options.get("policy") is not None else None
@@ -40,7 +44,11 @@ class Hierarchy:
                 f"Could not plan the {self.object} hierarchy: clear_disabled belongs to lockout or platform; set it there."
             )
 
-    def declare(self, run: t.Any) -> None:
+    def claims(self) -> list[model.Claim]:
+        """The hierarchy."""
+        return [model.Claim(self.kind, self.object)]
+
+    def declare(self, run: Run) -> None:
         """The auth asked for is the one with which the rest of the run acts here; current_auth is the one that holds before."""
         if self.value is not None:
             run.declared[self.hierarchy] = self.value
@@ -73,7 +81,7 @@ class Hierarchy:
         two = len(self._run.candidates(self.hierarchy)) == 2
         return two and self.hierarchy != handles.RH_LOCKOUT and bool(self._run.is_set(self.hierarchy))
 
-    def plan(self, seen: model.Observation, run: t.Any) -> model.Plan:
+    def plan(self, seen: model.Observation, run: Run) -> model.Plan:
         """Raises StateError where the auth that holds is needed and not known."""
         before = self._state(seen, run)
         after, steps = dict(before), []
@@ -102,7 +110,7 @@ class Hierarchy:
             self.kind, self.object, tuple(steps), {self.object: before}, {self.object: after}, {"auth_set": after.get("auth_set")}
         )
 
-    def _state(self, seen: model.Observation, run: t.Any) -> dict[str, t.Any]:
+    def _state(self, seen: model.Observation, run: Run) -> dict[str, t.Any]:
         properties = seen.properties()
         state: dict[str, t.Any] = {}
         if self.hierarchy in AUTH_SET:
@@ -119,7 +127,7 @@ class Hierarchy:
             state["policy"] = None if found is None else found.hex()
         return state
 
-    def _differs(self, run: t.Any) -> bool:
+    def _differs(self, run: Run) -> bool:
         """Whether the auth has to be set. A set auth of which only one value is given is that value: it is not tried out."""
         if self.value is None:
             return False
@@ -131,11 +139,11 @@ class Hierarchy:
             return False
         return bool(run.current(self.hierarchy) != self.value)
 
-    def _auth_step(self, run: t.Any) -> model.Step:
+    def _auth_step(self, run: Run) -> model.Step:
         value = t.cast("bytes", self.value)
         run.current(self.hierarchy)
 
-        def change(backend: t.Any) -> None:
+        def change(backend: Backend) -> None:
             backend.hierarchy_change_auth(self.hierarchy, run.auth(self.hierarchy, secret=True), value)
             run.changed(self.hierarchy, value)
 
@@ -143,7 +151,7 @@ class Hierarchy:
         note = " (until the next reset of the TPM)" if self.hierarchy == handles.RH_PLATFORM else ""
         return model.Step(f"{verb} the auth of the {self.object} hierarchy{note}", "hierarchy_change_auth", change)
 
-    def _rotation(self, run: t.Any) -> list[model.Step]:
+    def _rotation(self, run: Run) -> list[model.Step]:
         """The step that replaces the lockout auth, from wherever an interrupted run has left it."""
         from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.policy import PolicySession
         from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import rotation
@@ -162,7 +170,7 @@ class Hierarchy:
         if state == rotation.DONE:
             return []
 
-        def change(backend: t.Any) -> None:
+        def change(backend: Backend) -> None:
             if state == rotation.NOT_BEGUN:
                 backend.set_primary_policy(self.hierarchy, choose.for_value(old), rotation.bridge(old, new))
             backend.hierarchy_change_auth(self.hierarchy, PolicySession(rotation.steps(old, new)), new)
@@ -172,7 +180,7 @@ class Hierarchy:
         verb = "finish replacing" if state == rotation.BEGUN else "replace"
         return [model.Step(f"{verb} the auth of the lockout hierarchy", "hierarchy_change_auth", change)]
 
-    def _policy_step(self, seen: model.Observation, run: t.Any, before: dict[str, t.Any], after: dict[str, t.Any]) -> list[model.Step]:
+    def _policy_step(self, seen: model.Observation, run: Run, before: dict[str, t.Any], after: dict[str, t.Any]) -> list[model.Step]:
         asked = t.cast("policy.Policy", self.policy)
         policy.check_measured(asked, seen.pcrs(), False)
         digest = policy.digest(asked, seen.pcrs())
@@ -184,25 +192,34 @@ class Hierarchy:
             return []
         after["policy"] = digest.hex()
         run.current(self.hierarchy)
-        call: t.Callable[[t.Any], None] = lambda backend: backend.set_primary_policy(self.hierarchy, run.auth(self.hierarchy), digest)  # noqa: E731
-        return [model.Step(f"set the policy of the {self.object} hierarchy to {digest.hex() or 'none'}", "set_primary_policy", call)]
+        return [
+            model.Step(
+                f"set the policy of the {self.object} hierarchy to {digest.hex() or 'none'}",
+                "set_primary_policy",
+                lambda backend: backend.set_primary_policy(self.hierarchy, run.auth(self.hierarchy), digest),
+            )
+        ]
 
-    def _enable_step(self, run: t.Any) -> model.Step:
+    def _enable_step(self, run: Run) -> model.Step:
         enable = bool(self.enabled)
         # Only platform can enable; a hierarchy disables itself.
         authority = handles.RH_PLATFORM if enable else self.hierarchy
         run.current(authority)
-        call: t.Callable[[t.Any], None] = lambda backend: backend.hierarchy_control(authority, run.auth(authority), self.hierarchy, enable)  # noqa: E731
         return model.Step(
-            f"{'enable' if enable else 'disable'} the {self.object} hierarchy (until the next reset of the TPM)", "hierarchy_control", call
+            f"{'enable' if enable else 'disable'} the {self.object} hierarchy (until the next reset of the TPM)",
+            "hierarchy_control",
+            lambda backend: backend.hierarchy_control(authority, run.auth(authority), self.hierarchy, enable),
         )
 
-    def _clear_step(self, run: t.Any) -> model.Step:
+    def _clear_step(self, run: Run) -> model.Step:
         disable = bool(self.clear_disabled)
         authority = self.hierarchy if disable else handles.RH_PLATFORM
         run.current(authority)
-        call: t.Callable[[t.Any], None] = lambda backend: backend.clear_control(authority, run.auth(authority), disable)  # noqa: E731
-        return model.Step(f"{'forbid' if disable else 'allow'} TPM2_Clear", "clear_control", call)
+        return model.Step(
+            f"{'forbid' if disable else 'allow'} TPM2_Clear",
+            "clear_control",
+            lambda backend: backend.clear_control(authority, run.auth(authority), disable),
+        )
 
 
 __all__ = ("Hierarchy",)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import FIXED, Reader
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import FIXED, Reader, connect
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import AUTH_SET
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms, handles, marshal, names, nv, pcr, templates
@@ -160,11 +160,8 @@ def gather(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | N
 
 def ask(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | None) -> Facts:
     """As C(gather), of the TPM alone."""
-    connection = tcti.connect(place)
-    try:
-        return read(Reader(connection), place, subsets, pcrs)
-    finally:
-        connection.close()
+    with connect(place) as reader:
+        return read(reader, place, subsets, pcrs)
 
 
 def read(reader: Reader, place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | None) -> Facts:

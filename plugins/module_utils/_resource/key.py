@@ -16,22 +16,30 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import co
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.primary_key import evict, evicting, persist
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, names, policy, policy_read, templates
 
+if t.TYPE_CHECKING:
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import Run
 
-class Key:
+
+class Key(model.Noun):
     """A key for signing, decryption or storage, or its absence."""
 
     kind = "key"
+    parent: int
 
     def __init__(self, options: common.Options) -> None:
         self._options = options
         self.absent = options.get("state") == "absent"
-        self.phase = model.PHASE_ABSENT if self.absent else model.PHASE_KEY
-        self.path = options.get("path")
-        self.handle = common.handle(options["handle"], "handle") if options.get("handle") is not None else None
-        if self.path is None and self.handle is None:
+        self.path: str | None = options.get("path")
+        handle = common.handle(options["handle"], "handle") if options.get("handle") is not None else None
+        if self.path is None and handle is None:
             raise errors.InputError("Could not plan a key: neither handle nor path is given; say where the key is to be kept.")
-        self.object = handles.text(self.handle) if self.handle is not None else str(self.path)
-        self.parent = common.handle(options.get("parent") or handles.SRK, "parent")
+        super().__init__(
+            handles.text(handle) if handle is not None else str(self.path),
+            model.PHASE_ABSENT if self.absent else model.PHASE_KEY,
+            handle=handle,
+            parent=common.handle(options.get("parent") or handles.SRK, "parent"),
+        )
         self.policy = policy_read.read(options.get("policy"))
         self.value = choose.read(options.get("auth"), "auth") or b""
         self.file = common.PublicFile(options.get("public_path"))
@@ -50,6 +58,11 @@ class Key:
             raise errors.InputError(
                 f"Could not plan the key {self.object}: its policy never asks for auth; add auth_value to the policy or leave auth out."
             )
+
+    def claims(self) -> list[model.Claim]:
+        """The handle, the key file, and the file of the public key."""
+        held = [model.Claim("handle", self.object)] if self.handle is not None else []
+        return held + ([model.Claim("file", self.path)] if self.path is not None else []) + self.file.claims()
 
     def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
         """Key and parent; PCRs and properties only where they matter."""
@@ -107,7 +120,7 @@ class Key:
             reasons.append(f"{self.path} does not exist, and the key at {self.object} cannot be written to it")
         return reasons
 
-    def plan(self, seen: model.Observation, run: t.Any) -> model.Plan:
+    def plan(self, seen: model.Observation, run: Run) -> model.Plan:
         """Raises MismatchError where something else is at the handle or in the file, StateError where the parent is missing."""
         held = seen.public(self.handle) if self.handle is not None else None
         stored = None if self.absent else self._stored(seen)
@@ -121,38 +134,30 @@ class Key:
         if reasons and not common.replace(self._options):
             raise common.mismatch(f"make the key {self.object}", reasons, "name another handle or path")
         if there and not reasons:
-            steps = self.file.steps(seen, there, lambda: there)
+            steps = self.file.steps(seen, there)
             old, new = self.file.diff(seen, steps)
             return model.Plan(self.kind, self.object, tuple(steps), {**before, **old}, {**before, **new}, common.identified(there))
-        result: dict[str, t.Any] = {}
-        made: list[names.Public] = []
         common.parent(self.parent, seen, run, f"make the key {self.object}")
-        steps = self._make(want, None if reasons else stored, held is not None, run, made, result)
-        steps += self.file.steps(seen, None, lambda: made[0])
+        steps = self._make(want, None if reasons else stored, held is not None, run)
+        steps += self.file.steps(seen, None)
         old, new = self.file.diff(seen, steps)
         after = {self.object: names.describe(stored.public) if stored and not reasons else names.describe(want, made=False)}
-        return model.Plan(self.kind, self.object, tuple(steps), {**before, **old}, {**after, **new}, result)
+        return model.Plan(self.kind, self.object, tuple(steps), {**before, **old}, {**after, **new}, {})
 
-    def _plan_absent(self, held: t.Any, run: t.Any, before: dict[str, t.Any], seen: model.Observation) -> model.Plan:
+    def _plan_absent(
+        self, held: tuple[names.Public, bytes] | None, run: Run, before: dict[str, t.Any], seen: model.Observation
+    ) -> model.Plan:
         steps, after = [], dict.fromkeys(before)
         if held and self.handle is not None:
             steps.append(evict(self.handle, run, "it cannot be got back unless its file is kept", reversible=False))
         if self.path is not None and seen.file(self.path) is not None:
             path = self.path
             common.check_removable(path, seen, self._options)
-            steps.append(model.Step(f"remove {path}", "remove_file", lambda _backend: files.remove(path), reversible=False))
+            steps.append(model.Step(f"remove {path}", "remove_file", local=lambda _result: files.remove(path), reversible=False))
             before, after = {**before, path: "a file"}, {**after, path: None}
         return model.Plan(self.kind, self.object, tuple(steps), before, after, {})
 
-    def _make(
-        self,
-        want: names.Public,
-        stored: keyfile.KeyFile | None,
-        occupied: bool,
-        run: t.Any,
-        made: list[names.Public],
-        result: dict[str, t.Any],
-    ) -> list[model.Step]:
+    def _make(self, want: names.Public, stored: keyfile.KeyFile | None, occupied: bool, run: Run) -> list[model.Step]:
         """A key from its file costs no key generation: that is how an interrupted run goes on."""
         if self.path is not None and not stored:
             files.check_writable(self.path)
@@ -160,7 +165,7 @@ class Key:
             run.auth(evicting(self.handle))
             run.made.add(self.handle)
 
-        def make(backend: t.Any) -> None:
+        def make(backend: Backend) -> model.Result:
             parent = backend.persistent(self.parent)
             if stored:
                 private, public = stored.private, stored.public
@@ -171,8 +176,7 @@ class Key:
             if self.handle is not None:
                 token = backend.load(parent, choose.for_value(b""), private, public, str(self.path or "the new key"))
                 persist(backend, token, self.handle, occupied, run)
-            made.append(public)
-            result.update(common.identified(public))
+            return common.identified(public)
 
         where = " and ".join([self.object] + ([str(self.path)] if self.path is not None and self.handle is not None else []))
         verb = "load the key of its file and keep it at" if stored else "create a key under its parent and keep it at"
@@ -198,7 +202,7 @@ def origin(stored: keyfile.KeyFile, parent: int, found: tuple[names.Public, byte
     return []
 
 
-def replaced(parent: int, seen: model.Observation, run: t.Any) -> list[str]:
+def replaced(parent: int, seen: model.Observation, run: Run) -> list[str]:
     """Why nothing under a parent stays what it is: this run puts another key in the parent's place."""
     goes = parent in run.made and seen.public(parent) is not None
     return [f"its parent {handles.text(parent)} is replaced by this run"] if goes else []

@@ -17,8 +17,12 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.policy import
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model, nv_options
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, errors, handles, nv, policy
 
+if t.TYPE_CHECKING:
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import Run
 
-class NvIndex:
+
+class NvIndex(model.Noun):
     """An NV index of a given definition with a given content, or its absence."""
 
     kind = "nv_index"
@@ -26,9 +30,8 @@ class NvIndex:
     def __init__(self, options: common.Options) -> None:
         self._options = options
         self.index = common.handle(options.get("index"), "index")
-        self.object = handles.text(self.index)
         self.absent = options.get("state") == "absent"
-        self.phase = model.PHASE_ABSENT if self.absent else model.PHASE_NV
+        super().__init__(handles.text(self.index), model.PHASE_ABSENT if self.absent else model.PHASE_NV)
         handles.check_nv(self.index, bool(options.get("allow_foreign_range")))
         self._attempt = f"plan the NV index {self.object}"
         self.content = common.content(options, self._attempt)
@@ -49,6 +52,10 @@ class NvIndex:
     def public_content(self) -> bool:
         """Whether anybody who reaches the TPM may read the content: then it is no secret."""
         return self._has("authread") and not self.value
+
+    def claims(self) -> list[model.Claim]:
+        """The index."""
+        return [model.Claim("handle", self.object)]
 
     def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
         """The definition, the content if there is one to compare, the properties if something is to be done."""
@@ -100,10 +107,9 @@ class NvIndex:
             return handles.RH_OWNER if empty_owner else None
         return self.index if self.public_content and self._options.get("auth") is not None else None
 
-    def _read(self, backend: t.Any, size: int, seen: model.Observation) -> bytes:
+    def _read(self, backend: Backend, size: int, seen: model.Observation) -> bytes:
         authority, auth = self._authority("read", seen, self._run)
-        found: bytes = backend.nv_read(authority, auth, self.index, size)
-        return found
+        return backend.nv_read(authority, auth, self.index, size)
 
     def _read_content(self, found: nv.NvPublic, seen: model.Observation) -> bytes | None:
         reader = self._reader(seen)
@@ -113,11 +119,11 @@ class NvIndex:
         data: bytes | None = seen.get(key, self.content)
         return data
 
-    def declare(self, run: t.Any) -> None:
+    def declare(self, run: Run) -> None:
         """Remember the run: reading may need its auth values."""
         self._run = run
 
-    def plan(self, seen: model.Observation, run: t.Any) -> model.Plan:
+    def plan(self, seen: model.Observation, run: Run) -> model.Plan:
         """Raises MismatchError where the index is defined otherwise or holds something else for good."""
         found = seen.nv_public(self.index)
         if self.absent:
@@ -142,7 +148,7 @@ class NvIndex:
             return False
         return not self._has("policywrite") or self._has("ownerwrite") or self._has("authwrite") or not _once(self.policy)
 
-    def _plan_absent(self, found: nv.NvPublic | None, run: t.Any) -> model.Plan:
+    def _plan_absent(self, found: nv.NvPublic | None, run: Run) -> model.Plan:
         before = {self.object: nv.describe(found) if found else None}
         steps = [self._undefine(run, "its content is lost", found)] if found else []
         return model.Plan(self.kind, self.object, tuple(steps), before, {self.object: None}, {})
@@ -170,7 +176,7 @@ class NvIndex:
         text = data.decode("utf-8", "replace")
         return text if text.isprintable() and text.encode() == data else f"sha256 {hashlib.sha256(data).hexdigest()}"
 
-    def _define(self, seen: model.Observation, run: t.Any) -> model.Step:
+    def _define(self, seen: model.Observation, run: Run) -> model.Step:
         if self.size is None:
             raise errors.InputError(
                 f"Could not {self._attempt}: it does not exist and neither size nor content is given; give one of them."
@@ -178,13 +184,13 @@ class NvIndex:
         public = self._want(seen, self.size)
         run.auth(self.hierarchy)
 
-        def define(backend: t.Any) -> None:
+        def define(backend: Backend) -> None:
             backend.nv_define_space(self.hierarchy, run.auth(self.hierarchy, bool(self.value)), public, self.value)
 
         cost = model.Cost(nv_bytes=public.size, nv_indices=1, nv_counters=int(self.counter))
         return model.Step(f"define the NV index {self.object} of {public.size} bytes", "nv_define_space", define, cost)
 
-    def _undefine(self, run: t.Any, note: str, found: nv.NvPublic) -> model.Step:
+    def _undefine(self, run: Run, note: str, found: nv.NvPublic) -> model.Step:
         if found.has("policydelete"):
             raise errors.StateError(
                 f"Could not plan to undefine the NV index {self.object}: it has policydelete, so that only its policy removes it "
@@ -193,13 +199,13 @@ class NvIndex:
         hierarchy = handles.RH_PLATFORM if found.has("platformcreate") else handles.RH_OWNER
         run.auth(hierarchy)
 
-        def undefine(backend: t.Any) -> None:
+        def undefine(backend: Backend) -> None:
             backend.nv_undefine_space(hierarchy, run.auth(hierarchy), self.index)
 
         cost = model.Cost(nv_bytes=-found.size, nv_indices=-1, nv_counters=-int(found.type == "counter"))
         return model.Step(f"undefine the NV index {self.object} ({note})", "nv_undefine_space", undefine, cost, reversible=False)
 
-    def _write(self, found: nv.NvPublic | None, seen: model.Observation, run: t.Any) -> list[model.Step]:
+    def _write(self, found: nv.NvPublic | None, seen: model.Observation, run: Run) -> list[model.Step]:
         written = bool(found and found.written)
         if self.counter:
             self._authority("increment", seen, run, written)
@@ -220,14 +226,14 @@ class NvIndex:
         sentence = f"write {len(self.content)} bytes to the NV index {self.object}{' once and for all' if forever else ''}"
         return [model.Step(sentence, "nv_write", lambda backend: self._act(backend, "write", seen, run, written), reversible=not forever)]
 
-    def _act(self, backend: t.Any, verb: str, seen: model.Observation, run: t.Any, written: bool) -> None:
+    def _act(self, backend: Backend, verb: str, seen: model.Observation, run: Run, written: bool) -> None:
         authority, auth = self._authority(verb, seen, run, written)
         if verb == "increment":
             backend.nv_increment(authority, auth, self.index)
         else:
             backend.nv_write(authority, auth, self.index, t.cast("bytes", self.content))
 
-    def _authority(self, verb: str, seen: model.Observation, run: t.Any, written: bool | None = None) -> tuple[int, choose.Auth]:
+    def _authority(self, verb: str, seen: model.Observation, run: Run, written: bool | None = None) -> tuple[int, choose.Auth]:
         """Who may write or read, and how that is proved: owner, the index itself, platform, or a policy. Raises StateError.
 
         C(written): whether anything has been written when the command comes, None where that does not matter.

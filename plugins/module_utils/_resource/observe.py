@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import FIXED, VARIABLE, Reader
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Reads
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import FIXED, VARIABLE
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import files
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.model import Fact, Observation, Resource
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.model import Asking, Fact, Observation
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import pcr
 
 
-def _wanted(resources: t.Sequence[Resource], seen: Observation) -> list[Fact]:
+def _wanted(resources: t.Sequence[Asking], seen: Observation) -> list[Fact]:
     """The facts that are still missing, each once. All PCRs of a bank are one fact."""
     found: dict[tuple[str, t.Any], Fact] = {}
     banks: dict[str, set[int]] = {}
@@ -32,7 +33,7 @@ def _wanted(resources: t.Sequence[Resource], seen: Observation) -> list[Fact]:
     return facts + [Fact("pcrs", pcr.Selection(bank, tuple(sorted(indices)))) for bank, indices in banks.items() if indices]
 
 
-def _read(reader: Reader, fact: Fact) -> t.Any:
+def _read(reader: Reads, fact: Fact) -> t.Any:
     if fact.kind == "properties":
         return reader.properties(VARIABLE)
     if fact.kind == "limits":
@@ -50,7 +51,7 @@ def _read(reader: Reader, fact: Fact) -> t.Any:
     return files.read(fact.key)
 
 
-def observe(reader: Reader, resources: t.Sequence[Resource], seen: Observation) -> list[Fact]:
+def observe(reader: Reads, resources: t.Sequence[Asking], seen: Observation) -> list[Fact]:
     """Read until no resource asks for more; C(seen) is filled. Returns the facts that need a session, which are left to the caller.
 
     Raises TransportError, TpmResponseError, InputError (a file that cannot be read).

@@ -17,18 +17,22 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.key impor
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.primary_key import evict, evicting, persist
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, names
 
+if t.TYPE_CHECKING:
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import Run
 
-class PersistentHandle:
+
+class PersistentHandle(model.Noun):
     """An object of a known Name, or of a key file, at a handle; or no object."""
 
     kind = "persistent_handle"
+    handle: int
 
     def __init__(self, options: common.Options) -> None:
         self._options = options
-        self.handle = common.handle(options.get("handle"), "handle")
-        self.object = handles.text(self.handle)
+        handle = common.handle(options.get("handle"), "handle")
         self.absent = options.get("state") == "absent"
-        self.phase = model.PHASE_ABSENT if self.absent else model.PHASE_PERSISTENT
+        super().__init__(handles.text(handle), model.PHASE_ABSENT if self.absent else model.PHASE_PERSISTENT, handle=handle)
         self.path = options.get("path")
         self.name = str(options.get("name") or "").lower() or None
         handles.check_persistent(self.handle, "key", bool(options.get("allow_foreign_range")) or bool(self.name))
@@ -38,6 +42,10 @@ class PersistentHandle:
             )
         if not self.absent and not self.path and not self.name:
             raise errors.InputError(f"Could not plan {self.object}: neither path nor name is given; say which object is to be there.")
+
+    def claims(self) -> list[model.Claim]:
+        """The handle; a key file is only read."""
+        return [model.Claim("handle", self.object)]
 
     def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
         """The object; the file if one is named; parent and properties only where something is to be done."""
@@ -65,7 +73,7 @@ class PersistentHandle:
     def _reasons(held: tuple[names.Public, bytes] | None, want: str | None) -> list[str]:
         return [f"it has the Name {held[0].name.hex()}, not {want}"] if held and want and held[0].name.hex() != want else []
 
-    def plan(self, seen: model.Observation, run: t.Any) -> model.Plan:
+    def plan(self, seen: model.Observation, run: Run) -> model.Plan:
         """Raises MismatchError where another object is there, StateError where there is nothing to put there."""
         held, stored = seen.public(self.handle), self._stored(seen)
         before = {self.object: names.describe(held[0]) if held else None}
@@ -96,7 +104,7 @@ class PersistentHandle:
         after = {self.object: names.describe(stored.public)}
         return model.Plan(self.kind, self.object, (step,), before, after, {"name": stored.public.name.hex()})
 
-    def _load(self, stored: keyfile.KeyFile, occupied: bool, seen: model.Observation, run: t.Any) -> model.Step:
+    def _load(self, stored: keyfile.KeyFile, occupied: bool, seen: model.Observation, run: Run) -> model.Step:
         attempt = f"load {self.path}"
         reasons = origin(stored, stored.parent, common.parent(stored.parent, seen, run, attempt), str(self.path))
         reasons += replaced(stored.parent, seen, run)
@@ -104,7 +112,7 @@ class PersistentHandle:
             raise errors.StateError(f"Could not {attempt}: {reasons[0]}; make the key anew on this TPM.")
         run.auth(evicting(self.handle))
 
-        def load(backend: t.Any) -> None:
+        def load(backend: Backend) -> None:
             token = backend.load(backend.persistent(stored.parent), choose.for_value(b""), stored.private, stored.public, str(self.path))
             persist(backend, token, self.handle, occupied, run)
 

@@ -14,24 +14,28 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, names, templates
 
+if t.TYPE_CHECKING:
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend, Token
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import Run
+
 DEFAULT_HANDLES = {"srk_ecc_p256": 0x81000001, "srk_rsa_2048": 0x81000001, "ek_rsa_2048": 0x81010001, "ek_ecc_p256": 0x81010002}
 DEFAULT_HANDLES.update({f"idevid_{kind}": 0x81020000 for kind in ("ecc_p256", "ecc_p384", "rsa_2048")})
 DEFAULT_HANDLES.update({f"iak_{kind}": 0x81020001 for kind in ("ecc_p256", "ecc_p384", "rsa_2048")})
 
 
-class PrimaryKey:
+class PrimaryKey(model.Noun):
     """A primary key of a TCG template at a persistent handle, or its absence."""
 
     kind = "primary_key"
+    handle: int
 
     def __init__(self, options: common.Options) -> None:
         self._options = options
         self.template = str(options.get("template") or "srk_ecc_p256")
         self.role = templates.PRIMARIES[self.template][0]
         self.absent = options.get("state") == "absent"
-        self.phase = model.PHASE_ABSENT if self.absent else model.PHASE_PRIMARY
-        self.handle = self._handle()
-        self.object = handles.text(self.handle)
+        handle = _handle(options, self.template)
+        super().__init__(handles.text(handle), model.PHASE_ABSENT if self.absent else model.PHASE_PRIMARY, handle=handle)
         self.hierarchy = handles.HIERARCHIES[options.get("hierarchy") or ("owner" if self.role == "srk" else "endorsement")]
         self.want = templates.primary(self.template, str(options.get("unique") or "").encode())
         self.file = common.PublicFile(options.get("public_path"))
@@ -50,11 +54,9 @@ class PrimaryKey:
                 "0x81800000-0x81ffffff; name a handle there, or another hierarchy."
             )
 
-    def _handle(self) -> int:
-        given = self._options.get("handle")
-        if given is None and self.template not in DEFAULT_HANDLES:
-            raise errors.InputError(f"Could not plan a primary key {self.template}: it has no usual handle; name one with handle.")
-        return DEFAULT_HANDLES[self.template] if given is None else common.handle(given, "handle")
+    def claims(self) -> list[model.Claim]:
+        """The handle, and the file of the public key."""
+        return [model.Claim("handle", self.object), *self.file.claims()]
 
     def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
         """The object at the handle; the TPM's properties only where something is to be done."""
@@ -81,11 +83,11 @@ class PrimaryKey:
         # What is sealed under another storage root key dies with it, so any that can do the job stays.
         return self.role == "srk" and self.handle == handles.SRK and names.is_storage_parent(public) and not common.replace(self._options)
 
-    def plan(self, seen: model.Observation, run: t.Any) -> model.Plan:
+    def plan(self, seen: model.Observation, run: Run) -> model.Plan:
         """Raises MismatchError where another object is at the handle."""
         found, reasons = seen.public(self.handle), self._differences(seen)
         before = {self.object: names.describe(found[0]) if found else None}
-        result: dict[str, t.Any] = {}
+        result: model.Result = {}
         if self.absent:
             return self._plan_absent(found, reasons, run, before)
         if found and reasons and self._acceptable(found[0]):
@@ -94,19 +96,19 @@ class PrimaryKey:
         if not reasons:
             public = t.cast("tuple[names.Public, bytes]", found)[0]
             result.update(common.identified(public))
-            return self._done(seen, before, before, self.file.steps(seen, public, lambda: public), result)
+            return self._done(seen, before, before, self.file.steps(seen, public), result)
         if found and not common.replace(self._options):
             raise common.mismatch(f"make the primary key {self.template} at {self.object}", reasons, "name another handle")
         after = {self.object: names.describe(self.want, made=False)}
-        return self._done(seen, before, after, self._create(seen, run, found is not None, result), result)
+        return self._done(seen, before, after, self._create(seen, run, found is not None), result)
 
     def _done(
-        self, seen: model.Observation, before: dict[str, t.Any], after: dict[str, t.Any], steps: list[model.Step], result: dict[str, t.Any]
+        self, seen: model.Observation, before: dict[str, t.Any], after: dict[str, t.Any], steps: list[model.Step], result: model.Result
     ) -> model.Plan:
         old, new = self.file.diff(seen, steps)
         return model.Plan(self.kind, self.object, tuple(steps), {**before, **old}, {**after, **new}, result)
 
-    def _plan_absent(self, found: t.Any, reasons: list[str], run: t.Any, before: dict[str, t.Any]) -> model.Plan:
+    def _plan_absent(self, found: tuple[names.Public, bytes] | None, reasons: list[str], run: Run, before: dict[str, t.Any]) -> model.Plan:
         if not found:
             return model.Plan(self.kind, self.object, (), before, before, {})
         if reasons != ["it exists"] and not common.replace(self._options):
@@ -117,19 +119,17 @@ class PrimaryKey:
         steps = (evict(self.handle, run, "a primary key can be made again"),)
         return model.Plan(self.kind, self.object, steps, before, {self.object: None}, {})
 
-    def _create(self, seen: model.Observation, run: t.Any, occupied: bool, result: dict[str, t.Any]) -> list[model.Step]:
-        made: list[names.Public] = []
+    def _create(self, seen: model.Observation, run: Run, occupied: bool) -> list[model.Step]:
         run.auth(self.hierarchy)
         run.made.add(self.handle)
 
-        def create(backend: t.Any) -> None:
+        def create(backend: Backend) -> model.Result:
             auth = run.auth(self.hierarchy)
             token, public = backend.create_primary(self.hierarchy, auth, self.want)
             persist(backend, token, self.handle, occupied, run)
             if self.handle == handles.SRK:
                 backend.salt_with(self.handle)
-            made.append(public)
-            result.update(common.identified(public))
+            return common.identified(public)
 
         run.auth(evicting(self.handle))
         old = "replace the object at" if occupied else "make it persistent at"
@@ -138,7 +138,14 @@ class PrimaryKey:
         )
         cost = model.Cost(persistent_slots=0 if occupied else 1, key_generations=1)
         step = model.Step(sentence, "create_primary", create, cost, reversible=not occupied)
-        return [step, *self.file.steps(seen, None, lambda: made[0])]
+        return [step, *self.file.steps(seen, None)]
+
+
+def _handle(options: common.Options, template: str) -> int:
+    given = options.get("handle")
+    if given is None and template not in DEFAULT_HANDLES:
+        raise errors.InputError(f"Could not plan a primary key {template}: it has no usual handle; name one with handle.")
+    return DEFAULT_HANDLES[template] if given is None else common.handle(given, "handle")
 
 
 def evicting(handle: int) -> int:
@@ -146,7 +153,7 @@ def evicting(handle: int) -> int:
     return handles.RH_OWNER if handle <= handles.LAST_OWNER_PERSISTENT else handles.RH_PLATFORM
 
 
-def persist(backend: t.Any, token: t.Any, handle: int, occupied: bool, run: t.Any) -> None:
+def persist(backend: Backend, token: Token, handle: int, occupied: bool, run: Run) -> None:
     """Put a loaded object at a handle, in place of the one that occupies it, and flush what was loaded."""
     authority = evicting(handle)
     if occupied:
@@ -155,13 +162,13 @@ def persist(backend: t.Any, token: t.Any, handle: int, occupied: bool, run: t.An
     backend.flush_context(token)
 
 
-def evict(handle: int, run: t.Any, note: str, reversible: bool = True) -> model.Step:
+def evict(handle: int, run: Run, note: str, reversible: bool = True) -> model.Step:
     """The step that removes a persistent object."""
     authority = evicting(handle)
     run.auth(authority)
     run.removed.add(handle)
 
-    def remove(backend: t.Any) -> None:
+    def remove(backend: Backend) -> None:
         backend.evict_control(authority, run.auth(authority), backend.persistent(handle), handle)
 
     return model.Step(

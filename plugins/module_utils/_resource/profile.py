@@ -42,7 +42,7 @@ def _class(noun: str) -> t.Callable[[common.Options], model.Resource]:
 def build(items: t.Sequence[t.Mapping[str, t.Any]]) -> list[model.Resource]:
     """The resources of a profile, in its order. Raises InputError where an item names not exactly one noun, or two one object."""
     made: list[model.Resource] = []
-    objects: dict[tuple[str, str], int] = {}
+    objects: dict[model.Claim, int] = {}
     for number, item in enumerate(items, 1):
         nouns = [noun for noun, options in item.items() if options is not None]
         if len(nouns) != 1:
@@ -54,22 +54,14 @@ def build(items: t.Sequence[t.Mapping[str, t.Any]]) -> list[model.Resource]:
             resource = _class(nouns[0])(item[nouns[0]])
         except errors.InputError as failed:
             raise errors.InputError(f"{failed.message.rstrip('.')} (item {number} of resources, {nouns[0]}).") from None
-        for place, text in _claims(resource):
-            before = objects.setdefault((place, text), number)
+        for claim in resource.claims():
+            before = objects.setdefault(claim, number)
             if before != number:
                 raise errors.InputError(
-                    f"Could not read item {number} of resources: {text} is already item {before}; name each object once."
+                    f"Could not read item {number} of resources: {claim.text} is already item {before}; name each object once."
                 )
         made.append(resource)
     return made
-
-
-def _claims(resource: model.Resource) -> list[tuple[str, str]]:
-    """What a resource has for itself, with the kind of place: a handle, files that it writes, or its noun."""
-    claims = [("handle" if resource.object.startswith("0x") else resource.kind, resource.object)]
-    written = [getattr(resource, "path", None)] if resource.kind in ("certificate", "key", "sealed_blob") else []
-    written.append(getattr(getattr(resource, "file", None), "path", None))
-    return claims + [("file", path) for path in written if path]
 
 
 __all__ = ("build",)

@@ -26,6 +26,10 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import (
     templates,
 )
 
+if t.TYPE_CHECKING:
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import Run
+
 MAX_CONTENT = 128
 
 
@@ -40,7 +44,7 @@ def read_policy(options: common.Options, attempt: str) -> policy.Policy:
     )
 
 
-def authorisation(asked: policy.Policy, seen: model.Observation, run: t.Any, value: bytes) -> choose.Auth:
+def authorisation(asked: policy.Policy, seen: model.Observation, run: Run, value: bytes) -> choose.Auth:
     """How a blob with this policy is opened now. Raises StateError where the policy cannot be satisfied."""
     if not asked:
         return choose.for_value(value, secret=True)
@@ -60,35 +64,36 @@ def check_openable(path: str, stored: keyfile.KeyFile, asked: policy.Policy, see
         )
 
 
-def unseal(backend: t.Any, stored: keyfile.KeyFile, auth: choose.Auth, path: str) -> bytes:
+def unseal(backend: Backend, stored: keyfile.KeyFile, auth: choose.Auth, path: str) -> bytes:
     """Load and open a blob; leaves nothing loaded."""
     token = backend.load(backend.persistent(stored.parent), choose.for_value(b""), stored.private, stored.public, path)
     try:
-        found: bytes = backend.unseal(token, auth, path)
-        return found
+        return backend.unseal(token, auth, path)
     finally:
         backend.flush_context(token)
 
 
-class SealedBlob:
+class SealedBlob(model.Noun):
     """A file that holds up to 128 bytes that only this TPM opens, while a policy holds."""
 
     kind = "sealed_blob"
+    parent: int
 
     def __init__(self, options: common.Options) -> None:
         self._options = options
-        self.path = str(options.get("path"))
-        self.object = self.path
-        self.absent = options.get("state") == "absent"
-        self.phase = model.PHASE_ABSENT if self.absent else model.PHASE_SEAL
-        self.parent = common.handle(options.get("parent") or handles.SRK, "parent")
+        self.path, self.absent = str(options.get("path")), options.get("state") == "absent"
+        super().__init__(
+            self.path,
+            model.PHASE_ABSENT if self.absent else model.PHASE_SEAL,
+            parent=common.handle(options.get("parent") or handles.SRK, "parent"),
+            owned_file=model.OwnedFile(self.path, options),
+        )
         self.src = options.get("src")
         self._attempt = f"seal {self.path}"
         self.content = common.content(options, self._attempt)
         self.policy = read_policy(options, self._attempt)
         self.value = choose.read(options.get("auth"), "auth") or b""
         self.unmeasured = bool(options.get("allow_unmeasured"))
-        self.owned_file = (self.path, options)
         if not self.absent:
             self._check()
 
@@ -119,6 +124,10 @@ class SealedBlob:
                 "seal a key of 32 bytes and encrypt the rest with it."
             )
 
+    def claims(self) -> list[model.Claim]:
+        """The file."""
+        return [model.Claim("file", self.path)]
+
     def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
         """The file, its parent, the PCRs; with verify: unseal also what the blob holds, which takes a session."""
         facts = [model.Fact("file", self.path)]
@@ -133,7 +142,7 @@ class SealedBlob:
             facts += [model.Fact("properties"), model.Fact("session", ("unsealed", self.path), lambda backend: self._open(backend, seen))]
         return facts
 
-    def _open(self, backend: t.Any, seen: model.Observation) -> bytes | None:
+    def _open(self, backend: Backend, seen: model.Observation) -> bytes | None:
         stored, run = t.cast("keyfile.KeyFile", self._stored(seen)), self._run
         if names.differences(self._want(seen, stored), stored.public) or origin(stored, self.parent, seen.public(self.parent), self.path):
             return None
@@ -144,7 +153,7 @@ class SealedBlob:
                 raise
             return None
 
-    def declare(self, run: t.Any) -> None:
+    def declare(self, run: Run) -> None:
         """Remember the run: opening a blob may need its auth values."""
         self._run = run
 
@@ -188,7 +197,7 @@ class SealedBlob:
             reasons.append("it holds other content")
         return reasons
 
-    def plan(self, seen: model.Observation, run: t.Any) -> model.Plan:
+    def plan(self, seen: model.Observation, run: Run) -> model.Plan:
         """Raises MismatchError where the file was sealed otherwise, StateError for PCRs that prove nothing, InputError."""
         if self.absent:
             return self._plan_absent(seen)
@@ -207,19 +216,18 @@ class SealedBlob:
             raise errors.InputError(f"Could not {self._attempt}: there is no content to seal; give content, content_b64 or src.")
         common.parent(self.parent, seen, run, self._attempt)
         files.check_writable(self.path)
-        result: dict[str, t.Any] = {}
-        step = self._step(want, data, stored is not None, seen, result)
+        step = self._step(want, data, stored is not None)
         after = {self.object: {**names.describe(want, made=False), "parent": handles.text(self.parent)}}
-        return model.Plan(self.kind, self.object, (step,), before, after, result)
+        return model.Plan(self.kind, self.object, (step,), before, after, {})
 
-    def _step(self, want: names.Public, data: bytes, replacing: bool, seen: model.Observation, result: dict[str, t.Any]) -> model.Step:
-        def seal(backend: t.Any) -> None:
+    def _step(self, want: names.Public, data: bytes, replacing: bool) -> model.Step:
+        def seal(backend: Backend) -> model.Result:
             parent = backend.persistent(self.parent)
             private, public = backend.create(parent, choose.for_value(b"", secret=True), want, self.value, data)
             name = backend.name(parent)
             text = keyfile.write(keyfile.KeyFile(True, not self.value, self.parent, public, private, name))
             files.write(self.path, text.encode())
-            result["name"] = public.name.hex()
+            return {"name": public.name.hex()}
 
         sentence = f"seal {len(data)} bytes under {handles.text(self.parent)} into {self.path}"
         return model.Step(sentence, "create", seal, model.Cost(), reversible=not replacing)
@@ -227,7 +235,7 @@ class SealedBlob:
     def _plan_absent(self, seen: model.Observation) -> model.Plan:
         exists = seen.file(self.path) is not None
         common.check_removable(self.path, seen, self._options)
-        step = model.Step(f"remove {self.path}", "remove_file", lambda _backend: files.remove(self.path), reversible=False)
+        step = model.Step(f"remove {self.path}", "remove_file", local=lambda _result: files.remove(self.path), reversible=False)
         before: dict[str, t.Any] = {self.object: "a file" if exists else None}
         return model.Plan(self.kind, self.object, (step,) if exists else (), before, {self.object: None}, {})
 

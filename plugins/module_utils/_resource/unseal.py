@@ -17,23 +17,29 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import co
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.key import origin
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, names, policy
 
+if t.TYPE_CHECKING:
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import Run
 
-class Unseal:
+
+class Unseal(model.Noun):
     """The content of a sealed blob: returned, or kept in a file."""
 
     kind = "unseal"
-    phase = model.PHASE_SEAL
 
     def __init__(self, options: common.Options) -> None:
         self._options = options
         self.path = str(options.get("path"))
-        self.object = self.path
-        self.dest = options.get("dest")
-        self.owned_file = (self.dest, options)
+        self.dest: str | None = options.get("dest")
+        super().__init__(self.path, model.PHASE_SEAL, owned_file=model.OwnedFile(self.dest, options) if self.dest else None)
         self.policy = sealed_blob.read_policy(options, f"unseal {self.path}")
         self.value = choose.read(options.get("auth"), "auth") or b""
 
-    def declare(self, run: t.Any) -> None:
+    def claims(self) -> list[model.Claim]:
+        """The file that is written; the blob is only read."""
+        return [model.Claim("file", self.dest)] if self.dest else []
+
+    def declare(self, run: Run) -> None:
         """Remember the run: the policy may need its auth values."""
         self._run = run
 
@@ -73,10 +79,10 @@ class Unseal:
             raise errors.StateError(f"Could not unseal {self.path}: {reasons[0]}; seal the content again on this TPM.")
         sealed_blob.check_openable(self.path, stored, self.policy, seen)
 
-    def _open(self, backend: t.Any, stored: keyfile.KeyFile, seen: model.Observation) -> bytes:
+    def _open(self, backend: Backend, stored: keyfile.KeyFile, seen: model.Observation) -> bytes:
         return sealed_blob.unseal(backend, stored, sealed_blob.authorisation(self.policy, seen, self._run, self.value), self.path)
 
-    def plan(self, seen: model.Observation, run: t.Any) -> model.Plan:
+    def plan(self, seen: model.Observation, run: Run) -> model.Plan:
         """The content never appears in the plan, only in the result, and only where it is not written to a file."""
         found: bytes = seen["session", ("unsealed", self.path)]
         if not self.dest:
@@ -85,7 +91,7 @@ class Unseal:
         if seen.file(dest) == found:
             return model.Plan(self.kind, self.object, (), {}, {}, {"dest": dest})
         files.check_writable(dest)
-        step = model.Step(f"write the content of {self.path} to {dest}", "unseal", lambda _backend: files.write(dest, found))
+        step = model.Step(f"write the content of {self.path} to {dest}", "unseal", local=lambda _result: files.write(dest, found))
         before = "other content" if seen.file(dest) is not None else None
         return model.Plan(self.kind, self.object, (step,), {dest: before}, {dest: f"the content of {self.path}"}, {"dest": dest})
 

@@ -10,8 +10,8 @@ import typing as t
 import pytest
 from unit.bed import Bed
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import engine, model, profile
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model, profile
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile
 
 Item = dict[str, dict[str, t.Any]]
 SRK: Item = {"primary_key": {"template": "srk_ecc_p256"}}
@@ -206,8 +206,21 @@ def test_what_is_done_is_told(bed: Bed) -> None:
     assert sum(step["cost"]["persistent_slots"] for step in outcome.steps) == 3
 
 
-def test_a_step_of_a_file_alone_opens_nothing() -> None:
-    assert set(engine.LOCAL) == {"export", "remove_file", "unseal"}
+def test_a_step_of_a_file_alone_opens_nothing(bed: Bed) -> None:
+    bed.run(SRK)
+    opened, bed.library = bed.tpm.opened, False
+    assert bed.plan({"primary_key": {"public_path": bed.path("srk.pem")}}) == [f"write the public key to {bed.path('srk.pem')}"]
+    bed.run({"primary_key": {"public_path": bed.path("srk.pem")}})
+    assert (bed.folder / "srk.pem").read_text() == keyfile.public_pem(bed.tpm.objects[handles.SRK].public)
+    assert bed.tpm.opened == opened
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_change_of_the_tpm_needs_the_library(bed: Bed, check: bool) -> None:
+    bed.library = False
+    with pytest.raises(errors.DependencyError):
+        bed.run(SRK, {"certificate": {"path": bed.path("one.pem"), "state": "absent"}}, check=check)
+    assert bed.tpm.calls == [] and bed.tpm.opened == 0
 
 
 def test_phases_are_in_order() -> None:
