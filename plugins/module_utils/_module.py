@@ -52,12 +52,29 @@ def secrets(options: t.Any) -> t.Iterator[str]:
 
 
 class Module(AnsibleModule):
-    """Keeps secrets also where the argument specification is not met: ansible-core may not have collected any no_log value by then."""
+    """Keeps what it was given to itself: nothing of it goes to the device's log, and nothing of it comes back in the result.
+
+    ansible-core writes all arguments to syslog or the journal while it is made, before anybody can say what of them is secret, and in escaped
+    forms that it does not look for.
+    """
+
+    def log(self, msg: str | bytes, log_args: t.Any = None) -> None:
+        """Log nothing: warnings go into the result, and the device's log is read by others and kept for years."""
+
+    def _log_invocation(self) -> None:
+        """Not even made up: the arguments hold secrets."""
+
+    def exit_json(self, **kwargs: t.Any) -> None:
+        """End the module well (it does not return); the result says nothing of the arguments."""
+        super().exit_json(**{**kwargs, "invocation": {}})
 
     def fail_json(self, msg: str, **kwargs: t.Any) -> None:
-        """End the module with a failure (it does not return); all secrets among its parameters are hidden."""
-        self.no_log_values.update(secrets(self.params))
-        super().fail_json(msg, **kwargs)
+        """End the module with a failure (it does not return); all secrets among its parameters are hidden.
+
+        Also where the argument specification is not met: ansible-core may not have collected any no_log value by then.
+        """
+        self.no_log_values.update(secrets(getattr(self, "params", None)))
+        super().fail_json(msg, **{**kwargs, "invocation": {}})
 
 
 def create(spec: _argspec.Spec) -> AnsibleModule:

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""No secret leaves a run of ansible-playbook -vvvv --diff: not in its output or log, not in a process' arguments or environment, not in files."""
+"""No secret leaves a run of ansible-playbook -vvvv --diff: not in its output or log, not in the device's log, not in a process' arguments or
+environment, not in files."""
 
 from __future__ import annotations
 
@@ -10,6 +11,8 @@ import hashlib
 import os
 import pathlib
 import subprocess
+import sys
+import tempfile
 import threading
 import time
 import typing as t
@@ -17,16 +20,33 @@ import typing as t
 import pytest
 import yaml
 from support import module, places, profile, secrets
+from support.controller import cores
 from support.proxy import Proxy
 from support.swtpm import Swtpm
-from support.tools import Tools
+from support.syslog import Syslog
+from support.tools import Tools, as_text
 
-NAMES = ("owner", "endorsement", "lockout", "new owner", "index auth", "index content", "bytes", "key auth", "sealed", "pin", "refused")
+NAMES = (
+    "owner",
+    "endorsement",
+    "lockout",
+    "new owner",
+    "index auth",
+    "index content",
+    "bytes",
+    "policy content",
+    "key auth",
+    "sealed",
+    "pin",
+)
+NAMES += ("refused",)
 # Of this process alone: other tests run at the same time, and this one sees their processes too.
-VALUES = {name: secrets.made_up(f"sentinel {name} {os.getpid()}") for name in NAMES}
+VALUES = {name: secrets.awkward(f"sentinel {name} {os.getpid()}") for name in NAMES}
 KEY = hashlib.sha256(f"telemetry key {os.getpid()}".encode()).digest()
 SECRETS = {**{name: value.encode() for name, value in VALUES.items()}, "telemetry key": KEY}
-INDEX, OTHER, BLOB_PCRS = "0x01800030", "0x01800031", {"bank": "sha256", "indices": [7]}
+INDEX, OTHER, READ_BY_POLICY = "0x01800030", "0x01800031", "0x01800034"
+# Modules that belong to the controller, which refuse to run on a device.
+CONTROLLERS = ("tpm2_auth_generation", "tpm2_enroll", "tpm2_registry_info")
 
 
 def b64(value: bytes) -> str:
@@ -79,23 +99,24 @@ class Watch(threading.Thread):
 
 
 class Controller:
-    """ansible-playbook with a folder of its own for everything that it writes."""
+    """ansible-playbook with a folder of its own for everything that it writes; the device's log (`syslog`) is the test's."""
 
-    def __init__(self, folder: pathlib.Path, tcti: str, python: str) -> None:
-        self.folder, self.temporary, self.log = folder, folder / "tmp", folder / "ansible.log"
+    def __init__(self, folder: pathlib.Path, tcti: str, python: str, core: dict[str, str]) -> None:
+        self.folder, self.temporary, self.log, self.program = folder, folder / "tmp", folder / "ansible.log", core["ansible_playbook"]
         self.temporary.mkdir()
         places.python_path()  # makes the collection's tree
         variables = {"ansible_connection": "local", "ansible_python_interpreter": python, "tcti": tcti}
         (folder / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": {"edge-1": variables}}}))
 
-    def play(self, tasks: list[dict[str, t.Any]], *arguments: str, pipelining: bool = True) -> tuple[str, Watch]:
-        """Run tasks, all with -vvvv --diff; returns output and log together, and what the watch saw. Values come as the vault gives them."""
-        names = {value: f"{{{{ {self._variable(name)} }}}}" for name, value in VALUES.items()}
+    def play(self, tasks: list[dict[str, t.Any]], *arguments: str, pipelining: bool = True) -> tuple[str, Watch, str]:
+        """Run tasks, all with -vvvv --diff; returns output and log together, what the watch saw, and the device's log.
+
+        Values come as the vault gives them.
+        """
         vault = {self._variable(name): value for name, value in VALUES.items()}
-        play = yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": tasks}])
-        for value, name in names.items():
-            play = play.replace(value, f"'{name}'")
-        (self.folder / "play.yml").write_text(play)
+        # Another's module, whose arguments are no secret: it shows that the device's log is heard.
+        tasks = [{"ansible.builtin.ping": {"data": "heard"}}, *self._named(tasks)]
+        (self.folder / "play.yml").write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
         (self.folder / "vault.yml").write_text(yaml.safe_dump(vault))
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "TPM2", "PYTHON"))}
         environment |= {
@@ -109,13 +130,24 @@ class Controller:
             "ANSIBLE_PIPELINING": str(pipelining),
             "ANSIBLE_NOCOLOR": "1",
         }
-        command = [str(places.venv() / "bin" / "ansible-playbook"), "-vvvv", "--diff", "-i", str(self.folder / "inventory.yml")]
+        command = [self.program, "-vvvv", "--diff", "-i", str(self.folder / "inventory.yml")]
         command += ["-e", f"@{self.folder}/vault.yml", *arguments, str(self.folder / "play.yml")]
-        with Watch(self.temporary) as watch:
+        with Watch(self.temporary) as watch, Syslog() as syslog:
+            command = syslog.command(*command)
             done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
         output = done.stdout + done.stderr
         assert done.returncode == 0, output
-        return output + self.log.read_text(), watch
+        return output + self.log.read_text(), watch, syslog.text
+
+    def _named(self, value: t.Any) -> t.Any:
+        """Tasks with the names of variables in place of secrets."""
+        if isinstance(value, dict):
+            return {key: self._named(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._named(item) for item in value]
+        for name, secret in VALUES.items():
+            value = value.replace(secret, f"{{{{ {self._variable(name)} }}}}") if isinstance(value, str) else value
+        return value
 
     @staticmethod
     def _variable(name: str) -> str:
@@ -133,6 +165,14 @@ def provision(folder: pathlib.Path) -> list[dict[str, t.Any]]:
     resources += [
         {"nv_index": {"index": INDEX, "content": VALUES["index content"], "auth": VALUES["index auth"]}},
         {"nv_index": {"index": OTHER, "content_b64": b64(VALUES["bytes"].encode()), "attributes": ["ownerread", "ownerwrite"]}},
+        {
+            "nv_index": {
+                "index": READ_BY_POLICY,
+                "content": VALUES["policy content"],
+                "attributes": ["ownerwrite", "policyread"],
+                "policy": [{"command_code": "NV_Read"}],
+            }
+        },
         {"key": {"handle": "0x81000220", "path": f"{folder}/key.pem", "auth": VALUES["key auth"]}},
     ]
     owner = {"owner_auth": VALUES["owner"]}
@@ -144,7 +184,7 @@ def provision(folder: pathlib.Path) -> list[dict[str, t.Any]]:
         task("tpm2_unseal", path=f"{folder}/pin.pem", auth=VALUES["pin"], dest=f"{folder}/opened"),
         task("tpm2_da_lockout", max_tries=31, lockout_auth=VALUES["lockout"]),
         {**task("tpm2_unseal", path=f"{folder}/pin.pem", auth=VALUES["pin"]), "no_log": True, "register": "opened"},
-        {"ansible.builtin.assert": {"that": "opened.content_b64 | b64decode | length == 24"}},
+        {"ansible.builtin.assert": {"that": "opened.content_b64 | b64decode | length == 32 - 1"}},
     ]
 
 
@@ -165,6 +205,17 @@ def refused(folder: pathlib.Path) -> list[dict[str, t.Any]]:
         task("tpm2_hierarchy", hierarchy="lockout", auth=VALUES["refused"], current_auth=VALUES["lockout"], policy=[]),
         task("tpm2_hierarchy", hierarchy="owner", auth=VALUES["refused"], current_auth=VALUES["pin"]),
         task("tpm2_unseal", path=f"{folder}/pin.pem", auth=VALUES["refused"]),
+        # A secret in an option's place where none is looked for, and in one that does not exist.
+        task("tpm2_hierarchy", hierarchy="owner", auth={"value": VALUES["refused"]}, enabled="many"),
+        task("tpm2_nv_index", index="0x01800033", contents=VALUES["refused"], content_b64=[VALUES["refused"]]),
+        task("tpm2_profile", resources={"hierarchy": [{"hierarchy": "owner", "auth": VALUES["refused"]}]}, **owner),
+        task("tpm2_profile", resources=[{"sealed_blobs": {"path": "/x", "content": VALUES["refused"]}}], **owner),
+        # Every module of the device with an auth value, and with one under a wrong name.
+        *(
+            task(path.stem, owner_auth=VALUES["refused"], owner_auht=VALUES["refused"])
+            for path in sorted((places.ROOT / "plugins" / "modules").glob("tpm2_*.py"))
+            if path.stem not in CONTROLLERS
+        ),
     ]
     return [
         step
@@ -177,10 +228,11 @@ def refused(folder: pathlib.Path) -> list[dict[str, t.Any]]:
 
 
 @pytest.fixture
-def controller(swtpm: Swtpm, tmp_path: pathlib.Path, device_python: str) -> Controller:
-    folder = tmp_path / "controller"
-    folder.mkdir()
-    return Controller(folder, swtpm.tcti, device_python)
+def controller(swtpm: Swtpm, device_python: str) -> t.Iterator[Controller]:
+    """The oldest core and a device with the distribution's Python, then the newest core and one with PyPI's tpm2-pytss."""
+    # A short path: newer cores put a socket into the temporary folder.
+    with tempfile.TemporaryDirectory(prefix="secrets-") as folder:
+        yield Controller(pathlib.Path(folder), swtpm.tcti, device_python, cores()[0 if device_python == str(places.SYSTEM_PYTHON) else -1])
 
 
 def test_no_secret_leaves_a_playbook(controller: Controller, swtpm: Swtpm, device_dir: pathlib.Path) -> None:
@@ -188,25 +240,27 @@ def test_no_secret_leaves_a_playbook(controller: Controller, swtpm: Swtpm, devic
     rotate = task("tpm2_hierarchy", hierarchy="owner", auth=VALUES["new owner"], current_auth=VALUES["owner"])
     again = {**tasks[0], "register": "again", "failed_when": "again is changed"}
     runs = [controller.play(tasks[:1], "--check"), controller.play([*tasks[:5], again, *tasks[5:], *refused(device_dir), rotate])]
-    for output, watch in runs:
+    for output, watch, logged in runs:
         assert len(output) > 5000 and "tpm2_profile" in output
         assert secrets.in_text(output, SECRETS) == []
+        assert secrets.in_text(logged, SECRETS) == []
+        assert "Invoked with data=heard" in logged and "tpm2_" not in logged
         assert watch.leaks() == [] and watch.files == set()
         assert any(b"ansible-playbook" in process for process in watch.processes)
     assert secrets.in_files(controller.temporary, SECRETS) == []
     # What was to hold secrets holds them, and nothing else does.
-    assert (device_dir / "opened").read_text() == VALUES["sealed"]
+    assert (device_dir / "opened").read_bytes() == VALUES["sealed"].encode()
     assert secrets.in_files(device_dir, SECRETS) == [f"{device_dir}/opened: sealed"]
     tools = Tools(swtpm.tcti)
-    assert tools.nvread(INDEX, "-C", INDEX, "-P", VALUES["index auth"]) == VALUES["index content"].encode()
-    assert tools.nvread(OTHER, "-C", "o", "-P", VALUES["new owner"]) == VALUES["bytes"].encode()
+    assert tools.nvread(INDEX, "-C", INDEX, "-P", as_text(VALUES["index auth"])) == VALUES["index content"].encode()
+    assert tools.nvread(OTHER, "-C", "o", "-P", as_text(VALUES["new owner"])) == VALUES["bytes"].encode()
     assert tools.lockout_counter() == 0
 
 
 def test_without_pipelining_nothing_stays(controller: Controller, device_dir: pathlib.Path) -> None:
     """Ansible then puts the module with its arguments into a file of its temporary folder, and takes it away again."""
-    output, watch = controller.play(provision(device_dir)[:1], pipelining=False)
-    assert secrets.in_text(output, SECRETS) == [] == watch.leaks()
+    output, watch, logged = controller.play(provision(device_dir)[:1], pipelining=False)
+    assert secrets.in_text(output + logged, SECRETS) == [] == watch.leaks()
     assert any(b"AnsiballZ_tpm2_profile.py" in process for process in watch.processes)
     assert secrets.in_files(controller.temporary, SECRETS) == []
 
@@ -215,7 +269,7 @@ def test_the_watch_would_see_a_secret(tmp_path: pathlib.Path) -> None:
     """In arguments, in the environment, and in a file that is there for a moment only."""
     with Watch(tmp_path) as watch:
         for command, environment in (
-            (["sh", "-c", f"sleep 0.3; : {VALUES['owner']}"], {}),
+            (["sh", "-c", "sleep 0.3; :", VALUES["owner"]], {}),
             (["sleep", "0.3"], {"AUTH": VALUES["lockout"]}),
         ):
             (tmp_path / "file").write_text(f"auth: {VALUES['pin']}")
@@ -226,6 +280,14 @@ def test_the_watch_would_see_a_secret(tmp_path: pathlib.Path) -> None:
             (tmp_path / "file").unlink()
     assert {"owner", "lockout"} <= set(watch.leaks())
     assert watch.files == {"file: pin"}
+    with Syslog() as syslog:
+        subprocess.run(
+            syslog.command(sys.executable, "-c", "import syslog, sys; syslog.syslog(sys.stdin.read())"),
+            input=VALUES["pin"],
+            text=True,
+            check=True,
+        )
+    assert secrets.in_text(syslog.text, SECRETS) == ["pin"]
 
 
 @pytest.mark.parametrize("verbose", ["", "all+trace"])

@@ -20,6 +20,15 @@ def made_up(name: str, size: int = 24) -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:size]
 
 
+def awkward(name: str) -> str:
+    """Return a secret text as `made_up`, of 32 bytes, which begins with a hyphen and has quotes, a backslash, a newline and an accent in it.
+
+    Whatever is escaped of it, eight characters in a row stay as they are.
+    """
+    text = made_up(name)
+    return f"-{text[:9]}\"\\{text[9:17]}'\n{text[16:24]}\N{LATIN SMALL LETTER E WITH ACUTE}"
+
+
 def on_the_wire(wire: bytes, secrets: t.Mapping[str, bytes]) -> list[str]:
     """Return the names of the secrets of which any eight bytes in a row occur in `wire`."""
     return [name for name, secret in secrets.items() if any(window in wire for window in _windows(secret))]
