@@ -10,7 +10,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec_identity
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _configuration
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import Escrow
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask, records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
@@ -34,6 +34,7 @@ class ActionModule(ActionBase):
 
 
 def _move(options: _action.Options, path: t.Callable[[str], str], *, check: bool) -> Result:
+    _configuration.refuse_injection()
     with open_registry(options["registry"], timeout=options["timeout"], create=not check) as registry:
         device = _action.find(registry, options)
         if device is None:

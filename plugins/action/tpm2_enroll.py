@@ -14,7 +14,7 @@ from ansible.release import __version__ as ansible_version
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _files, _versions
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _configuration, _files, _versions
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import settings
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.enrolment import Enrolment
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import ExchangeError, Outcome, Plan, QuarantineError
@@ -97,6 +97,7 @@ class ActionModule(ActionBase):
         )
 
     def _enroll(self, options: _action.Options, task_vars: Result) -> Result:
+        _configuration.refuse_injection()
         check = bool(self._task.check_mode)
         plan = self._plan(options)
         with open_registry(options["registry"], timeout=options["timeout"], create=not check) as registry:

@@ -9,7 +9,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec_identity
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _configuration
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import HIERARCHIES
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
@@ -32,6 +32,7 @@ class ActionModule(ActionBase):
 
 
 def _look(options: _action.Options, path: t.Callable[[str], str], *, create: bool) -> Result:
+    _configuration.refuse_injection()
     # Only an auth value that is asked for the first time is written down.
     writes = create and bool(options["escrow"])
     with open_registry(options["registry"], timeout=options["timeout"], create=writes) as registry:

@@ -102,6 +102,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _configuration
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 
@@ -116,6 +117,7 @@ class LookupModule(LookupBase):
         if not any(key.values()):
             key["host"] = str((variables or {}).get("inventory_hostname", ""))
         try:
+            _configuration.refuse_injection()
             with open_registry(str(self.get_option("registry")), timeout=self.get_option("timeout"), create=False) as registry:
                 device = ask.find(registry, **key)
                 host = key["host"] or (device.host if device else "")

@@ -113,7 +113,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _configuration
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import Escrow
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask, records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
@@ -133,6 +133,7 @@ class LookupModule(LookupBase):
             raise AnsibleLookupError(str(error)) from None
 
     def _auths(self, hierarchies: list[str], here: str) -> list[str]:
+        _configuration.refuse_injection()
         url, create = self.get_option("registry"), self.get_option("create")
         wanted, ek_name = self._generation(), str(self.get_option("ek_name") or "")
         if url is None:

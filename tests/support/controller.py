@@ -37,6 +37,8 @@ class Controller:
 
     def __init__(self, folder: pathlib.Path, ansible_playbook: str, device_python: str) -> None:
         self.folder, self._program, self._python = folder, ansible_playbook, device_python
+        # Settings of Ansible beside the shipped ones, for the tests of a setting itself.
+        self.settings: dict[str, str] = {}
         places.python_path()  # makes the collection's tree
 
     def __call__(self, playbook: str, hosts: dict[str, Host], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -51,7 +53,7 @@ class Controller:
             "ANSIBLE_COLLECTIONS_PATH": str(places.COLLECTIONS),
             "ANSIBLE_HOME": str(self.folder / "ansible"),
             "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_INJECT_FACT_VARS": "false",
+            **self.settings,
         }
         command = [self._program, "-i", str(inventory), playbook, *arguments]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)

@@ -92,7 +92,6 @@ class Sandbox:
             "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "demo" / "callback_plugins"),
             "ANSIBLE_CALLBACKS_ENABLED": "edgefleet_events",
             "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_INJECT_FACT_VARS": "false",
             "EDGEFLEET_EVENTS_FD": "9",
         }
         done = self.run("sh", "-c", script, "sh", book, *command, check=False, env=environment)

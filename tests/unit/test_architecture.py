@@ -58,7 +58,8 @@ CONTROLLER = {"action", "filter", "inventory", "lookup", "plugin_utils"}
 # What the controller's side may build on beside the standard library, and the files that are meant for it.
 CONTROLLER_LIBRARIES = {
     "alembic": {"plugin_utils._registry.upgrade", "plugin_utils._registry.migrations"},
-    "ansible": CONTROLLER - {"plugin_utils"},
+    # The rest of plugin_utils does not know Ansible.
+    "ansible": CONTROLLER - {"plugin_utils"} | {"plugin_utils._configuration"},
     "cryptography": {f"plugin_utils.{name}" for name in ("_authority.deps", "_credential", "_escrow", "_keys", "_trust")},
     "pkcs11": {"plugin_utils._authority.pkcs11"},
     "psycopg": {"plugin_utils._registry.link"},
@@ -70,7 +71,7 @@ ALWAYS_THERE = {"ansible", "yaml"}
 LOADED_BY_ALEMBIC = "plugin_utils._registry.migrations"
 # The parts of plugin_utils, from the ground up: each may import itself and what lies below it.
 CONTROLLER_LAYERS = (
-    {"_birth_schema", "_files", "_keys", "_manifest_formats", "_versions"},
+    {"_birth_schema", "_configuration", "_files", "_keys", "_manifest_formats", "_versions"},
     {"_birth_envelope", "_credential", "_evidence", "_manifest", "_registry", "_trust"},
     {"_authority", "_escrow", "_inventory"},
     {"_birth_checks"},

@@ -140,7 +140,6 @@ class Controller:
             "ANSIBLE_COLLECTIONS_PATH": str(places.COLLECTIONS),
             "ANSIBLE_HOME": str(self._folder / "ansible"),
             "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_INJECT_FACT_VARS": "false",
             "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
             "ANSIBLE_CALLBACKS_ENABLED": "vm_record",
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.machine.connections),

@@ -1,0 +1,144 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Ansible does in tests, demo and molecule is what the shipped ansible.cfg makes it do; and what a host answers decides nothing."""
+
+from __future__ import annotations
+
+import configparser
+import pathlib
+import re
+import typing as t
+
+import pytest
+import yaml
+
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _configuration
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+GUARD = "edgefleet.tpm2.controller"
+# Folders, colours and counts; nothing that changes what Ansible does with a task, a result or a variable.
+HARMLESS = {"CALLBACKS_ENABLED", "CALLBACK_PLUGINS", "CALLBACK_RESULT_FORMAT", "COLLECTIONS_PATH", "CONFIG", "FORKS", "HOME", "INVENTORY"}
+HARMLESS |= {"LOCAL_TEMP", "LOG_PATH", "NOCOLOR", "REMOTE_TMP", "SSH_CONTROL_PATH_DIR", "TIMEOUT"}
+# Tests of a setting itself, each in one file.
+OF_THE_SETTING = {
+    "tests/integration/test_inventory.py": {"INVENTORY_ANY_UNPARSED_IS_FAILED"},
+    "tests/integration/test_secrets.py": {"PIPELINING"},
+    "tests/integration/test_boundary.py": {"CACHE_PLUGIN", "CACHE_PLUGIN_CONNECTION", "INJECT_FACT_VARS"},
+    "tests/support/run_module.py": {"ARGS", "MODULE_ARGS", "PROFILE"},
+}
+IN_MOLECULE = {("defaults", "forks"), ("defaults", "localhost_warning"), ("inventory", "unparsed_warning")}
+Tasks = list[dict[str, t.Any]]
+
+
+def shipped() -> dict[str, dict[str, str]]:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(ROOT / "ansible.cfg")
+    return {section: dict(parser[section]) for section in parser.sections()}
+
+
+def test_the_shipped_configuration_keeps_facts_apart() -> None:
+    assert shipped()["defaults"]["inject_facts_as_vars"] == "false"
+    assert shipped()["connection"]["pipelining"] == "true"
+
+
+def test_there_is_one_ansible_cfg() -> None:
+    found = [path for path in ROOT.rglob("ansible.cfg") if ".work" not in path.relative_to(ROOT).parts]
+    assert found == [ROOT / "ansible.cfg"]
+
+
+def settings() -> t.Iterator[tuple[str, str]]:
+    """Every ANSIBLE_* variable that a file of tests, demo, scripts or molecule names."""
+    for folder in ("tests", "demo", "scripts", "molecule", ".ci"):
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.is_file() and path.suffix in ("", ".py", ".yml", ".sh") and path != pathlib.Path(__file__):
+                for name in re.findall(r"\bANSIBLE_([A-Z][A-Z_]*[A-Z])\b", path.read_text(encoding="utf-8", errors="replace")):
+                    yield path.relative_to(ROOT).as_posix(), name
+
+
+def test_no_environment_changes_what_ansible_does() -> None:
+    others = {(path, name) for path, name in settings() if name not in HARMLESS | OF_THE_SETTING.get(path, set())}
+    others -= {("tests/unit/test_architecture.py", "ALLOWED")}
+    assert not others
+
+
+def test_molecule_has_what_is_shipped() -> None:
+    molecule = yaml.safe_load((ROOT / ".config/molecule/config.yml").read_text())["ansible"]["cfg"]
+    ours = {(section, key): value for section, values in molecule.items() for key, value in values.items()}
+    theirs = {(section, key): yaml.safe_load(value) for section, values in shipped().items() for key, value in values.items()}
+    assert {key: value for key, value in ours.items() if key not in IN_MOLECULE} == {
+        key: theirs[key]
+        for key in (
+            ("defaults", "gathering"),
+            ("defaults", "inject_facts_as_vars"),
+            ("defaults", "timeout"),
+            ("defaults", "callback_result_format"),
+            ("connection", "pipelining"),
+        )
+    }
+
+
+PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
+ROLES = sorted(path.parent for path in (ROOT / "roles").glob("*/tasks") if path.parent.name != "controller")
+
+
+@pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: path.stem)
+def test_every_playbook_begins_with_the_guard(path: pathlib.Path) -> None:
+    first = yaml.safe_load(path.read_text())[0]["tasks"][0]
+    assert first["ansible.builtin.import_role"] == {"name": GUARD}
+    assert set(first) == {"name", "ansible.builtin.import_role"}
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_every_role_depends_on_the_guard(role: pathlib.Path) -> None:
+    assert yaml.safe_load((role / "meta/main.yml").read_text())["dependencies"] == [{"role": GUARD}]
+
+
+def test_the_guard_and_the_plugins_say_the_same() -> None:
+    (guard,) = yaml.safe_load((ROOT / "roles/controller/tasks/main.yml").read_text())
+    assert guard["ansible.builtin.assert"]["fail_msg"].strip() == _configuration.INJECTION
+    assert guard["tags"] == ["always"]
+
+
+def _tasks(items: t.Any) -> t.Iterator[dict[str, t.Any]]:
+    for item in items or []:
+        for part in ("block", "rescue", "always", "tasks", "pre_tasks", "post_tasks", "handlers"):
+            yield from _tasks(item.get(part))
+        if "hosts" not in item:
+            yield item
+
+
+FILES = PLAYBOOKS + sorted(path for path in (ROOT / "roles").rglob("*.yml"))
+SOURCES = FILES + sorted((ROOT / "playbooks/templates").iterdir()) + sorted((ROOT / "roles").rglob("*.j2"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_text_of_ours_reads_what_a_host_can_set(path: pathlib.Path) -> None:
+    text = re.sub(r"^\s*#.*$", "", path.read_text(), flags=re.MULTILINE)
+    for word in ("ansible_local", "hostvars", "cacheable", "include_vars", "vars_files", "group_by", "add_host", "first_found"):
+        assert not re.search(rf"\b{word}\b", text), f"{word} in {path}"
+    # A fact under its own name; what Ansible itself sets is no fact.
+    own = {"ansible_check_mode", "ansible_play_role_names", "ansible_play_hosts", "ansible_play_hosts_all", "ansible_failed_result"}
+    assert set(re.findall(r"\bansible_[a-z_]+\b(?!\.)", text)) - own - {"ansible_facts", "ansible_version"} <= {"min_ansible_version"}, path
+
+
+@pytest.mark.parametrize("path", [*FILES], ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_what_a_host_answered_chooses_no_place(path: pathlib.Path) -> None:
+    if "tasks" not in path.parts and "playbooks" not in path.parts:
+        return
+    everything = [task for one in FILES for task in (_tasks(yaml.safe_load(one.read_text())) if _holds_tasks(one) else [])]
+    registered = {task["register"] for task in everything if "register" in task}
+    assert registered
+    for task in _tasks(yaml.safe_load(path.read_text())):
+        for key in ("delegate_to", "connection", "remote_user", "become_user", "vars_files", "notify"):
+            assert not [name for name in registered if name in str(task.get(key, ""))], (task["name"], key)
+        for action in ("import_role", "include_role", "import_tasks", "include_tasks", "template", "copy", "script", "include_vars"):
+            given = task.get(f"ansible.builtin.{action}") or {}
+            source = given if isinstance(given, str) else str({key: given.get(key) for key in ("name", "tasks_from", "src", "file")})
+            assert not [name for name in registered if name in source], (task["name"], action)
+        if task.get("delegate_to"):
+            assert task["delegate_to"] == "localhost"
+
+
+def _holds_tasks(path: pathlib.Path) -> bool:
+    return "tasks" in path.parts or "playbooks" in path.parts
