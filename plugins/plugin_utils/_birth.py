@@ -24,11 +24,13 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest,
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth_checks as checks
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth_schema as schema
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import chain, deps, der, keys, profile
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import chain, keys, profile
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.authority import Signer
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.deps import ExtensionOID, hashes
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth_envelope import PAYLOAD_TYPE, decode, document, encode, pae, parse
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth_schema import BirthRecordError, refuse
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import deps, der, path
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import extension, label, moment
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import hashes, x509
 
 # id-kp-documentSigning (RFC 9336): which certificates below a CA may sign records, so that no device's own can.
 DOCUMENT_SIGNING = "1.3.6.1.5.5.7.3.36"
@@ -91,7 +93,7 @@ def build(fields: Fields) -> dict[str, t.Any]:
     payload: dict[str, t.Any] = {
         "schema": schema.SCHEMA,
         "version": schema.VERSION,
-        "time": chain.moment(fields.time),
+        "time": moment(fields.time),
         "device": {"host": None, "mac": None, "site": None, "model": None, **fields.device},
         "tpm": {"model": None, "advisories": [], **fields.tpm},
         "ek": {
@@ -105,7 +107,7 @@ def build(fields: Fields) -> dict[str, t.Any]:
         "idevid": _key(fields.idevid_public) if fields.idevid_public else None,
         "ldevid": _key(fields.ldevid_public) if fields.ldevid_public else None,
         "activation": {
-            "time": chain.moment(fields.activation.time),
+            "time": moment(fields.activation.time),
             "ek_name": ek["name"],
             "ak_name": ak["name"],
             "credential_blob_sha256": hashlib.sha256(fields.activation.credential_blob).hexdigest(),
@@ -173,15 +175,15 @@ def check_signer(signer: Signer) -> None:
     """Raises BirthRecordError for a signer whose records nobody would accept."""
     reason = _no_signer(signer.certificate)
     if reason:
-        raise BirthRecordError(f"Could not sign a birth record with the key of {chain.label(signer.certificate)}: {reason}.")
+        raise BirthRecordError(f"Could not sign a birth record with the key of {label(signer.certificate)}: {reason}.")
 
 
 def _no_signer(certificate: t.Any) -> str | None:
     if profile.is_device(certificate):
         return "its certificate is a device's, which vouches for nobody else"
-    purposes = chain.extension(certificate, ExtensionOID.EXTENDED_KEY_USAGE)
+    purposes = extension(certificate, x509.ExtendedKeyUsage)
     documents = purposes is not None and any(one.dotted_string == DOCUMENT_SIGNING for one in purposes)
-    if not documents and chain.no_ca(certificate) is not None:
+    if not documents and path.not_a_ca(certificate) is not None:
         return f"its certificate is neither that of a CA nor made for signing documents (extendedKeyUsage {DOCUMENT_SIGNING})"
     return None
 
@@ -204,12 +206,12 @@ def verify(text: str | bytes, *, roots: t.Sequence[str | bytes], now: datetime.d
     anchors = [one for root in roots for one in chain.load(root, "the roots for birth records")]
     if not anchors:
         raise BirthRecordError("Could not verify a birth record: no root is given; give the certificate of the CA that signs them.")
-    path = chain.follow(certificates[0], certificates, anchors, made, "the signing certificate of a birth record")
+    way = chain.follow(certificates[0], certificates, anchors, made, "the signing certificate of a birth record")
     reason = _no_signer(certificates[0])
     if reason:
-        raise refuse(f"{chain.label(certificates[0])} may not sign one: {reason}")
+        raise refuse(f"{label(certificates[0])} may not sign one: {reason}")
     checks.check(payload)
-    return {**payload, "signer": chain.label(path[0]), "root": chain.label(path[-1])}
+    return {**payload, "signer": label(way[0]), "root": label(way[-1])}
 
 
 def _check_signature(envelope: t.Mapping[str, t.Any], body: bytes, certificate: t.Any) -> None:

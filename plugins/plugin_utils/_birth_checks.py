@@ -24,8 +24,8 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import sized
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _evidence, _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import chain, keys, profile
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.deps import ec, serialization, utils
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth_schema import BirthRecordError, parse_time, refuse
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import ec, serialization, utils
 
 Payload = t.Mapping[str, t.Any]
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]+-----\s+([A-Za-z0-9+/=\s]+)-----END [A-Z0-9 ]+-----")

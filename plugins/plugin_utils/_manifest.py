@@ -19,15 +19,11 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _manifest_formats as formats
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.names import MAX_SERIAL, SERIAL_CHARACTER
 
 MAX_BYTES = 64 * 1024 * 1024
-MAX_SERIAL = 64  # what the subject of a certificate has room for (RFC 5280 appendix A.1, ub-serial-number)
 MAX_HOST = 253  # RFC 1035 section 2.3.4, as text without the last dot
 MAX_TEXT = 128
-
-# Of X.680's PrintableString X.520 makes serialNumber: another serial number would be in NV for good, and no certificate could hold it.
-_SERIAL_CHARACTER = r"[A-Za-z0-9 '()+,./:=?-]"
-SERIAL = re.compile(rf"{_SERIAL_CHARACTER}{{1,{MAX_SERIAL}}}")
 
 # A host name as Ansible has it (ansible.parsing.utils.addresses), without ranges and in ASCII.
 _LABEL = r"[A-Za-z0-9_][A-Za-z0-9_-]*(?<![_-])"
@@ -160,7 +156,7 @@ class _Checker:
             return None
         if not value:
             self.complain(line, "it has no serial")
-        elif strange := re.sub(_SERIAL_CHARACTER, "", value):
+        elif strange := re.sub(SERIAL_CHARACTER, "", value):
             what = f"has the character {formats.shown(strange[0])}, which no certificate can hold"
             self.complain(line, f"serial {formats.shown(value)} {what} (letters, digits, spaces and '()+,-./:=? are allowed)")
         elif len(value) > MAX_SERIAL:
@@ -221,4 +217,4 @@ class _Checker:
         return value
 
 
-__all__ = ("MAX_BYTES", "MAX_SERIAL", "SERIAL", "ManifestError", "Row", "is_host_name", "is_reserved", "load")
+__all__ = ("MAX_BYTES", "ManifestError", "Row", "is_host_name", "is_reserved", "load")

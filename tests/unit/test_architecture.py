@@ -60,7 +60,7 @@ CONTROLLER_LIBRARIES = {
     "alembic": {"plugin_utils._registry.upgrade", "plugin_utils._registry.migrations"},
     # The rest of plugin_utils does not know Ansible.
     "ansible": CONTROLLER - {"plugin_utils"} | {"plugin_utils._configuration"},
-    "cryptography": {f"plugin_utils.{name}" for name in ("_authority.deps", "_credential", "_escrow", "_keys", "_trust")},
+    "cryptography": {f"plugin_utils.{name}" for name in ("_credential", "_escrow", "_keys", "_x509.deps")},
     "pkcs11": {"plugin_utils._authority.pkcs11"},
     "psycopg": {"plugin_utils._registry.link"},
     "sqlalchemy": {"plugin_utils._registry"},
@@ -71,7 +71,7 @@ ALWAYS_THERE = {"ansible", "yaml"}
 LOADED_BY_ALEMBIC = "plugin_utils._registry.migrations"
 # The parts of plugin_utils, from the ground up: each may import itself and what lies below it.
 CONTROLLER_LAYERS = (
-    {"_birth_schema", "_configuration", "_files", "_keys", "_manifest_formats", "_versions"},
+    {"_birth_schema", "_configuration", "_files", "_keys", "_manifest_formats", "_versions", "_x509"},
     {"_birth_envelope", "_credential", "_evidence", "_manifest", "_registry", "_trust"},
     {"_authority", "_escrow", "_inventory"},
     {"_birth_checks"},
@@ -392,11 +392,11 @@ BAD = [
     (
         "plugin_utils/_authority/keys.py",
         GUARD.format("from cryptography import x509"),
-        "cryptography.x509 belongs to plugin_utils._authority.deps",
+        "cryptography.x509 belongs to plugin_utils._credential",
     ),
     ("plugin_utils/_authority/keys.py", "def f():\n    import pkcs11", "pkcs11 belongs to plugin_utils._authority.pkcs11"),
-    ("plugin_utils/_authority/deps.py", "from cryptography import x509", "without a guard"),
-    ("plugin_utils/_authority/deps.py", "try:\n    import cryptography\nexcept OSError:\n    pass", "without a guard"),
+    ("plugin_utils/_x509/deps.py", "from cryptography import x509", "without a guard"),
+    ("plugin_utils/_x509/deps.py", "try:\n    import cryptography\nexcept OSError:\n    pass", "without a guard"),
     ("plugin_utils/_enroll/plan.py", f"from {CONTROLLER_UTILS}_surprise import x", "a new part of the house"),
     ("plugin_utils/_enroll/plan.py", "import subprocess", "imports subprocess"),
     ("plugin_utils/_enroll/plan.py", f"from {UTILS}_argspec import profile", "points the wrong way"),
@@ -405,11 +405,11 @@ BAD = [
     ("lookup/device.py", "import tpm2_pytss", "only _backend/esapi.py"),
     ("lookup/device.py", f"from {UTILS}_module import create", "points the wrong way"),
     ("lookup/device.py", f"from {UTILS}_argspec import profile", "points the wrong way"),
-    ("filter/birth_record.py", GUARD.format("import cryptography"), "cryptography belongs to plugin_utils._authority.deps"),
+    ("filter/birth_record.py", GUARD.format("import cryptography"), "cryptography belongs to plugin_utils._credential"),
     ("filter/birth_record.py", f"from {UTILS}_resource import engine", "points the wrong way"),
     ("inventory/registry.py", "import yaml", "yaml belongs to plugin_utils._manifest_formats"),
     ("inventory/registry.py", f"from {UTILS}_transport import tcti", "points the wrong way"),
-    ("action/tpm2_enroll.py", GUARD.format("from cryptography import x509"), "cryptography.x509 belongs to plugin_utils._authority.deps"),
+    ("action/tpm2_enroll.py", GUARD.format("from cryptography import x509"), "cryptography.x509 belongs to plugin_utils._credential"),
     ("action/tpm2_enroll.py", f"from {UTILS}_module import run", "points the wrong way"),
     ("action/tpm2_enroll.py", "print('x')", "calls print"),
     ("modules/tpm2_key.py", GUARD.format("import cryptography"), "not of the standard library"),

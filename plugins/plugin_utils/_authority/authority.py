@@ -17,10 +17,12 @@ import secrets
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import chain, deps, keys, pkcs11, profile
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.deps import ExtensionOID, hashes, x509
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import chain, keys, pkcs11, profile
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.keys import AuthorityError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Certificate
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import certificates, deps
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import is_self_issued, issued, label, moment, pem, same
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import hashes, x509
 
 _OPTIONS = {"certificate", "chain", "key", "password", "allow_unencrypted", "pkcs11"}
 
@@ -35,7 +37,7 @@ class Signer:
 
     def __repr__(self) -> str:
         """The subject, and nothing of the key."""
-        return f"<{type(self).__name__} {chain.label(self.certificate)}>"
+        return f"<{type(self).__name__} {label(self.certificate)}>"
 
     @property
     def public_key(self) -> keys.PublicKey:
@@ -52,7 +54,7 @@ class Signer:
     @property
     def chain_pem(self) -> str:
         """The certificate, and what leads up from it without the root."""
-        return chain.pem(one for one in [self.certificate, *self.upper] if not chain.is_self_issued(one) or one is self.certificate)
+        return pem(one for one in [self.certificate, *self.upper] if not is_self_issued(one) or one is self.certificate)
 
     def sign(self, data: bytes) -> bytes:
         """A signature over C(data) with SHA-256, ECDSA in DER or RSA PKCS#1 v1.5."""
@@ -115,19 +117,19 @@ class Authority(Signer):
         end, last = not_before + lifetime, self.certificate.not_valid_after_utc
         if end > last:
             raise AuthorityError(
-                f"Could not issue the ldevid of {subject.serial}: the CA {chain.label(self.certificate)} ends on {chain.moment(last)}, before "
-                f"the certificate would ({chain.moment(end)}); renew the CA's certificate, or shorten the lifetime."
+                f"Could not issue the ldevid of {subject.serial}: the CA {label(self.certificate)} ends on {moment(last)}, before "
+                f"the certificate would ({moment(end)}); renew the CA's certificate, or shorten the lifetime."
             )
         return end
 
     def _authority_key_identifier(self) -> x509.AuthorityKeyIdentifier:
-        own = chain.extension(self.certificate, ExtensionOID.SUBJECT_KEY_IDENTIFIER)
+        own = certificates.extension(self.certificate, x509.SubjectKeyIdentifier)
         if own is not None:
             return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
         return x509.AuthorityKeyIdentifier.from_issuer_public_key(self.public_key)
 
     def _intermediates(self) -> list[x509.Certificate]:
-        return [one for one in [self.certificate, *self.upper] if not chain.is_self_issued(one)]
+        return [one for one in [self.certificate, *self.upper] if not is_self_issued(one)]
 
 
 def record(kind: str, certificates: t.Sequence[x509.Certificate], key_name: str) -> Certificate:
@@ -135,7 +137,7 @@ def record(kind: str, certificates: t.Sequence[x509.Certificate], key_name: str)
     leaf = certificates[0]
     return Certificate(
         kind=kind,
-        pem=chain.pem(certificates),
+        pem=pem(certificates),
         serial_number=f"{leaf.serial_number:x}",
         key_name=key_name,
         not_before=leaf.not_valid_before_utc,
@@ -153,9 +155,8 @@ def load_authority(options: t.Mapping[str, t.Any], *, now: datetime.datetime | N
     """
     certificate, upper = _certificates(options)
     at = now or datetime.datetime.now(datetime.timezone.utc)
-    reason = chain.no_ca(certificate) or chain.not_valid(certificate, at)
-    if not reason and not list(certificate.subject):
-        reason = "its subject is empty"
+    problem = chain.broken_link([certificate, *upper], at, issues=True)
+    reason = problem.clause if problem else ("" if list(certificate.subject) else "its subject is empty")
     if reason:
         raise AuthorityError(f"Could not use {options['certificate']} as CA: {reason}; give the certificate of a CA that is valid now.")
     return Authority(certificate, upper, _key(options, certificate))
@@ -164,9 +165,9 @@ def load_authority(options: t.Mapping[str, t.Any], *, now: datetime.datetime | N
 def load_signer(options: t.Mapping[str, t.Any], *, now: datetime.datetime | None = None) -> Signer:
     """Open a key that signs birth records without being a CA: the same options, and a certificate that is valid now. Raises likewise."""
     certificate, upper = _certificates(options)
-    reason = chain.not_valid(certificate, now or datetime.datetime.now(datetime.timezone.utc))
-    if reason:
-        raise AuthorityError(f"Could not sign with the key of {options['certificate']}: {reason}; renew its certificate.")
+    problem = chain.broken_link([certificate, *upper], now or datetime.datetime.now(datetime.timezone.utc), issues=False)
+    if problem:
+        raise AuthorityError(f"Could not sign with the key of {options['certificate']}: {problem.clause}; renew its certificate.")
     return Signer(certificate, upper, _key(options, certificate))
 
 
@@ -189,17 +190,17 @@ def _certificates(options: t.Mapping[str, t.Any]) -> tuple[x509.Certificate, lis
 def _lead_up(certificate: x509.Certificate, pool: list[x509.Certificate], path: str) -> list[x509.Certificate]:
     """The chain above a CA, in order. Raises AuthorityError where a certificate was given that does not belong there."""
     found = [certificate]
-    rest = [one for one in pool if not chain.same(one, certificate)]
-    while rest and not chain.is_self_issued(found[-1]):
-        above = next((one for one in rest if chain.issued(one, found[-1])), None)
+    rest = [one for one in pool if not same(one, certificate)]
+    while rest and not is_self_issued(found[-1]):
+        above = next((one for one in rest if issued(one, found[-1])), None)
         if above is None:
             break
         found.append(above)
-        rest = [one for one in rest if not chain.same(one, above)]
+        rest = [one for one in rest if not same(one, above)]
     if rest:
         raise AuthorityError(
-            f"Could not use {path} as CA: its chain does not lead up, for {chain.label(rest[0])} issued neither "
-            f"{chain.label(found[-1])} nor what is below it; give the chain of this CA and nothing else."
+            f"Could not use {path} as CA: its chain does not lead up, for {label(rest[0])} issued neither "
+            f"{label(found[-1])} nor what is below it; give the chain of this CA and nothing else."
         )
     return found[1:]
 

@@ -26,9 +26,11 @@ import urllib.parse
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _files
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, chain, der, keys, profile
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.deps import ExtensionOID, x509
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, chain, keys, profile
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Certificate
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import der
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import extension, is_self_issued, moment
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import x509
 
 FORMAT = "edgefleet.tpm2/evidence-request"
 VERSION = 1
@@ -122,7 +124,7 @@ def describe(evidence: Evidence, *, now: datetime.datetime) -> dict[str, t.Any]:
     return {
         "format": FORMAT,
         "version": VERSION,
-        "created": chain.moment(now),
+        "created": moment(now),
         "serial": evidence.subject.serial,
         "subject": profile.name(evidence.subject).rfc4514_string(),
         "hardware_serial": evidence.subject.hardware_serial.hex(),
@@ -183,7 +185,7 @@ def collect(
     leaf = next((one for one in certificates if _certifies(one, key)), None)
     if leaf is None:
         raise ExternalError(f"Could not accept {what}: it is for another key than the {kind} in the device's TPM; have it issued anew.")
-    constraints = chain.extension(leaf, ExtensionOID.BASIC_CONSTRAINTS)
+    constraints = extension(leaf, x509.BasicConstraints)
     if constraints is not None and constraints.ca:
         raise ExternalError(f"Could not accept {what}: it makes the device a CA; have it issued with CA:FALSE.")
     named = profile.serial_of(leaf.subject)
@@ -191,7 +193,7 @@ def collect(
         raise ExternalError(f"Could not accept {what}: the serial number in its subject is {named or 'missing'}; have it issued anew.")
     anchors = [one for text in authority_certificates for one in chain.load(text, "the certificates of the external CA")]
     path = chain.follow(leaf, certificates, anchors, now, what)
-    return authority.record(kind, [one for one in path if one is leaf or not chain.is_self_issued(one)], key_name)
+    return authority.record(kind, [one for one in path if one is leaf or not is_self_issued(one)], key_name)
 
 
 def _size(path: pathlib.Path) -> int | None:

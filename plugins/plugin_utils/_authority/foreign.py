@@ -16,8 +16,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import deps
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.deps import ec, hashes, padding, rsa
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import deps
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import ec, hashes, padding, rsa
 
 # Data and hash in, signature in X.509's form out: DER of r and s for ECDSA, the plain number for RSA.
 Signer = t.Callable[[bytes, "hashes.HashAlgorithm"], bytes]

@@ -13,8 +13,8 @@ import pathlib
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import deps
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.deps import (
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import deps
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import (
     InvalidSignature,
     UnsupportedAlgorithm,
     ec,

@@ -20,8 +20,8 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import DependencyError, InputError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import foreign, keys
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.deps import ec, hashes, utils
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.keys import AuthorityError, PublicKey
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import ec, hashes, utils
 
 IMPORT_ERROR: ImportError | None = None
 try:

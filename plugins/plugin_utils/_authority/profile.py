@@ -18,14 +18,15 @@ import re
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import der, keys
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.deps import (
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import der
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import (
     ExtendedKeyUsageOID,
     ExtensionOID,
     NameOID,
     x509,
 )
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._manifest import MAX_SERIAL, SERIAL
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.names import MAX_SERIAL, SERIAL
 
 KINDS = ("iak", "idevid", "ldevid")
 # 99991231235959Z: "no well-defined expiration date" (RFC 5280, section 4.1.2.5).

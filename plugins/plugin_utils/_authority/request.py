@@ -15,8 +15,9 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import deps, der, foreign, keys, profile
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.deps import ec, serialization, utils, x509
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import foreign, keys, profile
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import deps, der
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import ec, serialization, utils, x509
 
 # Of the algorithms with which cryptography and we sign a request: RFC 5758 section 3.2, RFC 4055 section 5.
 _ECDSA = {"sha256": "1.2.840.10045.4.3.2", "sha384": "1.2.840.10045.4.3.3", "sha512": "1.2.840.10045.4.3.4"}

@@ -24,7 +24,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorit
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import sized
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import keys
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.deps import hashes
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import hashes
 
 _CONTENT_VERSION = 0x00000100
 _MAXIMUM = 1 << 20  # bytes of a field, and far more than any of ours

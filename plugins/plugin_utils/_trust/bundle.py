@@ -18,16 +18,9 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate
-
-try:
-    from cryptography import x509
-    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import padding, rsa
-
-    IMPORT_ERROR: ImportError | None = None
-except ImportError as error:
-    IMPORT_ERROR = error
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import deps
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import extension, is_self_signed, shown
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import x509
 
 MAX_SIZE = 16 << 20
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
@@ -71,37 +64,18 @@ def _blocks(data: bytes, label: str) -> t.Iterator[tuple[int, bytes | None]]:
             yield number, None
 
 
-def is_self_signed(one: x509.Certificate) -> bool:
-    """Whether a certificate is signed with its own key. SHA-1 will do: a root is trusted because it is in the file, not for its signature."""
-    if one.subject != one.issuer:
-        return False
-    try:
-        digest = one.signature_hash_algorithm
-        if isinstance(digest, hashes.SHA1):  # for which the library does not check certificates
-            key, _quirk = certificate.public_key(one.public_bytes(serialization.Encoding.DER))
-            if isinstance(key, rsa.RSAPublicKey):
-                key.verify(one.signature, one.tbs_certificate_bytes, padding.PKCS1v15(), digest)
-                return True
-        one.verify_directly_issued_by(one)
-    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
-        return False
-    return True
-
-
 def _certificates(data: bytes) -> tuple[dict[bytes, x509.Certificate], list[str]]:
     found: dict[bytes, x509.Certificate] = {}
     notes = []
     for number, der in _blocks(data, "CERTIFICATE"):
         try:
             one = certificate.parse(der or b"")
-            basic = certificate.extension(one, x509.BasicConstraints)
+            basic = extension(one, x509.BasicConstraints)
         except ValueError:
             notes.append(f"Certificate {number} of the trust bundle was left out: it cannot be read.")
             continue
         if basic is None or not basic.ca:
-            notes.append(
-                f"Certificate {number} of the trust bundle ({certificate.shown(one.subject)}) was left out: it is not that of a CA."
-            )
+            notes.append(f"Certificate {number} of the trust bundle ({shown(one.subject)}) was left out: it is not that of a CA.")
         else:
             found[der or b""] = one
     return found, notes
@@ -151,7 +125,7 @@ def load_crls(paths: t.Iterable[str]) -> tuple[x509.CertificateRevocationList, .
             parsed = [x509.load_der_x509_crl(der or b"") for der in ders]
             for one in parsed:
                 _touched = one.extensions, one.issuer, one.next_update_utc, one.last_update_utc
-        except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension):
+        except deps.malformed():
             parsed = []
         if not parsed:
             raise BundleError(f"Could not use the CRL {path}: it is neither a DER nor a PEM certificate revocation list; fetch it again.")
@@ -159,4 +133,4 @@ def load_crls(paths: t.Iterable[str]) -> tuple[x509.CertificateRevocationList, .
     return tuple(found)
 
 
-__all__ = ("Bundle", "BundleError", "is_self_signed", "load_bundle", "load_crls")
+__all__ = ("Bundle", "BundleError", "load_bundle", "load_crls")

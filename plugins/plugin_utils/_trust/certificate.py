@@ -15,21 +15,14 @@ from __future__ import annotations
 import contextlib
 import itertools
 import typing as t
-import warnings
 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import verdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import TrustError
-
-try:
-    from cryptography import x509
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import ec, rsa
-
-    IMPORT_ERROR: ImportError | None = None
-except ImportError as error:
-    IMPORT_ERROR = error
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import certificates
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import extension, public_key
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import x509
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.der import element_at
 
 MAX_SIZE = 8 << 10
 MAX_CHAIN_SIZE = 64 << 10
@@ -39,11 +32,11 @@ OID_MANUFACTURER = "2.23.133.2.1"
 OID_MODEL = "2.23.133.2.2"
 OID_VERSION = "2.23.133.2.3"
 OID_EK_CERTIFICATE = "2.23.133.8.1"
+# What an EK certificate is called in a sentence: it often has no subject.
+UNNAMED = "the EK's certificate"
 
 _SEQUENCE = 0x30
 _PADDING = b"\x00\xff"
-_RSA_ENCRYPTION = bytes.fromhex("300d06092a864886f70d0101010500")
-_OAEP_OID = bytes.fromhex("06092a864886f70d010107")
 # TCG PC Client Specific Implementation Specification for TPM 1.2, 7.4.5 to 7.4.7: some vendors still put these before a certificate.
 _STORED_CERT, _FULL_CERT = bytes.fromhex("100100"), bytes.fromhex("1002")
 
@@ -70,32 +63,6 @@ def malformed(what: str) -> TrustError:
     return refuse(verdict.MALFORMED, what, "read it anew from the TPM, or pin the EK's hash in the manifest")
 
 
-def shown(name: x509.Name) -> str:
-    """A name out of a certificate for people: printable, on one line, not long, whatever the certificate says."""
-    text = "".join(one if one.isprintable() else "?" for one in name.rfc4514_string())
-    return text if 0 < len(text) <= 120 else (text[:117] + "..." if text else "nobody")
-
-
-def titled(one: x509.Certificate) -> str:
-    """A certificate by its subject; that of an EK often has none."""
-    return f"the certificate of {shown(one.subject)}" if list(one.subject) else "the EK's certificate"
-
-
-def element(data: bytes, at: int = 0) -> tuple[int, int, int]:
-    """Tag, first byte of the content and first byte after it of the DER element at C(at) (X.690). Raises ValueError where none fits."""
-    if at + 2 > len(data):
-        raise ValueError("it ends within an element")
-    tag, size, start = data[at], data[at + 1], at + 2
-    if size & 0x80:
-        count = size & 0x7F
-        size, start = int.from_bytes(data[start : start + count], "big"), start + count
-        if not 1 <= count <= 4 or size < 0x80:
-            raise ValueError("a length in it is malformed")
-    if start + size > len(data):
-        raise ValueError(f"it should have {start + size - at} bytes and ends after {len(data) - at}")
-    return tag, start, start + size
-
-
 def _unwrap(data: bytes) -> bytes:
     """Without the header that a TPM 1.2 had before each certificate."""
     if data.startswith(_STORED_CERT) and len(data) > 5:
@@ -119,7 +86,7 @@ def cut(data: bytes) -> bytes:
         )
     data = _unwrap(data)
     try:
-        tag, _start, end = element(data)
+        tag, _start, end = element_at(data)
     except ValueError as error:
         raise malformed(str(error)) from None
     if tag != _SEQUENCE:
@@ -129,65 +96,10 @@ def cut(data: bytes) -> bytes:
     return data[:end]
 
 
-@contextlib.contextmanager
-def _quiet() -> t.Iterator[None]:
-    """The library warns on standard error of what vendors do; our notes say what matters."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
 def parse(der: bytes) -> x509.Certificate:
-    """A DER certificate, every lazily parsed part of it touched except its key. Raises ValueError in the library's words."""
+    """A DER certificate. Raises ValueError; DependencyError without C(cryptography)."""
     _keys.require()
-    try:
-        with _quiet():
-            found = x509.load_der_x509_certificate(der)
-            for part in ("extensions", "issuer", "subject", "serial_number", "not_valid_before_utc", "not_valid_after_utc", "version"):
-                getattr(found, part)
-        return found
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType):
-        raise ValueError("it is no certificate that can be read") from None
-
-
-def spki_in(der: bytes) -> tuple[bytes, bool]:
-    """The DER SubjectPublicKeyInfo in a certificate, and whether its algorithm had to be put right. Raises ValueError.
-
-    Infineon names the algorithm of its RSA EKs id-RSAES-OAEP (RFC 4055), which no library takes: it is read as rsaEncryption.
-    """
-    _tag, at, _end = element(der)
-    _tag, at, end = element(der, at)
-    if der[at] == 0xA0:  # version
-        at = element(der, at)[2]
-    for _each in ("serialNumber", "signature", "issuer", "validity", "subject"):
-        at = element(der[:end], at)[2]
-    _tag, start, stop = element(der[:end], at)
-    algorithm = element(der[:stop], start)[2]
-    if not der[start:algorithm].startswith(_OAEP_OID, element(der[:stop], start)[1] - start):
-        return der[at:stop], False
-    body = _RSA_ENCRYPTION + der[algorithm:stop]
-    return bytes([_SEQUENCE, 0x82]) + len(body).to_bytes(2, "big") + body, True
-
-
-def public_key(der: bytes) -> tuple[_keys.PublicKey, bool]:
-    """The key in a certificate, and whether a quirk had to be overlooked. Raises ValueError for a key that is neither RSA nor ECC."""
-    try:
-        spki, quirk = spki_in(der)
-        with _quiet():
-            key = serialization.load_der_public_key(spki)
-    except (ValueError, TypeError, UnsupportedAlgorithm, OverflowError):
-        raise ValueError("its public key cannot be read") from None
-    if not isinstance(key, (rsa.RSAPublicKey, ec.EllipticCurvePublicKey)):
-        raise ValueError("its public key is neither RSA nor ECC")
-    return key, quirk
-
-
-def extension(certificate: x509.Certificate, kind: t.Any) -> t.Any:
-    """The value of an extension by its class in C(cryptography.x509), or None."""
-    try:
-        return certificate.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
+    return certificates.parse(der)
 
 
 def _attributes(certificate: x509.Certificate) -> dict[str, str]:
@@ -247,7 +159,7 @@ def _pieces(blob: bytes) -> t.Iterator[bytes]:
             at += 1
             continue
         try:
-            tag, _start, end = element(blob, at)
+            tag, _start, end = element_at(blob, at)
         except ValueError:
             return
         if tag != _SEQUENCE:
@@ -277,19 +189,4 @@ def chain_in(indices: t.Sequence[bytes]) -> tuple[list[x509.Certificate], list[s
     return list(found.values()), notes
 
 
-__all__ = (
-    "MAX_SIZE",
-    "EkCertificate",
-    "chain_in",
-    "check_usage",
-    "cut",
-    "element",
-    "extension",
-    "parse",
-    "public_key",
-    "read",
-    "refuse",
-    "shown",
-    "spki_in",
-    "titled",
-)
+__all__ = ("MAX_SIZE", "UNNAMED", "EkCertificate", "chain_in", "check_usage", "cut", "parse", "read", "refuse")

@@ -16,19 +16,11 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate, verdict
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.certificate import extension, shown, titled
-
-try:
-    from cryptography import x509
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import serialization
-
-    IMPORT_ERROR: ImportError | None = None
-except ImportError as error:
-    IMPORT_ERROR = error
-
-_WEAK_HASHES = ("md5", "sha1")
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import verdict
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import deps
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import der_of, extension, public_key, shown, titled
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import x509
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.path import WEAK_HASHES, weak_key
 
 
 def _extension(crl: x509.CertificateRevocationList, kind: t.Any) -> t.Any:
@@ -47,9 +39,10 @@ def _signed_by(crl: x509.CertificateRevocationList, issuer: x509.Certificate) ->
         return False
     try:
         digest = crl.signature_hash_algorithm
-        key, _quirk = certificate.public_key(issuer.public_bytes(serialization.Encoding.DER))
-        return (digest is None or digest.name not in _WEAK_HASHES) and crl.is_signature_valid(key)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+        if weak_key(der_of(issuer)) or (digest is not None and digest.name in WEAK_HASHES):
+            return False
+        return crl.is_signature_valid(public_key(der_of(issuer))[0])
+    except deps.malformed():
         return False
 
 

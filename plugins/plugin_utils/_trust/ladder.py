@@ -22,14 +22,8 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate, chain, crl, ek, vendors, verdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.bundle import Bundle
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import TrustError, Verdict
-
-try:
-    from cryptography import x509
-    from cryptography.hazmat.primitives import serialization
-
-    IMPORT_ERROR: ImportError | None = None
-except ImportError as error:
-    IMPORT_ERROR = error
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import der_of, shown
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import x509
 
 
 class Device(t.NamedTuple):
@@ -95,14 +89,14 @@ def judge(device: Device, policy: Policy, *, now: datetime.datetime, pinned: str
 
 def _verdict(case: _Case, rung: str, reason: str, detail: str) -> Verdict:
     der = case.certificate.der if case.certificate else None
-    above = tuple(one.public_bytes(serialization.Encoding.DER) for one in case.above)
+    above = tuple(der_of(one) for one in case.above)
     return Verdict(rung, reason, detail, der, above, case.revocation, tuple(case.notes))
 
 
 def _praise(case: _Case, found: certificate.EkCertificate) -> str:
     return (
         f"The EK certificate {found.parsed.serial_number:x} of the manufacturer {_text(vendors.normalise(found.manufacturer))}, issued by "
-        f"{certificate.shown(found.parsed.issuer)}, leads to the root {certificate.shown(case.above[-1].subject)} of the trust bundle."
+        f"{shown(found.parsed.issuer)}, leads to the root {shown(case.above[-1].subject)} of the trust bundle."
     )
 
 

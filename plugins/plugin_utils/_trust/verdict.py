@@ -12,6 +12,14 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.path import (
+    BAD_SIGNATURE,
+    EXPIRED,
+    NOT_YET_VALID,
+    UNKNOWN_ISSUER,
+    UNKNOWN_ROOT,
+    WRONG_USAGE,
+)
 
 # The rungs, the best first.
 CERTIFICATE = "certificate"
@@ -27,12 +35,6 @@ NO_CERTIFICATE = "no_certificate"
 MALFORMED = "malformed"
 OVERSIZED = "oversized"
 KEY_MISMATCH = "key_mismatch"
-EXPIRED = "expired"
-NOT_YET_VALID = "not_yet_valid"
-UNKNOWN_ISSUER = "unknown_issuer"
-UNKNOWN_ROOT = "unknown_root"
-BAD_SIGNATURE = "bad_signature"
-WRONG_USAGE = "wrong_usage"
 NOT_A_LEAF = "not_a_leaf"
 MANUFACTURER_NOT_ALLOWED = "manufacturer_not_allowed"
 MANUFACTURER_MISMATCH = "manufacturer_mismatch"

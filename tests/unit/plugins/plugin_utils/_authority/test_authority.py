@@ -21,6 +21,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, chain, profile
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.chain import CertificateError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.keys import AuthorityError, KeyTypeError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import certificates
 
 SUBJECT = profile.DeviceSubject("SN-0001", b"49424D00:AB12:01", organization="Edge Fleet")
 KEY = lab_ca.new_key()
@@ -54,7 +55,7 @@ def value(certificate: x509.Certificate, kind: type[t.Any]) -> tuple[t.Any, bool
 def test_a_right_ca_opens_and_does_not_show_its_key(files: lab_ca.Files) -> None:
     found = load(files.options)
     assert repr(found) == "<Authority CN=Lab Device CA>"
-    assert [chain.label(one) for one in found.upper] == ["CN=Lab Root"]
+    assert [certificates.label(one) for one in found.upper] == ["CN=Lab Root"]
     assert lab_ca.PASSWORD not in repr(vars(found))
 
 
@@ -65,8 +66,8 @@ def test_the_chain_may_be_in_the_certificate_file_in_any_order(tmp_path: pathlib
     text = "".join(lab_ca.pem(one.certificate) for one in (files.ca, top, middle))
     pathlib.Path(files.options["certificate"]).write_text(text)
     found = load({name: value for name, value in files.options.items() if name != "chain"})
-    assert [chain.label(one) for one in found.upper] == ["CN=Middle", "CN=Lab Root"]
-    assert [chain.label(one) for one in chain.load(found.issue("iak", PUBLIC, SUBJECT, now=NOW).pem, "")][1:] == [
+    assert [certificates.label(one) for one in found.upper] == ["CN=Middle", "CN=Lab Root"]
+    assert [certificates.label(one) for one in chain.load(found.issue("iak", PUBLIC, SUBJECT, now=NOW).pem, "")][1:] == [
         "CN=Device CA",
         "CN=Middle",
     ]
@@ -84,16 +85,16 @@ def test_the_clock_is_asked_where_no_time_is_given(tmp_path: pathlib.Path) -> No
     valid = lab_ca.write(tmp_path / "valid", above=top, below=top.below("Valid", not_before=now - DAY, not_after=now + DAY))
     assert authority.load_authority(valid.options).certificate == valid.ca.certificate
     over = lab_ca.write(tmp_path / "over", above=top, below=top.below("Over", not_before=now - 2 * DAY, not_after=now - DAY))
-    with pytest.raises(AuthorityError, match="it expired on"):
+    with pytest.raises(AuthorityError, match="expired on"):
         authority.load_authority(over.options)
 
 
 WRONG_CAS: list[tuple[str, dict[str, t.Any], str]] = [
-    ("expired", {"not_after": NOW - DAY}, "it expired on 2026-05-31T12:00:00Z"),
-    ("not_yet", {"not_before": NOW + DAY}, "it is not valid before 2026-06-02T12:00:00Z"),
-    ("no_ca", {"ca": False}, "its basicConstraints do not say CA:TRUE"),
-    ("no_constraints", {"ca": None}, "its basicConstraints do not say CA:TRUE"),
-    ("no_cert_sign", {"cert_sign": False}, "its keyUsage lacks keyCertSign"),
+    ("expired", {"not_after": NOW - DAY}, "the certificate of CN=Device CA expired on 2026-05-31"),
+    ("not_yet", {"not_before": NOW + DAY}, "the certificate of CN=Device CA is valid only from 2026-06-02 on"),
+    ("no_ca", {"ca": False}, "the certificate of CN=Device CA is not that of a CA, so it issues no other"),
+    ("no_constraints", {"ca": None}, "the certificate of CN=Device CA is not that of a CA, so it issues no other"),
+    ("no_cert_sign", {"cert_sign": False}, "the key usage of CN=Device CA does not allow to sign certificates"),
     ("no_subject", {"name": ""}, "its subject is empty"),
 ]
 
@@ -104,6 +105,22 @@ def test_a_ca_that_cannot_issue(tmp_path: pathlib.Path, options: dict[str, t.Any
     files = lab_ca.write(tmp_path, above=top, below=top.below(**{"name": "Device CA", **options}))
     with pytest.raises(AuthorityError, match=rf"Could not use .*ca\.pem as CA: {told}; "):
         load(files.options)
+
+
+@pytest.mark.parametrize(
+    ("top", "told"),
+    [
+        (lambda: lab_ca.root("Top", "rsa_1024"), "the RSA key of 1024 bits that made it can be broken"),
+        (lambda: lab_ca.root("Top", not_after=NOW - DAY), "the certificate of CN=Top expired on 2026-05-31"),
+        (lambda: lab_ca.root("Top", path_length=0), "CN=Top may have 0 CAs below it, but there are 1"),
+        (lambda: lab_ca.root("Top", extra=[(x509.NameConstraints([x509.DNSName("a")], None), False)]), "has the extension 2.5.29.30"),
+    ],
+    ids=["weak", "expired", "path_length", "name_constraints"],
+)
+def test_a_ca_below_one_that_nobody_would_accept(tmp_path: pathlib.Path, top: t.Callable[[], lab_ca.Ca], told: str) -> None:
+    """What it signs would be refused by whoever follows its chain; so it signs nothing, neither as CA nor as signer of records."""
+    with pytest.raises(AuthorityError, match=told):
+        load(lab_ca.write(tmp_path, above=top()).options)
 
 
 def test_the_key_is_of_another_ca(tmp_path: pathlib.Path) -> None:
@@ -160,8 +177,8 @@ def test_a_signer_need_not_be_a_ca(tmp_path: pathlib.Path) -> None:
     top = lab_ca.root()
     files = lab_ca.write(tmp_path, above=top, below=top.below("Clerk", ca=False))
     signer = authority.load_signer(files.options, now=NOW)
-    assert chain.label(signer.certificate) == "CN=Clerk" and len(signer.key_id) == 64
-    with pytest.raises(AuthorityError, match="it expired on"):
+    assert certificates.label(signer.certificate) == "CN=Clerk" and len(signer.key_id) == 64
+    with pytest.raises(AuthorityError, match="expired on"):
         authority.load_signer(files.options, now=NOW + 7300 * DAY)
 
 
@@ -208,7 +225,7 @@ def test_what_tells_the_kinds_apart(
     found, critical = value(leaf, x509.CertificatePolicies)
     assert [one.policy_identifier.dotted_string for one in found] == policies and not critical
     if purposes is None:
-        assert chain.extension(leaf, x509.ExtendedKeyUsage.oid) is None
+        assert certificates.extension(leaf, x509.ExtendedKeyUsage) is None
     else:
         assert [one.dotted_string for one in value(leaf, x509.ExtendedKeyUsage)[0]] == purposes
     assert leaf.not_valid_after_utc == end

@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from support import lab_ca
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import DependencyError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import deps, keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.keys import AuthorityError, KeyTypeError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import deps
 
 WRONG = "wrong-and-secret"
 

@@ -15,6 +15,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import templat
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate, ek, vendors
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import TrustError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import der
 
 KEY = ek_lab.ecc_key().public_key()
 ROOT = ek_lab.root()
@@ -124,7 +125,7 @@ def test_a_chain_is_bounded() -> None:
 )
 def test_der_that_does_not_fit(data: bytes, telling: str) -> None:
     with pytest.raises(ValueError, match=telling):
-        certificate.element(data)
+        der.element_at(data)
 
 
 def test_every_truncation_is_a_verdict() -> None:

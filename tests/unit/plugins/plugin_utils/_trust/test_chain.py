@@ -19,6 +19,7 @@ from support import ek_lab
 from support.ek_lab import NOW, YEAR, Authority
 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import bundle, chain
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import path
 
 KEY = ek_lab.ecc_key().public_key()
 
@@ -279,9 +280,9 @@ def _endless_ca_key() -> Scene:
 
 def _too_deep() -> Scene:
     way = [ek_lab.root()]
-    for number in range(chain.MAX_DEPTH - 1):
+    for number in range(path.MAX_DEPTH - 1):
         way.append(way[-1].sub(f"CA {number}"))
-    return Scene(way[-1].ek(KEY), way, [], "unknown_issuer", "not known", openssl=False)
+    return Scene(way[-1].ek(KEY), way, [], "unknown_issuer", "longer than 8 certificates", openssl=False)
 
 
 @pytest.mark.parametrize(
@@ -322,10 +323,10 @@ def test_no_way_is_found(make: t.Callable[[], Scene], tmp_path: pathlib.Path) ->
 
 def test_the_deepest_chain_is_found(tmp_path: pathlib.Path) -> None:
     way = [ek_lab.root()]
-    for number in range(chain.MAX_DEPTH - 2):
+    for number in range(path.MAX_DEPTH - 2):
         way.append(way[-1].sub(f"CA {number}"))
     outcome = ours(Scene(way[-1].ek(KEY), way), tmp_path)
-    assert outcome.problem is None and len(outcome.above) == chain.MAX_DEPTH - 1
+    assert outcome.problem is None and len(outcome.above) == path.MAX_DEPTH - 1
 
 
 def test_self_issued_certificates_do_not_count_for_pathlen(tmp_path: pathlib.Path) -> None:
@@ -344,11 +345,11 @@ def test_a_maze_ends(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) ->
     ends = [ek_lab.root(name, key=key) for name in ("North", "South")]
     sent = [one.sub(name, key=key) for one, name in zip(ends, ("South", "North"), strict=True) for _each in range(8)]
     tries = []
-    genuine = chain.bad_signature
-    monkeypatch.setattr(chain, "bad_signature", lambda *pair: tries.append(pair) or genuine(*pair))
+    genuine = path.bad_signature
+    monkeypatch.setattr(path, "bad_signature", lambda *pair: tries.append(pair) or genuine(*pair))
     outcome = ours(Scene(ends[0].ek(KEY), [ek_lab.root()], sent), tmp_path)
     assert outcome.problem is not None and outcome.problem.reason == "unknown_issuer"
-    assert len(tries) == chain.MAX_STEPS
+    assert len(tries) == path.MAX_STEPS
 
 
 def test_an_expired_way_is_found_beside_one_of_tomorrow(tmp_path: pathlib.Path) -> None:

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The one place where the certificate authority imports cryptography, so that its absence is one sentence and not a traceback.
+"""The one place where certificates and CRLs import cryptography, so that its absence is one sentence and not a traceback.
 
 The other files import the names from here. Where cryptography is missing each name is None, and C(require) says so.
 """
@@ -43,11 +43,17 @@ def malformed() -> tuple[type[Exception], ...]:
     return (
         ValueError,
         TypeError,
+        OverflowError,
         UnsupportedAlgorithm,
         x509.InvalidVersion,
         x509.DuplicateExtension,
         x509.UnsupportedGeneralNameType,
     )
+
+
+def not_signed() -> tuple[type[Exception], ...]:
+    """What cryptography raises for a signature that is not that key's over those bytes, or cannot be one."""
+    return (InvalidSignature, *malformed())
 
 
 def require(attempt: str) -> None:
@@ -75,6 +81,7 @@ __all__ = (
     "ec",
     "hashes",
     "malformed",
+    "not_signed",
     "padding",
     "require",
     "rsa",

@@ -26,6 +26,21 @@ def oid(dotted: str) -> bytes:
     return element(OID, body)
 
 
+def element_at(data: bytes, at: int = 0) -> tuple[int, int, int]:
+    """Tag, first byte of the content and first byte after it of the DER element at C(at) (X.690). Raises ValueError where none fits."""
+    if at + 2 > len(data):
+        raise ValueError("it ends within an element")
+    tag, size, start = data[at], data[at + 1], at + 2
+    if size & 0x80:
+        count = size & 0x7F
+        size, start = int.from_bytes(data[start : start + count], "big"), start + count
+        if not 1 <= count <= 4 or size < 0x80:
+            raise ValueError("a length in it is malformed")
+    if start + size > len(data):
+        raise ValueError(f"it should have {start + size - at} bytes and ends after {len(data) - at}")
+    return tag, start, start + size
+
+
 def check_signature_octets(whole: bytes, signature: bytes) -> None:
     """Raise ValueError where the BIT STRING at the end of a certificate or request has unused bits, which cryptography lets pass.
 
@@ -35,4 +50,4 @@ def check_signature_octets(whole: bytes, signature: bytes) -> None:
         raise ValueError("the signature has unused bits")
 
 
-__all__ = ("BIT_STRING", "OCTET_STRING", "OID", "SEQUENCE", "check_signature_octets", "element", "oid", "pem")
+__all__ = ("BIT_STRING", "OCTET_STRING", "OID", "SEQUENCE", "check_signature_octets", "element", "element_at", "oid", "pem")

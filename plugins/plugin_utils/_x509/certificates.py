@@ -1,0 +1,182 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""X.509 certificates: reading them with the known quirks of vendors, and what is said of one to a person (RFC 5280).
+
+Whether a certificate may be believed is for C(path). What only a reader of vendors' certificates overlooks stands here too, so that
+there is one definition of what is read and one of what is accepted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import typing as t
+import warnings
+
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import deps, der
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import (
+    ec,
+    hashes,
+    padding,
+    rsa,
+    serialization,
+    x509,
+)
+
+PublicKey = t.Union["ec.EllipticCurvePublicKey", "rsa.RSAPublicKey"]
+
+_SEQUENCE = 0x30
+_RSA_ENCRYPTION = bytes.fromhex("300d06092a864886f70d0101010500")
+_OAEP_OID = bytes.fromhex("06092a864886f70d010107")
+
+
+@contextlib.contextmanager
+def _quiet() -> t.Iterator[None]:
+    """The library warns on standard error of what vendors do; our notes say what matters."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def parse(data: bytes) -> x509.Certificate:
+    """A DER certificate, every lazily parsed part of it touched except its key. Raises ValueError."""
+    try:
+        with _quiet():
+            found = x509.load_der_x509_certificate(data)
+            for part in ("extensions", "issuer", "subject", "serial_number", "not_valid_before_utc", "not_valid_after_utc", "version"):
+                getattr(found, part)
+            der.check_signature_octets(data, found.signature)
+        return found
+    except deps.malformed():
+        raise ValueError("it is no certificate that can be read") from None
+
+
+def der_of(one: x509.Certificate) -> bytes:
+    """A certificate's DER."""
+    return one.public_bytes(serialization.Encoding.DER)
+
+
+def pem(certificates: t.Iterable[x509.Certificate]) -> str:
+    """PEM, one after the other."""
+    return "".join(one.public_bytes(serialization.Encoding.PEM).decode("ascii") for one in certificates)
+
+
+def same(one: x509.Certificate, other: x509.Certificate) -> bool:
+    """Whether two are the same certificate."""
+    return der_of(one) == der_of(other)
+
+
+def extension(one: x509.Certificate, kind: t.Any) -> t.Any:
+    """The value of an extension by its class in C(cryptography.x509), or None."""
+    try:
+        return one.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
+
+
+def shown(name: x509.Name) -> str:
+    """A name out of a certificate for people: printable, on one line, not long, whatever the certificate says."""
+    text = "".join(one if one.isprintable() else "?" for one in name.rfc4514_string())
+    return text if 0 < len(text) <= 120 else (text[:117] + "..." if text else "nobody")
+
+
+def label(one: x509.Certificate) -> str:
+    """A certificate's subject for a sentence, or its serial number where it has none."""
+    return shown(one.subject) if list(one.subject) else f"serial number {one.serial_number:x}"
+
+
+def titled(one: x509.Certificate, unnamed: str = "") -> str:
+    """A certificate by its subject; C(unnamed) is what one without a subject is called, as an EK's often is."""
+    return f"the certificate of {label(one)}" if list(one.subject) or not unnamed else unnamed
+
+
+def moment(when: datetime.datetime) -> str:
+    """A time as it is printed and stored: 2026-01-31T12:00:00Z."""
+    return when.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def is_self_issued(one: x509.Certificate) -> bool:
+    """Whether subject and issuer are the same, as in a root."""
+    return one.subject == one.issuer
+
+
+def issued(issuer: x509.Certificate, one: x509.Certificate) -> bool:
+    """Whether names and signature say that C(issuer) issued C(one); for C(path) to say whether that counts."""
+    try:
+        one.verify_directly_issued_by(issuer)
+    except deps.not_signed():
+        return False
+    return True
+
+
+def is_self_signed(one: x509.Certificate) -> bool:
+    """Whether a certificate is signed with its own key. SHA-1 will do: a root is trusted because it is in a file, not for its signature."""
+    if not is_self_issued(one):
+        return False
+    try:
+        digest = one.signature_hash_algorithm
+        if isinstance(digest, hashes.SHA1):  # for which the library does not check certificates
+            key, _quirk = public_key(der_of(one))
+            if isinstance(key, rsa.RSAPublicKey):
+                key.verify(one.signature, one.tbs_certificate_bytes, padding.PKCS1v15(), digest)
+                return True
+    except deps.not_signed():
+        return False
+    return issued(one, one)
+
+
+def spki_in(data: bytes) -> tuple[bytes, bool]:
+    """The DER SubjectPublicKeyInfo in a certificate, and whether its algorithm had to be put right. Raises ValueError.
+
+    Infineon names the algorithm of its RSA EKs id-RSAES-OAEP (RFC 4055), which no library takes: it is read as rsaEncryption.
+    """
+    element = der.element_at
+    _tag, at, _end = element(data)
+    _tag, at, end = element(data, at)
+    if data[at] == 0xA0:  # version
+        at = element(data, at)[2]
+    for _each in ("serialNumber", "signature", "issuer", "validity", "subject"):
+        at = element(data[:end], at)[2]
+    _tag, start, stop = element(data[:end], at)
+    algorithm = element(data[:stop], start)[2]
+    if not data[start:algorithm].startswith(_OAEP_OID, element(data[:stop], start)[1] - start):
+        return data[at:stop], False
+    body = _RSA_ENCRYPTION + data[algorithm:stop]
+    return bytes([_SEQUENCE, 0x82]) + len(body).to_bytes(2, "big") + body, True
+
+
+def public_key(data: bytes) -> tuple[PublicKey, bool]:
+    """The key in a DER certificate, and whether a quirk had to be overlooked. Raises ValueError for a key that is neither RSA nor ECC."""
+    try:
+        spki, quirk = spki_in(data)
+        with _quiet():
+            key = serialization.load_der_public_key(spki)
+    except deps.malformed():
+        raise ValueError("its public key cannot be read") from None
+    if not isinstance(key, (rsa.RSAPublicKey, ec.EllipticCurvePublicKey)):
+        raise ValueError("its public key is neither RSA nor ECC")
+    return key, quirk
+
+
+__all__ = (
+    "PublicKey",
+    "der_of",
+    "extension",
+    "is_self_issued",
+    "is_self_signed",
+    "issued",
+    "label",
+    "moment",
+    "parse",
+    "pem",
+    "public_key",
+    "same",
+    "shown",
+    "spki_in",
+    "titled",
+)
