@@ -76,7 +76,11 @@ options:
         elements: str
       crls:
         description:
-          - Files with revocation lists, PEM or DER. Where there is none for an issuer, the verdict says that revocation was not checked.
+          - Files with revocation lists, PEM or DER. Fetching them anew is up to you.
+          - A list is fresh if its CA signed it, it covers the certificate, and now is between its thisUpdate and its nextUpdate.
+          - Where a CA between the EK certificate and the root has no fresh list, the verdict's C(revocation) is V(stale) or V(not checked),
+            and verdict and birth record say which list was old or missing.
+          - A certificate that an old list names is revoked all the same.
         type: list
         elements: path
       allow_expired:
@@ -84,6 +88,16 @@ options:
           - Accept an EK certificate that has expired by the controller's clock.
         type: bool
         default: false
+      require_crl:
+        description:
+          - Demand a fresh list in O(trust.crls) for each CA between the EK certificate and the root. A device without is quarantined, with
+            the reason V(no_fresh_crl), unless O(ek_sha256) pins its EK.
+        type: bool
+        default: false
+      crl_max_age:
+        description:
+          - How many days ago a list may have been made to be fresh, whatever its nextUpdate says. Without it, nextUpdate alone decides.
+        type: float
   authority:
     description:
       - The CA of your own that issues the certificates of devices and signs birth records.

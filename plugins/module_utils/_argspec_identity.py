@@ -45,6 +45,8 @@ def _trust() -> Spec:
         manufacturers=dict(type="list", elements="str"),
         crls=dict(type="list", elements="path"),
         allow_expired=dict(type="bool", default=False),
+        require_crl=dict(type="bool", default=False),
+        crl_max_age=dict(type="float"),
     )
 
 

@@ -66,16 +66,32 @@ def _read(path: str, what: str) -> bytes:
 
 
 def trust_policy(options: Options | None) -> ladder.Policy:
-    """Whom to believe; nobody without a bundle. Raises BundleError, DependencyError."""
+    """Whom to believe; nobody without a bundle. Raises BundleError, InputError, DependencyError."""
     given = dict(options or {})
     found = bundle.load_bundle(given["bundle"], given.get("sha256") or "") if given.get("bundle") else None
     allowed = given.get("manufacturers")
+    if given.get("require_crl") and not given.get("crls"):
+        raise InputError("Could not require a CRL for each CA: no crls are given; name their files, or leave require_crl out.")
     return ladder.Policy(
         bundle=found,
         crls=bundle.load_crls(given.get("crls") or []),
         manufacturers=None if allowed is None else frozenset(str(one) for one in allowed),
         allow_expired=bool(given.get("allow_expired")),
+        require_crl=bool(given.get("require_crl")),
+        crl_max_age=_max_age(given.get("crl_max_age")),
     )
+
+
+def _max_age(days: t.Any) -> datetime.timedelta | None:
+    if days is None:
+        return None
+    try:
+        found = datetime.timedelta(days=float(days))
+    except (OverflowError, ValueError):
+        found = datetime.timedelta()
+    if not datetime.timedelta() < found <= _LONGEST:
+        raise InputError("Could not read crl_max_age: it is to be more than 0 days and not more than a hundred years; give it in days.")
+    return found
 
 
 def issuer(options: Options | None) -> authority.Authority | None:

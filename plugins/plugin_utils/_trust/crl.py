@@ -7,8 +7,8 @@
 
 """What CRLs say about the certificates of a chain (RFC 5280, sections 5 and 6.3).
 
-A CRL counts only if the certificate's own issuer signed it. One that is out of date or covers only some certificates cannot say
-C(good), but what it lists is revoked all the same.
+A CRL counts only if the certificate's own issuer signed it. Only a fresh one that covers the certificate can say C(good): now lies
+between its thisUpdate and nextUpdate, and it is not older than the policy allows. What any other lists is revoked all the same.
 """
 
 from __future__ import annotations
@@ -17,10 +17,32 @@ import datetime
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import verdict
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.certificate import UNNAMED
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import deps
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import der_of, extension, public_key, shown, titled
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import x509
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.path import WEAK_HASHES, weak_key
+
+Crls = t.Sequence["x509.CertificateRevocationList"]
+
+
+class Revocation(t.NamedTuple):
+    """What CRLs say of a chain. C(state) is C(good), C(revoked), C(stale) or C(not checked).
+
+    C(revoked): which certificate is revoked and by whom, as a clause, or empty. C(lacking): for each CA without a fresh CRL, what is
+    wrong with the one that there is, as a clause.
+    """
+
+    state: str
+    revoked: str
+    lacking: tuple[str, ...]
+
+
+class _Said(t.NamedTuple):
+    """What one CRL, or none, says of one certificate; C(why): why not C(good), as a clause."""
+
+    state: str
+    why: str
 
 
 def _extension(crl: x509.CertificateRevocationList, kind: t.Any) -> t.Any:
@@ -30,36 +52,51 @@ def _extension(crl: x509.CertificateRevocationList, kind: t.Any) -> t.Any:
         return None
 
 
-def _signed_by(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
-    """Whether C(issuer) made the CRL and may (RFC 5280, section 6.3.3 f, g). Delta CRLs and those of others (indirect) are left aside."""
+def _not_authentic(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> str:
+    """Why a CRL of that name is not the issuer's own word (RFC 5280, section 6.3.3 f, g), as a clause; an indirect one is another's."""
     usage, scope = extension(issuer, x509.KeyUsage), _extension(crl, x509.IssuingDistributionPoint)
-    if crl.issuer != issuer.subject or (usage is not None and not usage.crl_sign):
-        return False
-    if _extension(crl, x509.DeltaCRLIndicator) is not None or (scope is not None and scope.indirect_crl):
-        return False
+    if usage is not None and not usage.crl_sign:
+        return "may not be used, because the key usage of that CA does not allow to sign any"
+    if scope is not None and scope.indirect_crl:
+        return "is an indirect one, which speaks for other CAs"
     try:
         digest = crl.signature_hash_algorithm
         if weak_key(der_of(issuer)) or (digest is not None and digest.name in WEAK_HASHES):
-            return False
-        return crl.is_signature_valid(public_key(der_of(issuer))[0])
+            return "has a signature that can be forged"
+        valid = crl.is_signature_valid(public_key(der_of(issuer))[0])
     except deps.malformed():
-        return False
+        valid = False
+    return "" if valid else "is not signed by that CA"
 
 
 def _lists(crl: x509.CertificateRevocationList, child: x509.Certificate) -> bool:
-    return crl.get_revoked_certificate_by_serial_number(child.serial_number) is not None
-
-
-def _covers(crl: x509.CertificateRevocationList, child: x509.Certificate, at: datetime.datetime) -> bool:
-    """Whether a CRL that does not list a certificate proves it good: it is current, and made for such certificates, for all reasons."""
-    if crl.next_update_utc is None or not crl.last_update_utc <= at <= crl.next_update_utc:
+    """Whether it names the certificate as revoked. A delta CRL may also take one off the list (section 5.3.1, removeFromCRL)."""
+    found = crl.get_revoked_certificate_by_serial_number(child.serial_number)
+    if found is None:
         return False
-    known = (x509.IssuingDistributionPoint.oid, x509.AuthorityKeyIdentifier.oid, x509.CRLNumber.oid)
-    if any(one.critical and one.oid not in known for one in crl.extensions):
-        return False
-    scope = _extension(crl, x509.IssuingDistributionPoint)
-    if scope is None:
+    try:
+        reason = found.extensions.get_extension_for_class(x509.CRLReason).value.reason
+    except x509.ExtensionNotFound:
         return True
+    return bool(reason != x509.ReasonFlags.remove_from_crl)
+
+
+def _partial(crl: x509.CertificateRevocationList, child: x509.Certificate) -> str:
+    """Why a CRL that does not list a certificate does not prove it good whatever the time: it is not made for all such, as a clause."""
+    if _extension(crl, x509.DeltaCRLIndicator) is not None:
+        return "is a delta CRL, which only says what has changed"
+    known = (x509.IssuingDistributionPoint.oid, x509.AuthorityKeyIdentifier.oid, x509.CRLNumber.oid)
+    entries = (x509.CRLReason.oid, x509.InvalidityDate.oid)
+    strange = [one.oid for one in crl.extensions if one.critical and one.oid not in known]
+    # Of an entry too: what we do not know may change what the whole list means (section 5.3).
+    strange += [one.oid for entry in crl for one in entry.extensions if one.critical and one.oid not in entries]
+    if strange:
+        return f"has the critical extension {strange[0].dotted_string}, which is not known here"
+    scope = _extension(crl, x509.IssuingDistributionPoint)
+    return "" if scope is None or _in_scope(scope, child) else "is one of several, and not that for this certificate"
+
+
+def _in_scope(scope: x509.IssuingDistributionPoint, child: x509.Certificate) -> bool:
     basic = extension(child, x509.BasicConstraints)
     is_ca = basic is not None and basic.ca
     if (
@@ -74,35 +111,59 @@ def _covers(crl: x509.CertificateRevocationList, child: x509.Certificate, at: da
     return any(set(one.full_name or ()) & set(scope.full_name or ()) for one in points)
 
 
-def _state(
-    child: x509.Certificate, issuer: x509.Certificate, crls: t.Iterable[x509.CertificateRevocationList], at: datetime.datetime
-) -> str:
-    state = verdict.NOT_CHECKED
-    for crl in crls:
-        if not _signed_by(crl, issuer):
-            continue
-        if _lists(crl, child):
-            return verdict.REVOKED
-        if _covers(crl, child, at):
-            state = verdict.GOOD
-    return state
+def _old(crl: x509.CertificateRevocationList, at: datetime.datetime, max_age: datetime.timedelta | None) -> _Said | None:
+    """What the dates of a CRL are that is not fresh."""
+    if crl.last_update_utc > at:
+        return _Said(verdict.NOT_CHECKED, f"is of {crl.last_update_utc:%Y-%m-%d}, which is still to come")
+    if crl.next_update_utc is None:
+        return _Said(verdict.NOT_CHECKED, "does not say when the next one comes")
+    if at > crl.next_update_utc:
+        return _Said(verdict.STALE, f"is of {crl.last_update_utc:%Y-%m-%d} and ended on {crl.next_update_utc:%Y-%m-%d}")
+    if max_age is not None and at - crl.last_update_utc > max_age:
+        return _Said(verdict.STALE, f"is of {crl.last_update_utc:%Y-%m-%d}, more than {max_age / datetime.timedelta(days=1):g} days old")
+    return None
 
 
-def check(way: t.Sequence[x509.Certificate], crls: t.Sequence[x509.CertificateRevocationList], at: datetime.datetime) -> tuple[str, str]:
-    """C(good), C(revoked) or C(not checked) for a way of certificates, the EK's first, the root last; and which one is revoked, as a clause.
+def _one(
+    crl: x509.CertificateRevocationList,
+    pair: tuple[x509.Certificate, x509.Certificate],
+    at: datetime.datetime,
+    max_age: datetime.timedelta | None,
+) -> _Said:
+    child, issuer = pair
+    alien = _not_authentic(crl, issuer)
+    if alien:
+        return _Said(verdict.NOT_CHECKED, alien)
+    if _lists(crl, child):
+        return _Said(verdict.REVOKED, "")
+    partial = _partial(crl, child)
+    return _Said(verdict.NOT_CHECKED, partial) if partial else _old(crl, at, max_age) or _Said(verdict.GOOD, "")
 
-    C(good) takes a CRL for every certificate below the root. Where the way does not reach a root, C(revoked) still counts.
+
+# Of several CRLs of one CA: a revocation counts in any, and a fresh one makes up for old ones.
+_WEIGHT = (verdict.REVOKED, verdict.GOOD, verdict.STALE, verdict.NOT_CHECKED)
+
+
+def check(way: t.Sequence[x509.Certificate], crls: Crls, at: datetime.datetime, max_age: datetime.timedelta | None = None) -> Revocation:
+    """What CRLs say of a way of certificates, the EK's first, the root last; C(max_age): how old one may be, beside its own nextUpdate.
+
+    C(good) takes a fresh CRL for every certificate below the root. Where the way does not reach a root, C(revoked) still counts.
     """
-    states = [_state(child, issuer, crls, at) for child, issuer in zip(way, way[1:])]
-    for child, issuer, state in zip(way, way[1:], states):
-        if state == verdict.REVOKED:
-            subject = "it" if child is way[0] else titled(child)
-            return (
-                state,
-                f"{subject} (serial number {child.serial_number:x}) is on the list of those that {shown(issuer.subject)} has revoked",
-            )
-    good = bool(states) and all(state == verdict.GOOD for state in states)
-    return (verdict.GOOD if good else verdict.NOT_CHECKED), ""
+    states: list[str] = []
+    lacking: list[str] = []
+    for child, issuer in zip(way, way[1:]):
+        said = [_one(crl, (child, issuer), at, max_age) for crl in crls if crl.issuer == issuer.subject]
+        best = min(said, key=lambda one: _WEIGHT.index(one.state), default=_Said(verdict.NOT_CHECKED, ""))
+        if best.state == verdict.REVOKED:
+            subject = "it" if child is way[0] else titled(child, UNNAMED)
+            what = f"{subject} (serial number {child.serial_number:x}) is on the list of those that {shown(issuer.subject)} has revoked"
+            return Revocation(best.state, what, ())
+        states.append(best.state)
+        if best.state != verdict.GOOD:
+            name = shown(issuer.subject)
+            lacking.append(f"the CRL of {name} {best.why}" if said else f"there is no CRL of {name}")
+    # The word of the weakest link.
+    return Revocation(max(states, key=_WEIGHT.index, default=verdict.NOT_CHECKED), "", tuple(lacking))
 
 
-__all__ = ("check",)
+__all__ = ("Revocation", "check")

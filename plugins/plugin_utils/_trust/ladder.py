@@ -24,6 +24,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.bundle impor
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import TrustError, Verdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import der_of, shown
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import x509
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.path import TIME
 
 
 class Device(t.NamedTuple):
@@ -38,12 +39,17 @@ class Device(t.NamedTuple):
 
 
 class Policy(t.NamedTuple):
-    """Whom we believe. C(manufacturers) in any spelling; None are all that the bundle vouches for, an empty set is nobody."""
+    """Whom we believe. C(manufacturers) in any spelling; None are all that the bundle vouches for, an empty set is nobody.
+
+    C(require_crl): each CA on the way must have a fresh CRL; C(crl_max_age) is how old that may be, beside its own nextUpdate.
+    """
 
     bundle: Bundle | None = None
     crls: tuple[x509.CertificateRevocationList, ...] = ()
     manufacturers: frozenset[str] | None = None
     allow_expired: bool = False
+    require_crl: bool = False
+    crl_max_age: datetime.timedelta | None = None
 
 
 class _Case:
@@ -156,9 +162,27 @@ def _weigh_chain(
             case.notes.append("A certificate of the chain has expired, which the policy allows.")
         else:
             case.against.append(outcome.problem)
-    case.revocation, revoked = crl.check((found.parsed, *outcome.above), policy.crls, now)
-    if revoked:
-        case.against.append(certificate.refuse(verdict.REVOKED, revoked, "keep the device out, and ask the vendor why"))
+    _weigh_revocation(case, (found.parsed, *outcome.above), outcome, policy, now)
+
+
+def _weigh_revocation(
+    case: _Case, way: t.Sequence[x509.Certificate], outcome: chain.Outcome, policy: Policy, now: datetime.datetime
+) -> None:
+    found = crl.check(way, policy.crls, now, policy.crl_max_age)
+    case.revocation = found.state
+    whole = outcome.problem is None or outcome.problem.reason in TIME
+    if found.state == verdict.GOOD and not whole:
+        case.revocation = verdict.NOT_CHECKED  # of CAs that lead nowhere
+    if found.revoked:
+        case.against.append(certificate.refuse(verdict.REVOKED, found.revoked, "keep the device out, and ask the vendor why"))
+    if not found.lacking or not whole:
+        return
+    lacking = " and ".join(found.lacking)
+    if policy.require_crl:
+        cure = "fetch the CAs' CRLs anew, or do without them (require_crl) if that is your policy"
+        case.against.append(certificate.refuse(verdict.NO_FRESH_CRL, f"whether it was revoked is not known, as {lacking}", cure))
+    else:
+        case.notes.append(f"Whether the EK certificate was revoked is not known: {lacking}.")
 
 
 def _check_manufacturer(found: certificate.EkCertificate, device: Device, policy: Policy) -> None:

@@ -29,6 +29,7 @@ RUNGS = (CERTIFICATE, PINNED, QUARANTINED)
 
 GOOD = "good"
 REVOKED = "revoked"
+STALE = "stale"
 NOT_CHECKED = "not checked"
 
 NO_CERTIFICATE = "no_certificate"
@@ -42,9 +43,11 @@ WEAK_KEY = "weak_key"
 NO_BUNDLE = "no_bundle"
 PIN_MISMATCH = "pin_mismatch"
 NOT_AN_EK = "not_an_ek"
+NO_FRESH_CRL = "no_fresh_crl"
 REASONS = (
     *(NO_CERTIFICATE, MALFORMED, OVERSIZED, KEY_MISMATCH, EXPIRED, NOT_YET_VALID, UNKNOWN_ISSUER, UNKNOWN_ROOT, BAD_SIGNATURE),
     *(WRONG_USAGE, NOT_A_LEAF, REVOKED, MANUFACTURER_NOT_ALLOWED, MANUFACTURER_MISMATCH, WEAK_KEY, NO_BUNDLE, PIN_MISMATCH, NOT_AN_EK),
+    NO_FRESH_CRL,
 )
 # What not even a pinned EK hash makes up for.
 FINAL = (REVOKED, WEAK_KEY, NOT_AN_EK, PIN_MISMATCH)
@@ -63,8 +66,8 @@ class Verdict(t.NamedTuple):
 
     C(rung) is one of C(RUNGS). C(reason) is why it is not on the rung C(certificate), one of C(REASONS), and empty if it is; C(detail)
     is that in a sentence. C(ek_certificate) is DER without padding, None if there was none that could be read. C(chain) are the
-    certificates above it that were found, DER, the issuer first and the root last. C(revocation) is C(good), C(revoked) or
-    C(not checked). C(notes) are sentences for people which decide nothing.
+    certificates above it that were found, DER, the issuer first and the root last. C(revocation) is C(good), C(revoked),
+    C(stale) (a CA on the way has no CRL but an old one) or C(not checked). C(notes) are sentences for people which decide nothing.
     """
 
     rung: str

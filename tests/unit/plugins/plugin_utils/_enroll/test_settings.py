@@ -23,6 +23,7 @@ def test_trust_of_nobody_by_default() -> None:
     for options in (None, {}, {"bundle": None, "manufacturers": None}):
         policy = settings.trust_policy(options)
         assert (policy.bundle, policy.crls, policy.manufacturers, policy.allow_expired) == (None, (), None, False)
+        assert (policy.require_crl, policy.crl_max_age) == (False, None)
     assert settings.trust_policy({"manufacturers": []}).manufacturers == frozenset()
 
 
@@ -128,3 +129,14 @@ def test_quoted() -> None:
 
 def test_nobody_issues() -> None:
     assert "Could not enroll SN-1: neither authority nor external_authority is given" in settings.no_issuer("SN-1").message
+
+
+@pytest.mark.parametrize("days", [0, -1, "soon", float("inf"), 1e9])
+def test_an_age_of_crls_that_makes_no_sense(days: object) -> None:
+    with pytest.raises(InputError, match="Could not read crl_max_age: it is to be more than 0 days"):
+        settings.trust_policy({"crl_max_age": days})
+
+
+def test_a_crl_cannot_be_required_where_none_is_given() -> None:
+    with pytest.raises(InputError, match="Could not require a CRL for each CA: no crls are given"):
+        settings.trust_policy({"require_crl": True, "crls": []})

@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import os
 import pathlib
 import subprocess
+import typing as t
 
 import pytest
+from asn1crypto import crl as asn1_crl
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from support import ek_lab
 from support.ek_lab import NOW, YEAR
 
@@ -135,7 +139,7 @@ WAY = (LEAF, MIDDLE.certificate, ROOT.certificate)
 
 
 def state(*crls: x509.CertificateRevocationList, way: tuple[x509.Certificate, ...] = WAY) -> str:
-    return crl.check(way, crls, NOW)[0]
+    return crl.check(way, crls, NOW).state
 
 
 def openssl_says(folder: pathlib.Path, *crls: x509.CertificateRevocationList) -> str:
@@ -149,7 +153,8 @@ def openssl_says(folder: pathlib.Path, *crls: x509.CertificateRevocationList) ->
     command = ["openssl", "verify", "-crl_check_all", "-attime", str(int(NOW.timestamp())), "-CAfile", "root", "-untrusted", "middle"]
     done = subprocess.run([*command, "-CRLfile", "crls", "leaf"], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
     said = done.stdout + done.stderr
-    return "revoked" if "certificate revoked" in said else "good" if done.returncode == 0 else "not checked"
+    old = "CRL has expired" in said
+    return "revoked" if "certificate revoked" in said else "good" if done.returncode == 0 else "stale" if old else "not checked"
 
 
 def test_good_and_revoked_as_openssl_says(tmp_path: pathlib.Path) -> None:
@@ -159,7 +164,7 @@ def test_good_and_revoked_as_openssl_says(tmp_path: pathlib.Path) -> None:
         ([MIDDLE.crl(), ROOT.crl(MIDDLE.certificate.serial_number)], "revoked"),
         ([MIDDLE.crl()], "not checked"),
         ([MIDDLE.crl(signer=ek_lab.ecc_key()), ROOT.crl()], "not checked"),
-        ([MIDDLE.crl(end=NOW - YEAR / 50), ROOT.crl()], "not checked"),
+        ([MIDDLE.crl(end=NOW - YEAR / 50), ROOT.crl()], "stale"),
     ):
         assert (state(*crls), openssl_says(tmp_path, *crls)) == (expected, expected)
 
@@ -181,7 +186,7 @@ def test_a_crl_by_somebody_else_says_nothing() -> None:
 
 def test_an_old_crl_does_not_make_good_but_what_it_lists_is_revoked() -> None:
     times = {"start": NOW - YEAR, "end": NOW - YEAR / 2}
-    assert state(MIDDLE.crl(**times), ROOT.crl()) == "not checked"
+    assert state(MIDDLE.crl(**times), ROOT.crl()) == "stale"
     assert state(MIDDLE.crl(LEAF.serial_number, **times), ROOT.crl()) == "revoked"
     assert state(MIDDLE.crl(start=NOW + YEAR / 50), ROOT.crl()) == "not checked"
 
@@ -231,10 +236,94 @@ def test_a_crl_at_the_distribution_point_that_the_certificate_names() -> None:
 
 
 def test_delta_crls_and_unknown_critical_extensions() -> None:
-    assert state(MIDDLE.crl(LEAF.serial_number, extensions=[(x509.DeltaCRLIndicator(1), True)]), ROOT.crl()) == "not checked"
+    delta: list[tuple[x509.ExtensionType, bool]] = [(x509.DeltaCRLIndicator(1), True)]
+    assert state(MIDDLE.crl(extensions=delta), ROOT.crl()) == "not checked"
+    assert state(MIDDLE.crl(LEAF.serial_number, extensions=delta), ROOT.crl()) == "revoked"
     odd = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4.5"), b"\x05\x00")
     assert state(MIDDLE.crl(extensions=[(odd, True)]), ROOT.crl()) == "not checked"
 
 
 def test_crls_with_another_hash() -> None:
     assert state(MIDDLE.crl(digest=hashes.SHA384()), ROOT.crl()) == "good"
+
+
+def entry(number: int, *extensions: tuple[x509.ExtensionType, bool], **options: t.Any) -> x509.CertificateRevocationList:
+    """A CRL of the middle CA of one entry, with extensions of that."""
+    made = x509.CertificateRevocationListBuilder().issuer_name(MIDDLE.certificate.subject)
+    made = made.last_update(NOW - YEAR / 12).next_update(NOW + YEAR / 12)
+    one = x509.RevokedCertificateBuilder().serial_number(number).revocation_date(NOW - YEAR / 12)
+    for value, critical in extensions:
+        one = one.add_extension(value, critical)
+    made = made.add_revoked_certificate(one.build())
+    if options.get("delta"):
+        made = made.add_extension(x509.DeltaCRLIndicator(1), True)
+    return made.sign(t.cast("t.Any", MIDDLE.key), hashes.SHA256())
+
+
+def test_what_a_delta_crl_takes_off_the_list_is_not_revoked_by_it() -> None:
+    removed = (x509.CRLReason(x509.ReasonFlags.remove_from_crl), False)
+    assert state(entry(LEAF.serial_number, removed, delta=True), ROOT.crl()) == "not checked"
+    assert state(entry(LEAF.serial_number, removed, delta=True), MIDDLE.crl(), ROOT.crl()) == "good"
+
+
+def test_an_entry_that_we_do_not_understand_makes_nobody_good() -> None:
+    odd = (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4.5"), b"\x05\x00"), True)
+    assert state(entry(5, odd), ROOT.crl()) == "not checked"
+    assert state(entry(LEAF.serial_number, odd), ROOT.crl()) == "revoked"
+
+
+DAY = datetime.timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("made", "word", "clause"),
+    [
+        (list, "not checked", "there is no CRL of CN=CA"),
+        (
+            lambda: [MIDDLE.crl(start=NOW - 300 * DAY, end=NOW - 270 * DAY)],
+            "stale",
+            "the CRL of CN=CA is of 2025-08-05 and ended on 2025-09-04",
+        ),
+        (lambda: [MIDDLE.crl(start=NOW - 8 * DAY)], "stale", "the CRL of CN=CA is of 2026-05-24, more than 7 days old"),
+        (lambda: [MIDDLE.crl(start=NOW + DAY)], "not checked", "the CRL of CN=CA is of 2026-06-02, which is still to come"),
+        (lambda: [MIDDLE.crl(signer=ek_lab.ecc_key())], "not checked", "the CRL of CN=CA is not signed by that CA"),
+        (lambda: [entry(5, delta=True)], "not checked", "the CRL of CN=CA is a delta CRL, which only says what has changed"),
+        (
+            lambda: [MIDDLE.crl(extensions=[(x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4.5"), b"\5\0"), True)])],
+            "not checked",
+            "the CRL of CN=CA has the critical extension 1.2.3.4.5, which is not known here",
+        ),
+        (
+            lambda: [MIDDLE.crl(extensions=[(point(only_contains_ca_certs=True), True)])],
+            "not checked",
+            "the CRL of CN=CA is one of several, and not that for this certificate",
+        ),
+        (
+            lambda: [MIDDLE.crl(extensions=[(point(indirect_crl=True), True)])],
+            "not checked",
+            "the CRL of CN=CA is an indirect one, which speaks for other CAs",
+        ),
+        # The better one counts.
+        (lambda: [MIDDLE.crl(signer=ek_lab.ecc_key()), MIDDLE.crl(start=NOW - 8 * DAY)], "stale", "more than 7 days old"),
+    ],
+    ids=["none", "old", "older_than_allowed", "future", "forged", "delta", "critical", "part", "indirect", "two"],
+)
+def test_which_crl_is_not_fresh_is_said(made: t.Callable[[], list[x509.CertificateRevocationList]], word: str, clause: str) -> None:
+    found = crl.check(WAY, [*made(), ROOT.crl(start=NOW - DAY)], NOW, 7 * DAY)
+    assert (found.state, len(found.lacking)) == (word, 1) and clause in found.lacking[0], found
+
+
+def test_a_crl_is_fresh_up_to_the_last_day() -> None:
+    fresh = [MIDDLE.crl(start=NOW - 7 * DAY), ROOT.crl(start=NOW - 7 * DAY)]
+    assert crl.check(WAY, fresh, NOW, 7 * DAY) == crl.Revocation("good", "", ())
+
+
+def test_a_crl_without_an_end_is_not_fresh() -> None:
+    """RFC 5280 wants nextUpdate, and the library writes no CRL without, so it is cut out and the rest signed anew."""
+    whole = asn1_crl.CertificateList.load(MIDDLE.crl(start=NOW - DAY).public_bytes(DER))
+    del whole["tbs_cert_list"]["next_update"]
+    tbs = whole["tbs_cert_list"].dump(force=True)
+    whole["signature"] = t.cast("t.Any", MIDDLE.key).sign(tbs, ec.ECDSA(hashes.SHA256()))
+    endless = x509.load_der_x509_crl(whole.dump(force=True))
+    found = crl.check(WAY, [endless, ROOT.crl()], NOW)
+    assert (found.state, found.lacking) == ("not checked", ("the CRL of CN=CA does not say when the next one comes",))

@@ -75,7 +75,9 @@ def test_a_genuine_certificate(line: Line) -> None:
     assert found.ek_certificate == line.certificate
     assert found.chain == (line.middle.der, line.root.der)
     assert "'IBM'" in found.detail and "Lab TPM Root" in found.detail
-    assert found.notes == ()
+    assert found.notes == (
+        "Whether the EK certificate was revoked is not known: there is no CRL of CN=Lab TPM CA and there is no CRL of CN=Lab TPM Root.",
+    )
 
 
 @pytest.mark.parametrize("template", ["ek_rsa_2048", "ek_high_rsa_2048", "ek_rsa_3072", "ek_high_ecc_p256", "ek_ecc_p384", "ek_ecc_p521"])
@@ -200,6 +202,40 @@ def test_good_by_crls(line: Line) -> None:
     assert (found.rung, found.revocation) == ("certificate", "good")
 
 
+def test_an_old_crl_is_said_and_refused_where_a_fresh_one_is_required(line: Line) -> None:
+    """A CRL 300 days old says nothing of what was revoked since."""
+    day = datetime.timedelta(days=1)
+    old = line.middle.crl(start=NOW - 300 * day, end=NOW - 270 * day)
+    telling = "the CRL of CN=Lab TPM CA is of 2025-08-05 and ended on 2025-09-04"
+    found = line.judge(line.certificate, crls=(old, line.root.crl()))
+    assert (found.rung, found.revocation) == ("certificate", "stale")
+    assert found.notes == (f"Whether the EK certificate was revoked is not known: {telling}.",)
+    strict = {"require_crl": True, "crls": (old, line.root.crl())}
+    found = line.judge(line.certificate, **strict)
+    refused(found, "no_fresh_crl", f"whether it was revoked is not known, as {telling}; fetch the CAs' CRLs anew")
+    assert found.revocation == "stale"
+    # A pin is the owner's own word.
+    assert line.judge(line.certificate, pinned=line.pin, **strict).rung == "pinned"
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_each_ca_on_the_way_needs_a_fresh_crl(line: Line, missing: int) -> None:
+    crls = (line.middle.crl(5), line.root.crl())
+    assert line.judge(line.certificate, require_crl=True, crls=crls).revocation == "good"
+    refused(line.judge(line.certificate, require_crl=True, crls=(crls[missing],)), "no_fresh_crl", "there is no CRL of CN=Lab TPM")
+    short = {"require_crl": True, "crls": crls, "crl_max_age": datetime.timedelta(days=1)}
+    refused(line.judge(line.certificate, **short), "no_fresh_crl", "more than 1 days old")
+
+
+def test_what_is_required_does_not_hide_a_revocation_or_an_unknown_root(line: Line) -> None:
+    crls = (line.middle.crl(line.serial(line.certificate), start=NOW - 2 * YEAR, end=NOW - YEAR),)
+    refused(line.judge(line.certificate, require_crl=True, crls=crls, pinned=line.pin), "revoked", "has revoked")
+    stranger = ek_lab.root("Stranger")
+    found = line.judge(stranger.ek(line.key), chain=(stranger.der,), crls=(stranger.crl(),))
+    refused(found, "unknown_root", "Stranger")
+    assert found.revocation == "not checked"
+
+
 def test_manufacturers(line: Line) -> None:
     assert line.judge(line.certificate, manufacturers=frozenset({"ibm"})).rung == "certificate"
     assert line.judge(line.certificate, manufacturers=frozenset({"id:00001014"})).rung == "certificate"
@@ -242,13 +278,13 @@ def test_what_a_certificate_says_cannot_break_a_line(line: Line) -> None:
 def test_firmware_is_only_a_note(line: Line) -> None:
     found = line.judge(line.certificate, firmware="7.85.4555.0")
     assert found.rung == "certificate"
-    assert found.notes == (
+    assert found.notes[1:] == (
         "The EK certificate was made for firmware 20191023, the TPM has 7.85.4555.0; it was updated since, or the vendor counts otherwise.",
     )
     for version in ("id:00070055", "id:0755"):
         der = line.middle.ek(line.key, extensions=ek_lab.ek_extensions(line.key, name=ek_lab.directory_name(version=version)))
-        assert line.judge(der, firmware="7.85.4555.0").notes == ()
-    assert line.judge(line.certificate, firmware="").notes == ()
+        assert len(line.judge(der, firmware="7.85.4555.0").notes) == 1
+    assert len(line.judge(line.certificate, firmware="").notes) == 1
 
 
 def rsa_area(modulus: int, bits: int = 2048) -> names.Public:
@@ -305,6 +341,7 @@ def lifted() -> dict[str, t.Callable[[Line], verdict.Verdict]]:
     usage = {"purposes": ["1.3.6.1.5.5.7.3.1"]}
     return {
         "no_certificate": lambda line: line.judge(None, pinned=line.pin),
+        "no_fresh_crl": lambda line: line.judge(line.certificate, pinned=line.pin, require_crl=True),
         "malformed": lambda line: line.judge(b"\x30\x01\x01", pinned=line.pin),
         "oversized": lambda line: line.judge(b"\x30" * 9000, pinned=line.pin),
         "key_mismatch": lambda line: line.judge(line.middle.ek(ek_lab.ecc_key().public_key()), pinned=line.pin),
@@ -350,7 +387,7 @@ def test_an_infineon_certificate(line: Line) -> None:
         x509.load_der_x509_certificate(der).public_key()
     found = line.judge(der, ek_public=public, manufacturer="IFX", firmware="7.85.4555.0", manufacturers=frozenset({"IFX"}))
     assert found.rung == "certificate", found
-    assert len(found.notes) == 1 and "RSAES-OAEP" in found.notes[0]
+    assert len(found.notes) == 2 and "RSAES-OAEP" in found.notes[0]
 
 
 def test_a_record_of_the_registry_can_be_made_of_it(line: Line) -> None:
