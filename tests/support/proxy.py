@@ -27,12 +27,13 @@ _FORWARD_SECONDS = 120.0
 
 @dataclasses.dataclass
 class _Rule:
-    kind: t.Literal["rc", "drop_request", "drop_response", "before", "after"]
+    kind: t.Literal["rc", "drop_request", "drop_response", "before", "after", "answer"]
     at: int | None
     code: int | None
     times: int
     rc: int = 0
     callback: t.Callable[[Record], object] | None = None
+    made: t.Callable[[Record], bytes] | None = None
 
     def takes(self, record: Record) -> bool:
         """Whether it applies to this command; counts it down if so."""
@@ -152,6 +153,10 @@ class Proxy:
         """Let the TPM act, hold the response, run `callback`, then hand the response on (unless the callback raises `Drop`)."""
         self._add("after", at, code, 1, callback=callback)
 
+    def answer(self, at: int | None, made: t.Callable[[Record], bytes], *, code: int | str | None = None, times: int = 1) -> None:
+        """Answer with what `made` returns instead of asking the TPM; the TPM is asked where that is nothing."""
+        self._add("answer", at, code, times, made=made)
+
     def _add(self, kind: t.Any, at: int | None, code: int | str | None, times: int, **rest: t.Any) -> None:
         number = CODES[code] if isinstance(code, str) else code
         with self._lock:
@@ -239,6 +244,9 @@ class Proxy:
             record.response = struct.pack(">HII", 0x8001, 10, rule.rc)
             if rule.callback is not None:
                 rule.callback(record)
+        for rule in self._matching(record, "answer"):
+            if rule.made is not None:
+                record.response = rule.made(record)
         return bool(record.response)
 
     def _forward(self, record: Record, upstream: socket.socket) -> None:

@@ -91,6 +91,8 @@ class FakeTpm:
         self.sessions = self.closed = self.opened = self.writes = 0
         self.loaded: list[Loaded] = []
         self.salted_with: int | None = None
+        self.bare = False
+        self.unproven = False
         self.fail: dict[str, int] = {}
         self.commands_left: int | None = None  # the power fails after that many verbs
         self._blobs: dict[bytes, tuple[bytes, bytes, bytes]] = {}
@@ -145,7 +147,14 @@ class FakeTpm:
 
     def secure(self) -> Session:
         self.sessions += 1
+        self.unproven = False
         return Session(TR_SECURE, True)
+
+    def proving(self) -> Session:
+        if not self.bare:
+            return self.secure()
+        self.unproven = True
+        return self.password()
 
     def policy_session(self, steps: t.Sequence[t.Any], secret: bool, auths: t.Mapping[int, bytes]) -> Session:
         """A session in which the assertions were made, as Part 3, section 23 computes it."""
@@ -383,6 +392,14 @@ class FakeTpm:
 
     def salt_with(self, handle: int) -> None:
         self.salted_with = handle
+        self.bare = False
+
+    def go_unproven(self) -> None:
+        self.bare = True
+
+    def prove(self) -> None:
+        if self.unproven:
+            self.secure()
 
     def pin_salt(self, handle: int, name: bytes) -> None:
         held = self.objects.get(handle)

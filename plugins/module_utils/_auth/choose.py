@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""How to prove an auth value: the least that keeps it, and the command's parameters, off the bus."""
+"""How to prove an auth value, so that the TPM's answer proves that it carried the command out."""
 
 from __future__ import annotations
 
@@ -30,7 +30,12 @@ class Auth(t.Protocol):
 
 def for_value(value: bytes, secret: bool = False) -> Auth:
     """The authorisation for a known auth value; C(secret): the command carries or returns something that must be encrypted."""
-    return Hmac(value) if value or secret else Password()
+    return Hmac(value, secret)
+
+
+def for_use(value: bytes) -> Auth:
+    """The same for a command that changes nothing, or whose effect a later command proves: an empty value needs no session then."""
+    return Hmac(value) if value else Password()
 
 
 def read(text: str | None, option: str) -> bytes | None:
@@ -51,4 +56,4 @@ def read(text: str | None, option: str) -> bytes | None:
     return value
 
 
-__all__ = ("Auth", "MAX_AUTH", "for_value", "read")
+__all__ = ("Auth", "MAX_AUTH", "for_use", "for_value", "read")

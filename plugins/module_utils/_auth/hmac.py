@@ -13,14 +13,18 @@ import typing as t
 
 
 class Hmac:
-    """An auth value that must not be seen, or the empty one of a command whose parameters must not be seen."""
+    """An auth value, the empty one included. The response's HMAC proves that this TPM carried the command out.
 
-    def __init__(self, value: bytes) -> None:
+    C(secret): the command's parameters, or its answer, must not be seen.
+    """
+
+    def __init__(self, value: bytes, secret: bool = False) -> None:
         self.value = value
+        self.secret = secret
 
     def open(self, sessions: t.Any) -> t.Any:
         """The session token for one command."""
-        return sessions.secure()
+        return sessions.secure() if self.value or self.secret else sessions.proving()
 
 
 __all__ = ("Hmac",)

@@ -5,7 +5,10 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Password authorisation: the value crosses the bus in clear, so it is only for the empty value, which is no secret."""
+"""Password authorisation: the value crosses the bus in clear and the answer proves nothing.
+
+So it is only for the empty value, which is no secret, of commands that change nothing.
+"""
 
 from __future__ import annotations
 

@@ -123,6 +123,15 @@ class Backend(t.Protocol):
     def pin_salt(self, handle: int, name: bytes) -> None:
         """Encrypt every session that is salted to the key at this persistent handle, and to none that has not this Name."""
 
+    def go_unproven(self) -> None:
+        """From now on, until C(salt_with), commands with an empty auth go without a session, so that their answers prove nothing.
+
+        For what makes the key that the session will be salted to: the session's first command proves it, or C(prove).
+        """
+
+    def prove(self) -> None:
+        """Prove that the key for the salt is where it was put, unless a command in the session has done so."""
+
     def known(self, handle: int, public: Public) -> Token:
         """The object at a persistent handle whose public area is known; no command. That it is there shows when it is used."""
 

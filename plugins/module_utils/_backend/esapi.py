@@ -19,7 +19,7 @@ import struct
 import sys
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.choose import Auth, for_value
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.choose import Auth, for_use, for_value
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.password import Password
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.policy import PolicySession
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import backoff
@@ -87,6 +87,9 @@ class Esapi:
         self._salt: int | None = None
         self._pinned: bytes | None = None
         self._secure: t.Any = None
+        # Whether commands with an empty auth go without a session, and whether what they made is still to be proven.
+        self._bare = False
+        self._unproven = False
         self._notes: list[str] = []
         self.writes = 0
         self._e = self._call("open", f"the TPM at {tcti.text}", lambda: tss2.ESAPI(tcti.text))
@@ -126,6 +129,8 @@ class Esapi:
         result = self._call(attempt, obj, lambda: function(session), cures)
         if session in self._ours and session is not self._secure:
             self._ours.remove(session)  # it was to end with this command
+        if session is self._secure:
+            self._unproven = False  # the response's HMAC was made with the salt, which only the key at that handle opens
         return result
 
     def _make_room(self) -> bool:
@@ -165,16 +170,23 @@ class Esapi:
             self._secure = self._start(tss2.TPM2_SE.HMAC, True, CONTINUE | DECRYPT | ENCRYPT)
         return self._secure
 
+    def proving(self) -> t.Any:
+        """The same for an empty auth; the password session after C(go_unproven)."""
+        if not self._bare or self._secure is not None:
+            return self.secure()
+        self._unproven = True
+        return self.password()
+
     def policy_session(self, steps: t.Sequence[t.Any], secret: bool, auths: t.Mapping[int, bytes]) -> t.Any:
-        """A policy session in which C(steps) have been asserted; it ends with the command that it authorises."""
-        session = self._start(tss2.TPM2_SE.POLICY, secret, DECRYPT | ENCRYPT if secret else 0)
+        """A salted policy session in which C(steps) have been asserted; it ends with the command that it authorises."""
+        session = self._start(tss2.TPM2_SE.POLICY, True, DECRYPT | ENCRYPT if secret else 0)
         self.satisfy(session, steps, auths)
         return session
 
     def satisfy(self, session: t.Any, steps: t.Sequence[t.Any], auths: t.Mapping[int, bytes]) -> None:
         for step in steps:
             if isinstance(step, policy.Secret):
-                self._policy_secret(session, step, for_value(auths.get(step.hierarchy, b"")))
+                self._policy_secret(session, step, for_use(auths.get(step.hierarchy, b"")))
             elif isinstance(step, rotation.ExternalSecret):
                 self._external_secret(session, step)
             else:
@@ -287,8 +299,20 @@ class Esapi:
         return True
 
     def salt_with(self, handle: int) -> None:
+        self._bare = False
         if self._pinned is None:
             self._salt = handle
+
+    def go_unproven(self) -> None:
+        self._bare = True
+
+    def prove(self) -> None:
+        if not self._unproven or self._salt is None:
+            return
+        # The answer is encrypted in the session that is salted to this key, and has its HMAC.
+        item = self.persistent(self._salt)
+        self._call("prove the key at", handles.text(self._salt), lambda: self._e.read_public(item, session1=self.secure()))
+        self._unproven = False
 
     def pin_salt(self, handle: int, name: bytes) -> None:
         self._salt, self._pinned = handle, name

@@ -35,6 +35,8 @@ class Run:
         self.seen = seen
         self.made: set[int] = set()
         self.removed: set[int] = set()
+        # Where the key is, or will be, to which the run's sessions are salted.
+        self.salt = handles.SRK
         # A step has changed something that only the next commands of the same step complete.
         self.touched = False
         self._now: dict[int, bytes] = {}

@@ -96,7 +96,8 @@ class _Pinned(t.NamedTuple):
 class Engine:
     """One TPM and the auth values that hold before the run.
 
-    C(seen): what was read of it already. C(salt): the handle and Name of the key to which alone sessions may be salted. C(connect) and
+    C(seen): what was read of it already. C(salt): the handle and Name of the key to which alone sessions may be salted. C(certified): the
+    attestation key signs for what the run makes, so that its commands need no proof of their own. C(connect) and
     C(open_backend) are the ways to the TPM, for reads and for changes; C(require_library) tells whether the second is there.
     """
 
@@ -106,6 +107,7 @@ class Engine:
         given: t.Mapping[int, bytes],
         seen: model.Observation | None = None,
         salt: tuple[int, bytes] | None = None,
+        certified: bool = False,
         *,
         connect: Connect = reader.connect,
         open_backend: Open = open_backend,
@@ -117,6 +119,7 @@ class Engine:
         self._backend: Backend | None = None
         self._seen = model.Observation() if seen is None else seen
         self._salt = salt
+        self._certified = certified
 
     @property
     def seen(self) -> model.Observation:
@@ -125,8 +128,10 @@ class Engine:
 
     def run(self, resources: t.Sequence[model.Resource], check: bool, outcome: Outcome) -> None:
         """Bring the TPM into the state of C(resources), or find out what it would take. Fills C(outcome). Raises TpmError."""
-        ordered = _in_order(resources)
         run = Run(self._given, self._seen)
+        if self._salt is not None:
+            run.salt = self._salt[0]
+        ordered = _in_order(resources, run.salt, self._salt is not None)
         for resource in ordered:
             resource.declare(run)
         try:
@@ -203,6 +208,8 @@ class Engine:
         todo = [(plan, step) for plan in plans for step in plan.steps]
         # Before the first of them is done, also where files come first: a TPM that cannot be reached is found out with nothing changed.
         backend = self._open() if any(step.run for _plan, step in todo) else None
+        if self._certified and backend is not None:
+            backend.go_unproven()
         for plan, step in todo:
             try:
                 self._carry_out(plan, step)
@@ -215,6 +222,8 @@ class Engine:
                 outcome.touched = bool(outcome.done or run.touched or (backend and backend.writes))
                 raise failed from None
             outcome.done += 1
+        if backend is not None and not self._certified:
+            backend.prove()
 
     def _carry_out(self, plan: model.Plan, step: model.Step) -> None:
         if step.run:
@@ -223,9 +232,17 @@ class Engine:
             step.local(plan.result)
 
 
-def _in_order(resources: t.Sequence[model.Resource]) -> list[model.Resource]:
-    """By phase; among keys, a parent before its children, in whatever order they are listed."""
-    left, ordered = sorted(resources, key=lambda resource: resource.phase), []
+def _in_order(resources: t.Sequence[model.Resource], salt: int, pinned: bool) -> list[model.Resource]:
+    """By phase; among keys, a parent before its children, in whatever order they are listed.
+
+    The key that sessions are salted to is the first among primary keys; before everything else where no other key may do.
+    """
+
+    def place(resource: model.Resource) -> tuple[bool, int, bool]:
+        salts = resource.phase == model.PHASE_PRIMARY and resource.handle == salt
+        return not (salts and pinned), resource.phase, not salts
+
+    left, ordered = sorted(resources, key=place), []
     while left:
         phase = [resource for resource in left if resource.phase == left[0].phase]
         makes = {resource.handle for resource in phase}

@@ -81,7 +81,7 @@ class Collector:
 
         In check mode nothing is signed; and where a key would be made, that is all that is told.
         """
-        Engine(self._place, self._given, self._reads.seen).run(resources, check, outcome)
+        Engine(self._place, self._given, self._reads.seen, certified=True).run(resources, check, outcome)
         if check and outcome.steps:
             return {}
         made = {common.handle(plan.object, "handle"): bytes.fromhex(plan.result["public"]) for plan in outcome.plans}

@@ -102,6 +102,10 @@ class PrimaryKey(model.Noun):
         after = {self.object: names.describe(self.want, made=False)}
         return self._done(seen, before, after, self._create(seen, run, found is not None), result)
 
+    def _salts(self, seen: model.Observation) -> bool:
+        found = seen.public(self.handle)
+        return found is not None and names.is_storage_parent(found[0])
+
     def _done(
         self, seen: model.Observation, before: dict[str, t.Any], after: dict[str, t.Any], steps: list[model.Step], result: model.Result
     ) -> model.Plan:
@@ -123,11 +127,16 @@ class PrimaryKey(model.Noun):
         run.auth(self.hierarchy)
         run.made.add(self.handle)
 
+        # Whatever makes the key that sessions are salted to precedes every session, unless another storage key is there.
+        first = self.handle == run.salt and not self._salts(seen)
+
         def create(backend: Backend) -> model.Result:
+            if first:
+                backend.go_unproven()
             auth = run.auth(self.hierarchy)
             token, public = backend.create_primary(self.hierarchy, auth, self.want)
             persist(backend, token, self.handle, occupied, run)
-            if self.handle == handles.SRK:
+            if self.handle == run.salt:
                 backend.salt_with(self.handle)
             return common.identified(public)
 

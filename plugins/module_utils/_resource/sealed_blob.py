@@ -66,7 +66,7 @@ def check_openable(path: str, stored: keyfile.KeyFile, asked: policy.Policy, see
 
 def unseal(backend: Backend, stored: keyfile.KeyFile, auth: choose.Auth, path: str) -> bytes:
     """Load and open a blob; leaves nothing loaded."""
-    token = backend.load(backend.persistent(stored.parent), choose.for_value(b""), stored.private, stored.public, path)
+    token = backend.load(backend.persistent(stored.parent), choose.for_use(b""), stored.private, stored.public, path)
     try:
         return backend.unseal(token, auth, path)
     finally:

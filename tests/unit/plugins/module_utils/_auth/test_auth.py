@@ -52,9 +52,18 @@ def test_values_that_a_tpm_would_mistake_are_refused_without_showing_them(text: 
     assert text.removeprefix("hex:") not in refused.value.message or len(text) < 8
 
 
-@pytest.mark.parametrize(("value", "secret", "kind"), [(b"", False, Password), (b"", True, Hmac), (b"x", False, Hmac), (b"x", True, Hmac)])
-def test_a_password_is_for_the_empty_value_alone(value: bytes, secret: bool, kind: type) -> None:
+@pytest.mark.parametrize(
+    ("value", "secret", "session"), [(b"", False, "proving"), (b"", True, "secure"), (b"x", False, "secure"), (b"x", True, "secure")]
+)
+def test_every_answer_is_proven(value: bytes, secret: bool, session: str) -> None:
     chosen = choose.for_value(value, secret)
+    assert chosen.value == value
+    assert chosen.open(Sessions()) == session
+
+
+@pytest.mark.parametrize(("value", "kind"), [(b"", Password), (b"x", Hmac)])
+def test_a_password_is_for_the_empty_value_alone(value: bytes, kind: type) -> None:
+    chosen = choose.for_use(value)
     assert isinstance(chosen, kind)
     assert chosen.value == value
 
@@ -67,6 +76,9 @@ class Sessions:
 
     def secure(self) -> str:
         return "secure"
+
+    def proving(self) -> str:
+        return "proving"
 
     def policy_session(self, *arguments: object) -> tuple[object, ...]:
         return arguments
