@@ -58,6 +58,18 @@ which also has `tpm2_rc_decode` to take a code apart.
 A wrong value is not like another wrong value. After **TPM_RC_AUTH_FAIL** and **TPM_RC_LOCKOUT** do not run the play again before
 you know the right value: each attempt counts, and a locked TPM refuses everybody. **TPM_RC_BAD_AUTH** does not count.
 
+## What programs go by
+
+A failed task returns the sentence as `msg`, which may change with any release. Beside it stand two results that do not:
+
+- `reason`, one word. Where the TPM, or the software between, refused a command, it is the name of the code: `TPM_RC_BAD_AUTH`. Else it
+  is a word of the next table; modules that run on the controller have more (see [identity](identity.md)). A task that Ansible itself
+  refuses, for an unknown option for example, has none;
+- `object`, the handle, NV index, path or hierarchy that the failure is about, as it stands in `resources` and `steps` of the result. It
+  is left out where it is not known.
+
+REASONS
+
 ## Finding a code in the tables
 
 The next table has the codes that are met most, as they are met. The others list codes without the position, because each of them
@@ -87,6 +99,12 @@ def section(title: str, note: str, rows: list[tuple[str, str, str, str]]) -> str
     lines = ["## " + title, "", note, "", "| Code | Name | What it means | What to do |", "| --- | --- | --- | --- |"]
     lines += [f"| `{code}` | {name} | {meaning} | {cure} |" for code, name, meaning, cure in rows]
     return "\n".join(lines) + "\n"
+
+
+def reasons(table: ModuleType) -> str:
+    """Return the table of our own words for failures."""
+    lines = ["| reason | it means |", "| --- | --- |", *(f"| `{word}` | {meaning} |" for word, meaning in sorted(table.REASONS.items()))]
+    return "\n".join(lines)
 
 
 def kind(rc: int) -> str:
@@ -123,7 +141,7 @@ def render() -> str:
     example = f"Could not define NV index 0x01800010: TPM_RC_{name} (0x9a2, session 1): {meaning}; {cure}."
     return "\n".join(
         [
-            HEAD.replace("SPDX@", "SPDX-").replace("EXAMPLE", example),
+            HEAD.replace("SPDX@", "SPDX-").replace("EXAMPLE", example).replace("REASONS", reasons(table)),
             section("Codes that are met most", "As they are received.", met),
             section(
                 "Errors about a handle, a parameter or a session", "Format 1 of the specification, without the position.", tpm("format 1")

@@ -15,7 +15,7 @@ from ansible.release import __version__ as ansible_version
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _configuration, _files, _versions
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import settings
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, settings
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.enrolment import Enrolment
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import ExchangeError, Outcome, Plan, QuarantineError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask
@@ -44,7 +44,7 @@ class ActionModule(ActionBase):
         try:
             result.update(self._enroll(options, task_vars or {}))
         except TpmError as failed:
-            result.update(failed=True, msg=failed.message)
+            result.update(failed=True, msg=failed.message, **failed.words())
         result.update(serial=options["serial"], exchanges=self._exchanges)
         return result
 
@@ -119,9 +119,8 @@ class ActionModule(ActionBase):
             self._exchanges += 1
             answer = self._execute_module(module_name=EVIDENCE, module_args={**connection, **question}, task_vars=task_vars)
             if answer.get("failed"):
-                raise ExchangeError(
-                    " ".join(str(answer.get("msg") or "Could not speak with the device: its module gave no answer.").split())
-                )
+                said = " ".join(str(answer.get("msg") or "Could not speak with the device: its module gave no answer.").split())
+                raise ExchangeError(said, reason=answers.word(answer.get("reason")))
             return t.cast("Result", _action.plain(answer))
 
         return exchange

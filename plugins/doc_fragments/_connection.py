@@ -14,6 +14,10 @@ class ModuleDocFragment:
     """The fragment as Ansible loads it."""
 
     DOCUMENTATION = r"""
+notes:
+  - A failure returns beside its sentence C(reason), one stable word (the name of the response code where the TPM refused a command), and
+    C(object), the handle, index, path or hierarchy that it is about, where that is known. The sentence may change with a release, these not;
+    C(docs/errors.md) of the collection lists them.
 options:
   tcti:
     description:

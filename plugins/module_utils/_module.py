@@ -83,7 +83,7 @@ def create(spec: _argspec.Spec) -> AnsibleModule:
     module.no_log_values.update(secrets(module.params))
 
     def stop(number: int, _frame: t.Any) -> None:
-        raise errors.TpmError(f"Stopped by signal {number} (SIGTERM) in mid-work; run again to finish.")
+        raise errors.TpmError(f"Stopped by signal {number} (SIGTERM) in mid-work; run again to finish.", reason="interrupted")
 
     signal.signal(signal.SIGTERM, stop)
     return module
@@ -166,7 +166,7 @@ def ensure(spec: _argspec.Spec, build: Build, flat: bool = False) -> None:
         engine = Engine(tcti.resolve(module.params["tcti"]), given(module.params), salt=_salt(module.params))
         engine.run(resources, module.check_mode, outcome)
     except errors.TpmError as failed:
-        module.fail_json(msg=failed.message, steps_done=outcome.done, **_result(module, outcome, predicted=False))
+        module.fail_json(msg=failed.message, **failed.words(), steps_done=outcome.done, **_result(module, outcome, predicted=False))
     for note in outcome.notes:
         module.warn(note)
     result = _result(module, outcome, predicted=module.check_mode)
@@ -207,7 +207,7 @@ def inform(spec: _argspec.Spec, gather: t.Callable[[t.Mapping[str, t.Any], tcti.
     try:
         facts = gather(module.params, tcti.resolve(module.params["tcti"]))
     except errors.TpmError as failed:
-        module.fail_json(msg=failed.message)
+        module.fail_json(msg=failed.message, **failed.words())
     module.exit_json(changed=False, **facts)
 
 
@@ -221,7 +221,7 @@ def exchange(spec: _argspec.Spec, talk: Talk) -> None:
     try:
         found = talk(module.params, tcti.resolve(module.params["tcti"]), given(module.params), module.check_mode, outcome)
     except errors.TpmError as failed:
-        module.fail_json(msg=failed.message, steps_done=outcome.done, **_result(module, outcome, predicted=False))
+        module.fail_json(msg=failed.message, **failed.words(), steps_done=outcome.done, **_result(module, outcome, predicted=False))
     for note in outcome.notes:
         module.warn(note)
     module.exit_json(**_result(module, outcome, predicted=module.check_mode), **found)
@@ -230,7 +230,9 @@ def exchange(spec: _argspec.Spec, talk: Talk) -> None:
 def only_on_the_controller(spec: _argspec.Spec, *, connection: bool) -> None:
     """End a module that is an action plugin's documentation: something ran it on a device."""
     module = Module(argument_spec={**(_argspec.connection() if connection else {}), **spec}, supports_check_mode=True)
-    module.fail_json(msg="Could not run this on the device: it belongs to the controller; call it by its full name, edgefleet.tpm2.NAME.")
+    module.fail_json(
+        msg="Could not run this on the device: it belongs to the controller; call it by its full name, edgefleet.tpm2.NAME.", reason="input"
+    )
 
 
 __all__ = ("create", "ensure", "exchange", "given", "inform", "only_on_the_controller")

@@ -92,10 +92,10 @@ def main() -> None:
     try:
         place, users = access.visit(module.params["tcti"], [*allowed, *refused], module.params["timeout"])
     except errors.TpmError as failed:
-        module.fail_json(msg=failed.message)
+        module.fail_json(msg=failed.message, **failed.words())
     sentence = access.verdict(place, users, allowed, refused)
     if sentence:
-        module.fail_json(msg=sentence, tcti=place, users=users)
+        module.fail_json(msg=sentence, reason="access", tcti=place, users=users)
     module.exit_json(changed=False, tcti=place, users=users)
 
 

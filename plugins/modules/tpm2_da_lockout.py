@@ -77,8 +77,12 @@ steps:
   type: list
   elements: dict
   contains:
-    resource:
-      description: Noun and object.
+    kind:
+      description: The noun of the resource that the step belongs to.
+      type: str
+      returned: always
+    object:
+      description: Its handle, index, path or hierarchy.
       type: str
       returned: always
     action:

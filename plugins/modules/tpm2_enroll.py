@@ -77,8 +77,9 @@ state:
   returned: when the device answered
   type: str
 reason:
-  description: Why it is quarantined, one stable word.
-  returned: when it is quarantined
+  description:
+    - Why it is quarantined, or why the task failed otherwise, one stable word. RV(state) tells which of the two.
+  returned: when it is quarantined, or the task failed
   type: str
 serial:
   description: The serial number.

@@ -94,10 +94,16 @@ steps:
   type: list
   elements: dict
   contains:
-    resource:
-      description: Noun and object.
+    kind:
+      description: The noun of the resource that the step belongs to.
       type: str
       returned: always
+      sample: primary_key
+    object:
+      description: Its handle, index, path or hierarchy.
+      type: str
+      returned: always
+      sample: "0x81000001"
     action:
       description: The command of the specification that the step is about.
       type: str

@@ -39,7 +39,7 @@ def told(result: dict[str, t.Any], work: t.Callable[[], t.Mapping[str, t.Any]]) 
     try:
         result.update(work())
     except TpmError as failed:
-        result.update(failed=True, msg=failed.message)
+        result.update(failed=True, msg=failed.message, **failed.words())
     # A failure has none, and is told.
     result["_ansible_no_log"] = "auths" in result
     return result

@@ -25,17 +25,24 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import d
 
 TPM12 = bytes.fromhex("00c40000000a0000001e")
 SERIAL: dict[str, t.Any] = {"index": "0x01800010", "content": "EF-2026-000001"}
+# Why a TCTI of that name fails that is written well.
+WORDS = {"nosuch": "unsupported", "mssim": "connection_lost", "cmd": "not_a_tpm"}
 ONE_STEP = {"resources": [{"nv_index": SERIAL}]}
 
 
-def refuses_all(python: str, address: str | None, *says: str, **options: t.Any) -> str:
-    """Facts, a module and a profile on a bad address, check mode too: all say the same sentence. Returns it."""
+def refuses_all(python: str, address: str | None, *says: str, reason: str, **options: t.Any) -> str:
+    """Facts, a module and a profile on a bad address, check mode too: all say the same word and sentence. Returns the sentence."""
     runs = [("tpm2_info", {"gather": ["identity"]}, False), ("tpm2_nv_index", SERIAL, True), ("tpm2_nv_index", SERIAL, False)]
     found = set()
     for name, arguments, check in [*runs, ("tpm2_profile", ONE_STEP, False)]:
         result = module.run(name, {"tcti": address, **arguments}, python=python, check=check, **options)
         found.add(result.expect_failed())
-        assert result.json is not None and not result.json.get("changed") and not result.json.get("steps_done")
+        assert (
+            result.json is not None
+            and result.json["reason"] == reason
+            and not result.json.get("changed")
+            and not result.json.get("steps_done")
+        )
     assert len(found) == 1, found
     message = found.pop()
     assert_sentence(message, *says)
@@ -94,7 +101,9 @@ def unprivileged(tmp_path: pathlib.Path, system_python: str) -> str:
 
 
 def test_no_tpm(system_python: str, tmp_path: pathlib.Path) -> None:
-    message = refuses_all(system_python, f"device:{tmp_path}/tpmrm0", f"{tmp_path}/tpmrm0", "there is no such TPM", "firmware", "driver")
+    message = refuses_all(
+        system_python, f"device:{tmp_path}/tpmrm0", f"{tmp_path}/tpmrm0", "there is no such TPM", "firmware", "driver", reason="no_tpm"
+    )
     assert "resource manager" not in message
 
 
@@ -110,12 +119,20 @@ def test_no_tpm_and_no_tcti(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_no_tpm_by_the_environment(system_python: str, tmp_path: pathlib.Path) -> None:
-    refuses_all(system_python, None, f"{tmp_path}/tpm9", "no such TPM", env={"TPM2TOOLS_TCTI": f"device:{tmp_path}/tpm9"})
+    refuses_all(system_python, None, f"{tmp_path}/tpm9", "no such TPM", env={"TPM2TOOLS_TCTI": f"device:{tmp_path}/tpm9"}, reason="no_tpm")
 
 
 def test_no_resource_manager(system_python: str, tmp_path: pathlib.Path) -> None:
     (tmp_path / "tpm0").write_bytes(b"")
-    refuses_all(system_python, f"device:{tmp_path}/tpmrm0", "there is no resource manager", f"device:{tmp_path}/tpm0", "4.12", "tpm2-abrmd")
+    refuses_all(
+        system_python,
+        f"device:{tmp_path}/tpmrm0",
+        "there is no resource manager",
+        f"device:{tmp_path}/tpm0",
+        "4.12",
+        "tpm2-abrmd",
+        reason="no_tpm",
+    )
     assert (tmp_path / "tpm0").read_bytes() == b""
 
 
@@ -123,7 +140,7 @@ def test_no_permission_on_the_node(unprivileged: str, tmp_path: pathlib.Path) ->
     node = tmp_path / "tpmrm0"
     node.write_bytes(b"")
     node.chmod(0)
-    refuses_all(unprivileged, f"device:{node}", str(node), "no permission", "become", "tss")
+    refuses_all(unprivileged, f"device:{node}", str(node), "no permission", "become", "tss", reason="no_permission")
 
 
 def test_no_permission_on_the_socket(unprivileged: str, tmp_path: pathlib.Path) -> None:
@@ -133,7 +150,7 @@ def test_no_permission_on_the_socket(unprivileged: str, tmp_path: pathlib.Path) 
         listener.listen()
         listener.settimeout(0)
         path.chmod(0)
-        refuses_all(unprivileged, f"swtpm:path={path}", str(path), "no permission", "become")
+        refuses_all(unprivileged, f"swtpm:path={path}", str(path), "no permission", "become", reason="no_permission")
         with pytest.raises(BlockingIOError):
             listener.accept()
 
@@ -159,7 +176,7 @@ def test_what_the_kernel_may_say(number: int, kind: str, says: tuple[str, ...]) 
 def test_what_is_no_device(system_python: str, tmp_path: pathlib.Path, kind: str) -> None:
     node = tmp_path / "tpm0"
     node.mkdir() if kind == "folder" else node.write_bytes(b"what somebody needs")
-    refuses_all(system_python, f"device:{node}", str(node), "no character device")
+    refuses_all(system_python, f"device:{node}", str(node), "no character device", reason="not_a_tpm")
     assert node.is_dir() or node.read_bytes() == b"what somebody needs"
 
 
@@ -191,11 +208,11 @@ def tpm12_device() -> t.Iterator[str]:
 
 def test_tpm_12(system_python: str) -> None:
     with Peer(TPM12) as peer:
-        refuses_all(system_python, peer.tcti, "TPM 1.2", "firmware")
+        refuses_all(system_python, peer.tcti, "TPM 1.2", "firmware", reason="tpm12")
 
 
 def test_tpm_12_behind_a_device(system_python: str, tpm12_device: str) -> None:
-    refuses_all(system_python, f"device:{tpm12_device}", "TPM 1.2", "firmware")
+    refuses_all(system_python, f"device:{tpm12_device}", "TPM 1.2", "firmware", reason="tpm12")
 
 
 @pytest.mark.parametrize(
@@ -226,17 +243,19 @@ def test_no_tpm_that_can_be_used(system_python: str, answer: bytes, says: tuple[
 def test_nobody_listens(system_python: str) -> None:
     ports = PortPair()
     try:
-        refuses_all(system_python, ports.tcti, f"port={ports.data}", "Connection refused", "start it, or name another tcti")
+        refuses_all(
+            system_python, ports.tcti, f"port={ports.data}", "Connection refused", "start it, or name another tcti", reason="no_answer"
+        )
     finally:
         ports.release()
 
 
 def test_nobody_at_the_socket(system_python: str, tmp_path: pathlib.Path) -> None:
-    refuses_all(system_python, f"swtpm:path={tmp_path}/none", f"{tmp_path}/none", "No such file or directory")
+    refuses_all(system_python, f"swtpm:path={tmp_path}/none", f"{tmp_path}/none", "No such file or directory", reason="no_answer")
 
 
 def test_no_such_host(system_python: str) -> None:
-    refuses_all(system_python, "swtpm:host=tpm.invalid,port=2321", "tpm.invalid", "name another tcti")
+    refuses_all(system_python, "swtpm:host=tpm.invalid,port=2321", "tpm.invalid", "name another tcti", reason="no_answer")
 
 
 def test_somebody_who_stays_silent(system_python: str) -> None:
@@ -280,7 +299,7 @@ def test_somebody_who_stops_in_mid_answer(monkeypatch: pytest.MonkeyPatch) -> No
     ],
 )
 def test_tcti_strings(system_python: str, text: str, says: tuple[str, ...]) -> None:
-    refuses_all(system_python, text, *says)
+    refuses_all(system_python, text, *says, reason=WORDS.get(text.partition(":")[0], "input"))
 
 
 # Libraries that are missing or too old
@@ -357,4 +376,6 @@ def test_without_the_library_of_the_tcti(provisioned_bench: Bench, tmp_path: pat
 def test_without_the_tss_for_a_tcti_that_needs_it(system_python: str, tmp_path: pathlib.Path) -> None:
     (tmp_path / "libtss2-tctildr.so.0").write_bytes(b"")
     environment = {"LD_LIBRARY_PATH": str(tmp_path)}
-    refuses_all(system_python, "mssim:port=2321", "'mssim'", "libtss2-tctildr.so.0", "install tpm2-tss", env=environment)
+    refuses_all(
+        system_python, "mssim:port=2321", "'mssim'", "libtss2-tctildr.so.0", "install tpm2-tss", env=environment, reason="unsupported"
+    )

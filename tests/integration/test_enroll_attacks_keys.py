@@ -22,6 +22,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest,
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import sized
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import settings
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import ExchangeError
 
 MakeSwtpm = t.Callable[..., Swtpm]
 SIGNS = "userwithauth|sign|sensitivedataorigin"
@@ -227,6 +228,21 @@ def test_pinned_device_does_not_get_the_name_of_the_tpm_whose_certificate_it_sho
 def test_the_whole_second_exchange_goes_to_another_tpm(desk: Desk, device: Device, other: Device) -> None:
     attack = Between(device, None, lambda question, _device: other(question))
     desk.refused(attack, "not_activated", "the TPM does not hold the endorsement key")
+
+
+@pytest.mark.parametrize("said", ["Could not activate the credential: it is so; do that.", "It did not open."])
+def test_what_a_device_fails_with_counts_by_its_word(desk: Desk, device: Device, said: str) -> None:
+    """Whatever the sentence is: with one word the device is blamed, with another the cable may be loose."""
+
+    def failing(reason: str) -> Between:
+        def attack(_question: Json, _honest: Exchange) -> Json:
+            raise ExchangeError(said, reason=reason)
+
+        return Between(device, None, attack)
+
+    desk.failed(failing("no_answer"), said)
+    desk.failed(failing(""), said)
+    desk.refused(failing("not_activated"), "not_activated", said)
 
 
 # -- keys exchanged between the two exchanges

@@ -104,7 +104,7 @@ def test_lockout_comes_last_in_a_profile(bench: Bench) -> None:
         {"nv_index": {"index": "0x01800010", "content": "abc"}},
     ]
     done = bench.ok("tpm2_profile", resources=resources)
-    order = [(step["resource"], step["action"]) for step in done["steps"]]
+    order = [(f"{step['kind']} {step['object']}", step["action"]) for step in done["steps"]]
     lockout = order.index(("hierarchy lockout", "hierarchy_change_auth"))
     assert {name for name, _action in order[lockout:]} == {"hierarchy lockout"}
     bench.idle("tpm2_profile", resources=resources, commands=4)

@@ -148,7 +148,7 @@ def test_check_predicts_the_first_run(swtpm: t.Any, device_dir: pathlib.Path, de
     checked, done = run(device, check=True), run(device)
     assert checked["changed"] is done["changed"] is True
     assert (checked["steps"], checked["diff"]) == (done["steps"], done["diff"])
-    assert done["steps"][-1]["resource"] == "hierarchy lockout"
+    assert (done["steps"][-1]["kind"], done["steps"][-1]["object"]) == ("hierarchy", "lockout")
     assert sum(step["cost"]["key_generations"] for step in done["steps"]) == 4
     assert sum(step["cost"]["persistent_slots"] for step in done["steps"]) == 4
     assert leftovers(swtpm) == []
@@ -162,7 +162,9 @@ def test_hardened_afterwards(provisioned: Provisioned, tools: Tools) -> None:
     names = {handle: tools.readpublic(handle).name for handle in HANDLES}
     resources = profile.hardened(profile.SERIAL, KEY_B64, provisioned.device_dir, **AUTHS)
     done = run(provisioned, resources=resources)
-    assert [step["resource"] for step in done["steps"]] == ["hierarchy owner", "hierarchy endorsement", "hierarchy lockout"]
+    assert [(step["kind"], step["object"]) for step in done["steps"]] == [
+        ("hierarchy", name) for name in ("owner", "endorsement", "lockout")
+    ]
     assert tools.auth_is_set() == {"owner": True, "endorsement": True, "lockout": True}
     for name in ("owner", "endorsement", "lockout"):
         assert auth_opens(provisioned.swtpm, t.cast("t.Any", name), AUTHS[f"{name}_auth"])

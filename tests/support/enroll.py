@@ -87,9 +87,8 @@ class Device:
         self.questions.append(dict(question))
         done = module.run("tpm2_evidence", {"tcti": self.tcti, **self._auths, **question}, python=self._python)
         if not done.ok:
-            raise ExchangeError(
-                " ".join(done.expect_failed().split()) if done.json else "Could not speak with the device: it gave no answer."
-            )
+            said = " ".join(done.expect_failed().split()) if done.json else "Could not speak with the device: it gave no answer."
+            raise ExchangeError(said, reason=str((done.json or {}).get("reason", "")))
         self.answers.append(done.expect_ok())
         return self.answers[-1]
 

@@ -203,9 +203,11 @@ class World:
             value = event_log.extended("sha256", *data) if pcr not in range(17, 23) else b"\xff" * 32
             self.write(f"{DEVICE}/pcr-sha256/{pcr}", (b"\x01" * 32 if wrong and pcr == 4 else value).hex().upper() + "\n")
 
-    def fail(self, kind: str, message: str = "Could not open it: no reason; look at dmesg.", rc: int | None = None) -> None:
+    def fail(
+        self, kind: str, message: str = "Could not open it: no reason; look at dmesg.", rc: int | None = None, reason: str = ""
+    ) -> None:
         """The TPM cannot be read."""
-        self.error, self.tpm = {"kind": kind, "message": message, "rc": rc}, {}
+        self.error, self.tpm = {"kind": kind, "reason": reason or kind, "message": message, "rc": rc}, {}
 
     def tree(self) -> Tree:
         """The host, with its programs."""

@@ -46,6 +46,7 @@ class Reader:
             raise errors.TransportError(
                 "Could not use this TPM: it answers as a TPM 1.2; switch it to TPM 2.0 in the firmware where it can, or use another device.",
                 errors.NOT_A_TPM,
+                reason="tpm12",
             )
         return code, body
 

@@ -32,7 +32,7 @@ def _state(name: str) -> t.Callable[[View], list[Seen]]:
 def _tpm12(view: View) -> list[Seen]:
     if view.at("host.tpm.state") == "tpm12" and view.by_device:
         return _told(True, view, "host.tpm.sentence")
-    return _told(view.failed(errors.NOT_A_TPM) and "TPM 1.2" in view.at("error.message"), view, "error.message")
+    return _told(view.at("error.reason") == "tpm12", view, "error.message")
 
 
 def _permission(view: View) -> list[Seen]:

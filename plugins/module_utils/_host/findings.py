@@ -20,7 +20,7 @@ class View:
     """All facts behind one safe way in: what is missing, because nobody could tell, is None.
 
     The roots: C(host) as C(observe) gives it; C(tpm), the subsets of tpm2_info, empty where no TPM was reached; C(place), the TCTI that
-    was tried; C(error), why the TPM could not be read (kind, rc, message) or None; C(advisories), verdicts.
+    was tried; C(error), why the TPM could not be read (kind, reason, rc, message) or None; C(advisories), verdicts.
     """
 
     def __init__(self, facts: Facts) -> None:

@@ -61,7 +61,9 @@ def _check_lockout(plans: t.Sequence[model.Plan], properties: t.Mapping[int, int
     wait = properties.get(model.PT_LOCKOUT_INTERVAL)
     raise errors.StateError(
         f"Could not start: the TPM is in dictionary attack lockout ({tries} failed tries of {most}); wait until it forgets one (every {wait} s), "
-        "or reset it with tpm2_da_lockout, reset: true and the lockout_auth; nothing was changed."
+        "or reset it with tpm2_da_lockout, reset: true and the lockout_auth; nothing was changed.",
+        reason="in_lockout",
+        object="lockout",
     )
 
 

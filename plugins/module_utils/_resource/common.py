@@ -81,7 +81,8 @@ def parent(number: int, seen: model.Observation, run: Run, attempt: str) -> tupl
             return None
         check_enabled(number, seen, run)
         raise errors.StateError(
-            f"Could not {attempt}: its parent {handles.text(number)} does not exist; make it first (tpm2_primary_key) or name another parent."
+            f"Could not {attempt}: its parent {handles.text(number)} does not exist; make it first (tpm2_primary_key) or name another parent.",
+            reason="no_parent",
         )
     if not names.is_storage_parent(found[0]):
         raise errors.InputError(

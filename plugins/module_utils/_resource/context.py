@@ -62,7 +62,9 @@ class Run:
         if not self.is_enabled(hierarchy):
             raise errors.StateError(
                 f"Could not act as {handles.HIERARCHY_NAMES[hierarchy]}: the hierarchy is disabled until the TPM is reset; reboot the device, or "
-                "enable it as platform (tpm2_hierarchy, enabled: true)."
+                "enable it as platform (tpm2_hierarchy, enabled: true).",
+                reason="hierarchy_disabled",
+                object=handles.HIERARCHY_NAMES[hierarchy],
             )
 
     def current(self, hierarchy: int) -> bytes:
@@ -76,13 +78,13 @@ class Run:
         if not self.is_set(hierarchy):
             return b""
         if not values:
-            raise errors.StateError(_unknown(name))
+            raise errors.StateError(_unknown(name), reason="auth_not_given", object=name)
         if len(values) == 1:
             return values[0]
         if hierarchy == handles.RH_LOCKOUT and ("auth_policy", hierarchy) in self.seen:
             return self._current_lockout(new=values[0], old=values[1])
         if ("session", ("holds", hierarchy)) not in self.seen:
-            raise errors.StateError(_ambiguous(name))
+            raise errors.StateError(_ambiguous(name), reason="auth_ambiguous", object=name)
         return values[0] if self.seen["session", ("holds", hierarchy)] else values[1]
 
     def rotation(self, new: bytes, old: bytes) -> str:
@@ -94,7 +96,9 @@ class Run:
         if state == rotation.UNKNOWN:
             why = "this TPM does not tell its policy (library before 1.38)" if found is None else f"its policy {found.hex()} is neither's"
             raise errors.StateError(
-                f"Could not choose between two auth values for lockout: {why}, and trying one would be a gamble; give only the one that holds."
+                f"Could not choose between two auth values for lockout: {why}, and trying one would be a gamble; give only the one that holds.",
+                reason="auth_ambiguous",
+                object="lockout",
             )
         return state
 
@@ -105,7 +109,9 @@ class Run:
         if state == rotation.BEGUN:
             raise errors.StateError(
                 "Could not act as lockout: its auth is just being replaced, and which of two values holds is not tried; "
-                "declare the lockout hierarchy alone with both values first, to finish that."
+                "declare the lockout hierarchy alone with both values first, to finish that.",
+                reason="rotation_begun",
+                object="lockout",
             )
         return new if state == rotation.DONE else old
 

@@ -76,7 +76,8 @@ def _merge(told: dict[str, t.Any], more: t.Mapping[str, t.Any]) -> None:
 
 def _describe(plan: model.Plan, step: model.Step) -> dict[str, t.Any]:
     return {
-        "resource": f"{plan.kind} {plan.object}",
+        "kind": plan.kind,
+        "object": plan.object,
         "action": step.action,
         "sentence": step.sentence,
         "cost": step.cost._asdict(),
@@ -178,6 +179,7 @@ class Engine:
         try:
             return resource.plan(self._seen, run)
         except errors.TpmError as failed:
+            failed.object = failed.object or resource.object
             if resource.object not in failed.message:
                 failed.message = f"{failed.message.rstrip('.')} ({resource.kind} {resource.object})."
             raise
@@ -218,6 +220,7 @@ class Engine:
                     from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import capacity
 
                     failed = capacity.full(failed, backend)
+                failed.object = failed.object or plan.object
                 failed.message = f"{failed.message.rstrip('.')} (step {outcome.done + 1} of {len(todo)}: {step.sentence})."
                 outcome.touched = bool(outcome.done or run.touched or (backend and backend.writes))
                 raise failed from None

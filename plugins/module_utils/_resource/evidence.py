@@ -26,7 +26,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import activat
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
 
 if t.TYPE_CHECKING:
-    from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend, Token
 
 Facts = dict[str, t.Any]
 # Where the EK Credential Profile (section 2.2) puts certificates of EKs and the chain above them.
@@ -107,7 +107,8 @@ class Collector:
             ek, ak, subject = (_key(backend, asked.key({"handle": one, "public": keys[one]}, "keys")) for one in named)
             backend.pin_salt(ek.handle, ek.public.name)
             session = backend.start_policy(None, subject.public.name_alg)
-            return _certify(backend, session, subject, ak, self._nonce, self._given)
+            _authorise(backend, session, subject, self._given)
+            return _certify(backend, session, subject, ak, self._nonce)
         finally:
             backend.close()
 
@@ -121,7 +122,9 @@ class Collector:
                 keys[number] = there[0]
             elif number not in keys and (signs or number == self._ek):
                 raise errors.StateError(
-                    f"Could not collect evidence: there is no key at {handles.text(number)}; provision the TPM first (tpm2_profile)."
+                    f"Could not collect evidence: there is no key at {handles.text(number)}; provision the TPM first (tpm2_profile).",
+                    reason="no_key",
+                    object=handles.text(number),
                 )
         return {number: keys[number] for number in (self._ek, self._ak) if number in keys}
 
@@ -176,7 +179,7 @@ class _Key(t.NamedTuple):
 
     handle: int
     public: names.Public
-    token: t.Any
+    token: Token
 
 
 def _key(backend: Backend, key: asked.Key) -> _Key:
@@ -208,8 +211,9 @@ def _activate(backend: Backend, auths: t.Mapping[int, bytes], given: asked.Activ
         # One session serves both, where it can: a policy session starts afresh after each command that it has authorised.
         session = with_ek if idevid.public.name_alg == ek.public.name_alg else backend.start_policy(ek.token, idevid.public.name_alg)
         at = f"{handles.text(ak.handle)} or {handles.text(idevid.handle)}"
+        _authorise(backend, session, idevid, auths)
         with _as_shown(f"at {at} is not the attestation key or IDevID that was shown", *_OTHER_NAME):
-            found["certify"] = _certify(backend, session, idevid, ak, given.nonce, auths)
+            found["certify"] = _certify(backend, session, idevid, ak, given.nonce)
     backend.satisfy(with_ek, _steps(ek, key_policies.CC_ACTIVATE_CREDENTIAL, "the endorsement key"), auths)
     with_ak = backend.start_policy(None, ak.public.name_alg)
     backend.satisfy(with_ak, _steps(ak, key_policies.CC_ACTIVATE_CREDENTIAL, "the attestation key"), auths)
@@ -225,21 +229,25 @@ def _as_shown(otherwise: str, *codes: int) -> t.Iterator[None]:
     try:
         yield
     except errors.TpmResponseError as failed:
-        if failed.attempt not in ("start", "certify", "open") or not errors.is_rc(failed.rc, *codes):
+        if not errors.is_rc(failed.rc, *codes):
             raise
         told = errors.decode(failed.rc)
         raise errors.TpmError(
             f"Could not activate the credential: {otherwise} ({told.name}, {failed.rc:#x}, in an attempt to {failed.attempt} {failed.obj}); "
             "start over, and do not trust the device.",
             failed.rc,
+            reason="not_activated",
         ) from None
 
 
-def _certify(backend: Backend, session: t.Any, subject: _Key, ak: _Key, nonce: bytes, auths: t.Mapping[int, bytes]) -> Facts:
-    """Have the AK certify a key whose policy a session satisfies."""
-    what = f"the IDevID at {handles.text(subject.handle)}"
-    backend.satisfy(session, _steps(subject, key_policies.CC_CERTIFY, "the IDevID"), auths)
-    return _signed(Signed(*backend.certify(subject.token, session, ak.token, nonce, what)))
+def _authorise(backend: Backend, session: Token, idevid: _Key, auths: t.Mapping[int, bytes]) -> None:
+    """Satisfy in a session the policy under which an IDevID is certified."""
+    backend.satisfy(session, _steps(idevid, key_policies.CC_CERTIFY, "the IDevID"), auths)
+
+
+def _certify(backend: Backend, session: Token, idevid: _Key, ak: _Key, nonce: bytes) -> Facts:
+    """Have the AK certify an IDevID, authorised by a session."""
+    return _signed(Signed(*backend.certify(idevid.token, session, ak.token, nonce, f"the IDevID at {handles.text(idevid.handle)}")))
 
 
 def _steps(key: _Key, code: int, what: str) -> list[t.Any]:

@@ -22,23 +22,26 @@ def read(path: str) -> bytes | None:
     """Content of a file, None where it does not exist. Raises InputError where it cannot be read or is no file of a sane size."""
     if not os.path.isabs(path) or "\0" in path:
         raise InputError(
-            f"Could not use {path!r}: it is no absolute path, and a relative one depends on how the module was started; name it from / on."
+            f"Could not use {path!r}: it is no absolute path, and a relative one depends on how the module was started; name it from / on.",
+            object=path,
         )
     try:
         kind = os.stat(path).st_mode
         if not stat.S_ISREG(kind):
             # A pipe would keep us waiting for ever.
-            raise InputError(f"Could not use {path}: it is {'a folder' if stat.S_ISDIR(kind) else 'no ordinary file'}; name a file.")
+            raise InputError(
+                f"Could not use {path}: it is {'a folder' if stat.S_ISDIR(kind) else 'no ordinary file'}; name a file.", object=path
+            )
         with open(path, "rb") as file:
             data = file.read(MAX_SIZE + 1)
     except FileNotFoundError:
         return None
     except PermissionError:
-        raise InputError(f"Could not read {path}: no permission; run with become, or name another file.") from None
+        raise InputError(f"Could not read {path}: no permission; run with become, or name another file.", object=path) from None
     except OSError as error:
-        raise InputError(f"Could not read {path}: {error.strerror}; name a file that can be read.") from None
+        raise InputError(f"Could not read {path}: {error.strerror}; name a file that can be read.", object=path) from None
     if len(data) > MAX_SIZE:
-        raise InputError(f"Could not use {path}: it is larger than {MAX_SIZE} bytes; name the right file.")
+        raise InputError(f"Could not use {path}: it is larger than {MAX_SIZE} bytes; name the right file.", object=path)
     return data
 
 
@@ -51,9 +54,9 @@ def check_writable(path: str) -> None:
     while not os.path.lexists(folder):
         folder = os.path.dirname(folder)
     if not os.path.isdir(folder):
-        raise InputError(f"Could not write {path}: {folder} is no folder; name another path.")
+        raise InputError(f"Could not write {path}: {folder} is no folder; name another path.", object=path)
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"Could not write {path}: no permission in {folder}; run with become, or name another folder.")
+        raise InputError(f"Could not write {path}: no permission in {folder}; run with become, or name another folder.", object=path)
 
 
 def write(path: str, data: bytes, mode: int = 0o600) -> None:
@@ -83,7 +86,9 @@ def write(path: str, data: bytes, mode: int = 0o600) -> None:
         finally:
             os.close(entry)
     except OSError as error:
-        raise TpmError(f"Could not write {path}: {error.strerror}; make room or mend the file system, then run again.") from None
+        raise TpmError(
+            f"Could not write {path}: {error.strerror}; make room or mend the file system, then run again.", reason="file", object=path
+        ) from None
     finally:
         if temporary is not None:
             os.unlink(temporary)
@@ -96,7 +101,9 @@ def remove(path: str) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise TpmError(f"Could not remove {path}: {error.strerror}; mend the file system, then run again.") from None
+        raise TpmError(
+            f"Could not remove {path}: {error.strerror}; mend the file system, then run again.", reason="file", object=path
+        ) from None
 
 
 __all__ = ("check_writable", "read", "remove", "write")

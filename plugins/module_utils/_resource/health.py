@@ -81,7 +81,12 @@ READINGS: dict[str, t.Callable[[Reader], Facts]] = {**info.SUBSETS, "condition":
 def _why(failed: errors.TpmError) -> Facts:
     transport = failed.kind if isinstance(failed, errors.TransportError) else errors.OTHER
     kind = "response" if isinstance(failed, errors.TpmResponseError) else transport
-    return {"kind": kind, "rc": None if failed.rc is None else errors.base_code(failed.rc), "message": failed.message}
+    return {
+        "kind": kind,
+        "reason": failed.reason,
+        "rc": None if failed.rc is None else errors.base_code(failed.rc),
+        "message": failed.message,
+    }
 
 
 @contextlib.contextmanager
@@ -121,7 +126,7 @@ def examine(place: tcti.Tcti, held: t.Sequence[Facts] = ()) -> tuple[dict[str, F
     stuck = next((one for one in held if one["hung"]), None)
     if stuck and place.name == "device":
         message = f"Could not open {place.conf}: {stuck['process']} (pid {stuck['pid']}) holds {stuck['path']} and does not move; end it."
-        return {}, {"kind": errors.BUSY, "rc": None, "message": message}
+        return {}, _why(errors.TransportError(message, errors.BUSY))
     found: dict[str, Facts] = {}
     try:
         with _limited(place), connect(place) as reader:

@@ -88,7 +88,8 @@ class Hierarchy(model.Noun):
         if self.refuse_empty and not self.value and before.get("auth_set") is False:
             raise errors.StateError(
                 f"Could not accept the {self.object} hierarchy: its auth is empty, so that anybody who reaches the TPM acts as {self.object}; "
-                "set auth, or have the firmware close it."
+                "set auth, or have the firmware close it.",
+                reason="auth_empty",
             )
         if self.policy is not None:
             steps += self._policy_step(seen, run, before, after)

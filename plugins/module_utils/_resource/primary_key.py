@@ -61,23 +61,23 @@ class PrimaryKey(model.Noun):
     def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
         """The object at the handle; the TPM's properties only where something is to be done."""
         facts = [model.Fact("public", self.handle), *self.file.facts()]
-        if ("public", self.handle) in seen and self._differences(seen) and not self._stays(seen):
+        if ("public", self.handle) in seen and self._has_work(seen):
             facts.append(model.Fact("properties"))
         return facts
 
-    def _differences(self, seen: model.Observation) -> list[str]:
-        found = seen.public(self.handle)
-        if found is None:
-            return [] if self.absent else ["it does not exist"]
+    def _differences(self, found: tuple[names.Public, bytes]) -> list[str]:
+        """How the object at the handle differs from the key that is asked for."""
         public, qualified = found
         reasons = names.differences(self.want, public)
         if not reasons and names.qualified_name(names.hierarchy_name(self.hierarchy), public) != qualified:
             reasons = [f"it is not a primary key of the {handles.HIERARCHY_NAMES[self.hierarchy]} hierarchy"]
-        return reasons or (["it exists"] if self.absent else [])
+        return reasons
 
-    def _stays(self, seen: model.Observation) -> bool:
+    def _has_work(self, seen: model.Observation) -> bool:
         found = seen.public(self.handle)
-        return found is not None and not self.absent and self._acceptable(found[0])
+        if found is None or self.absent:
+            return (found is None) != self.absent
+        return bool(self._differences(found)) and not self._acceptable(found[0])
 
     def _acceptable(self, public: names.Public) -> bool:
         # What is sealed under another storage root key dies with it, so any that can do the job stays.
@@ -85,7 +85,8 @@ class PrimaryKey(model.Noun):
 
     def plan(self, seen: model.Observation, run: Run) -> model.Plan:
         """Raises MismatchError where another object is at the handle."""
-        found, reasons = seen.public(self.handle), self._differences(seen)
+        found = seen.public(self.handle)
+        reasons = self._differences(found) if found else []
         before = {self.object: names.describe(found[0]) if found else None}
         result: model.Result = {}
         if self.absent:
@@ -93,10 +94,9 @@ class PrimaryKey(model.Noun):
         if found and reasons and self._acceptable(found[0]):
             result["accepted"] = f"another storage parent than {self.template} is at {self.object} and stays: {'; '.join(reasons)}"
             reasons = []
-        if not reasons:
-            public = t.cast("tuple[names.Public, bytes]", found)[0]
-            result.update(common.identified(public))
-            return self._done(seen, before, before, self.file.steps(seen, public), result)
+        if found and not reasons:
+            result.update(common.identified(found[0]))
+            return self._done(seen, before, before, self.file.steps(seen, found[0]), result)
         if found and not common.replace(self._options):
             raise common.mismatch(f"make the primary key {self.template} at {self.object}", reasons, "name another handle")
         after = {self.object: names.describe(self.want, made=False)}
@@ -115,7 +115,7 @@ class PrimaryKey(model.Noun):
     def _plan_absent(self, found: tuple[names.Public, bytes] | None, reasons: list[str], run: Run, before: dict[str, t.Any]) -> model.Plan:
         if not found:
             return model.Plan(self.kind, self.object, (), before, before, {})
-        if reasons != ["it exists"] and not common.replace(self._options):
+        if reasons and not common.replace(self._options):
             raise common.mismatch(
                 f"remove the primary key {self.template} at {self.object}", reasons, "use tpm2_persistent_handle with its name"
             )

@@ -53,12 +53,14 @@ def build(items: t.Sequence[t.Mapping[str, t.Any]]) -> list[model.Resource]:
         try:
             resource = _class(nouns[0])(item[nouns[0]])
         except errors.InputError as failed:
-            raise errors.InputError(f"{failed.message.rstrip('.')} (item {number} of resources, {nouns[0]}).") from None
+            failed.message = f"{failed.message.rstrip('.')} (item {number} of resources, {nouns[0]})."
+            raise
         for claim in resource.claims():
             before = objects.setdefault(claim, number)
             if before != number:
                 raise errors.InputError(
-                    f"Could not read item {number} of resources: {claim.text} is already item {before}; name each object once."
+                    f"Could not read item {number} of resources: {claim.text} is already item {before}; name each object once.",
+                    object=claim.text,
                 )
         made.append(resource)
     return made

@@ -60,7 +60,9 @@ def check_openable(path: str, stored: keyfile.KeyFile, asked: policy.Policy, see
     if digest != stored.public.auth_policy:
         raise errors.StateError(
             f"Could not unseal {path}: its policy is {stored.public.auth_policy.hex() or 'empty'}, the one asked for is now {digest.hex() or 'empty'}; "
-            "the PCRs have changed since it was sealed, or it was sealed to another policy: bring the device into that state, or seal the content again."
+            "the PCRs have changed since it was sealed, or it was sealed to another policy: bring the device into that state, or seal the content again.",
+            reason="policy_not_met",
+            object=path,
         )
 
 
@@ -163,7 +165,7 @@ class SealedBlob(model.Noun):
             return None
         found = keyfile.read(data, self.path)
         if not found.sealed:
-            raise errors.InputError(f"Could not use {self.path} as a sealed blob: it holds a key; name another file.")
+            raise errors.InputError(f"Could not use {self.path} as a sealed blob: it holds a key; name another file.", object=self.path)
         return found
 
     def _want(self, seen: model.Observation, stored: keyfile.KeyFile | None = None) -> names.Public:

@@ -64,10 +64,12 @@ class Unseal(model.Noun):
     def _stored(self, seen: model.Observation) -> keyfile.KeyFile:
         data = seen.file(self.path)
         if data is None:
-            raise errors.InputError(f"Could not unseal {self.path}: it does not exist; seal the content first (tpm2_sealed_blob).")
+            raise errors.InputError(
+                f"Could not unseal {self.path}: it does not exist; seal the content first (tpm2_sealed_blob).", object=self.path
+            )
         found = keyfile.read(data, self.path)
         if not found.sealed:
-            raise errors.InputError(f"Could not unseal {self.path}: it holds a key, not sealed data; name another file.")
+            raise errors.InputError(f"Could not unseal {self.path}: it holds a key, not sealed data; name another file.", object=self.path)
         return found
 
     def _check(self, stored: keyfile.KeyFile, seen: model.Observation) -> None:
@@ -76,7 +78,7 @@ class Unseal(model.Noun):
         if not reasons and found and not names.is_storage_parent(found[0]):
             reasons = [f"its parent {handles.text(stored.parent)} is no storage key"]
         if reasons:
-            raise errors.StateError(f"Could not unseal {self.path}: {reasons[0]}; seal the content again on this TPM.")
+            raise errors.StateError(f"Could not unseal {self.path}: {reasons[0]}; seal the content again on this TPM.", object=self.path)
         sealed_blob.check_openable(self.path, stored, self.policy, seen)
 
     def _open(self, backend: Backend, stored: keyfile.KeyFile, seen: model.Observation) -> bytes:

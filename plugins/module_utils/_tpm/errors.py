@@ -73,6 +73,9 @@ NOT_A_TPM = "not_a_tpm"  # something answers, but it does not speak TPM 2.0
 UNSUPPORTED = "unsupported"  # the TCTI is unknown or its library is not installed
 OTHER = "other"
 
+# The reasons of a TransportError (see docs/errors.md), where they are not called as its kind is.
+_TRANSPORT_REASONS: dict[str, str] = {ABSENT: "no_tpm", PERMISSION: "no_permission", BROKEN: "connection_lost", OTHER: "transport"}
+
 _TCTI_KINDS: dict[int, str] = {
     0xA0008: ABSENT,
     0xA0009: NO_ANSWER,
@@ -97,16 +100,30 @@ class ResponseCode(t.NamedTuple):
 
 
 class TpmError(Exception):
-    """Root of everything that this collection raises on purpose: one sentence that says what to do, and the code if there is one."""
+    """Root of everything that this collection raises on purpose: one sentence that says what to do, and the code if there is one.
 
-    def __init__(self, message: str, rc: int | None = None) -> None:
+    The sentence is for people and may change. Programs go by ``reason``, one stable word for each kind of failure (``rc_table.REASONS``
+    has ours; of a TPM's answer it is the name of the response code), and by ``object``, which is the handle, index, path or hierarchy
+    that the failure is about, where that is known.
+    """
+
+    reason: str = "failed"
+
+    def __init__(self, message: str, rc: int | None = None, *, reason: str = "", object: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.rc = rc
+        if reason:
+            self.reason = reason
+        self.object = object
 
     def __str__(self) -> str:
         """The message as it is now: on its way up it may be told which task and step it belongs to."""
         return self.message
+
+    def words(self) -> dict[str, str]:
+        """What a result says of the failure beside its sentence: ``reason`` and, where it is known, ``object``."""
+        return {"reason": self.reason, **({"object": self.object} if self.object else {})}
 
 
 class TpmResponseError(TpmError):
@@ -115,7 +132,7 @@ class TpmResponseError(TpmError):
     rc: int
 
     def __init__(self, attempt: str, obj: str, rc: int, cure: str | None = None) -> None:
-        super().__init__(sentence(attempt, obj, rc, cure), rc)
+        super().__init__(sentence(attempt, obj, rc, cure), rc, reason=decode(rc).name)
         self.attempt = attempt
         self.obj = obj
 
@@ -123,36 +140,48 @@ class TpmResponseError(TpmError):
 class TransportError(TpmError):
     """No TPM, no permission, or nobody answers; ``kind`` is one of the constants above."""
 
-    def __init__(self, message: str, kind: str = OTHER, rc: int | None = None) -> None:
-        super().__init__(message, rc)
+    def __init__(self, message: str, kind: str = OTHER, rc: int | None = None, *, reason: str = "") -> None:
+        super().__init__(message, rc, reason=reason or _TRANSPORT_REASONS.get(kind, kind))
         self.kind = kind
 
 
 class InputError(TpmError):
     """What the user asked for makes no sense; nothing was attempted."""
 
+    reason = "input"
+
 
 class MismatchError(TpmError):
     """Something different is already there, and replacing it was not asked for."""
+
+    reason = "mismatch"
 
 
 class CapacityError(TpmError):
     """The TPM has no room or no such ability for what was asked for."""
 
+    reason = "capacity"
+
 
 class StateError(TpmError):
     """The TPM is in a state from which we must not go on, for example lockoutAuth is set and none was given."""
 
+    reason = "state"
+
 
 class DependencyError(TpmError):
     """A library on the device is missing or too old."""
+
+    reason = "dependency"
 
 
 def other_key(handle: int, found: bytes, verified: bytes) -> StateError:
     """The error for a key at C(handle) that is not the one that was verified; both by Name."""
     return StateError(
         f"Could not open a secure session to the TPM: the key at {handle:#010x} has the Name {found.hex()}, not {verified.hex()}, which was "
-        "verified; this is another TPM, or somebody sits between it and the processor: find out which, nothing secret was sent there."
+        "verified; this is another TPM, or somebody sits between it and the processor: find out which, nothing secret was sent there.",
+        reason="other_key",
+        object=f"{handle:#010x}",
     )
 
 
@@ -160,7 +189,9 @@ def no_key(handle: int, verified: bytes) -> StateError:
     """The error for a handle where the key that was verified, by Name, is no longer."""
     return StateError(
         f"Could not open a secure session to the TPM: there is no key at {handle:#010x}, where {verified.hex()} was verified; "
-        "declare it in the same run (tpm2_profile), or find out who removed it."
+        "declare it in the same run (tpm2_profile), or find out who removed it.",
+        reason="no_key",
+        object=f"{handle:#010x}",
     )
 
 

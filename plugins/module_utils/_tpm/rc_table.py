@@ -345,3 +345,36 @@ EXACT: dict[int, tuple[str, str]] = {
 
 UNKNOWN = ("neither the TPM 2.0 library nor the TSS defines this code", "look it up in the documentation of the TPM's maker and report it")
 VENDOR = ("the TPM's maker defined this code", "look it up in the documentation of the TPM's maker")
+
+# What a result calls ``reason``, where it is not the name of a code above: our own words, and what each says.
+REASONS: dict[str, str] = {
+    "access": "a user can reach the TPM and should not, or the other way round (tpm2_access)",
+    "auth_ambiguous": "two auth values were given for a hierarchy, and which one holds cannot be found out without a risk",
+    "auth_empty": "a hierarchy has an empty auth, and refuse_empty_auth is set",
+    "auth_not_given": "the auth of a hierarchy is set, is needed, and was not given",
+    "busy": "somebody else holds the TPM",
+    "capacity": "the TPM has no room, or no such ability, for what was asked for",
+    "connection_lost": "the connection to the TPM ended in the middle of a command, which may have been carried out or not",
+    "dependency": "a library on the device is missing or too old",
+    "failed": "anything else; the sentence says what",
+    "file": "a file on the device could not be written or removed",
+    "hierarchy_disabled": "a hierarchy is disabled until the next reset",
+    "in_lockout": "the TPM is in dictionary attack lockout",
+    "input": "what was asked for makes no sense; nothing was attempted",
+    "interrupted": "the module was stopped by a signal",
+    "mismatch": "something different is there, and replacing it was not asked for",
+    "no_answer": "nobody answers at that address, or not in time",
+    "no_key": "there is no key at the handle that was named",
+    "no_parent": "there is no key at the handle of the parent",
+    "no_permission": "the TPM is there, and this user may not open it",
+    "no_tpm": "there is no TPM at that address",
+    "not_a_tpm": "what answers does not speak TPM 2.0",
+    "not_activated": "the TPM did not open a credential, since it or one of its keys is not the one that was shown",
+    "other_key": "the key at the handle is not the one that was verified",
+    "policy_not_met": "the policy of a sealed blob is not the one that was asked for, or PCRs have changed since",
+    "rotation_begun": "the lockout auth is just being replaced, and that has to be finished first",
+    "state": "the TPM or a file is in a state from which the task must not go on; the sentence says which",
+    "tpm12": "what answers is a TPM 1.2",
+    "transport": "the connection to the TPM failed otherwise",
+    "unsupported": "the TCTI is unknown, or its library is not installed",
+}

@@ -105,6 +105,11 @@ def hexadecimal(value: t.Any, what: str) -> bytes:
         raise _broken(f"its {what} is no hex") from None
 
 
+def word(value: t.Any) -> str:
+    """A reason as a device gives it, where it is one word; else nothing."""
+    return value if isinstance(value, str) and re.fullmatch("[A-Za-z0-9_]{1,64}", value) else ""
+
+
 def _text(value: t.Any, what: str) -> str:
     if not isinstance(value, str):
         raise _broken(f"its {what} is missing")
@@ -225,7 +230,8 @@ def observed_names(observed: t.Any, handles: t.Iterable[str]) -> dict[str, str]:
 
 def yet_to_be_made(observed: t.Any, handles: t.Iterable[str]) -> frozenset[str]:
     """The handles at which C(tpm2_profile), in check mode, said that it would make a primary key."""
-    made = [str(row.get("resource")).rpartition(" ")[2] for row in _rows(observed, "steps") if row.get("action") == "create_primary"]
+    steps = [row for row in _rows(observed, "steps") if row.get("kind") == "primary_key" and row.get("action") == "create_primary"]
+    made = [str(row.get("object")) for row in steps]
     return frozenset(handle for handle in handles if any(settings.same_handle(one, handle) for one in made))
 
 
@@ -256,5 +262,6 @@ __all__ = (
     "shown",
     "shown_names",
     "signed",
+    "word",
     "yet_to_be_made",
 )

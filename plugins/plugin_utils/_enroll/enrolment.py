@@ -36,9 +36,11 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.faults im
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import Verdict
 
-# What, in a device's failure, means that the credential did not open; everything else may be a loose cable.
-_NOT_ACTIVATED = "Could not activate the credential"
-_DISTRUST = (evidence.EvidenceError, ActivationError, IdentityConflictError, _keys.SignatureError, _keys.KeyMaterialError, RequestError)
+# The reason of a device's failure that means that the credential did not open; everything else may be a loose cable.
+NOT_ACTIVATED = "not_activated"
+# Why a device is not believed: errors with a word of their own for that, and those without.
+_WITH_REASON = (evidence.EvidenceError, ActivationError, IdentityConflictError)
+_WITHOUT_REASON = (_keys.SignatureError, _keys.KeyMaterialError, RequestError)
 
 
 class Enrolment:
@@ -58,8 +60,10 @@ class Enrolment:
             return self._run(check)
         except QuarantineError as error:
             distrusted = error
-        except _DISTRUST as error:
-            distrusted = QuarantineError(error.message, str(getattr(error, "reason", "") or "evidence_refused"))
+        except _WITH_REASON as error:
+            distrusted = QuarantineError(error.message, error.reason)
+        except _WITHOUT_REASON as error:
+            distrusted = QuarantineError(error.message, "evidence_refused")
         if not check:
             self._quarantine(distrusted)
         raise distrusted
@@ -188,8 +192,8 @@ class Enrolment:
         try:
             return self._exchange(question)
         except ExchangeError as error:
-            if error.message.startswith(_NOT_ACTIVATED):
-                raise QuarantineError(error.message, "not_activated") from None
+            if error.reason == NOT_ACTIVATED:
+                raise QuarantineError(error.message, NOT_ACTIVATED) from None
             raise
 
     # -- after the proof, and only then

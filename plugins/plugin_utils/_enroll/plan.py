@@ -24,7 +24,9 @@ NONCE_BYTES = 32
 
 
 class ExchangeError(TpmError):
-    """The device's side of an exchange failed; the message is the device's."""
+    """The device's side of an exchange failed; message and reason are the device's."""
+
+    reason = "exchange"
 
 
 class QuarantineError(TpmError):

@@ -51,9 +51,9 @@ def both(*parts: Spoil) -> Spoil:
     return spoil
 
 
-def fails(kind: str, message: str = "Could not open it: it is so; do that.", rc: int | None = None) -> Spoil:
+def fails(kind: str, message: str = "Could not open it: it is so; do that.", rc: int | None = None, reason: str = "") -> Spoil:
     """The TPM cannot be read."""
-    return lambda world: world.fail(kind, message, rc)
+    return lambda world: world.fail(kind, message, rc, reason)
 
 
 def log(*lines: str) -> Spoil:
@@ -124,9 +124,7 @@ def disk(free: int) -> Spoil:
 PROVOKE: dict[str, Spoil] = {
     # the way to the TPM
     "tpm_absent": World.no_device,
-    "tpm_is_1_2": both(
-        lambda w: w.write(f"{DEVICE}/tpm_version_major", "1\n"), fails(errors.NOT_A_TPM, "Could not use it: TPM 1.2; switch.")
-    ),
+    "tpm_is_1_2": both(lambda w: w.write(f"{DEVICE}/tpm_version_major", "1\n"), fails(errors.NOT_A_TPM, reason="tpm12")),
     "driver_failed": driver_gave_up,
     "tpm_starting": probing,
     "node_missing": node_gone,

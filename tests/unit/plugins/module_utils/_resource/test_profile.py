@@ -200,10 +200,40 @@ def test_persistent_slots_are_counted_before_the_first_change(bed: Bed) -> None:
 def test_what_is_done_is_told(bed: Bed) -> None:
     outcome = bed.run(*whole(bed))
     assert outcome.done == len(outcome.steps) > 8
-    assert [set(step) for step in outcome.steps] == [{"resource", "action", "sentence", "cost", "reversible"}] * outcome.done
+    assert [set(step) for step in outcome.steps] == [{"kind", "object", "action", "sentence", "cost", "reversible"}] * outcome.done
     assert {plan.report()["state"] for plan in outcome.plans} == {"ok", "changed"}
     assert sum(step["cost"]["key_generations"] for step in outcome.steps) == 3
     assert sum(step["cost"]["persistent_slots"] for step in outcome.steps) == 3
+
+
+def failure(bed: Bed, *items: Item, check: bool = False, **given: bytes) -> dict[str, str]:
+    """What a result says, beside its sentence, of a run that fails."""
+    with pytest.raises(errors.TpmError) as failed:
+        bed.run(*items, check=check, **given)
+    return failed.value.words()
+
+
+def test_a_failure_is_told_in_words(bed: Bed) -> None:
+    nv: Item = {"nv_index": {"index": "0x01800010", "content": "abc"}}
+    assert failure(bed, nv, nv) == {"reason": "input", "object": "0x01800010"}
+    assert failure(bed, {"key": {}}) == {"reason": "input"}
+    assert failure(bed, {"key": {"handle": "0x81000210"}}) == {"reason": "no_parent", "object": "0x81000210"}
+    assert failure(bed, {"certificate": {"path": "one.pem", "state": "absent"}}) == {"reason": "input", "object": "one.pem"}
+    bed.run(nv)
+    assert failure(bed, {"nv_index": {"index": "0x01800010", "size": 9}}) == {"reason": "mismatch", "object": "0x01800010"}
+    bed.tpm.auths[handles.RH_OWNER] = b"secret"
+    assert failure(bed, SRK) == {"reason": "auth_not_given", "object": "owner"}
+    bed.tpm.in_lockout = True
+    assert failure(bed, {"nv_index": {"index": "0x01800011", "content": "abc"}}, owner=b"secret") == {
+        "reason": "in_lockout",
+        "object": "lockout",
+    }
+
+
+@pytest.mark.parametrize(("code", "reason"), [(0x9A2, "TPM_RC_BAD_AUTH"), (0x14B, "capacity"), (0xA000A, "connection_lost")])
+def test_a_step_that_fails_is_told_in_words(bed: Bed, code: int, reason: str) -> None:
+    bed.tpm.fail["nv_define_space"] = code
+    assert failure(bed, SRK, {"nv_index": {"index": "0x01800010", "content": "abc"}}) == {"reason": reason, "object": "0x01800010"}
 
 
 def test_a_step_of_a_file_alone_opens_nothing(bed: Bed) -> None:

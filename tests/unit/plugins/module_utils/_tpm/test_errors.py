@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, rc_table
 
 ROOT = Path(__file__).resolve().parents[5]
+KINDS = ("ABSENT", "PERMISSION", "BUSY", "NO_ANSWER", "BROKEN", "NOT_A_TPM", "UNSUPPORTED", "OTHER")
 
 # Codes seen on a TPM: name, subject, warning, and a word that the advice must not lose.
 SEEN = [
@@ -200,6 +202,34 @@ def test_one_family() -> None:
         error = kind("No.")
         assert isinstance(error, errors.TpmError)
         assert (error.message, error.rc, str(error)) == ("No.", None, "No.")
+
+
+def test_a_failure_has_a_word_for_programs() -> None:
+    family = (errors.TpmError, errors.InputError, errors.MismatchError, errors.CapacityError, errors.StateError, errors.DependencyError)
+    assert [kind("No.").words() for kind in family] == [
+        {"reason": word} for word in ("failed", "input", "mismatch", "capacity", "state", "dependency")
+    ]
+    assert errors.StateError("No.", reason="no_key", object="0x81010001").words() == {"reason": "no_key", "object": "0x81010001"}
+    assert errors.TpmResponseError("define", "NV index 0x01800010", 0x9A2).words() == {"reason": "TPM_RC_BAD_AUTH"}
+    assert errors.from_rc("define", "NV index 0x01800010", 0x7001B).reason == "TSS2_ESYS_RC_RSP_AUTH_FAILED"
+
+
+def _said() -> set[str]:
+    """The words for failures that the device's side uses."""
+    found = {
+        one.reason for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.TpmError) and "reason" in vars(one)
+    }
+    found |= {errors.TransportError("No.", kind).reason for name, kind in vars(errors).items() if name in KINDS}
+    for path in [*(ROOT / "plugins/module_utils").rglob("*.py"), *(ROOT / "plugins/modules").glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.keyword) and node.arg == "reason" and isinstance(node.value, ast.Constant):
+                found.add(str(node.value.value))
+    return found
+
+
+def test_every_word_is_in_the_table_and_the_table_has_no_others() -> None:
+    assert _said() - {""} == set(rc_table.REASONS)
+    assert all(re.fullmatch("[a-z][a-z0-9_]*", word) for word in rc_table.REASONS)
 
 
 def test_a_response_error_carries_its_sentence() -> None:

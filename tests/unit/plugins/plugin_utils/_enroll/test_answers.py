@@ -127,7 +127,8 @@ def test_nothing_is_observed(observed: t.Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "observed", [None, [], {"steps": 7}, {"steps": [None, {}, {"action": "create_primary"}, {"action": "create_primary", "resource": []}]}]
+    "observed",
+    [None, [], {"steps": 7}, {"steps": [None, {}, {"action": "create_primary"}, {"action": "create_primary", "object": "0x81010001"}]}],
 )
 def test_nothing_is_yet_to_be_made(observed: t.Any) -> None:
     assert answers.yet_to_be_made(observed, (WHERE.ek, WHERE.ak)) == frozenset()
@@ -135,11 +136,18 @@ def test_nothing_is_yet_to_be_made(observed: t.Any) -> None:
 
 def test_what_is_yet_to_be_made() -> None:
     steps = [
-        {"resource": "primary_key 0x81010001", "action": "create_primary"},
-        {"resource": "primary_key 0x81020001", "action": "export"},
-        {"resource": "primary_key 0x81000001", "action": "create_primary"},
+        {"kind": "primary_key", "object": "0x81010001", "action": "create_primary"},
+        {"kind": "primary_key", "object": "0x81020001", "action": "export"},
+        {"kind": "primary_key", "object": "0x81000001", "action": "create_primary"},
     ]
     assert answers.yet_to_be_made({"steps": steps}, (WHERE.ek, WHERE.ak)) == {WHERE.ek}
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"), [("TPM_RC_VALUE", "TPM_RC_VALUE"), ("no_tpm", "no_tpm"), ("two words", ""), ("x" * 65, ""), (7, ""), (None, "")]
+)
+def test_a_devices_reason_is_one_word(given: t.Any, taken: str) -> None:
+    assert answers.word(given) == taken
 
 
 def test_a_device_that_has_no_ak_yet_shows_its_ek() -> None:
