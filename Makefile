@@ -54,9 +54,9 @@ fleet: ## Enroll a hundred software devices from two controllers with one Postgr
 	@scripts/setup test
 	@DEVICES=$(if $(filter command line environment,$(origin DEVICES)),$(DEVICES),100) .work/venv/bin/python -m pytest -q -s -n 2 tests/fleet
 
-attacks: ## Run the attacks on enrolment: forged, foreign and replayed evidence, each rejected by its own check.
+attacks: ## Run the attacks: hostile devices, forged and replayed evidence, and every other test that docs/security.md names.
 	@scripts/setup test
-	@.work/venv/bin/python -m pytest -n auto tests/integration -k attacks
+	@.work/venv/bin/python -m pytest -n auto --dist loadgroup -m attacks --ignore=tests/vm --ignore=tests/fleet tests
 
 clean: ## End and remove the demo's devices and everything that was generated in this checkout.
 	@if [ -x demo/clean ]; then demo/clean; fi

@@ -23,6 +23,17 @@ from support.proxy import Proxy
 from support.swtpm import Swtpm, copy_state
 from support.tools import Tools
 
+from docs import documents
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make attacks` runs: tests/attacks, the attacks on enrolment, and every test that docs/security.md names."""
+    named = documents.named_tests(documents.ROOT / "docs" / "security.md")
+    for item in items:
+        file = item.path.relative_to(documents.ROOT)
+        if file.is_relative_to("tests/attacks") or "_attacks_" in file.name or (str(file), item.name.partition("[")[0]) in named:
+            item.add_marker("attacks")
+
 
 @pytest.fixture(scope="session")
 def blank_state(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:

@@ -13,7 +13,11 @@ import typing as t
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "roles").glob("*/README.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "roles").glob("*/README.md")),
+]
 # Every role's options, by name.
 ROLES: dict[str, dict[str, t.Any]] = {
     name: option
@@ -83,6 +87,12 @@ def examples(module: pathlib.Path) -> Block:
 def spans(page: pathlib.Path) -> set[str]:
     """The code spans of a page, those in fenced blocks left out."""
     return set(_SPAN.findall(_BLOCK.sub("", page.read_text())))
+
+
+def named_tests(page: pathlib.Path) -> set[tuple[str, str]]:
+    """The tests that a page links to by their names: file and function."""
+    found = re.findall(r"\[(test_\w+)\]\(([^)\s]+\.py)\)", page.read_text())
+    return {(str((page.parent / file).resolve().relative_to(ROOT)), name) for name, file in found}
 
 
 def links(page: pathlib.Path) -> list[str]:

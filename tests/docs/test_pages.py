@@ -13,7 +13,7 @@ import subprocess
 import typing as t
 
 import pytest
-from docs.documents import PAGES, ROLES, ROOT, blocks, links, name_of, spans
+from docs.documents import PAGES, ROLES, ROOT, blocks, links, name_of, named_tests, spans
 from support import places
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity
@@ -58,6 +58,20 @@ def test_links_lead_somewhere(page: pathlib.Path) -> None:
 def _anchors(page: pathlib.Path) -> set[str]:
     titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_tests_that_are_named_exist(page: pathlib.Path) -> None:
+    missing = [
+        (file, name) for file, name in named_tests(page) if not re.search(rf"^def {name}\(", (ROOT / file).read_text(), re.MULTILINE)
+    ]
+    assert missing == []
+
+
+def test_every_line_of_the_security_page_has_its_test() -> None:
+    rows = [line for line in (ROOT / "docs/security.md").read_text().splitlines() if line.startswith("| ")]
+    assert len(rows) > 30
+    assert [row for row in rows if not row.startswith(("| tries |", "| --- |")) and "[test_" not in row.rpartition(" | ")[2]] == []
 
 
 def test_every_page_is_reached_from_the_readme() -> None:

@@ -43,6 +43,15 @@ class Controller:
 
     def __call__(self, playbook: str, hosts: dict[str, Host], *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a playbook (the collection's by its full name, else a file) over `hosts`."""
+        command, environment = self._command(playbook, hosts, arguments)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
+
+    def start(self, playbook: str, hosts: dict[str, Host], *arguments: str) -> subprocess.Popen[str]:
+        """The same, without waiting for its end."""
+        command, environment = self._command(playbook, hosts, arguments)
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def _command(self, playbook: str, hosts: dict[str, Host], arguments: t.Sequence[str]) -> tuple[list[str], dict[str, str]]:
         inventory = self.folder / "inventory.yml"
         # The controller itself is the device: nothing is to be installed on it.
         shared = {"ansible_connection": "local", "ansible_python_interpreter": self._python, "tpm2_day_zero_stack": False}
@@ -55,8 +64,7 @@ class Controller:
             "ANSIBLE_NOCOLOR": "1",
             **self.settings,
         }
-        command = [self._program, "-i", str(inventory), playbook, *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
+        return [self._program, "-i", str(inventory), playbook, *arguments], environment
 
 
 def said(done: subprocess.CompletedProcess[str]) -> str:

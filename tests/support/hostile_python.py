@@ -1,0 +1,150 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Python of a device that belongs to the attacker: it runs the real one, and changes what every module then says.
+
+Run as a program: `hostile_python.py PLAN ARGUMENTS...`, where PLAN is a JSON file: `python` (the real interpreter), `log` (a file that gets a
+line for each changed answer), `ways` (names of functions below), `facts` (what the way `facts` adds), `text` (what `text` and `failing` say),
+`hang` (part of what comes in by standard input: then it writes the file `hung`, and is never heard of again).
+Standard library only: it starts in every task.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import typing as t
+
+Answer = dict[str, t.Any]
+Plan = dict[str, t.Any]
+DEPTH = 3000
+SIZE = 3_000_000
+
+
+def facts(answer: Answer, plan: Plan) -> Answer:
+    """Variables of ours, and of Ansible's connection."""
+    return {**answer, "ansible_facts": {**plan["facts"], "ansible_local": plan["facts"], "ansible_facts": plan["facts"]}}
+
+
+def keys(answer: Answer, plan: Plan) -> Answer:
+    """Keys by which Ansible's own actions speak with its strategy, and those that callbacks print."""
+    text, name = plan["text"], "rogue-host"
+    added: Answer = {
+        "add_host": {"host_name": name, "groups": ["all", "edge"], "host_vars": plan["facts"]},
+        "add_group": "rogue_group",
+        "parent_groups": ["all"],
+        "ansible_stats": {"data": {"tpm2_identity_registry": text}, "per_host": False, "aggregate": True},
+        "ansible_included_var_files": ["/etc/hostname"],
+        "include": "/etc/hostname",
+        "include_args": plan["facts"],
+        "include_variables": plan["facts"],
+        "notify": ["rogue"],
+        "results": [{"failed": True, "msg": text}],
+        "skipped": True,
+        "skip_reason": text,
+        "warnings": [text],
+        "deprecations": [{"msg": text, "version": "9.9"}],
+        "diff": {"before": text, "after": text, "prepared": text},
+        "invocation": {"module_args": plan["facts"]},
+        "attempts": 99,
+        "failed_when_result": True,
+        "discovered_interpreter_python": "/bin/false",
+    }
+    internal: Answer = {
+        "no_log": False,
+        "notify": ["rogue"],
+        "verbose_always": True,
+        "verbose_override": True,
+        "facts_cacheable": True,
+        "item_label": text,
+        "ignore_errors": True,
+        "parsed": False,
+        "delegated_vars": plan["facts"],
+        "suppress_tmpdir_delete": True,
+    }
+    return {**answer, **added, **{f"_ansible_{key}": value for key, value in internal.items()}}
+
+
+def huge(answer: Answer, _plan: Plan) -> Answer:
+    """Megabytes, in keys that nobody knows."""
+    return {**answer, "padding": "x" * SIZE, "rows": list(range(SIZE // 30)), **{f"key{number}": number for number in range(5000)}}
+
+
+def nested(answer: Answer, _plan: Plan) -> Answer:
+    """Deeper than Python likes it."""
+    deep: t.Any = "bottom"
+    for _level in range(DEPTH // 10):
+        deep = {"deeper": [deep]}
+    return {**answer, "nested": deep, "reads": deep}
+
+
+def abyss(_answer: Answer, _plan: Plan) -> str:
+    """So deep that no parser comes back."""
+    return '{"changed": false, "nested": ' + "[" * 100_000 + "]" * 100_000 + "}"
+
+
+def text(answer: Answer, plan: Plan) -> Answer:
+    """Every text of the answer goes on with the attacker's own words."""
+
+    def more(value: t.Any) -> t.Any:
+        if isinstance(value, dict):
+            return {key: more(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [more(one) for one in value]
+        return value + plan["text"] if isinstance(value, str) else value
+
+    return t.cast("Answer", more({key: value for key, value in answer.items() if key != "invocation"}))
+
+
+def failing(_answer: Answer, plan: Plan) -> Answer:
+    """Each module fails, in the attacker's words."""
+    said = plan["text"]
+    return {"failed": True, "msg": said, "exception": said, "rc": said, "module_stdout": said, "module_stderr": said, "reason": said}
+
+
+def smooth(answer: Answer, _plan: Plan) -> Answer:
+    """Nothing ever fails, and no hierarchy has an auth."""
+    if answer.get("failed"):
+        return {"changed": False, "steps": [], "resources": []}
+    return t.cast("Answer", json.loads(json.dumps(answer).replace('"auth_set": true', '"auth_set": false')))
+
+
+WAYS: dict[str, t.Callable[[Answer, Plan], Answer | str]] = {
+    one.__name__: one for one in (facts, keys, huge, nested, abyss, text, failing, smooth)
+}
+
+
+def changed(output: str, plan: Plan) -> str:
+    """What the device says in place of a module's output; output that is not a module's stays."""
+    try:
+        answer: t.Any = json.loads(output)
+    except ValueError:
+        return output
+    if not isinstance(answer, dict):
+        return output
+    for way in plan["ways"]:
+        answer = WAYS[way](answer, plan)
+    with open(plan["log"], "a", encoding="utf-8") as log:
+        log.write("changed\n")
+    return (answer if isinstance(answer, str) else json.dumps(answer)) + "\n"
+
+
+def main() -> int:
+    """Run the real Python with the same arguments and standard input, and change what it prints."""
+    with open(sys.argv[1], encoding="utf-8") as opened:
+        plan: Plan = json.load(opened)
+    module = sys.stdin.read()
+    if plan.get("hang") and plan["hang"] in module:
+        with open(plan["hung"], "w", encoding="utf-8") as hung:
+            hung.write(str(os.getpid()))
+        time.sleep(600)
+    done = subprocess.run([plan["python"], *sys.argv[2:]], input=module, stdout=subprocess.PIPE, text=True, check=False)
+    sys.stdout.write(changed(done.stdout, plan))
+    return done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

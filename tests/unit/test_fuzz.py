@@ -1,0 +1,236 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every parser that takes a device's bytes on the controller, with right bytes that were spoilt at random: a value or an error of ours, never another.
+
+The seeds are fixed, so that a failure comes again. What is right, the same table shows first.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import struct
+import typing as t
+
+import pytest
+from support import birth, ek_lab, event_log
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest, der, names, pcr
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import event_log as logs
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import Cursor
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _evidence, _keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import request
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, settings
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate, ek
+
+ROUNDS = 600
+TPM, VENDOR = birth.soft_tpm(), ek_lab.root()
+WHERE = settings.Handles("0x81010001", "0x81020001", "0x81020000", "idevid_ecc_p256")
+CERTIFICATE = VENDOR.ek(TPM.ek.public_key())
+NV, QUOTE, CERTIFY = TPM.nv_certify(), TPM.quote(), TPM.certify(TPM.idevid_public)
+Parse = t.Callable[[bytes], object]
+
+
+def _public(data: bytes) -> object:
+    found = names.parse_public(data)
+    for check in (_evidence.check_ak, _evidence.check_idevid, ek.check_ek, ek.check_strength, _keys.spki_sha256, names.describe):
+        try:
+            check(found)
+        except TpmError:
+            continue
+    return found.name
+
+
+def _log(data: bytes) -> object:
+    found = logs.parse(data)
+    return logs.compare(found, logs.replay(found))
+
+
+def _selection(data: bytes) -> object:
+    return pcr.parse(Cursor(data))
+
+
+def _elements(data: bytes) -> object:
+    return list(der.elements(data)), der.issuer_hash(data)
+
+
+def _certificate(data: bytes) -> object:
+    found = certificate.read(data)
+    certificate.check_usage(found)
+    return found
+
+
+def _quote(data: bytes) -> object:
+    values = {"sha256": {one["index"]: bytes.fromhex(one["digest"]) for one in birth.PCRS}}
+    chosen = [pcr.Selection("sha256", (0, 7))]
+    return _evidence.check_quote(data, QUOTE.signature, TPM.ak_public, nonce=birth.NONCE, selection=chosen, values=values)
+
+
+def _request(data: bytes) -> object:
+    return request.verify(data)
+
+
+# The parser, and bytes that it takes.
+PARSERS: dict[str, tuple[Parse, bytes]] = {
+    "rsa public area": (_public, names.parse_public(ek_lab.ek_area("ek_rsa_2048", ek_lab.rsa_key().public_key()).raw).raw),
+    "ecc public area": (_public, TPM.ek_public.raw),
+    "attestation of a key": (attest.parse_attest, CERTIFY.attest),
+    "attestation of nv": (attest.parse_attest, NV.attest),
+    "attestation of pcrs": (attest.parse_attest, QUOTE.attest),
+    "signature": (attest.parse_signature, QUOTE.signature),
+    "selection of pcrs": (_selection, pcr.marshal([pcr.Selection("sha256", (0, 7)), pcr.Selection("sha384", (23,))])),
+    "signed quote": (_quote, QUOTE.attest),
+    "event log": (_log, event_log.agile()),
+    "legacy event log": (_log, event_log.legacy()),
+    "der": (_elements, CERTIFICATE),
+    "ek certificate": (_certificate, CERTIFICATE),
+    "chain in nv": (lambda data: certificate.chain_in([data, data[::2]]), VENDOR.der + CERTIFICATE),
+}
+
+
+def spoilt(good: bytes, dice: random.Random) -> bytes:
+    """The bytes with up to four faults: turned, cut, doubled, left out, lengths that lie, others put in."""
+    data = bytearray(good)
+    for _fault in range(dice.randint(1, 4)):
+        at, size = dice.randrange(len(data) + 1), dice.choice((1, 1, 2, 4, 16))
+        kind = dice.randrange(6)
+        if kind == 0:
+            data[at : at + 1] = bytes([dice.randrange(256)])
+        elif kind == 1:
+            del data[at:]
+        elif kind == 2:
+            data[at:at] = data[at : at + size * 8]
+        elif kind == 3:
+            del data[at : at + size]
+        elif kind == 4:
+            data[at : at + 2] = struct.pack(">H", dice.choice((0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF)))
+        else:
+            data[at:at] = dice.randbytes(size)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_bytes(name: str) -> None:
+    parse, good = PARSERS[name]
+    assert parse(good)
+    dice, refused = random.Random(name), 0
+    for _round in range(ROUNDS):
+        data = spoilt(good, dice)
+        try:
+            parse(data)
+        except TpmError as error:
+            refused += 1
+            assert str(error).isprintable() and len(str(error)) < 2000, data.hex()
+        except Exception as error:
+            raise AssertionError(f"{type(error).__name__}: {error}: {data.hex()}") from error
+    assert name in ("der", "chain in nv") or refused > ROUNDS // 20
+
+
+def _b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def right_answer() -> dict[str, t.Any]:
+    """A right first answer."""
+    signed = {"attest": _b64(NV.attest), "signature": _b64(NV.signature)}
+    keys = {WHERE.ek: TPM.ek_public.raw.hex(), WHERE.ak: TPM.ak_public.raw.hex(), WHERE.idevid: TPM.idevid_public.raw.hex()}
+    return {
+        "publics": keys,
+        "certificates": [_b64(CERTIFICATE)],
+        "chain": [_b64(VENDOR.der)],
+        "identity": {"manufacturer": "IBM", "firmware": "1.2.3.4", "model": "SW"},
+        "nv_certify": signed,
+        "quote": {**signed, "pcrs": {"0": "00" * 32, "7": "ff" * 32}},
+        "certify": {"0x81000220": signed},
+        "certify_idevid": signed,
+    }
+
+
+ODD: tuple[t.Any, ...] = (
+    None,
+    True,
+    -1,
+    1.5,
+    float("nan"),
+    1 << 200,
+    "",
+    "0x",
+    "é\x00\ud800",
+    "=" * 99,
+    [],
+    [[]],
+    [None],
+    {},
+    {"": None},
+    {"a": {"a": {}}},
+)
+
+
+def odd(value: t.Any, dice: random.Random) -> t.Any:
+    """JSON with one place that is something else; texts are sometimes spoilt only."""
+    if isinstance(value, dict) and value and dice.random() < 0.85:
+        name = dice.choice(sorted(value))
+        return {**value, name: odd(value[name], dice)}
+    if isinstance(value, list) and value and dice.random() < 0.85:
+        at = dice.randrange(len(value))
+        return [odd(one, dice) if at == number else one for number, one in enumerate(value)]
+    if isinstance(value, str) and dice.random() < 0.5:
+        return spoilt(value.encode("utf-8", "surrogatepass"), dice).decode("latin-1")
+    return dice.choice(ODD)
+
+
+def damaged(answer: dict[str, t.Any], dice: random.Random) -> dict[str, t.Any]:
+    """An answer, which Ansible has read as a mapping whatever the device sent, with one field that is something else."""
+    name = dice.choice(sorted(answer))
+    return {**answer, name: odd(answer[name], dice)}
+
+
+def test_answers() -> None:
+    good, dice, refused = right_answer(), random.Random("answers"), 0
+    assert answers.collected(good, WHERE, None, False).shown.ek_certificate() == CERTIFICATE
+    for _round in range(5 * ROUNDS):
+        found = damaged(damaged(good, dice), dice)
+        try:
+            taken = answers.collected(found, WHERE, None, False)
+            _ = taken.shown.ek_certificate()
+        except _evidence.EvidenceError as error:
+            refused += 1
+            assert error.reason and error.message.isprintable()
+    assert refused > ROUNDS
+
+
+OBSERVED = {
+    "steps": [
+        {
+            "action": "create_primary",
+            "resource": "primary_key 0x81010001",
+            "sentence": "make it",
+            "object": "0x81010001",
+            "kind": "primary_key",
+        }
+    ],
+    "resources": [{"object": "0x81010001", "name": "000b" + "00" * 32, "resource": "primary_key"}],
+    "reads": {"public": {"0x81010001": "00"}, "nv_buffer_max": 1024},
+}
+
+
+def test_what_a_profile_says_it_has_seen() -> None:
+    """Nothing of it is an error: what is not understood was not seen."""
+    dice, handles = random.Random("observed"), ("0x81010001", "0x81020001")
+    assert answers.observed_names(OBSERVED, handles) and answers.yet_to_be_made(OBSERVED, handles)
+    for _round in range(5 * ROUNDS):
+        found = damaged(damaged(OBSERVED, dice), dice)
+        answers.observed_names(found, handles)
+        answers.yet_to_be_made(found, handles)
+
+
+def test_records() -> None:
+    """A birth record may come from another factory's controller, or from whoever pretends to be one."""
+    text = json.dumps({"payload": _b64(b"{}"), "payloadType": "application/json", "signatures": [{"sig": _b64(b"x")}]}).encode()
+    dice = random.Random("records")
+    for _round in range(ROUNDS):
+        with pytest.raises(TpmError):
+            _birth.verify(spoilt(text, dice), roots=[ek_lab.pem(VENDOR.der)])
