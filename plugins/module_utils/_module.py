@@ -15,7 +15,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _secret
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.engine import Engine, Outcome
@@ -26,29 +26,6 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import t
 # The nameAlg and a digest of SHA-256: none of our keys has a shorter one.
 _SHORTEST_NAME = 34
 Build = t.Callable[[t.Mapping[str, t.Any]], list[Resource]]
-_CERTIFICATE = "-----BEGIN CERTIFICATE-----"
-# Options whose value is a secret wherever they stand.
-_SECRET = ("auth", "current_auth", *(f"{name}_auth" for name in handles.HIERARCHIES))
-
-
-def secrets(options: t.Any) -> t.Iterator[str]:
-    """All secret values in parameters, however malformed the rest of them is.
-
-    NV content is a secret unless everybody may read it, which no argument specification can know.
-    """
-    if isinstance(options, list):
-        for one in options:
-            yield from secrets(one)
-    elif isinstance(options, dict):
-        public = "index" in options and not options.get("auth") and "authread" in str(options.get("attributes") or "authread")
-        names = _SECRET if public else (*_SECRET, "content", "content_b64")
-        for name, value in options.items():
-            if name in names and isinstance(value, (str, int)) and value:
-                # What begins as a certificate is for everybody, and a diff is to show it.
-                if name != "content" or not str(value).lstrip().startswith(_CERTIFICATE):
-                    yield str(value)
-            else:
-                yield from secrets(value)
 
 
 class Module(AnsibleModule):
@@ -57,6 +34,9 @@ class Module(AnsibleModule):
     ansible-core writes all arguments to syslog or the journal while it is made, before anybody can say what of them is secret, and in escaped
     forms that it does not look for.
     """
+
+    # ansible-core can fail before it has read them.
+    params: t.Any = None
 
     def log(self, msg: str | bytes, log_args: t.Any = None) -> None:
         """Log nothing: warnings go into the result, and the device's log is read by others and kept for years."""
@@ -73,14 +53,14 @@ class Module(AnsibleModule):
 
         Also where the argument specification is not met: ansible-core may not have collected any no_log value by then.
         """
-        self.no_log_values.update(secrets(getattr(self, "params", None)))
+        self.no_log_values.update(_secret.hidden(self.params, self.argument_spec))
         super().fail_json(msg, **{**kwargs, "invocation": {}})
 
 
 def create(spec: _argspec.Spec) -> AnsibleModule:
     """The module object. From here on SIGTERM is an error like others, so that sessions and objects are flushed."""
     module = Module(argument_spec={**_argspec.connection(), **spec}, supports_check_mode=True)
-    module.no_log_values.update(secrets(module.params))
+    module.no_log_values.update(_secret.hidden(module.params, module.argument_spec))
 
     def stop(number: int, _frame: t.Any) -> None:
         raise errors.TpmError(f"Stopped by signal {number} (SIGTERM) in mid-work; run again to finish.", reason="interrupted")

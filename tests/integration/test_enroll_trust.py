@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import pathlib
 import subprocess
 import typing as t
 
@@ -13,7 +14,8 @@ import pytest
 from support import secrets
 from support.controller import said, totals
 from support.factory import Line, Unit
-from support.tools import Tools
+from support.swtpm import copy_state
+from support.tools import Tools, as_text
 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 
@@ -28,17 +30,56 @@ AK = 0x81020001
 LDEVID = {"lifetime": 30, "renew_before": 10}
 
 
+# A secret of each kind and each way to be one; all that is sent to a device is searched for them.
+HELD = {
+    name: secrets.made_up(f"held {name}", 32)
+    for name in ("auth of an index", "with an auth", "by policy", "by the owner", "key", "blob auth")
+}
+SENT = {**HELD, **OWN, "sealed": SEALED}
+
+
 def own_list(unit: Unit) -> list[t.Any]:
     """A list in the place of the reference profile: what enrolment needs, and every kind of secret."""
+    policy = [{"command_code": "NV_Read"}]
     return [
         {"primary_key": {"template": "srk_ecc_p256", "handle": "0x81000001"}},
         {"primary_key": {"template": "ek_rsa_2048", "handle": "0x81010001"}},
         {"primary_key": {"template": "iak_ecc_p256", "handle": "0x81020001"}},
         {"nv_index": {"index": "0x01800010", "content": unit.serial, "write_once": True}},
         {"sealed_blob": {"path": f"{unit.folder}/sealed.pem", "parent": "0x81000001", "content_b64": SEALED, "pcrs": PCRS}},
-        {"key": {"parent": "0x81000001", "usage": "decrypt", "algorithm": "ecc_p256", "handle": "0x81000211", "auth": OWN["owner"]}},
+        {"key": {"parent": "0x81000001", "usage": "decrypt", "algorithm": "ecc_p256", "handle": "0x81000211", "auth": HELD["key"]}},
+        {"nv_index": {"index": "0x01800041", "content": HELD["with an auth"], "auth": HELD["auth of an index"]}},
+        {"nv_index": {"index": "0x01800042", "content": HELD["by policy"], "attributes": ["ownerwrite", "policyread"], "policy": policy}},
+        {"nv_index": {"index": "0x01800043", "content_b64": b64(HELD["by the owner"]), "attributes": ["ownerwrite", "ownerread"]}},
+        {"nv_index": {"index": "0x01800044", "content": "for everybody", "attributes": ["ownerwrite", "ownerread", "authread"]}},
+        {"sealed_blob": {"path": f"{unit.folder}/pin.pem", "src": f"{unit.folder}/src", "auth": HELD["blob auth"]}},
         {"hierarchy": {"hierarchy": "owner", "auth": OWN["owner"]}},
     ]
+
+
+def b64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+class Tap:
+    """What reaches a device: a Python that keeps what is sent to it, as modules with their arguments come on standard input."""
+
+    def __init__(self, folder: pathlib.Path, python: str) -> None:
+        folder.mkdir()
+        self.folder, self.python = folder, str(folder / "python")
+        pathlib.Path(self.python).write_text(f'#!/bin/sh\ntee "{folder}/sent.$$" | {python} "$@"\n')
+        pathlib.Path(self.python).chmod(0o755)
+
+    def secrets(self) -> list[str]:
+        """The names of the secrets in what was sent; forgets it."""
+        files = list(self.folder.glob("sent.*"))
+        assert any(b"edgefleet" in file.read_bytes() for file in files)
+        found = {
+            name for file in files for name in secrets.in_text(file.read_text("latin-1"), {key: one.encode() for key, one in SENT.items()})
+        }
+        for file in files:
+            file.unlink()
+        return sorted(found)
 
 
 def persistent(unit: Unit) -> list[int]:
@@ -57,18 +98,50 @@ def quiet(line: Line, playbook: str, name: str, *arguments: str, **variables: t.
     assert done.returncode == 0 and totals(done)[name]["changed"] == 0, said(done)
 
 
-def test_a_list_of_ones_own_gives_no_secret_to_an_unverified_tpm(each_line: Line) -> None:
-    unit = each_line.put("edge-01")
-    variables = {"tpm2_profile_resources": own_list(unit), "tpm2_profile_owner_auth": OWN["owner"]}
+def test_a_list_of_ones_own_gives_no_secret_to_an_unverified_tpm(each_line: Line, tmp_path: pathlib.Path, system_python: str) -> None:
+    """Neither to its TPM nor to its operating system: before it is enrolled, and in quarantine, where it never was and where it was enrolled."""
+    unit, tap = each_line.put("edge-01"), Tap(tmp_path / "tap", system_python)
+    (unit.folder / "src").write_text("made on the device")
+    variables = {
+        "tpm2_profile_resources": own_list(unit),
+        "tpm2_profile_owner_auth": OWN["owner"],
+        "ansible_python_interpreter": tap.python,
+    }
     refused = each_line.play(DAY_ZERO, **variables, tpm2_identity_trust={})
     assert refused.returncode != 0 and "is quarantined (" in said(refused), said(refused)
-    assert not (unit.folder / "sealed.pem").exists() and 0x81000211 not in persistent(unit)
-    assert not Tools(unit.swtpm.tcti).auth_is_set()["owner"]
+    assert tap.secrets() == []
+    assert not list(unit.folder.glob("*.pem")) and 0x81000211 not in persistent(unit)
+    tools = Tools(unit.swtpm.tcti)
+    assert not tools.auth_is_set()["owner"]
+    assert tools.nvread(0x01800044) == b"for everybody"
+    assert not {0x01800041, 0x01800042, 0x01800043} & set(tools.handles("nv-index"))
     done = each_line.play(DAY_ZERO, **variables)
     assert done.returncode == 0, said(done)
-    assert (unit.folder / "sealed.pem").exists() and 0x81000211 in persistent(unit)
-    assert Tools(unit.swtpm.tcti).auth_is_set()["owner"]
+    assert tap.secrets() == sorted(set(SENT) - {"endorsement"})
+    assert {"sealed.pem", "pin.pem"} <= {one.name for one in unit.folder.glob("*.pem")} and 0x81000211 in persistent(unit)
+    assert tools.auth_is_set()["owner"]
+    assert tools.nvread(0x01800043, "-C", "o", "-P", as_text(OWN["owner"])) == HELD["by the owner"].encode()
     quiet(each_line, DAY_ZERO, "edge-01", **variables)
+    assert tap.secrets() == sorted(set(SENT) - {"endorsement"})
+    unit.swtpm.stop()
+    copy_state(each_line.vendor.make("edge-66"), unit.swtpm.state_dir)
+    unit.swtpm.start()
+    for found in (sorted(set(SENT) - {"endorsement"}), []):
+        # The session is for the key of the TPM that was enrolled; that there is another one shows when it is used, and then it is in quarantine.
+        replaced = each_line.play(DAY_ZERO, **variables)
+        assert replaced.returncode != 0 and "is quarantined (" in said(replaced), said(replaced)
+        assert tap.secrets() == found
+
+
+def test_a_resource_that_cannot_be_read_is_named_before_anything_is_sent(line: Line, tmp_path: pathlib.Path, system_python: str) -> None:
+    """Its author learns of it at once, and what it holds does not go out by an unknown name."""
+    unit, tap = line.put("edge-01"), Tap(tmp_path / "tap", system_python)
+    before = persistent(unit)
+    wrong = [*own_list(unit)[:4], {"key": {"handle": "0x81000211", "auht": HELD["key"]}}]
+    done = line.play(DAY_ZERO, tpm2_profile_resources=wrong, ansible_python_interpreter=tap.python)
+    assert done.returncode != 0 and "Could not read item 5 of the resources: key has no option 'auht'" in said(done), said(done)
+    assert "Traceback" not in said(done) and secrets.in_text(said(done), {name: value.encode() for name, value in SENT.items()}) == []
+    assert tap.secrets() == [] and persistent(unit) == before
 
 
 def test_auths_from_before_there_was_a_registry(line: Line) -> None:

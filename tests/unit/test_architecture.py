@@ -25,11 +25,12 @@ FRAGMENTS = "ansible_collections.edgefleet.tpm2.plugins.doc_fragments."
 # What a part may import of the other parts; of itself it may import anything. The longest matching name counts.
 MAY_IMPORT: dict[str, set[str]] = {
     "modules": {"_module", "_argspec", "_argspec_identity", "_deps", "_resource", "_host", "_tpm"},
-    "_module": {"_argspec", "_deps", "_resource", "_backend", "_transport", "_auth", "_tpm"},
+    "_module": {"_argspec", "_secret", "_deps", "_resource", "_backend", "_transport", "_auth", "_tpm"},
     "_argspec": {"_resource", "_tpm"},
     "_argspec_identity": {"_argspec", "_tpm"},
     "_deps": {"_tpm"},
-    "_resource": {"_backend.base", "_auth", "_tpm"},
+    "_secret": set(),
+    "_resource": {"_backend.base", "_auth", "_secret", "_tpm"},
     # Those that make the parts meet: one carries out a run, the two others only ask the reader.
     "_resource.engine": {"_backend", "_transport", "_auth", "_tpm"},
     "_resource.evidence": {"_backend", "_transport", "_auth", "_tpm"},
@@ -48,11 +49,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_tpm": set(),
     "doc_fragments": set(),
     # On the controller: plugins -> plugin_utils -> the pure knowledge of TPMs, and nothing else that travels to devices.
-    "action": {"plugin_utils", "_argspec", "_argspec_identity", "_tpm"},
-    "filter": {"plugin_utils", "_tpm"},
+    "action": {"plugin_utils", "_argspec", "_argspec_identity", "_secret", "_tpm"},
+    "filter": {"plugin_utils", "_argspec", "_secret", "_tpm"},
     "inventory": {"plugin_utils", "_tpm"},
     "lookup": {"plugin_utils", "_tpm"},
-    "plugin_utils": {"_tpm"},
+    "plugin_utils": {"_secret", "_tpm"},
 }
 CONTROLLER = {"action", "filter", "inventory", "lookup", "plugin_utils"}
 # What the controller's side may build on beside the standard library, and the files that are meant for it.

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import typing as t
 
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _secret
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.policy import PolicySession
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model, nv_options
@@ -51,7 +52,7 @@ class NvIndex(model.Noun):
     @property
     def public_content(self) -> bool:
         """Whether anybody who reaches the TPM may read the content: then it is no secret."""
-        return self._has("authread") and not self.value
+        return _secret.readable_by_all(self._options)
 
     def claims(self) -> list[model.Claim]:
         """The index."""
