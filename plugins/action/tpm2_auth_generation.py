@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from ansible.plugins.action import ActionBase
@@ -40,6 +41,7 @@ def _move(options: _action.Options, path: t.Callable[[str], str], *, check: bool
         if device is None:
             who = options["serial"] or options["ek_name"] or options["host"]
             raise InputError(f"Could not replace the auth values of {who}: it is not enrolled; enroll it first (playbook day_zero).")
+        device = _action.proven(registry, device, options, path=path)
         _refuse_others(registry, device, options["host"] or device.host)
         held = _action.escrow(registry, options["escrow"], create=not check, path=path)
         if options["state"] == "begun":
@@ -62,8 +64,7 @@ def _begin(registry: Registry, device: records.Device, held: Escrow, check: bool
 def _finish(registry: Registry, device: records.Device, held: Escrow, generation: int | None, check: bool) -> Result:
     changed = device.auth_pending is not None and generation in (None, device.auth_pending)
     if changed and not check:
-        registry.finish_rotation(device.ek_name, generation)
-        device = registry.find(ek_name=device.ek_name) or device
+        device = dataclasses.replace(device, auth_generation=registry.finish_rotation(device.ek_name, generation), auth_pending=None)
     return {"ek_name": device.ek_name, "changed": changed, "generation": device.auth_generation, "auths": held.auths(device)}
 
 

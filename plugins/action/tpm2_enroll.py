@@ -18,6 +18,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _co
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, settings
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.enrolment import Enrolment
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import ExchangeError, Outcome, Plan, QuarantineError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._proven import NO_RECORD, UnprovenError, load_roots
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
@@ -87,6 +88,7 @@ class ActionModule(ActionBase):
             ca=settings.issuer(self._signer(options["authority"])),
             signer=settings.record_signer(self._signer(options["record_signer"])),
             record=bool(options["record_dir"]),
+            roots=load_roots(self._path(one) for one in options["record_roots"] or ()),
             external=settings.external_ca(external),
             local=settings.local_key(options["ldevid"]),
             quote=settings.quoted(options["pcrs"]),
@@ -107,9 +109,11 @@ class ActionModule(ActionBase):
             except QuarantineError as distrusted:
                 says = f"{plan.serial} is quarantined ({distrusted.reason}): {distrusted.message}"
                 return {"failed": True, "state": "quarantined", "reason": distrusted.reason, "msg": says}
+            except UnprovenError as unproven:
+                return {"failed": True, "state": ask.UNPROVEN, "reason": unproven.reason, "msg": unproven.message}
             told = self._told(outcome, registry, options, check)
-            if "enroll" in outcome.did and plan.signs is None:
-                told["warnings"] = [settings.no_birth_record(plan.serial)]
+            if plan.signs is None and (outcome.device is None or registry.birth_record(outcome.device.ek_name) is None):
+                told.update(state=ask.UNPROVEN, reason=NO_RECORD, warnings=[settings.no_birth_record(plan.serial)])
             return told
 
     def _speaker(self, options: _action.Options, task_vars: Result) -> t.Callable[[t.Mapping[str, t.Any]], Result]:

@@ -36,13 +36,13 @@ def _look(options: _action.Options, path: t.Callable[[str], str], *, create: boo
     # Only an auth value that is asked for the first time is written down.
     writes = create and bool(options["escrow"])
     with open_registry(options["registry"], timeout=options["timeout"], create=writes) as registry:
-        device = _action.find(registry, options)
+        device, doubt = _action.seen(registry, options, path=path)
         host, serial = options["host"] or (device.host if device else ""), options["serial"] or (device.serial if device else "")
         problem = ask.incident(registry, host=host, serial=serial)
-        found: Result = {"changed": False, "device": ask.describe(device, problem)}
+        found: Result = {"changed": False, "device": ask.describe(device, problem, doubt)}
         if options["escrow"]:
-            # Whoever is in quarantine is sent nothing.
-            trusted = None if problem else device
+            # Nothing is derived for whoever is in quarantine, for what is not proven, or for another host than the one that is signed.
+            trusted = None if problem or doubt or device is None or ask.elsewhere(device, options["host"]) else device
             held = _action.escrow(registry, options["escrow"], create=create, path=path)
             found["auths"] = held.auths(trusted) if trusted else dict.fromkeys(HIERARCHIES, "")
             if trusted and trusted.auth_pending is not None:

@@ -40,6 +40,13 @@ options:
       - With O(state=finished), the generation that the TPM has now; where another one is pending, nothing is changed.
       - The default is the one that is pending.
     type: int
+  record_roots:
+    description:
+      - Files on the controller with the certificates of those whose birth records count, the CA or who signs in its place. The first
+        certificate of each file counts. After a change of the CA, name the former one too.
+    type: list
+    elements: path
+    required: true
   escrow:
     description:
       - Where the auth values of the hierarchies come from.

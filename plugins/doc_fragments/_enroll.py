@@ -235,6 +235,14 @@ options:
     description:
       - The folder on the controller for birth records, C(SERIAL.birth.json).
     type: path
+  record_roots:
+    description:
+      - Files on the controller with the certificates of those whose birth records count, the CA or who signs in its place. The first
+        certificate of each file counts. After a change of the CA, name the former one too.
+      - What the registry says of a device is believed as far as such a record covers it. Records that are signed with O(record_signer) or
+        O(authority) count anyway.
+    type: list
+    elements: path
   ldevid:
     description:
       - Also make an LDevID for operations, and renew its certificate before it ends.

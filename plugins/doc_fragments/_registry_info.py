@@ -27,6 +27,13 @@ options:
     description:
       - The Name of its EK, where neither is known.
     type: str
+  record_roots:
+    description:
+      - Files on the controller with the certificates of those whose birth records count, the CA or who signs in its place. The first
+        certificate of each file counts. After a change of the CA, name the former one too.
+      - Without it no device is proven, and no auth value is derived.
+    type: list
+    elements: path
   escrow:
     description:
       - Where the auth values of the hierarchies come from.

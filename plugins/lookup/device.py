@@ -12,7 +12,8 @@ author:
   - edgefleet maintainers (@edgefleet)
 description:
   - Returns the registry's row for a device as one mapping, for tasks that are to run for new or for enrolled devices only.
-  - A device is new, quarantined or enrolled, and nothing in between. It is quarantined while an incident of that host, serial number
+  - A device is new, quarantined, enrolled or unproven. It is enrolled where its signed birth record is verified with O(record_roots) and says
+    what the row says, unproven where the registry has it and no such record. It is quarantined while an incident of that host, serial number
     or EK is open, also where another device is enrolled under that serial number.
   - Changes nothing, and never makes a registry; where there is none yet, every device is new.
 options:
@@ -33,6 +34,13 @@ options:
     description:
       - The host name as which the device was enrolled. The default, where neither O(ek_name) nor O(serial) is given, is this host.
     type: str
+  record_roots:
+    description:
+      - Files on the controller with the certificates of those whose birth records count, the CA or who signs in its place. The first
+        certificate of each file counts.
+      - Without it no device is enrolled, only V(unproven).
+    type: list
+    elements: str
   timeout:
     description:
       - How many seconds to wait for a registry that is locked or does not answer.
@@ -51,7 +59,8 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ inventory_hostname }} is {{ device.state }}"
   vars:
-    device: "{{ query('edgefleet.tpm2.device', registry='/var/lib/edgefleet/registry.sqlite', serial=tpm2_profile_serial) | first }}"
+    device: "{{ query('edgefleet.tpm2.device', registry='/var/lib/edgefleet/registry.sqlite', serial=tpm2_profile_serial,
+                     record_roots=['/srv/factory/ca/issuing.pem']) | first }}"
 """
 
 RETURN = r"""
@@ -62,8 +71,11 @@ _raw:
   elements: dict
   contains:
     state:
-      description: V(new), V(quarantined) or V(enrolled).
+      description: V(new), V(quarantined), V(enrolled) or V(unproven).
       type: str
+    proven:
+      description: Whether a birth record proves keys, serial number and host.
+      type: bool
     ek_name:
       description: The Name of the device's EK; like all that follow V(none) for a device that is not enrolled.
       type: str
@@ -89,7 +101,7 @@ _raw:
       description: For each kind of certificate (V(iak), V(idevid), V(ldevid)) the latest one, with C(pem), C(not_after), C(serial_number).
       type: dict
     reason:
-      description: Why it is in quarantine.
+      description: Why it is in quarantine or unproven.
       type: str
     detail:
       description: What exactly was found.
@@ -102,7 +114,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _configuration
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _configuration
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 
@@ -119,9 +131,10 @@ class LookupModule(LookupBase):
         try:
             _configuration.refuse_injection()
             with open_registry(str(self.get_option("registry")), timeout=self.get_option("timeout"), create=False) as registry:
-                device = ask.find(registry, **key)
+                path = self._loader.path_dwim if self._loader else str
+                device, doubt = _action.seen(registry, {**key, "record_roots": self.get_option("record_roots")}, path=path)
                 host = key["host"] or (device.host if device else "")
                 serial = key["serial"] or (device.serial if device else "")
-                return [ask.describe(device, ask.incident(registry, host=host, serial=serial))]
+                return [ask.describe(device, ask.incident(registry, host=host, serial=serial), doubt)]
         except TpmError as error:
             raise AnsibleLookupError(str(error)) from None

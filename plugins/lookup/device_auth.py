@@ -16,6 +16,9 @@ description:
   - A device that is not enrolled has none, as nothing is set before its EK is verified, so the answer is an empty text for each term.
     The same holds for a device that is looked up by O(serial) or O(host) while an incident of the host, or of the device's EK, is open.
     A value that is another device's would otherwise reach an impostor.
+  - No value is derived or opened before the device's signed birth record is verified with O(record_roots), and says of EK, AK, IDevID key,
+    serial number and host what the registry's row says; whoever can write to the registry could claim any EK. Else the lookup fails.
+  - So it does where the value is for another host than the one that is signed.
 options:
   _terms:
     description:
@@ -26,7 +29,18 @@ options:
   registry:
     description:
       - The registry's path, or its URL.
-      - May be left out with O(mode=derived), where O(ek_name) and a number as O(generation) are given.
+      - May be left out with O(mode=derived), where O(record) and a number as O(generation) are given.
+    type: str
+  record_roots:
+    description:
+      - Files on the controller with the certificates of those whose birth records count, the CA or who signs in its place. The first
+        certificate of each file counts. After a change of the CA, name the former one too.
+    type: list
+    elements: str
+    required: true
+  record:
+    description:
+      - The file with the device's birth record, for the day when there is no registry. It is verified as one of the registry is.
     type: str
   mode:
     description:
@@ -56,8 +70,8 @@ options:
     type: str
   host:
     description:
-      - The host name as which the device was enrolled. The default is this host.
-      - Looked at where neither O(ek_name) nor O(serial) is given; name the device by its serial number where a host, such as a slot of
+      - The host that the value is for. The default is this host.
+      - It also names the device where neither O(ek_name) nor O(serial) is given; name the device by its serial number where a host, such as a slot of
         a jig, is not one device for life.
     type: str
   generation:
@@ -96,7 +110,7 @@ EXAMPLES = r"""
     hierarchy: owner
     auth: >-
       {{ lookup('edgefleet.tpm2.device_auth', 'owner', registry='/var/lib/edgefleet/registry.sqlite', serial=tpm2_profile_serial,
-                master=vault_tpm2_master, create=not ansible_check_mode) }}
+                record_roots=['/srv/factory/ca/issuing.pem'], master=vault_tpm2_master, create=not ansible_check_mode) }}
 """
 
 RETURN = r"""
@@ -113,7 +127,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _configuration
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _configuration, _proven
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import Escrow
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask, records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
@@ -135,21 +149,38 @@ class LookupModule(LookupBase):
     def _auths(self, hierarchies: list[str], here: str) -> list[str]:
         _configuration.refuse_injection()
         url, create = self.get_option("registry"), self.get_option("create")
-        wanted, ek_name = self._generation(), str(self.get_option("ek_name") or "")
+        wanted, key = self._generation(), {name: str(self.get_option(name) or "") for name in ("ek_name", "serial", "host")}
         if url is None:
-            if not ek_name or not isinstance(wanted, int):
-                raise InputError(
-                    "Could not look up an auth: no registry is given; give one, or ek_name and a number as generation with mode: derived."
-                )
-            found = self._escrow(None).many(ek_name, hierarchies, wanted)
-            return [found[hierarchy] for hierarchy in hierarchies]
+            return self._without_registry(hierarchies, key, wanted)
         with open_registry(str(url), timeout=self.get_option("timeout"), create=create) as registry:
-            escrow = self._escrow(registry)
-            device = ask.find(registry, ek_name=ek_name, serial=self.get_option("serial"), host=self.get_option("host") or here)
-            if device is None or (not ek_name and self._is_withheld(registry, device.host, device.serial, here)):
+            escrow, host = self._escrow(registry), key["host"] or here
+            device = ask.find(registry, **{**key, "host": host})
+            if device is None or (not key["ek_name"] and self._is_withheld(registry, device.host, device.serial, here)):
                 return [""] * len(hierarchies)
+            roots = self.get_option("record_roots")
+            device = _action.proven(registry, device, {**key, "record_roots": roots}, path=self._path)
+            if ask.elsewhere(device, host):
+                raise InputError(
+                    f"Could not look up an auth of {device.serial} for {host}: what is signed has that device at {device.host}; name the host "
+                    "that the value is for (host), or run the playbook edgefleet.tpm2.day_zero, which has a device prove that it has moved."
+                )
             found = escrow.many(device.ek_name, hierarchies, _number(device, wanted))
             return [found[hierarchy] for hierarchy in hierarchies]
+
+    def _without_registry(self, hierarchies: list[str], key: dict[str, str], wanted: int | str) -> list[str]:
+        record, escrow = self.get_option("record"), self._escrow(None)
+        if not record or not isinstance(wanted, int):
+            raise InputError(
+                "Could not look up an auth: no registry is given; give one, or record and a number as generation with mode: derived."
+            )
+        roots = _proven.load_roots(map(self._path, self.get_option("record_roots")))
+        ek_name = _proven.recorded(self._path(str(record)), roots, serial=key["serial"], ek_name=key["ek_name"])
+        found = escrow.many(ek_name, hierarchies, wanted)
+        return [found[hierarchy] for hierarchy in hierarchies]
+
+    def _path(self, path: str) -> str:
+        """A path of the controller; a relative one is beside the playbook."""
+        return str(self._loader.path_dwim(path)) if self._loader else path
 
     def _is_withheld(self, registry: Registry, there: str, serial: str, here: str) -> bool:
         hosts = {here, there, str(self.get_option("host") or here)}
@@ -157,8 +188,7 @@ class LookupModule(LookupBase):
 
     def _escrow(self, registry: Registry | None) -> Escrow:
         options = {name: self.get_option(name) for name in ("mode", "master", "recovery_key")}
-        path = self._loader.path_dwim if self._loader else str
-        return _action.escrow(registry, options, create=self.get_option("create"), path=path)
+        return _action.escrow(registry, options, create=self.get_option("create"), path=self._path)
 
     def _generation(self) -> int | str:
         text = str(self.get_option("generation"))

@@ -76,6 +76,7 @@ def enroll() -> Spec:
         external_authority=dict(type="dict", options=external),
         record_signer=dict(type="dict", options=_signer()),
         record_dir=dict(type="path"),
+        record_roots=dict(type="list", elements="path"),
         ldevid=dict(type="dict", options=ldevid),
         ek=dict(type="str", default="0x81010001"),
         ak=dict(type="str", default="0x81020001"),
@@ -94,6 +95,7 @@ def registry_info() -> Spec:
         serial=dict(type="str"),
         host=dict(type="str"),
         ek_name=dict(type="str"),
+        record_roots=dict(type="list", elements="path"),
         escrow=dict(type="dict", options=_escrow()),
         **_registry(),
     )
@@ -115,6 +117,7 @@ def auth_generation() -> Spec:
         host=dict(type="str"),
         state=dict(type="str", choices=["begun", "finished"], required=True),
         generation=dict(type="int"),
+        record_roots=dict(type="list", elements="path", required=True),
         escrow=dict(type="dict", options=_escrow(), required=True),
         **_registry(),
     )

@@ -73,13 +73,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 state:
-  description: V(enrolled) or V(quarantined); in check mode, what it would be.
+  description:
+    - V(enrolled) or V(quarantined); in check mode, what it would be.
+    - V(unproven) for a device that the registry knows and no birth record proves; it gets no secret.
   returned: when the device answered
   type: str
 reason:
   description:
-    - Why it is quarantined, or why the task failed otherwise, one stable word. RV(state) tells which of the two.
-  returned: when it is quarantined, or the task failed
+    - Why it is quarantined or unproven, or why the task failed otherwise, one stable word. RV(state) tells which of the two.
+  returned: when it is quarantined or unproven, or the task failed
   type: str
 serial:
   description: The serial number.

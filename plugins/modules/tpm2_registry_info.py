@@ -14,6 +14,9 @@ author:
   - edgefleet maintainers (@edgefleet)
 description:
   - Looks a device up, on the controller. With O(escrow) it also returns the auth values of its hierarchies.
+  - A device is V(enrolled) only where its signed birth record is verified with O(record_roots) and says of EK, AK, IDevID key,
+    serial number and host what the registry's row says. Else it is V(unproven), whoever wrote that row, and no auth value of it is derived or opened.
+  - None is derived either for a device in quarantine, and for another O(host) than the one that is signed.
   - Nothing is sent to the device.
 notes:
   - With O(escrow), what it returns is kept out of logs and callbacks.
@@ -34,19 +37,23 @@ EXAMPLES = r"""
   edgefleet.tpm2.tpm2_registry_info:
     serial: "{{ tpm2_profile_serial }}"
     registry: /srv/factory/tpm2-registry.sqlite
+    record_roots: [/srv/factory/ca/issuing.pem]
   register: known
 """
 
 RETURN = r"""
 device:
   description:
-    - C(state) (V(new), V(quarantined) or V(enrolled)), and of an enrolled device C(ek_name), C(ak_name), C(idevid_name), C(serial),
-      C(host), C(auth_generation), C(auth_pending), C(certificates).
-    - Of a quarantined one C(reason) and C(detail).
+    - C(state) (V(new), V(quarantined), V(enrolled) or V(unproven)), and of a device that is registered C(ek_name), C(ak_name),
+      C(idevid_name), C(serial), C(host), C(auth_generation), C(auth_pending), C(certificates), and C(proven), which says whether its
+      birth record covers the keys, the serial number and the host. C(auth_generation), C(auth_pending), C(certificates), C(mac) and C(site)
+      are the registry's word in any case.
+    - Of a quarantined or unproven one C(reason) and C(detail). The reasons of an unproven one are V(no_record), V(no_record_roots),
+      V(record_signature), V(record_other_device), V(record_other_host) and V(place_signature).
   returned: always
   type: dict
 auths:
-  description: With O(escrow), the current auth value of each hierarchy; empty where the device is not enrolled.
+  description: With O(escrow), the current auth value of each hierarchy; empty where the device is not enrolled and proven.
   returned: with O(escrow)
   type: dict
 next_auths:

@@ -14,6 +14,7 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import Escrow
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._proven import UnprovenError, load_roots, prove
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask, records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 
@@ -53,6 +54,30 @@ def find(registry: Registry, options: Options) -> records.Device | None:
     return ask.find(registry, **named)
 
 
+class Seen(t.NamedTuple):
+    """A device of the registry, proven by its birth record, or the reason and the sentence why it is not."""
+
+    device: records.Device | None
+    doubt: tuple[str, str] | None
+
+
+def seen(registry: Registry, options: Options, *, path: t.Callable[[str], str]) -> Seen:
+    """The device that the options name, and whether it is proven. Raises InputError, RegistryError."""
+    device = find(registry, options)
+    if device is None:
+        return Seen(None, None)
+    try:
+        return Seen(proven(registry, device, options, path=path), None)
+    except UnprovenError as error:
+        return Seen(device, (error.reason, error.message))
+
+
+def proven(registry: Registry, device: records.Device, options: Options, *, path: t.Callable[[str], str]) -> records.Device:
+    """The device, as the options name it and its birth record says it is. Raises UnprovenError, InputError, RegistryError."""
+    roots = load_roots(path(str(one)) for one in options.get("record_roots") or ())
+    return prove(registry, device, roots, serial=options.get("serial") or None, ek_name=options.get("ek_name") or None)
+
+
 def escrow(registry: Registry | None, options: Options, *, create: bool, path: t.Callable[[str], str]) -> Escrow:
     """The escrow of the options; C(path) finds a file beside the playbook. Raises InputError, EscrowError."""
     recovery, key = options.get("recovery_key"), None
@@ -67,4 +92,4 @@ def escrow(registry: Registry | None, options: Options, *, create: bool, path: t
     return Escrow(registry, mode=options["mode"], master=str(options["master"]).encode(), recovery_key=key, create=create)
 
 
-__all__ = ("Options", "escrow", "find", "plain", "told")
+__all__ = ("Options", "Seen", "escrow", "find", "plain", "proven", "seen", "told")

@@ -160,12 +160,16 @@ def sign(payload: t.Mapping[str, t.Any], signer: Signer) -> str:
 
     Raises BirthRecordError where nobody would accept that signer.
     """
+    return seal(encode(payload), signer)
+
+
+def seal(body: bytes, signer: Signer, payload_type: str = PAYLOAD_TYPE) -> str:
+    """The envelope of a document, signed. Raises BirthRecordError where nobody would accept that signer."""
     check_signer(signer)
-    body = encode(payload)
     envelope = {
-        "payloadType": PAYLOAD_TYPE,
+        "payloadType": payload_type,
         "payload": base64.b64encode(body).decode("ascii"),
-        "signatures": [{"keyid": signer.key_id, "sig": base64.b64encode(signer.sign(pae(body))).decode("ascii")}],
+        "signatures": [{"keyid": signer.key_id, "sig": base64.b64encode(signer.sign(pae(body, payload_type))).decode("ascii")}],
         "certificate": signer.chain_pem,
     }
     return json.dumps(envelope, indent=2) + "\n"
@@ -195,14 +199,35 @@ def verify(text: str | bytes, *, roots: t.Sequence[str | bytes], now: datetime.d
     the schema, and what the record says of itself (C(_birth_checks)). That time must not lie after C(now) (default: the clock).
     Raises BirthRecordError or CertificateError with what is wrong.
     """
-    deps.require("verify a birth record")
-    envelope, body = parse(text)
-    certificates = chain.load(envelope["certificate"], "the signing certificate of a birth record")
-    _check_signature(envelope, body, certificates[0])
+    body, certificates = unseal(text)
     payload = document(body)
-    made = t.cast(datetime.datetime, schema.parse_time(payload["time"]))
+    way = signed_by(certificates, roots, payload["time"], now)
+    checks.check(payload)
+    return {**payload, "signer": label(way[0]), "root": label(way[-1])}
+
+
+def unseal(text: str | bytes, payload_type: str = PAYLOAD_TYPE) -> tuple[bytes, list[t.Any]]:
+    """A document whose signature is that of the first of the certificates in its envelope; whose those are is C(signed_by)'s to say.
+
+    Raises BirthRecordError, CertificateError.
+    """
+    deps.require("verify a birth record")
+    envelope, body = parse(text, payload_type)
+    certificates = chain.load(envelope["certificate"], "the signing certificate of a birth record")
+    _check_signature(envelope, pae(body, payload_type), certificates[0])
+    return body, certificates
+
+
+def signed_by(
+    certificates: t.Sequence[t.Any], roots: t.Sequence[str | bytes], time: str, now: datetime.datetime | None = None
+) -> list[t.Any]:
+    """The path from the signing certificate to one of C(roots), valid at C(time), when the document was made, which is not after C(now).
+
+    Raises BirthRecordError, CertificateError.
+    """
+    made = t.cast(datetime.datetime, schema.parse_time(time))
     if made - (now or datetime.datetime.now(datetime.timezone.utc)) > _CLOCK_SKEW:
-        raise refuse(f"it is of {payload['time']}, which is still to come (see the clock)")
+        raise refuse(f"it is of {time}, which is still to come (see the clock)")
     anchors = [one for root in roots for one in chain.load(root, "the roots for birth records")]
     if not anchors:
         raise BirthRecordError("Could not verify a birth record: no root is given; give the certificate of the CA that signs them.")
@@ -210,18 +235,17 @@ def verify(text: str | bytes, *, roots: t.Sequence[str | bytes], now: datetime.d
     reason = _no_signer(certificates[0])
     if reason:
         raise refuse(f"{label(certificates[0])} may not sign one: {reason}")
-    checks.check(payload)
-    return {**payload, "signer": label(way[0]), "root": label(way[-1])}
+    return way
 
 
-def _check_signature(envelope: t.Mapping[str, t.Any], body: bytes, certificate: t.Any) -> None:
+def _check_signature(envelope: t.Mapping[str, t.Any], signed: bytes, certificate: t.Any) -> None:
     entries = envelope.get("signatures")
     found = [one.get("sig") for one in entries if isinstance(one, dict)] if isinstance(entries, list) else []
     if not found:
         raise refuse("it has no signature")
     key = keys.public_key(certificate.public_key(), "the key of the signing certificate")
     # keyid is a hint (DSSE, "the keyid must not be used for security decisions"): one signature by the certificate's key is enough.
-    if not any(keys.is_signed(key, decode(one, "signature"), pae(body), hashes.SHA256()) for one in found):
+    if not any(keys.is_signed(key, decode(one, "signature"), signed, hashes.SHA256()) for one in found):
         raise refuse("its signature is not that of the certificate's key over its payload: it was altered")
 
 
@@ -265,6 +289,9 @@ __all__ = (
     "encode",
     "pae",
     "parse",
+    "seal",
     "sign",
+    "signed_by",
+    "unseal",
     "verify",
 )

@@ -45,15 +45,15 @@ def loads(text: str | bytes, what: str) -> t.Any:
     return found
 
 
-def parse(text: str | bytes) -> tuple[dict[str, t.Any], bytes]:
+def parse(text: str | bytes, payload_type: str = PAYLOAD_TYPE) -> tuple[dict[str, t.Any], bytes]:
     """Envelope and payload bytes of a record, of which nothing is verified yet. Raises BirthRecordError where it is none."""
     if len(text) > MAX_BYTES:
         raise refuse(f"it is larger than {MAX_BYTES} bytes")
     envelope = loads(text, "it")
     if not isinstance(envelope, dict) or not isinstance(envelope.get("payload"), str) or not isinstance(envelope.get("certificate"), str):
         raise refuse("it is no DSSE envelope with payload and certificate")
-    if envelope.get("payloadType") != PAYLOAD_TYPE:
-        raise refuse(f"its payload type is {envelope.get('payloadType')}, not {PAYLOAD_TYPE}")
+    if envelope.get("payloadType") != payload_type:
+        raise refuse(f"its payload type is {envelope.get('payloadType')}, not {payload_type}")
     return envelope, decode(envelope["payload"], "payload")
 
 

@@ -203,9 +203,9 @@ def test_results_of_a_device_from_first_to_last(
     shown = {name: (one["changed"], one.get("failed", False), one.get("state"), one["exchanges"]) for name, one in results.items()}
     assert shown == {
         "predicted": (True, False, "enrolled", 1),
-        "unsigned, predicted": (True, False, "enrolled", 1),
-        "unsigned": (True, False, "enrolled", 2),
-        "unsigned, again": (False, False, "enrolled", 1),
+        "unsigned, predicted": (True, False, "unproven", 1),
+        "unsigned": (True, False, "unproven", 2),
+        "unsigned, again": (False, False, "unproven", 1),
         "enrolled": (True, False, "enrolled", 2),
         "recognised": (False, False, "enrolled", 1),
         "lost, predicted": (True, False, "enrolled", 1),
@@ -216,8 +216,11 @@ def test_results_of_a_device_from_first_to_last(
         "no device": (False, True, None, 1),
     }
     warned = {name: one["warnings"] for name, one in results.items() if one.get("warnings")}
-    assert set(warned) == {"unsigned", "unsigned, predicted"} and all(len(one) == 1 for one in warned.values())
-    assert f"{SERIAL} gets no birth record, now or later" in str(warned["unsigned"]) and f"[WARNING]: {SERIAL}" in book.output
+    assert set(warned) == {"unsigned", "unsigned, predicted", "unsigned, again"} and all(len(one) == 1 for one in warned.values())
+    assert (
+        f"{SERIAL} has no birth record, because with external_authority alone" in str(warned["unsigned"])
+        and f"[WARNING]: {SERIAL}" in book.output
+    )
     assert results["moved"]["did"] == ["relocate"] and results["enrolled"]["pending"] == []
     assert results["enrolled"]["verdict"]["rung"] == results["predicted"]["verdict"]["rung"] == "certificate"
     assert set(results["enrolled"]["certificates"]) == {"iak", "idevid", "ldevid"}

@@ -14,10 +14,12 @@ import typing as t
 import pytest
 import yaml
 from support.controller import Controller, Host, said
-from support.registry import PINNED, certificate, identity, name
+from support.proven import Signer, enroll
+from support.registry import certificate, name
 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import Escrow
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Identity
 
 MASTER = "sentinel-master-of-the-fleet"
 
@@ -25,9 +27,14 @@ MASTER = "sentinel-master-of-the-fleet"
 class Playbook:
     """Evaluates expressions in a playbook, and gives what they were back as JSON, through a task that does not log."""
 
+    one: Identity
+
     def __init__(self, controller: Controller) -> None:
         self._controller, self._folder = controller, controller.folder
         self.url = str(self._folder / "registry.sqlite")
+
+        self.signer = Signer(self._folder / "ca")
+        self.variables = {"registry": self.url, "master": MASTER, "roots": [self.signer.certificate]}
 
     def run(self, expressions: dict[str, str], *arguments: str, hosts: dict[str, Host] | None = None) -> subprocess.CompletedProcess[str]:
         """Run a playbook that writes them, one file for each host; the registry's path and the master are in `registry` and `master`."""
@@ -43,7 +50,7 @@ class Playbook:
             # Also in check mode: what the expressions see of it is what is tested.
             "check_mode": False,
         }
-        play = {"hosts": "all", "gather_facts": False, "vars": {"registry": self.url, "master": MASTER}, "tasks": [task]}
+        play = {"hosts": "all", "gather_facts": False, "vars": self.variables, "tasks": [task]}
         (self._folder / "play.yml").write_text(yaml.safe_dump([play]))
         return self._controller(str(self._folder / "play.yml"), hosts or {"edge-01": {}}, *arguments)
 
@@ -58,7 +65,7 @@ class Playbook:
         """What a run said that failed."""
         task = {"name": "Show", "ansible.builtin.debug": {"msg": "{{ " + expression + " }}"}}
         # Secrets are in variables, as an error of ansible-core shows the expression that failed.
-        variables = {"registry": self.url, "master": MASTER, "short": "sentinel-short", "another": "sentinel-another-master"}
+        variables = {**self.variables, "short": "sentinel-short", "another": "sentinel-another-master"}
         variables["server"] = "postgresql://line:sentinel@127.0.0.1:1/x"
         play = {"hosts": "all", "gather_facts": False, "vars": variables, "tasks": [task]}
         (self._folder / "play.yml").write_text(yaml.safe_dump([play]))
@@ -79,36 +86,38 @@ def playbook(each_controller: Controller) -> Playbook:
 def enrolled(playbook: Playbook) -> Playbook:
     """A playbook whose registry has device 1."""
     with open_registry(playbook.url) as registry:
-        registry.enroll(identity(1), PINNED, [certificate(1), certificate(1, "ldevid")])
+        playbook.one = enroll(registry, 1, playbook.signer, certificate(1), certificate(1, "ldevid"))
     return playbook
 
 
 def auth(*terms: str, how: str = "query", **options: str) -> str:
     """An expression with the lookup of auths."""
-    given = {"registry": "registry", "master": "master", **options}
+    given = {"registry": "registry", "record_roots": "roots", "master": "master", **options}
     arguments = [", ".join(f"'{term}'" for term in terms)] + [f"{key}={value}" for key, value in given.items() if value]
     return f"{how}('edgefleet.tpm2.device_auth', {', '.join(arguments)})"
 
 
-def test_the_auths_of_a_device_and_of_one_that_is_not_enrolled(enrolled: Playbook) -> None:
+def test_the_auths_of_a_device_and_of_one_that_is_not_enrolled(enrolled: Playbook, tmp_path: pathlib.Path) -> None:
+    with open_registry(enrolled.url) as registry:
+        (tmp_path / "record.json").write_text(registry.birth_record(enrolled.one.ek_name) or "")
     found = enrolled.values(
         {
             "here": auth("owner", "endorsement", "lockout"),
             "one": auth("lockout", how="lookup"),
             "serial": auth("owner", serial="'EDGE-0001'"),
             "host": auth("owner", host="'edge-01'"),
-            "ek": auth("owner", ek_name=f"'{identity(1).ek_name}'"),
+            "ek": auth("owner", ek_name=f"'{enrolled.one.ek_name}'"),
             "current": auth("owner", generation="'current'"),
             "next": auth("owner", generation="'next'"),
             "third": auth("owner", generation="3"),
             "new": auth("owner", "lockout", serial="'EDGE-0009'"),
-            "alone": auth("owner", registry="", ek_name=f"'{identity(1).ek_name}'", generation="2"),
+            "alone": auth("owner", registry="", record="'record.json'", generation="2"),
         },
         "-vvvv",
     )
     escrow = Escrow(None, mode="derived", master=MASTER.encode())
-    wanted = {generation: escrow.auth(identity(1).ek_name, "owner", generation) for generation in (1, 2, 3)}
-    assert found["here"] == [escrow.auth(identity(1).ek_name, hierarchy, 1) for hierarchy in ("owner", "endorsement", "lockout")]
+    wanted = {generation: escrow.auth(enrolled.one.ek_name, "owner", generation) for generation in (1, 2, 3)}
+    assert found["here"] == [escrow.auth(enrolled.one.ek_name, hierarchy, 1) for hierarchy in ("owner", "endorsement", "lockout")]
     assert found["one"] == found["here"][2]
     assert [found[key] for key in ("serial", "host", "ek", "current")] == [[wanted[1]]] * 4
     assert [found[key] for key in ("next", "third", "alone")] == [[wanted[2]], [wanted[3]], [wanted[2]]]
@@ -118,16 +127,16 @@ def test_the_auths_of_a_device_and_of_one_that_is_not_enrolled(enrolled: Playboo
 def test_while_a_rotation_is_pending_only_a_number_names_a_generation(enrolled: Playbook) -> None:
     """The TPM may have either; one wrong lockout auth blocks it for a day."""
     with open_registry(enrolled.url) as registry:
-        registry.begin_rotation(identity(1).ek_name)
+        registry.begin_rotation(enrolled.one.ek_name)
     finish = "EDGE-0001: its auth values are being replaced; finish that with the playbook edgefleet.tpm2.rotate_auth."
-    for options in ({}, {"generation": "'next'"}, {"ek_name": f"'{identity(1).ek_name}'"}):
+    for options in ({}, {"generation": "'next'"}, {"ek_name": f"'{enrolled.one.ek_name}'"}):
         assert f"Could not look up an auth of {finish}" in enrolled.error(auth("lockout", **options), "-vvv")
     numbers = {number: auth("lockout", generation=f"'{number}'") for number in "12"}
     escrow = Escrow(None, mode="derived", master=MASTER.encode())
-    wanted = {number: [escrow.auth(identity(1).ek_name, "lockout", int(number))] for number in numbers}
+    wanted = {number: [escrow.auth(enrolled.one.ek_name, "lockout", int(number))] for number in numbers}
     assert enrolled.values(numbers) == wanted
     with open_registry(enrolled.url) as registry:
-        registry.finish_rotation(identity(1).ek_name)
+        registry.finish_rotation(enrolled.one.ek_name)
     assert enrolled.values({"now": auth("lockout")}) == {"now": wanted["2"]}
 
 
@@ -142,7 +151,7 @@ def test_random_auths_are_kept_and_check_mode_keeps_none(enrolled: Playbook, tmp
     first, again, checked = (enrolled.values({"auth": expression}, *arguments)["auth"] for arguments in ((), (), ("--check",)))
     assert first == again == checked != passing
     with open_registry(enrolled.url) as registry:
-        assert Escrow(registry, mode="random", master=MASTER.encode(), create=False).auth(identity(1).ek_name, "owner", 1) == first[0]
+        assert Escrow(registry, mode="random", master=MASTER.encode(), create=False).auth(enrolled.one.ek_name, "owner", 1) == first[0]
 
 
 def test_an_impostor_gets_no_auth_of_the_device_that_it_claims_to_be(enrolled: Playbook) -> None:
@@ -153,7 +162,7 @@ def test_an_impostor_gets_no_auth_of_the_device_that_it_claims_to_be(enrolled: P
     genuine = enrolled.values(asked, host="edge-01")
     assert all(len(value) == 32 for value in genuine["auths"] + genuine["other"])
     with open_registry(enrolled.url) as registry:
-        registry.open_incident("edge-07", "EDGE-0007", identity(1).ek_name, "ek_under_other_serial", "")
+        registry.open_incident("edge-07", "EDGE-0007", enrolled.one.ek_name, "ek_under_other_serial", "")
     # Nor may somebody who shows its EK take its auth values from it.
     assert enrolled.values(asked, host="edge-07") == {"auths": ["", ""], "other": [""]}
     assert enrolled.values(asked, host="edge-01") == genuine
@@ -161,22 +170,22 @@ def test_an_impostor_gets_no_auth_of_the_device_that_it_claims_to_be(enrolled: P
 
 def test_what_the_registry_knows_of_a_device(enrolled: Playbook) -> None:
     with open_registry(enrolled.url) as registry:
-        registry.begin_rotation(identity(1).ek_name)
+        registry.begin_rotation(enrolled.one.ek_name)
         registry.open_incident("edge-02", "EDGE-0002", name("x"), "no_certificate", "none in NV")
     lookup = "edgefleet.tpm2.device"
     found = enrolled.values(
         {
-            "here": f"query('{lookup}', registry=registry) | first",
-            "plain": f"lookup('{lookup}', registry=registry, serial='EDGE-0001')",
-            "ek": f"query('{lookup}', registry=registry, ek_name='{identity(1).ek_name}') | first",
-            "quarantined": f"query('{lookup}', registry=registry, host='edge-02') | first",
-            "serial": f"query('{lookup}', registry=registry, serial='EDGE-0002') | first",
-            "new": f"query('{lookup}', registry=registry, host='edge-03') | first",
+            "here": f"query('{lookup}', registry=registry, record_roots=roots) | first",
+            "plain": f"lookup('{lookup}', registry=registry, record_roots=roots, serial='EDGE-0001')",
+            "ek": f"query('{lookup}', registry=registry, record_roots=roots, ek_name='{enrolled.one.ek_name}') | first",
+            "quarantined": f"query('{lookup}', registry=registry, record_roots=roots, host='edge-02') | first",
+            "serial": f"query('{lookup}', registry=registry, record_roots=roots, serial='EDGE-0002') | first",
+            "new": f"query('{lookup}', registry=registry, record_roots=roots, host='edge-03') | first",
         }
     )
     here = found["here"]
     assert here == found["plain"] == found["ek"]
-    one = identity(1)
+    one = enrolled.one
     expected = {"state": "enrolled", "serial": one.serial, "ek_name": one.ek_name, "ak_name": one.ak_name, "idevid_name": one.idevid_name}
     expected |= {"auth_generation": 1, "auth_pending": 2, "reason": None, "detail": None, "site": "north", "ldevid_name": None}
     assert {key: here[key] for key in expected} == expected
@@ -201,7 +210,7 @@ def test_what_the_registry_knows_of_a_device(enrolled: Playbook) -> None:
 def test_where_there_is_no_registry_every_device_is_new_and_none_is_made(playbook: Playbook, tmp_path: pathlib.Path) -> None:
     found = playbook.values(
         {
-            "device": "query('edgefleet.tpm2.device', registry=registry) | first",
+            "device": "query('edgefleet.tpm2.device', registry=registry, record_roots=roots) | first",
             "auth": auth("owner", create="false"),
         }
     )
@@ -216,7 +225,7 @@ def test_where_there_is_no_registry_every_device_is_new_and_none_is_made(playboo
         (auth("platform"), "Could not escrow an auth for the hierarchy 'platform': there is none; use one of owner, endorsement, lockout."),
         (auth("owner", generation="'last'"), "Could not look up an auth: generation is 'last'; use current, next or a number from 1."),
         (auth("owner", generation="0"), "Could not look up an auth: generation is '0'"),
-        (auth("owner", registry=""), "Could not look up an auth: no registry is given; give one, or ek_name and a number as generation"),
+        (auth("owner", registry=""), "Could not look up an auth: no registry is given; give one, or record and a number as generation"),
         (auth("owner", registry="'registry.sqlite'"), "it is no absolute path; write /path"),
         (auth("owner", mode="'random'"), "random auth values need a recovery key, and none is given"),
         (auth("owner", mode="'random'", recovery_key="'/missing/key.pem'"), "recovery key /missing/key.pem: No such file or directory"),

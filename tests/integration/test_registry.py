@@ -379,6 +379,9 @@ FORBIDDEN = [
     "DELETE FROM certificates",
     "UPDATE auths SET mode = 'x'",
     "DELETE FROM auths",
+    "UPDATE auths SET sealed_operations = substr(sealed_operations, 1)",
+    "UPDATE places SET statement = 'x'",
+    "DELETE FROM places",
     "UPDATE birth_records SET record = 'x'",
     "DELETE FROM birth_records",
     "UPDATE quarantine SET reason = 'x'",
@@ -390,9 +393,17 @@ ONLY = {
         "INSERT OR REPLACE INTO devices SELECT * FROM devices",
         "INSERT OR REPLACE INTO devices SELECT id + 100, 'x', serial, 'y', NULL, ldevid_name, ek_public, ak_public, idevid_public, "
         "ldevid_public, host, mac, site, model, manufacturer, firmware, tpm_model, enrolled_at, auth_generation, auth_pending FROM devices",
+        "REPLACE INTO places SELECT id + 100, ek_name, number, 'x', made_at FROM places",
         "REPLACE INTO auths SELECT id + 100, ek_name, hierarchy, generation, 'x', sealed_operations, sealed_recovery, made_at FROM auths",
     ],
-    "postgresql": ["TRUNCATE events", "TRUNCATE devices CASCADE", "TRUNCATE auths", "TRUNCATE certificates", "TRUNCATE quarantine"],
+    "postgresql": [
+        "TRUNCATE events",
+        "TRUNCATE devices CASCADE",
+        "TRUNCATE auths",
+        "TRUNCATE places",
+        "TRUNCATE certificates",
+        "TRUNCATE quarantine",
+    ],
 }
 
 
@@ -401,6 +412,7 @@ def test_the_database_itself_refuses_to_change_what_is_registered(registry: Regi
     registry.begin_rotation(identity(1).ek_name)
     registry.finish_rotation(identity(1).ek_name)
     registry.put_auth(identity(1).ek_name, "owner", 1, mode="random", sealed_operations=b"a", sealed_recovery=b"b")
+    registry.relocate(identity(1).ek_name, host="moved", statement=(1, "{}"))
     registry.open_incident("edge-02", "EDGE-0001", "", "serial_takeover", "")
     tables = {table: raw.execute(sa.text(f"SELECT * FROM {table}")).all() for table in models.metadata.tables}
     assert all(tables.values())

@@ -18,11 +18,10 @@ import typing as t
 
 import pytest
 import yaml
-from support import module, secrets
+from support import module, proven, secrets
 from support.controller import Controller, cores, said, totals
 from support.factory import Line, Unit, Vendor
 from support.proxy import Drop, Proxy
-from support.registry import PINNED, identity
 from support.swtpm import Swtpm, copy_state
 from support.tools import ToolError, Tools, as_text, flush_leftovers, leftovers, lockout_counter
 
@@ -390,9 +389,9 @@ def stuck_until_day_zero(hardened: Hardened, name: str, words: str) -> None:
 def test_tasks_that_begin_and_finish_a_rotation(tmp_path: pathlib.Path, controller: Controller) -> None:
     """The host is by default the one as which the device was enrolled; only the pending generation is finished; another master begins nothing."""
     url, out = str(tmp_path / "registry.sqlite"), tmp_path / "results.json"
+    signer = proven.Signer(tmp_path / "ca")
     with open_registry(url) as registry:
-        for number in (1, 2):
-            registry.enroll(identity(number), PINNED, [])
+        one, _two = (proven.enroll(registry, number, signer) for number in (1, 2))
         registry.open_incident("edge-09", "EDGE-0001", None, "serial_takeover", "")
         registry.open_incident("edge-02", "EDGE-0002", None, "ak_replaced", "")
     asked: list[dict[str, t.Any]] = [
@@ -402,11 +401,11 @@ def test_tasks_that_begin_and_finish_a_rotation(tmp_path: pathlib.Path, controll
         {"serial": "EDGE-0001", "state": "finished", "generation": 2},
         {"serial": "EDGE-0001", "state": "begun", "escrow": {"master": MASTER + "!"}},
         {"serial": "EDGE-0001", "host": "edge-09", "state": "finished"},
-        {"ek_name": identity(1).ek_name, "host": "edge-08", "state": "finished"},
+        {"ek_name": one.ek_name, "host": "edge-08", "state": "finished"},
         {"serial": "EDGE-0002", "state": "begun"},
         {"host": "edge-03", "state": "begun"},
     ]
-    common = {"registry": url, "escrow": {"master": MASTER}}
+    common = {"registry": url, "record_roots": [signer.certificate], "escrow": {"master": MASTER}}
     tasks: list[dict[str, t.Any]] = [
         {"edgefleet.tpm2.tpm2_auth_generation": {**common, **options}, "register": f"result_{at}", "ignore_errors": True}
         for at, options in enumerate(asked)
@@ -450,7 +449,7 @@ def test_an_impostor_learns_nothing(hardened: Hardened, vendor: Vendor, system_p
     module.run("tpm2_profile", {"tcti": swtpm.tcti, "resources": ALIKE}, python=system_python).expect_ok()
     done = hardened.play(playbook)
     assert done.returncode != 0, said(done)
-    assert "this is another TPM" in said(done) and "nothing secret was sent there" in said(done)
+    assert "this is another TPM" in said(done) and "that TPM was sent nothing secret, but this host has read the options" in said(done)
     assert Tools(swtpm.tcti).auth_is_set() == dict.fromkeys(ALL_SET, False)
     assert "TPM2_HierarchyChangeAuth" not in hardened.proxy.codes()
     if playbook == DAY_ZERO:

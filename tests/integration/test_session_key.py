@@ -89,7 +89,8 @@ def test_another_key_ends_the_run_before_anything_is_changed(pinned: Pinned, ano
     assert pinned.proxy.sessions() == pinned.proxy.loads() == []
     assert message == (
         f"Could not open a secure session to the TPM: the key at 0x81010001 has the Name {another}, not {pinned.name}, which was "
-        "verified; this is another TPM, or somebody sits between it and the processor: find out which, nothing secret was sent there."
+        "verified; this is another TPM, or somebody sits between it and the processor: find out which; that TPM was sent nothing secret, "
+        "but this host has read the options of the task, and the secrets in them."
     )
     assert not pinned.tools.auth_is_set()["owner"] and pinned.tools.handles("nv-index") == []
 

@@ -76,7 +76,10 @@ CONTROLLER_LAYERS = (
     {"_birth_envelope", "_credential", "_evidence", "_manifest", "_registry", "_trust"},
     {"_authority", "_escrow", "_inventory"},
     {"_birth_checks"},
-    {"_action", "_birth"},
+    {"_birth"},
+    {"_place"},
+    {"_proven"},
+    {"_action"},
     {"_enroll"},
 )
 ANSIBLE_ALLOWED = {"_module", "_argspec", "_deps"}

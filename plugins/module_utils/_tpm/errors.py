@@ -179,7 +179,8 @@ def other_key(handle: int, found: bytes, verified: bytes) -> StateError:
     """The error for a key at C(handle) that is not the one that was verified; both by Name."""
     return StateError(
         f"Could not open a secure session to the TPM: the key at {handle:#010x} has the Name {found.hex()}, not {verified.hex()}, which was "
-        "verified; this is another TPM, or somebody sits between it and the processor: find out which, nothing secret was sent there.",
+        "verified; this is another TPM, or somebody sits between it and the processor: find out which; that TPM was sent nothing secret, "
+        "but this host has read the options of the task, and the secrets in them.",
         reason="other_key",
         object=f"{handle:#010x}",
     )

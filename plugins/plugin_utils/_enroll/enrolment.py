@@ -31,6 +31,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import
     QuarantineError,
     nonce,
 )
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._proven import NO_RECORD, UnprovenError, prove
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.faults import IdentityConflictError, RegistryError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
@@ -76,8 +77,22 @@ class Enrolment:
         # In check mode, keys that the run would make are not there: nothing can be recognised by them.
         blank = answers.yet_to_be_made(plan.observed, (plan.where.ek, plan.where.ak)) if check else frozenset()
         if device is not None and not blank and self._recognised(device):
-            return upkeep.Upkeep(self._registry, plan, self._exchange, self._clock).run(device, check)
+            return self._known(device, check)
         return first.Preview(self._registry, plan, self._exchange, self._clock).run(blank) if check else self._enroll()
+
+    def _known(self, device: records.Device, check: bool) -> Outcome:
+        """A device that the registry knows, and is believed to know only as far as its birth record goes. Raises UnprovenError."""
+        plan = self._plan
+        try:
+            device = prove(self._registry, device, plan.anchors, serial=plan.serial, now=self._clock())
+        except UnprovenError as error:
+            if error.reason != NO_RECORD:
+                raise
+            if plan.signs is not None:
+                # It is verified as on its first day, and gets its record now.
+                return Outcome(True, device, ("record",)) if check else self._enroll()
+            # Nothing secret hangs on what is done for it: it gets certificates that anybody may see, and stays unproven.
+        return upkeep.Upkeep(self._registry, plan, self._exchange, self._clock).run(device, check)
 
     def _quarantine(self, distrusted: QuarantineError) -> None:
         plan = self._plan
@@ -218,10 +233,16 @@ class Enrolment:
             birth_record=record,
             before_commit=publish if plan.external else None,
         )
+        did = () if device.existed else ("enroll",)
+        if device.existed and record is not None and self._registry.birth_record(device.ek_name) is None:
+            self._registry.add_birth_record(
+                device.ek_name, record, issued, **{name: getattr(plan, name) for name in ("host", "mac", "site")}
+            )
+            device, did = self._registry.find(ek_name=device.ek_name) or device, ("record",)
         # Also where another run was first: this device has proved who it is.
         self._registry.close_incidents(host=plan.host or None, serial=plan.serial)
         missing = tuple(kind for kind in publics if kind not in device.certificates)
-        return Outcome(not device.existed, device, () if device.existed else ("enroll",), proven.verdict, missing)
+        return Outcome(bool(did), device, did, proven.verdict, missing)
 
 
 def _pcrs(plan: Plan, found: answers.Collected) -> list[dict[str, t.Any]]:

@@ -19,6 +19,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answ
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import ladder
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import Verdict
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import pem
 
 NONCE_BYTES = 32
 
@@ -40,7 +41,7 @@ class QuarantineError(TpmError):
 class Plan(t.NamedTuple):
     """Everything that one enrolment is told. C(reads), C(observed) and C(tpm) are what earlier tasks have read of the device.
 
-    C(record): the birth record is asked for as a file.
+    C(record): the birth record is asked for as a file. C(roots): certificates (PEM) whose birth records count, beside this run's own signer.
     """
 
     serial: str
@@ -56,6 +57,7 @@ class Plan(t.NamedTuple):
     ca: authority.Authority | None = None
     signer: authority.Signer | None = None
     record: bool = False
+    roots: tuple[str, ...] = ()
     external: settings.External | None = None
     local: settings.LocalKey | None = None
     quote: pcr.Selection | None = None
@@ -68,6 +70,11 @@ class Plan(t.NamedTuple):
     def signs(self) -> authority.Signer | None:
         """Who signs birth records, if somebody does."""
         return self.signer or self.ca
+
+    @property
+    def anchors(self) -> tuple[str, ...]:
+        """Whose birth records count."""
+        return self.roots if self.signs is None else (*self.roots, pem([self.signs.certificate]))
 
 
 class Outcome(t.NamedTuple):

@@ -195,8 +195,16 @@ def no_record_signer(serial: str) -> InputError:
 def no_birth_record(serial: str) -> str:
     """The warning where a device is enrolled and nobody signs its birth record."""
     return (
-        f"{serial} gets no birth record, now or later, because with external_authority alone nobody signs it; give record_signer too, and the "
-        "devices that are enrolled from then on get theirs."
+        f"{serial} has no birth record, because with external_authority alone nobody signs it, so it gets no secret and no auth value; give "
+        "record_signer too, and the next run verifies it anew and signs one."
+    )
+
+
+def no_place_signer(serial: str, host: str) -> InputError:
+    """The error where a device has moved and nobody could sign that."""
+    return InputError(
+        f"Could not register {serial} at {host}: the device has proved that it is there, but neither authority nor record_signer is given, so "
+        "nobody can sign that; give record_signer. Until then it gets no secret."
     )
 
 
@@ -212,6 +220,7 @@ __all__ = (
     "local_key",
     "no_birth_record",
     "no_issuer",
+    "no_place_signer",
     "no_record_signer",
     "quoted",
     "record_signer",

@@ -13,7 +13,7 @@ import datetime
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys, _place
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, external
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, settings, signing
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import Exchange, Outcome, Plan, nonce
@@ -38,7 +38,7 @@ class Upkeep:
         if self._moved(device):
             did.append("relocate")
             if not check:
-                self._registry.relocate(device.ek_name, **self._moved(device))
+                self._relocate(device, self._moved(device))
         did += self._fetch(device, check)
         if self._due(device):
             did.append("renew ldevid" if "ldevid" in device.certificates else "issue ldevid")
@@ -54,6 +54,20 @@ class Upkeep:
         """What the inventory says of the device's place otherwise than the registry."""
         told = {"host": self._plan.host, "mac": self._plan.mac, "site": self._plan.site}
         return {name: value for name, value in told.items() if value and value != getattr(device, name)}
+
+    def _relocate(self, device: records.Device, moved: t.Mapping[str, str]) -> None:
+        """Write down, signed, where the device is. Raises InputError where nobody can sign that it is at another host.
+
+        A device without a birth record is trusted nowhere: of it the row says so, unsigned.
+        """
+        plan, record = self._plan, self._registry.birth_record(device.ek_name)
+        statement = None
+        if record is not None and plan.signs is not None:
+            place = {name: moved.get(name, getattr(device, name)) for name in ("host", "mac", "site")}
+            statement = _place.make(record, self._registry.places(device.ek_name), place, plan.signs, self._clock())
+        elif record is not None and "host" in moved:
+            raise settings.no_place_signer(device.serial, plan.host)
+        self._registry.relocate(device.ek_name, statement=statement, **moved)
 
     def _prove(self, device: records.Device) -> None:
         """Have the AK that is registered certify the serial number; no auth is needed for that. Raises EvidenceError."""

@@ -18,7 +18,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store imp
 _SHOWN: tuple[str, ...] = ("ek_name", "ak_name", "idevid_name", "ldevid_name", "serial", "host", "mac", "site", "model")
 _SHOWN += ("manufacturer", "firmware", "tpm_model", "auth_generation", "auth_pending")
 
-NEW, QUARANTINED, ENROLLED = "new", "quarantined", "enrolled"
+NEW, QUARANTINED, ENROLLED, UNPROVEN = "new", "quarantined", "enrolled", "unproven"
 
 
 def find(registry: Registry, *, ek_name: str | None, serial: str | None, host: str | None) -> records.Device | None:
@@ -39,19 +39,25 @@ def incident(registry: Registry, *, host: str | None = None, serial: str | None 
     return found[-1] if found else None
 
 
-def describe(device: records.Device | None, problem: records.Incident | None) -> dict[str, t.Any]:
-    """A device for a playbook: texts, numbers and mappings alone."""
+def describe(device: records.Device | None, problem: records.Incident | None, doubt: tuple[str, str] | None = None) -> dict[str, t.Any]:
+    """A device for a playbook: texts, numbers and mappings alone.
+
+    C(doubt): reason and sentence where what is said of the device is the registry's word alone.
+    """
     held = device.certificates if device else {}
+    known = (UNPROVEN if doubt else ENROLLED) if device else NEW
+    reason, detail = (problem.reason, problem.detail) if problem else doubt or (None, None)
     return {
-        "state": QUARANTINED if problem else ENROLLED if device else NEW,
+        "state": QUARANTINED if problem else known,
+        "proven": device is not None and doubt is None,
         **{field: getattr(device, field, None) for field in _SHOWN},
         "enrolled_at": device.enrolled_at.isoformat() if device else None,
         "certificates": {
             kind: {"pem": one.pem, "not_after": one.not_after.isoformat(), "serial_number": one.serial_number} for kind, one in held.items()
         },
-        "reason": problem.reason if problem else None,
-        "detail": problem.detail if problem else None,
+        "reason": reason,
+        "detail": detail,
     }
 
 
-__all__ = ("ENROLLED", "NEW", "QUARANTINED", "concerns", "describe", "elsewhere", "find", "incident")
+__all__ = ("ENROLLED", "NEW", "QUARANTINED", "UNPROVEN", "concerns", "describe", "elsewhere", "find", "incident")

@@ -24,7 +24,9 @@ else:
     IMPORT_ERROR = None
 
 # Every schema that there has been, oldest first; the last is the one that this code reads and writes.
-REVISIONS: tuple[str, ...] = ("0001",)
+REVISIONS: tuple[str, ...] = ("0001", "0002")
+# Older ones that this code can still read: inventories and check mode change nothing, and are to work before an upgrade.
+READABLE: frozenset[str] = frozenset({"0001"})
 # Alembic's own table under a name of ours: a database may hold what another program's Alembic looks after.
 VERSION_TABLE = "tpm2_registry_version"
 
@@ -127,6 +129,17 @@ if IMPORT_ERROR is None:
         sa.Column("ek_name", sa.String, sa.ForeignKey("devices.ek_name"), nullable=False, unique=True),
         sa.Column("record", sa.Text, nullable=False),
         sa.Column("made_at", Utc, nullable=False),
+        sqlite_autoincrement=True,
+    )
+    places = sa.Table(
+        "places",
+        metadata,
+        _id(),
+        sa.Column("ek_name", sa.String, sa.ForeignKey("devices.ek_name"), nullable=False),
+        sa.Column("number", sa.Integer, nullable=False),
+        sa.Column("statement", sa.Text, nullable=False),
+        sa.Column("made_at", Utc, nullable=False),
+        sa.UniqueConstraint("ek_name", "number"),
         sqlite_autoincrement=True,
     )
     quarantine = sa.Table(

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The statements for incidents (what is in quarantine, and why) and for sealed auth values."""
+"""The statements for incidents (what is in quarantine, and why), signed documents and sealed auth values."""
 
 from __future__ import annotations
 
@@ -95,4 +95,29 @@ def add_auths(connection: sa.Connection, wanted: t.Sequence[records.StoredAuth])
         rows.note(connection, "auth_escrowed", ek_name=one.ek_name, serial=serial, host=host, detail=detail)
 
 
-__all__ = ("add_auths", "auths", "close", "concerning", "concerns", "incidents", "open_one")
+def places(connection: sa.Connection, ek_name: str) -> list[str]:
+    """The statements of a device's places, the oldest first; none in a registry that is older than they are and only read."""
+    table = models.places
+    if not sa.inspect(connection).has_table(table.name):
+        return []
+    query = sa.select(table.c.statement).where(table.c.ek_name == ek_name).order_by(table.c.number)
+    return list(connection.execute(query).scalars())
+
+
+def add_place(connection: sa.Connection, ek_name: str, number: int, statement: str) -> None:
+    """Add a statement; of two that follow the same one the database refuses the second."""
+    values = {"ek_name": ek_name, "number": number, "statement": statement, "made_at": models.now()}
+    connection.execute(sa.insert(models.places).values(**values))
+
+
+def add_birth_record(connection: sa.Connection, ek_name: str, record: str, place: t.Mapping[str, str]) -> bool:
+    """Add a device's record and say where it is, unless it has a record; return whether it had none."""
+    table, devices = models.birth_records, models.devices
+    if connection.execute(sa.select(table.c.id).where(table.c.ek_name == ek_name)).first():
+        return False
+    connection.execute(sa.insert(table).values(ek_name=ek_name, record=record, made_at=models.now()))
+    connection.execute(sa.update(devices).where(devices.c.ek_name == ek_name).values(**place))
+    return True
+
+
+__all__ = ("add_birth_record", "add_place", "places", "add_auths", "auths", "close", "concerning", "concerns", "incidents", "open_one")

@@ -14,51 +14,26 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import faults, models, records, rows, side_rows
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.link import Link
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import models, records, rows, side_rows
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.kept import Kept
 
 try:
     import sqlalchemy as sa
 except ImportError:
     pass  # models.require() says so
 
-T = t.TypeVar("T")
 
-
-class Registry:
+class Registry(Kept):
     """An open registry (C(connection.open_registry) makes it); without C(link) it is the empty view of one that is not there.
 
     Every method raises RegistryError, with what failed undone.
     """
-
-    def __init__(self, link: Link | None, shown: str) -> None:
-        self._link = link
-        self.shown = shown
 
     def __enter__(self) -> Registry:
         return self
 
     def __exit__(self, *_exc: object) -> None:
         """There is nothing to close: no connection outlives its transaction."""
-
-    def __repr__(self) -> str:
-        return f"Registry({self.shown!r})"
-
-    @property
-    def writable(self) -> bool:
-        """Whether it may be written."""
-        return self._link is not None and self._link.writable
-
-    def _read(self, attempt: str, work: t.Callable[[sa.Connection], T], empty: T) -> T:
-        if self._link is None:
-            return empty
-        with self._link.read(attempt) as connection:
-            return work(connection)
-
-    def _write(self, attempt: str, work: t.Callable[[sa.Connection], T]) -> T:
-        if self._link is None:
-            raise faults.told(attempt, self.shown, faults.READ_ONLY, "it does not exist, and was opened to be read")
-        return self._link.write(attempt, work)
 
     def find(self, *, ek_name: str | None = None, serial: str | None = None, host: str | None = None) -> records.Device | None:
         """The device that has all that is given. Raises RegistryError (ambiguous) where a host name is that of several."""
@@ -113,14 +88,6 @@ class Registry:
 
         return self._write(attempt, work)
 
-    def _note(self, connection: sa.Connection, kind: str, who: records.Identity, **detail: t.Any) -> None:
-        rows.note(connection, kind, ek_name=who.ek_name, serial=who.serial, host=who.host, detail=detail)
-
-    def _change(self, attempt: str, ek_name: str, work: t.Callable[[sa.Connection, records.Device], T]) -> T:
-        """A write that concerns one enrolled device, which is locked meanwhile."""
-        records.name("ek_name", ek_name)
-        return self._write(attempt, lambda connection: work(connection, rows.enrolled(connection, attempt, self.shown, ek_name)))
-
     def add_certificates(self, ek_name: str, certificates: t.Sequence[records.Certificate]) -> None:
         """Add certificates of a device; those that are there already are left alone."""
         attempt = f"add certificates of the device {ek_name}"
@@ -133,15 +100,6 @@ class Registry:
                 self._note(connection, "certificates_added", device, certificates=added)
 
         self._change(attempt, ek_name, work)
-
-    def birth_record(self, ek_name: str) -> str | None:
-        """The signed record of a device's birth, None where none was made."""
-
-        def work(connection: sa.Connection) -> str | None:
-            table = models.birth_records
-            return connection.execute(sa.select(table.c.record).where(table.c.ek_name == ek_name)).scalar()
-
-        return self._read(f"look for the birth record of the device {ek_name}", work, None)
 
     def set_ldevid(self, ek_name: str, ldevid_name: str, certificate: records.Certificate, *, ldevid_public: bytes = b"") -> None:
         """Say which key is the device's LDevID now (C(ldevid_public): TPMT_PUBLIC), and add its certificate; all may be there already."""
@@ -192,8 +150,19 @@ class Registry:
 
         return self._change(f"finish rotating the auths of the device {ek_name}", ek_name, work)
 
-    def relocate(self, ek_name: str, *, host: str | None = None, mac: str | None = None, site: str | None = None) -> None:
-        """Say where a device is now; what is None stays as it is."""
+    def relocate(
+        self,
+        ek_name: str,
+        *,
+        host: str | None = None,
+        mac: str | None = None,
+        site: str | None = None,
+        statement: tuple[int, str] | None = None,
+    ) -> None:
+        """Say where a device is now, with the number and the text of the signed statement of it, where somebody signs; what is None stays as it is.
+
+        Raises RegistryError (refused) where another controller has added a statement since.
+        """
         wanted = {column: value for column, value in (("host", host), ("mac", mac), ("site", site)) if value is not None}
         for column, value in wanted.items():
             records.text(column, value)
@@ -202,6 +171,8 @@ class Registry:
             changed = {column: value for column, value in wanted.items() if getattr(device, column) != value}
             if changed:
                 _update(connection, ek_name, **changed)
+                if statement is not None:
+                    side_rows.add_place(connection, ek_name, *statement)
                 before = {column: getattr(device, column) for column in changed}
                 self._note(connection, "relocated", dataclasses.replace(device, **t.cast("t.Any", changed)), before=before)
 
@@ -263,31 +234,6 @@ class Registry:
         if not self._read(attempt, work, False):
             return 0
         return self._write(attempt, lambda connection: side_rows.close(connection, host, serial))
-
-    def auths(self, ek_name: str, generation: int) -> dict[str, records.StoredAuth]:
-        """What is kept of a device's auth values of one generation, by hierarchy."""
-        attempt = f"look for the auths of the device {ek_name}"
-        return self._read(attempt, lambda connection: side_rows.auths(connection, ek_name, generation), {})
-
-    def auth(self, ek_name: str, hierarchy: str, generation: int) -> records.StoredAuth | None:
-        """What is kept of one auth value, None where nothing is."""
-        return self.auths(ek_name, generation).get(hierarchy)
-
-    def put_auths(self, wanted: t.Sequence[records.StoredAuth]) -> list[records.StoredAuth]:
-        """Keep those that are not kept yet; return what is durable, read back over a new connection: another's, where that was first."""
-        for one in wanted:
-            records.auth_key(one.ek_name, one.hierarchy, one.generation)
-        self._write("keep an auth value", lambda connection: side_rows.add_auths(connection, wanted))
-        kept = [self.auth(one.ek_name, one.hierarchy, one.generation) for one in wanted]
-        if None in kept:
-            raise faults.told("keep an auth value", self.shown, faults.DAMAGED, "what was committed is not there")
-        return [one for one in kept if one is not None]
-
-    def put_auth(
-        self, ek_name: str, hierarchy: str, generation: int, *, mode: str, sealed_operations: bytes, sealed_recovery: bytes
-    ) -> records.StoredAuth:
-        """C(put_auths) for one."""
-        return self.put_auths([records.StoredAuth(ek_name, hierarchy, generation, mode, sealed_operations, sealed_recovery)])[0]
 
 
 def _update(connection: sa.Connection, ek_name: str, **values: t.Any) -> None:

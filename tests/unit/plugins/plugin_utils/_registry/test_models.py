@@ -43,9 +43,11 @@ def test_alembic_would_find_one(tmp_path: pathlib.Path, monkeypatch: pytest.Monk
 def test_there_is_no_way_back() -> None:
     from alembic.script import ScriptDirectory
 
-    (script,) = ScriptDirectory(upgrade.MIGRATIONS).walk_revisions()
-    with pytest.raises(NotImplementedError, match="never downgraded: restore the backup"):
-        script.module.downgrade()
+    scripts = [*ScriptDirectory(upgrade.MIGRATIONS).walk_revisions()]
+    assert [script.revision for script in reversed(scripts)] == [*models.REVISIONS]
+    for script in scripts:
+        with pytest.raises(NotImplementedError, match="never downgraded: restore the backup"):
+            script.module.downgrade()
 
 
 def test_every_file_is_imported_without_any_library() -> None:

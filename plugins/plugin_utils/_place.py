@@ -1,0 +1,96 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Signed statements of where a device is: its birth record names the host of its first day, each statement where it has moved to since.
+
+A statement is a DSSE envelope like a birth record, of another payload type. Its payload: C(schema), C(version), C(serial), C(ek_name),
+C(number) (1, 2, 3 and so on), C(previous) (the SHA-256 of the payload before it, the birth record's for the first), C(time), C(host), C(mac),
+C(site). So statements hang on one record in one order: none can be left out in the middle, or stand for another device.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _birth_envelope
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth_schema as schema
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.authority import Signer
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth_schema import BirthRecordError, Maybe
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import moment
+
+PAYLOAD_TYPE = "application/vnd.edgefleet.tpm2.place+json"
+SCHEMA, VERSION = "edgefleet.tpm2/place", 1
+
+
+def _text(value: t.Any) -> bool:
+    return isinstance(value, str)
+
+
+_PAYLOAD: dict[str, t.Any] = {
+    "schema": lambda value: value == SCHEMA,
+    "version": lambda value: value == VERSION,
+    "serial": _text,
+    "ek_name": _text,
+    "number": lambda value: type(value) is int,
+    "previous": _text,
+    "time": lambda value: _text(value) and schema.parse_time(value) is not None,
+    "host": _text,
+    "mac": Maybe(_text),
+    "site": Maybe(_text),
+}
+
+
+def make(record: str, statements: t.Sequence[str], place: t.Mapping[str, str], signer: Signer, now: datetime.datetime) -> tuple[int, str]:
+    """The number and the text of the statement that a device is at C(place) (host, mac, site), after a verified record and statements.
+
+    Raises BirthRecordError where nobody would accept that signer.
+    """
+    born = _birth_envelope.document(_birth_envelope.parse(record)[1])
+    number = len(statements) + 1
+    payload = {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "serial": born["device"]["serial"],
+        "ek_name": born["ek"]["name"],
+        "number": number,
+        "previous": _digest([record, *statements][-1], statements),
+        "time": moment(now),
+        **{name: place.get(name) or None for name in ("mac", "site")},
+        "host": place["host"],
+    }
+    return number, _birth.seal(_birth_envelope.encode(payload), signer, PAYLOAD_TYPE)
+
+
+def _digest(text: str, statements: t.Sequence[str]) -> str:
+    kind = PAYLOAD_TYPE if statements else _birth_envelope.PAYLOAD_TYPE
+    return hashlib.sha256(_birth_envelope.parse(text, kind)[1]).hexdigest()
+
+
+def host(record: str, statements: t.Sequence[str], *, roots: t.Sequence[str | bytes], now: datetime.datetime | None = None) -> str:
+    """The host at which a device is, by its verified record and the statements after it. Raises BirthRecordError, CertificateError."""
+    born = _birth_envelope.document(_birth_envelope.parse(record)[1])
+    last = {"host": born["device"]["host"] or "", "time": born["time"]}
+    who = (born["device"]["serial"], born["ek"]["name"])
+    previous = _digest(record, ())
+    for number, text in enumerate(statements, start=1):
+        body, certificates = _birth.unseal(text, PAYLOAD_TYPE)
+        found = _birth_envelope.loads(body, "the payload of a statement")
+        fault = schema.fault(found, _PAYLOAD)
+        if fault:
+            raise BirthRecordError(f"Could not accept a statement of a device's place: {fault}.", fault)
+        _birth.signed_by(certificates, roots, found["time"], now)
+        follows = (found["number"], found["previous"]) == (number, previous) and found["time"] >= last["time"]
+        if not follows or (found["serial"], found["ek_name"]) != who:
+            reason = f"statement {number} is of another device, or does not follow the one before it"
+            raise BirthRecordError(f"Could not accept a statement of a device's place: {reason}.", reason)
+        last, previous = found, hashlib.sha256(body).hexdigest()
+    return str(last["host"])
+
+
+__all__ = ("PAYLOAD_TYPE", "host", "make")

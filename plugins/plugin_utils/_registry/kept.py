@@ -1,0 +1,117 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What the registry keeps beside its rows of devices: signed documents and sealed auth values, and how all of it is read and written."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import faults, models, records, rows, side_rows
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.link import Link
+
+try:
+    import sqlalchemy as sa
+except ImportError:
+    pass  # models.require() says so
+
+T = t.TypeVar("T")
+
+
+class Opened:
+    """How a registry is read and written; without C(link) it is the empty view of one that is not there."""
+
+    def __init__(self, link: Link | None, shown: str) -> None:
+        self._link = link
+        self.shown = shown
+
+    def __repr__(self) -> str:
+        return f"Registry({self.shown!r})"
+
+    @property
+    def writable(self) -> bool:
+        """Whether it may be written."""
+        return self._link is not None and self._link.writable
+
+    def _read(self, attempt: str, work: t.Callable[[sa.Connection], T], empty: T) -> T:
+        if self._link is None:
+            return empty
+        with self._link.read(attempt) as connection:
+            return work(connection)
+
+    def _write(self, attempt: str, work: t.Callable[[sa.Connection], T]) -> T:
+        if self._link is None:
+            raise faults.told(attempt, self.shown, faults.READ_ONLY, "it does not exist, and was opened to be read")
+        return self._link.write(attempt, work)
+
+    def _note(self, connection: sa.Connection, kind: str, who: records.Identity, **detail: t.Any) -> None:
+        rows.note(connection, kind, ek_name=who.ek_name, serial=who.serial, host=who.host, detail=detail)
+
+    def _change(self, attempt: str, ek_name: str, work: t.Callable[[sa.Connection, records.Device], T]) -> T:
+        """A write that concerns one enrolled device, which is locked meanwhile."""
+        records.name("ek_name", ek_name)
+        return self._write(attempt, lambda connection: work(connection, rows.enrolled(connection, attempt, self.shown, ek_name)))
+
+
+class Kept(Opened):
+    """The documents and the auth values. Every method raises RegistryError, with what failed undone."""
+
+    def birth_record(self, ek_name: str) -> str | None:
+        """The signed record of a device's birth, None where none was made."""
+
+        def work(connection: sa.Connection) -> str | None:
+            table = models.birth_records
+            return connection.execute(sa.select(table.c.record).where(table.c.ek_name == ek_name)).scalar()
+
+        return self._read(f"look for the birth record of the device {ek_name}", work, None)
+
+    def add_birth_record(self, ek_name: str, record: str, certificates: t.Sequence[records.Certificate], **place: str) -> None:
+        """Add the record of a device that was enrolled without one and has been verified anew, and say where it is.
+
+        One that has a record keeps it.
+        """
+        attempt = f"add the birth record of the device {ek_name}"
+
+        def work(connection: sa.Connection, device: records.Device) -> None:
+            if side_rows.add_birth_record(connection, ek_name, record, place):
+                added = rows.add_certificates(connection, ek_name, certificates, attempt)
+                self._note(connection, "birth_record_added", device, certificates=added, before={"host": device.host})
+
+        self._change(attempt, ek_name, work)
+
+    def places(self, ek_name: str) -> list[str]:
+        """The signed statements of where a device has moved to, the oldest first."""
+        attempt = f"look for the places of the device {ek_name}"
+        return self._read(attempt, lambda connection: side_rows.places(connection, ek_name), [])
+
+    def auths(self, ek_name: str, generation: int) -> dict[str, records.StoredAuth]:
+        """What is kept of a device's auth values of one generation, by hierarchy."""
+        attempt = f"look for the auths of the device {ek_name}"
+        return self._read(attempt, lambda connection: side_rows.auths(connection, ek_name, generation), {})
+
+    def auth(self, ek_name: str, hierarchy: str, generation: int) -> records.StoredAuth | None:
+        """What is kept of one auth value, None where nothing is."""
+        return self.auths(ek_name, generation).get(hierarchy)
+
+    def put_auths(self, wanted: t.Sequence[records.StoredAuth]) -> list[records.StoredAuth]:
+        """Keep those that are not kept yet; return what is durable, read back over a new connection: another's, where that was first."""
+        for one in wanted:
+            records.auth_key(one.ek_name, one.hierarchy, one.generation)
+        self._write("keep an auth value", lambda connection: side_rows.add_auths(connection, wanted))
+        kept = [self.auth(one.ek_name, one.hierarchy, one.generation) for one in wanted]
+        if None in kept:
+            raise faults.told("keep an auth value", self.shown, faults.DAMAGED, "what was committed is not there")
+        return [one for one in kept if one is not None]
+
+    def put_auth(
+        self, ek_name: str, hierarchy: str, generation: int, *, mode: str, sealed_operations: bytes, sealed_recovery: bytes
+    ) -> records.StoredAuth:
+        """C(put_auths) for one."""
+        return self.put_auths([records.StoredAuth(ek_name, hierarchy, generation, mode, sealed_operations, sealed_recovery)])[0]
+
+
+__all__ = ("Kept", "Opened")
