@@ -33,6 +33,8 @@ class Run:
         self.given = dict(given)
         self.declared: dict[int, bytes] = {}
         self.seen = seen
+        # The policies that hierarchy resources ask for, as digests; to be called once PCRs are known.
+        self.policies: dict[int, t.Callable[[], bytes]] = {}
         self.made: set[int] = set()
         self.removed: set[int] = set()
         # Where the key is, or will be, to which the run's sessions are salted.
@@ -80,12 +82,36 @@ class Run:
         if not values:
             raise errors.StateError(_unknown(name), reason="auth_not_given", object=name)
         if len(values) == 1:
+            if hierarchy == handles.RH_LOCKOUT:
+                self.check_lockout(values[0])
             return values[0]
         if hierarchy == handles.RH_LOCKOUT and ("auth_policy", hierarchy) in self.seen:
             return self._current_lockout(new=values[0], old=values[1])
         if ("session", ("holds", hierarchy)) not in self.seen:
             raise errors.StateError(_ambiguous(name), reason="auth_ambiguous", object=name)
         return values[0] if self.seen["session", ("holds", hierarchy)] else values[1]
+
+    def policy_facts(self, spends: bool) -> list[model.Fact]:
+        """What has to be known where C(spends) says that a command needs the lockout auth, for C(check_lockout)."""
+        return [model.Fact("auth_policy", handles.RH_LOCKOUT)] if spends and self.candidates(handles.RH_LOCKOUT) else []
+
+    def check_lockout(self, value: bytes) -> None:
+        """Raises StateError where the policy of the lockout hierarchy says that its auth is not C(value), which is never tried then.
+
+        After a replacement the policy is the marker of the new value (see C(_tpm/rotation)); one that this run declares says nothing.
+        """
+        found = self.seen["auth_policy", handles.RH_LOCKOUT]
+        if not found or handles.RH_LOCKOUT in self.policies and self.policies[handles.RH_LOCKOUT]() == found:
+            return
+        # Not at the top: few runs meet a lockout hierarchy that has a policy.
+        from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import rotation
+
+        if found != rotation.marker(value):
+            raise errors.StateError(
+                f"Could not act as lockout: the policy of its hierarchy, {found.hex()}, says that its auth is another value than the one given, which "
+                "was not tried, for one wrong try blocks the hierarchy (a restored backup of the registry, or another generation?); give the value "
+                "that holds, both values if a replacement was interrupted, or declare the policy in the same run if you have set it yourself."
+            )
 
     def rotation(self, new: bytes, old: bytes) -> str:
         """How far the replacement of a lockout auth has come (see C(_tpm/rotation)). Raises StateError where the TPM does not tell."""

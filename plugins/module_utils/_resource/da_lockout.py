@@ -45,14 +45,26 @@ class DaLockout(model.Noun):
         return [model.Claim(self.kind, self.object)]
 
     def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
-        """The TPM's properties hold all of it."""
-        return [model.Fact("properties")]
+        """The TPM's properties hold all of it; where the lockout auth is needed, what the TPM says of that."""
+        facts = [model.Fact("properties")]
+        if ("properties", None) in seen:
+            have, counter = self._state(seen)
+            changes = {**have, **self._want} != have or bool(self._reset and counter)
+            facts += self._run.policy_facts(changes and self._run.is_set(handles.RH_LOCKOUT))
+        return facts
+
+    def declare(self, run: Run) -> None:
+        """Remember the run: whether its lockout auth may be used is asked of the TPM."""
+        self._run = run
+
+    @staticmethod
+    def _state(seen: model.Observation) -> tuple[dict[str, int], int]:
+        properties = seen.properties()
+        return {name: properties[number] for name, number in _FIELDS.items()}, properties.get(model.PT_LOCKOUT_COUNTER, 0)
 
     def plan(self, seen: model.Observation, run: Run) -> model.Plan:
-        """Raises StateError where the lockout auth is set and not known."""
-        properties = seen.properties()
-        have = {name: properties[number] for name, number in _FIELDS.items()}
-        counter = properties.get(model.PT_LOCKOUT_COUNTER, 0)
+        """Raises StateError where the lockout auth is set and not known, or known to be another one."""
+        have, counter = self._state(seen)
         want, steps = {**have, **self._want}, []
         if self._reset and counter:
             run.auth(handles.RH_LOCKOUT)

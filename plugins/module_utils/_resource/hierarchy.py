@@ -54,6 +54,9 @@ class Hierarchy(model.Noun):
             run.declared[self.hierarchy] = self.value
         if self.old is not None:
             run.given[self.hierarchy] = self.old
+        if self.policy is not None:
+            asked = self.policy
+            run.policies[self.hierarchy] = lambda: policy.digest(asked, run.seen.pcrs())
         self._run = run
 
     def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
@@ -65,6 +68,8 @@ class Hierarchy(model.Noun):
             facts.append(model.Fact("platform_auth"))
         if ("properties", None) in seen and self._rotates():
             facts.append(model.Fact("auth_policy", self.hierarchy))
+        elif ("properties", None) in seen and self.hierarchy == handles.RH_LOCKOUT:
+            facts += self._run.policy_facts(self._spends(seen))
         elif ("properties", None) in seen and self._must_ask():
             value = self._run.candidates(self.hierarchy)[0]
             facts.append(
@@ -76,6 +81,11 @@ class Hierarchy(model.Noun):
         """Whether the lockout auth is to be replaced, so that its policy tells which value holds."""
         two = len(self._run.candidates(self.hierarchy)) == 2
         return two and self.hierarchy == handles.RH_LOCKOUT and bool(self._run.is_set(self.hierarchy))
+
+    def _spends(self, seen: model.Observation) -> bool:
+        """Whether a command needs the lockout auth, or sets it: C(_rotates) and the policy's step have asked already."""
+        sets = self.value is not None and bool(self.value) != self._run.is_set(self.hierarchy)
+        return sets or bool(self.clear_disabled) and not _clear_disabled(seen)
 
     def _must_ask(self) -> bool:
         two = len(self._run.candidates(self.hierarchy)) == 2
@@ -112,7 +122,6 @@ class Hierarchy(model.Noun):
         )
 
     def _state(self, seen: model.Observation, run: Run) -> dict[str, t.Any]:
-        properties = seen.properties()
         state: dict[str, t.Any] = {}
         if self.hierarchy in AUTH_SET:
             state["auth_set"] = run.is_set(self.hierarchy)
@@ -122,7 +131,7 @@ class Hierarchy(model.Noun):
         if self.hierarchy in ENABLED:
             state["enabled"] = run.is_enabled(self.hierarchy)
         if self.hierarchy in (handles.RH_LOCKOUT, handles.RH_PLATFORM):
-            state["clear_disabled"] = bool(properties.get(model.PT_PERMANENT, 0) & model.PERMANENT_DISABLE_CLEAR)
+            state["clear_disabled"] = _clear_disabled(seen)
         if self.policy is not None:
             found = seen["auth_policy", self.hierarchy]
             state["policy"] = None if found is None else found.hex()
@@ -143,14 +152,26 @@ class Hierarchy(model.Noun):
     def _auth_step(self, run: Run) -> model.Step:
         value = t.cast("bytes", self.value)
         run.current(self.hierarchy)
+        marked = self.hierarchy == handles.RH_LOCKOUT and self._marked(run)
 
         def change(backend: Backend) -> None:
+            if marked and not value:
+                # The policy speaks of a value that will not hold any more.
+                backend.set_primary_policy(self.hierarchy, run.auth(self.hierarchy), b"")
             backend.hierarchy_change_auth(self.hierarchy, run.auth(self.hierarchy, secret=True), value)
             run.changed(self.hierarchy, value)
 
         verb = "set" if value else "empty"
         note = " (until the next reset of the TPM)" if self.hierarchy == handles.RH_PLATFORM else ""
         return model.Step(f"{verb} the auth of the {self.object} hierarchy{note}", "hierarchy_change_auth", change)
+
+    def _marked(self, run: Run) -> bool:
+        """Whether the policy of the lockout hierarchy speaks of its auth. Raises StateError where it speaks of another one than is to be set."""
+        if self.policy is not None:
+            return False
+        if self.value:
+            run.check_lockout(self.value)
+        return bool(run.seen["auth_policy", self.hierarchy])
 
     def _rotation(self, run: Run) -> list[model.Step]:
         """The step that replaces the lockout auth, from wherever an interrupted run has left it."""
@@ -221,6 +242,10 @@ class Hierarchy(model.Noun):
             "clear_control",
             lambda backend: backend.clear_control(authority, run.auth(authority), disable),
         )
+
+
+def _clear_disabled(seen: model.Observation) -> bool:
+    return bool(seen.properties().get(model.PT_PERMANENT, 0) & model.PERMANENT_DISABLE_CLEAR)
 
 
 __all__ = ("Hierarchy",)

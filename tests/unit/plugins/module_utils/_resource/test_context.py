@@ -23,6 +23,7 @@ def run(is_set: int = 0, given: dict[int, bytes] | None = None, declared: dict[i
     """A run on a TPM whose AuthSet bits are `is_set`."""
     seen = model.Observation()
     seen["properties", None] = {model.PT_PERMANENT: is_set, model.PT_STARTUP_CLEAR: enabled}
+    seen["auth_policy", LOCKOUT] = b""
     made = Run(given or {}, seen)
     made.declared.update(declared or {})
     return made
