@@ -47,6 +47,7 @@ def test_the_value_from_before_is_refused(rotated: Bench, what: str) -> None:
     message = rotated.failed(name, lockout_auth=OLD, **options)
     assert "says that its auth is another value than the one given" in message and "restored backup of the registry" in message
     assert rotated.proxy.sessions() == []
+    assert (rotated.run(name, lockout_auth=OLD, **options).json or {})["reason"] == "auth_other"
     assert lockout_counter(rotated.proxy.swtpm) == 0
     _usable(rotated, NEW)
 

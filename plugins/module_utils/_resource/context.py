@@ -110,7 +110,8 @@ class Run:
             raise errors.StateError(
                 f"Could not act as lockout: the policy of its hierarchy, {found.hex()}, says that its auth is another value than the one given, which "
                 "was not tried, for one wrong try blocks the hierarchy (a restored backup of the registry, or another generation?); give the value "
-                "that holds, both values if a replacement was interrupted, or declare the policy in the same run if you have set it yourself."
+                "that holds, both values if a replacement was interrupted, or declare the policy in the same run if you have set it yourself.",
+                reason="auth_other",
             )
 
     def rotation(self, new: bytes, old: bytes) -> str:

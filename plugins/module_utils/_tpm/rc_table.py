@@ -352,6 +352,7 @@ REASONS: dict[str, str] = {
     "auth_ambiguous": "two auth values were given for a hierarchy, and which one holds cannot be found out without a risk",
     "auth_empty": "a hierarchy has an empty auth, and refuse_empty_auth is set",
     "auth_not_given": "the auth of a hierarchy is set, is needed, and was not given",
+    "auth_other": "the TPM says that the lockout auth is another value than the one given, which was not tried",
     "busy": "somebody else holds the TPM",
     "capacity": "the TPM has no room, or no such ability, for what was asked for",
     "connection_lost": "the connection to the TPM ended in the middle of a command, which may have been carried out or not",
