@@ -49,7 +49,8 @@ def past(tmp_path_factory: pytest.TempPathFactory, vendor: Vendor, system_python
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "past").exists():
-            with Scene(folder / "first", vendor, cores()[-1]["ansible_playbook"], system_python) as scene:
+            # Anew where an earlier try has failed.
+            with Scene(tmp_path_factory.mktemp("honest") / "first", vendor, cores()[-1]["ansible_playbook"], system_python) as scene:
                 done = scene.play("day_zero")
                 assert done.returncode == 0, done.stdout + done.stderr
                 looks = json.dumps(scene.looks(), default=bytes.hex, sort_keys=True)

@@ -43,15 +43,16 @@ class Controller:
 
     def __call__(self, playbook: str, hosts: dict[str, Host], *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a playbook (the collection's by its full name, else a file) over `hosts`."""
-        command, environment = self._command(playbook, hosts, arguments)
+        command, environment = self.command(playbook, hosts, arguments)
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
 
     def start(self, playbook: str, hosts: dict[str, Host], *arguments: str) -> subprocess.Popen[str]:
         """The same, without waiting for its end."""
-        command, environment = self._command(playbook, hosts, arguments)
+        command, environment = self.command(playbook, hosts, arguments)
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
-    def _command(self, playbook: str, hosts: dict[str, Host], arguments: t.Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    def command(self, playbook: str, hosts: dict[str, Host], arguments: t.Sequence[str] = ()) -> tuple[list[str], dict[str, str]]:
+        """The command and the environment of such a run."""
         inventory = self.folder / "inventory.yml"
         # The controller itself is the device: nothing is to be installed on it.
         shared = {"ansible_connection": "local", "ansible_python_interpreter": self._python, "tpm2_day_zero_stack": False}

@@ -92,10 +92,10 @@ def template(marker: pathlib.Path) -> str:
 class HostileDevice:
     """The Python of an attacker's device, in a folder of its own: `python` is what its host has as ansible_python_interpreter."""
 
-    def __init__(self, folder: pathlib.Path, python: str, *ways: str, facts: Json | None = None, hang: str = "") -> None:
+    def __init__(self, folder: pathlib.Path, python: str, *ways: str, facts: Json | None = None, hang: str = "", says: str = SAYS) -> None:
         folder.mkdir(parents=True)
         self.marker, self._log, self.hung, script = (folder / name for name in ("templated", "log", "hung", "python"))
-        plan: Json = {"python": python, "log": str(self._log), "ways": ways, "text": SAYS + template(self.marker)}
+        plan: Json = {"python": python, "log": str(self._log), "ways": ways, "text": says + template(self.marker)}
         plan |= {"hang": hang, "hung": str(self.hung)}
         plan["facts"] = {**ours(), **CONNECTION} if facts is None else facts
         (folder / "plan.json").write_text(json.dumps(plan))

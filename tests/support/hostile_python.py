@@ -26,7 +26,8 @@ SIZE = 3_000_000
 
 def facts(answer: Answer, plan: Plan) -> Answer:
     """Variables of ours, and of Ansible's connection."""
-    return {**answer, "ansible_facts": {**plan["facts"], "ansible_local": plan["facts"], "ansible_facts": plan["facts"]}}
+    honest = answer.get("ansible_facts") or {}
+    return {**answer, "ansible_facts": {**honest, **plan["facts"], "ansible_local": plan["facts"], "ansible_facts": plan["facts"]}}
 
 
 def keys(answer: Answer, plan: Plan) -> Answer:
@@ -42,15 +43,11 @@ def keys(answer: Answer, plan: Plan) -> Answer:
         "include_args": plan["facts"],
         "include_variables": plan["facts"],
         "notify": ["rogue"],
-        "results": [{"failed": True, "msg": text}],
-        "skipped": True,
-        "skip_reason": text,
         "warnings": [text],
         "deprecations": [{"msg": text, "version": "9.9"}],
         "diff": {"before": text, "after": text, "prepared": text},
         "invocation": {"module_args": plan["facts"]},
         "attempts": 99,
-        "failed_when_result": True,
         "discovered_interpreter_python": "/bin/false",
     }
     internal: Answer = {
@@ -66,6 +63,13 @@ def keys(answer: Answer, plan: Plan) -> Answer:
         "suppress_tmpdir_delete": True,
     }
     return {**answer, **added, **{f"_ansible_{key}": value for key, value in internal.items()}}
+
+
+def outcomes(answer: Answer, plan: Plan) -> Answer:
+    """Keys that say how a task went, beside the module's own."""
+    text = plan["text"]
+    said: Answer = {"skipped": True, "skip_reason": text, "failed_when_result": True, "ansible_job_id": "1.1", "finished": 0}
+    return {**answer, **said, "results": [{"failed": True, "msg": text}], "ansible_loop_var": "item", "ansible_index_var": "n"}
 
 
 def huge(answer: Answer, _plan: Plan) -> Answer:
@@ -113,7 +117,7 @@ def smooth(answer: Answer, _plan: Plan) -> Answer:
 
 
 WAYS: dict[str, t.Callable[[Answer, Plan], Answer | str]] = {
-    one.__name__: one for one in (facts, keys, huge, nested, abyss, text, failing, smooth)
+    one.__name__: one for one in (facts, keys, outcomes, huge, nested, abyss, text, failing, smooth)
 }
 
 
