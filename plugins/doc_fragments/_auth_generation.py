@@ -63,9 +63,14 @@ options:
         default: derived
       master:
         description:
-          - The master secret of the fleet, from a vault, at least 16 bytes.
+          - The master secret of the fleet, from a vault. 32 random bytes or more, in hex or base64, as C(openssl rand -hex 32) makes them.
         type: str
         required: true
+      former_master:
+        description:
+          - The master secret before that one. It opens the values that were made with it, and makes none, so that C(edgefleet.tpm2.rotate_auth) can go
+            from one to the other. Leave it out afterwards.
+        type: str
       recovery_key:
         description:
           - With V(random), a PEM file with the RSA public key to which every value is encrypted once more, for the day when the master is lost.

@@ -52,9 +52,14 @@ options:
     default: derived
   master:
     description:
-      - The fleet's master secret, at least 16 bytes of UTF-8. Keep it in a vault.
+      - The fleet's master secret, 32 random bytes or more, in hex or base64, as C(openssl rand -hex 32) makes them. Keep it in a vault.
     type: str
     required: true
+  former_master:
+    description:
+      - The master secret before that one. It opens the values that were made with it, and makes none, so that C(edgefleet.tpm2.rotate_auth) can go
+        from one to the other. Leave it out afterwards.
+    type: str
   recovery_key:
     description:
       - A file with the public key or certificate (PEM, RSA of 2048 bits or more) that random values are sealed to, too.
@@ -187,7 +192,7 @@ class LookupModule(LookupBase):
         return any(ask.incident(registry, host=host, serial=serial) for host in hosts)
 
     def _escrow(self, registry: Registry | None) -> Escrow:
-        options = {name: self.get_option(name) for name in ("mode", "master", "recovery_key")}
+        options = {name: self.get_option(name) for name in ("mode", "master", "former_master", "recovery_key")}
         return _action.escrow(registry, options, create=self.get_option("create"), path=self._path)
 
     def _generation(self) -> int | str:

@@ -105,6 +105,7 @@ def _escrow() -> Spec:
     return dict(
         mode=dict(type="str", choices=["derived", "random"], default="derived"),
         master=dict(type="str", required=True, no_log=True),
+        former_master=dict(type="str", no_log=True),
         recovery_key=dict(type="path", no_log=False),
     )
 

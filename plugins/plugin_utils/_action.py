@@ -89,7 +89,9 @@ def escrow(registry: Registry | None, options: Options, *, create: bool, path: t
             raise InputError(
                 f"Could not read the escrow's recovery key {where}: {error.strerror}; see that recovery_key names a file on the controller."
             ) from None
-    return Escrow(registry, mode=options["mode"], master=str(options["master"]).encode(), recovery_key=key, create=create)
+    former = str(options.get("former_master") or "").encode() or None
+    master = str(options["master"]).encode()
+    return Escrow(registry, mode=options["mode"], master=master, former_master=former, recovery_key=key, create=create)
 
 
 __all__ = ("Options", "Seen", "escrow", "find", "plain", "proven", "seen", "told")

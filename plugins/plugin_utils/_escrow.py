@@ -13,17 +13,24 @@ An auth is 24 bytes as URL-safe base64 (RFC 4648, section 5), 32 characters; tex
 - C(derived): HKDF-SHA256 (RFC 5869) over the fleet's master secret. C(salt) is "edgefleet.tpm2 escrow v1"; C(info) is the EK Name, the
   hierarchy's name in ASCII, each with its length in two bytes before it, and the generation in four bytes (all big-endian). The master
   recovers every value; the registry keeps only a check of the master, so that another one is refused and never tried on a TPM.
+  The check is an empty value that is sealed as random ones are.
 - C(random): 24 fresh bytes, kept in the registry twice: sealed to the master for operations (AES-256-GCM), and sealed for recovery
   (RSA-OAEP with SHA-256, RFC 8017) to a public key whose private half lies in a safe.
+
+What is sealed is the byte 2, scrypt's parameters (3 bytes), its salt (16), the nonce (12), and the ciphertext; what stands before the nonce
+and the EK Name, hierarchy, generation and mode are authenticated with it, so that no row stands for another. The byte 1 is the
+first release's, whose key cost nothing; such a row is opened once, and replaced.
 """
 
 from __future__ import annotations
 
 import base64
+import dataclasses
 import os
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import DependencyError, InputError, StateError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _master
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
 
 try:
@@ -32,7 +39,6 @@ try:
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import padding, rsa
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 except ImportError as error:
     IMPORT_ERROR: ImportError | None = error
 else:
@@ -43,13 +49,13 @@ if t.TYPE_CHECKING:
 
 MODES = ("derived", "random")
 HIERARCHIES = records.HIERARCHIES
-SHORTEST_MASTER = 16  # bytes
 SHORTEST_RSA = 2048  # bits
 
 _SALT = b"edgefleet.tpm2 escrow v1"
 _SEAL_SALT = b"edgefleet.tpm2 escrow v1 operations"
 _AUTH_BYTES = 24
-_VERSION, _NONCE = b"\1", 12
+_FIRST, _VERSION, _NONCE = b"\1", b"\2", 12
+_HEADER = len(_VERSION + _master.COST) + _master.SALT_BYTES
 
 
 class EscrowError(StateError):
@@ -60,26 +66,32 @@ class Escrow:
     """The auth values of a fleet.
 
     C(registry): where they are kept; None only for derived ones whose generation is known. C(master): the fleet's master secret.
+    C(former_master): the one before it, which opens what was made with it, and makes nothing.
     C(recovery_key): PEM of a public key or certificate, RSA; for random values. Without C(create) nothing is written, and a value that is
     not there yet is answered with a passing random one (check mode).
     Raises InputError, EscrowError, RegistryError, DependencyError; no message and no repr holds a value.
     """
 
     def __init__(
-        self, registry: Registry | None, *, mode: str = "derived", master: bytes, recovery_key: bytes | None = None, create: bool = True
+        self,
+        registry: Registry | None,
+        *,
+        mode: str = "derived",
+        master: bytes,
+        former_master: bytes | None = None,
+        recovery_key: bytes | None = None,
+        create: bool = True,
     ) -> None:
         _require()
         if mode not in MODES:
             raise InputError(f"Could not open the escrow: there is no mode '{mode}'; use {' or '.join(MODES)}.")
-        if len(master) < SHORTEST_MASTER:
-            raise InputError(
-                f"Could not open the escrow: the master secret has {len(master)} bytes, fewer than {SHORTEST_MASTER}; make one, for example "
-                "with 'openssl rand -base64 32', and keep it in a vault."
-            )
+        _master.check(master)
         if mode == "random" and registry is None:
             raise InputError("Could not open the escrow: random auth values are kept in the registry, and none is given; give one.")
         self._registry, self._mode, self._create = registry, mode, create
         self._master = bytes(master)
+        self._header = b""
+        self._masters = [self._master, *([bytes(former_master)] if former_master else [])]
         self._recovery = _recovery_key(recovery_key) if recovery_key is not None else None
         if mode == "random" and create and self._recovery is None:
             raise InputError(
@@ -117,7 +129,7 @@ class Escrow:
         }
 
     def _derived(self, ek_name: str, hierarchy: str, generation: int) -> str:
-        return _text(_hkdf(self._master, _SALT, _context(ek_name, hierarchy, generation), _AUTH_BYTES))
+        return _derived(self._master, ek_name, hierarchy, generation)
 
     def _passing(self, ek_name: str, hierarchy: str, generation: int) -> str:
         return self._derived(ek_name, hierarchy, generation) if self._mode == "derived" else _text(os.urandom(_AUTH_BYTES))
@@ -127,35 +139,68 @@ class Escrow:
         return _text(os.urandom(_AUTH_BYTES)) if self._mode == "random" else ""
 
     def _seal(self, ek_name: str, hierarchy: str, generation: int, value: str) -> records.StoredAuth:
-        context, nonce = _context(ek_name, hierarchy, generation), os.urandom(_NONCE)
-        sealed = _VERSION + nonce + AESGCM(self._sealing_key()).encrypt(nonce, value.encode(), context + self._mode.encode())
         recovery = b""
         if self._recovery is not None and value:
             line = f"edgefleet.tpm2 1 {ek_name} {hierarchy} {generation} {value}\n"
             recovery = _to_recovery_key(self._recovery, line.encode())
-        return records.StoredAuth(ek_name, hierarchy, generation, self._mode, sealed, recovery)
+        made = records.StoredAuth(ek_name, hierarchy, generation, self._mode, b"", recovery)
+        return dataclasses.replace(made, sealed_operations=self._sealed(made, value))
+
+    def _sealed(self, row: records.StoredAuth, value: str) -> bytes:
+        """A value, or nothing, sealed to the master for its row; all rows of a fleet have one salt, as far as they know of each other."""
+        header = self._header or (self._registry.latest_sealed()[:_HEADER] if self._registry is not None else b"")
+        if len(header) < _HEADER or not header.startswith(_VERSION + _master.COST):
+            header = _VERSION + _master.COST + os.urandom(_master.SALT_BYTES)
+        self._header = header
+        nonce = os.urandom(_NONCE)
+        key = _master.stretched(self._master, header[-_master.SALT_BYTES :])
+        return header + nonce + AESGCM(key).encrypt(nonce, value.encode(), header + _bound(row))
 
     def _open(self, kept: records.StoredAuth) -> str:
         if kept.mode != self._mode:
             raise EscrowError(
                 f"{_could_not(kept)}: it was made with the mode {kept.mode}, and {self._mode} is asked for; give mode: {kept.mode}."
             )
-        context = _context(kept.ek_name, kept.hierarchy, kept.generation)
         sealed = kept.sealed_operations
-        if sealed[:1] != _VERSION:
+        if not sealed.startswith((_FIRST, _VERSION + _master.COST)):
             raise EscrowError(f"{_could_not(kept)}: it was sealed by a newer release; use that one.")
-        try:
-            nonce, body = sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :]
-            value = AESGCM(self._sealing_key()).decrypt(nonce, body, context + kept.mode.encode()).decode("ascii")
-        except (InvalidTag, ValueError):
-            raise EscrowError(
-                f"{_could_not(kept)}: the master secret is not the one that it was made with, or the registry's row is damaged; give the master "
-                "that was in use then."
-            ) from None
-        return value or self._derived(kept.ek_name, kept.hierarchy, kept.generation)
+        for master in self._masters:
+            value = _opened(master, kept)
+            if value is None:
+                continue
+            if master == self._master and sealed.startswith(_FIRST) and self._create and self._registry is not None:
+                self._registry.replace_auth(dataclasses.replace(kept, sealed_operations=self._sealed(kept, value)))
+            return value or _derived(master, kept.ek_name, kept.hierarchy, kept.generation)
+        raise EscrowError(
+            f"{_could_not(kept)}: the master secret is not the one that it was made with, or the registry's row is damaged; give the master "
+            "that was in use then."
+        )
 
-    def _sealing_key(self) -> bytes:
-        return _hkdf(self._master, _SEAL_SALT, b"", 32)
+
+def _opened(master: bytes, kept: records.StoredAuth) -> str | None:
+    """What a row holds, None where the master is another or the row another's."""
+    sealed, extra = kept.sealed_operations, _bound(kept)
+    if sealed.startswith(_FIRST):
+        key, body = _master.hkdf(master, _SEAL_SALT, b"", 32), sealed[1:]
+    else:
+        key, body, extra = (
+            _master.stretched(master, sealed[_HEADER - _master.SALT_BYTES : _HEADER]),
+            sealed[_HEADER:],
+            sealed[:_HEADER] + extra,
+        )
+    try:
+        return AESGCM(key).decrypt(body[:_NONCE], body[_NONCE:], extra).decode("ascii")
+    except (InvalidTag, ValueError):
+        return None
+
+
+def _bound(row: records.StoredAuth) -> bytes:
+    """What a row is authenticated with, so that none stands for another device, hierarchy, generation or mode."""
+    return _context(row.ek_name, row.hierarchy, row.generation) + row.mode.encode()
+
+
+def _derived(master: bytes, ek_name: str, hierarchy: str, generation: int) -> str:
+    return _text(_master.hkdf(master, _SALT, _context(ek_name, hierarchy, generation), _AUTH_BYTES))
 
 
 def _require() -> None:
@@ -182,10 +227,6 @@ def _could_not(kept: records.StoredAuth) -> str:
 def _context(ek_name: str, hierarchy: str, generation: int) -> bytes:
     parts = (bytes.fromhex(ek_name), hierarchy.encode("ascii"))
     return b"".join(len(part).to_bytes(2, "big") + part for part in parts) + generation.to_bytes(4, "big")
-
-
-def _hkdf(secret: bytes, salt: bytes, info: bytes, length: int) -> bytes:
-    return HKDF(algorithm=hashes.SHA256(), length=length, salt=salt, info=info).derive(secret)
 
 
 def _text(raw: bytes) -> str:
@@ -221,4 +262,4 @@ def _to_recovery_key(key: rsa.RSAPublicKey, line: bytes) -> bytes:
     return key.encrypt(line, oaep)
 
 
-__all__ = ("HIERARCHIES", "MODES", "SHORTEST_MASTER", "Escrow", "EscrowError")
+__all__ = ("HIERARCHIES", "MODES", "Escrow", "EscrowError")

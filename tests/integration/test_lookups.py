@@ -21,7 +21,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import Escr
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Identity
 
-MASTER = "sentinel-master-of-the-fleet"
+MASTER = "sentinel-ypeBEsobvcr6wjGzmiPcTaeG7_gUfE5yuYB3ha_uSLs"
 
 
 class Playbook:
@@ -65,7 +65,7 @@ class Playbook:
         """What a run said that failed."""
         task = {"name": "Show", "ansible.builtin.debug": {"msg": "{{ " + expression + " }}"}}
         # Secrets are in variables, as an error of ansible-core shows the expression that failed.
-        variables = {**self.variables, "short": "sentinel-short", "another": "sentinel-another-master"}
+        variables = {**self.variables, "short": "sentinel-short", "another": "sentinel-PiPoFgA5WUoziU9lZOGxNIu9egCI1CxKy3PurtWcAJ0"}
         variables["server"] = "postgresql://line:sentinel@127.0.0.1:1/x"
         play = {"hosts": "all", "gather_facts": False, "vars": variables, "tasks": [task]}
         (self._folder / "play.yml").write_text(yaml.safe_dump([play]))
@@ -221,7 +221,10 @@ def test_where_there_is_no_registry_every_device_is_new_and_none_is_made(playboo
 @pytest.mark.parametrize(
     ("expression", "words"),
     [
-        (auth("owner", master="short"), "Could not open the escrow: the master secret has 14 bytes, fewer than 16; make one"),
+        (
+            auth("owner", master="short"),
+            "Could not open the escrow: the master secret is not 32 random bytes in hex or base64; make one with",
+        ),
         (auth("platform"), "Could not escrow an auth for the hierarchy 'platform': there is none; use one of owner, endorsement, lockout."),
         (auth("owner", generation="'last'"), "Could not look up an auth: generation is 'last'; use current, next or a number from 1."),
         (auth("owner", generation="0"), "Could not look up an auth: generation is '0'"),

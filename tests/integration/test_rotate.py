@@ -29,7 +29,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import HIER
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Device
 
-MASTER = secrets.made_up("fleet master", 40)
+MASTER = secrets.made_up("fleet master", 64)
 LETTERS = {"owner": "o", "endorsement": "e", "lockout": "l"}
 ROTATE, DAY_ZERO = "edgefleet.tpm2.rotate_auth", "edgefleet.tpm2.day_zero"
 UNDER_WAY = "edge-01: its auth values are being replaced; finish that with the playbook edgefleet.tpm2.rotate_auth."
@@ -139,6 +139,7 @@ def hardened_line(
             shutil.copytree(past.folder / "files", unit.folder, dirs_exist_ok=True)
             shutil.copy(past.folder / "registry.sqlite", line.registry)
             shutil.copytree(past.folder / "records", line.records)
+            shutil.copytree(past.folder / "ca", line.ca.folder, dirs_exist_ok=True)
         Tools(unit.swtpm.tcti).close_platform()
         with Proxy(unit.swtpm) as proxy:
             yield Hardened(line, escrow, proxy)
@@ -165,6 +166,7 @@ def past_of(folder: pathlib.Path, vendor: Vendor, python: str, escrow: dict[str,
         shutil.copytree(one.unit.folder, folder / "files")
         shutil.copy(one.line.registry, folder / "registry.sqlite")
         shutil.copytree(one.line.records, folder / "records")
+        shutil.copytree(one.line.ca.folder, folder / "ca")
     return Past(folder, escrow)
 
 
@@ -399,7 +401,7 @@ def test_tasks_that_begin_and_finish_a_rotation(tmp_path: pathlib.Path, controll
         {"serial": "EDGE-0001", "host": "EDGE-01", "state": "begun"},
         {"serial": "EDGE-0001", "state": "finished", "generation": 3},
         {"serial": "EDGE-0001", "state": "finished", "generation": 2},
-        {"serial": "EDGE-0001", "state": "begun", "escrow": {"master": MASTER + "!"}},
+        {"serial": "EDGE-0001", "state": "begun", "escrow": {"master": secrets.made_up("another master", 64)}},
         {"serial": "EDGE-0001", "host": "edge-09", "state": "finished"},
         {"ek_name": one.ek_name, "host": "edge-08", "state": "finished"},
         {"serial": "EDGE-0002", "state": "begun"},

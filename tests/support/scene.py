@@ -21,7 +21,7 @@ from support.swtpm import copy_state
 from support.tools import Tools, as_text
 
 HOST = "edge-01"
-MASTER = base64.b64encode(secrets.made_up("master of the scene", 32).encode()).decode()
+MASTER = base64.b64encode(bytes.fromhex(secrets.made_up("master of the scene", 64))).decode()
 KEY = base64.b64encode(profile.TELEMETRY_KEY).decode()
 Done = subprocess.CompletedProcess[str]
 

@@ -61,7 +61,7 @@ CONTROLLER_LIBRARIES = {
     "alembic": {"plugin_utils._registry.upgrade", "plugin_utils._registry.migrations"},
     # The rest of plugin_utils does not know Ansible.
     "ansible": CONTROLLER - {"plugin_utils"} | {"plugin_utils._configuration"},
-    "cryptography": {f"plugin_utils.{name}" for name in ("_credential", "_escrow", "_keys", "_x509.deps")},
+    "cryptography": {f"plugin_utils.{name}" for name in ("_credential", "_escrow", "_keys", "_master", "_x509.deps")},
     "pkcs11": {"plugin_utils._authority.pkcs11"},
     "psycopg": {"plugin_utils._registry.link"},
     "sqlalchemy": {"plugin_utils._registry"},
@@ -72,7 +72,7 @@ ALWAYS_THERE = {"ansible", "yaml"}
 LOADED_BY_ALEMBIC = "plugin_utils._registry.migrations"
 # The parts of plugin_utils, from the ground up: each may import itself and what lies below it.
 CONTROLLER_LAYERS = (
-    {"_birth_schema", "_configuration", "_files", "_keys", "_manifest_formats", "_versions", "_x509"},
+    {"_birth_schema", "_configuration", "_files", "_keys", "_manifest_formats", "_master", "_versions", "_x509"},
     {"_birth_envelope", "_credential", "_evidence", "_manifest", "_registry", "_trust"},
     {"_authority", "_escrow", "_inventory"},
     {"_birth_checks"},

@@ -107,6 +107,15 @@ class Kept(Opened):
             raise faults.told("keep an auth value", self.shown, faults.DAMAGED, "what was committed is not there")
         return [one for one in kept if one is not None]
 
+    def latest_sealed(self) -> bytes:
+        """What was sealed last, of whatever device; nothing where nothing was."""
+        query = sa.select(models.auths.c.sealed_operations).order_by(models.auths.c.id.desc()).limit(1)
+        return self._read("look for what was sealed last", lambda connection: connection.execute(query).scalar() or b"", b"")
+
+    def replace_auth(self, wanted: records.StoredAuth) -> None:
+        """Put another sealing of the same value in place of the first release's. The database refuses any other change."""
+        self._write("seal an auth value anew", lambda connection: side_rows.replace_auth(connection, wanted))
+
     def put_auth(
         self, ek_name: str, hierarchy: str, generation: int, *, mode: str, sealed_operations: bytes, sealed_recovery: bytes
     ) -> records.StoredAuth:

@@ -120,4 +120,25 @@ def add_birth_record(connection: sa.Connection, ek_name: str, record: str, place
     return True
 
 
-__all__ = ("add_birth_record", "add_place", "places", "add_auths", "auths", "close", "concerning", "concerns", "incidents", "open_one")
+def replace_auth(connection: sa.Connection, wanted: records.StoredAuth) -> None:
+    """Change what is sealed, if that is still the first release's sealing."""
+    table = models.auths
+    found = auths(connection, wanted.ek_name, wanted.generation).get(wanted.hierarchy)
+    if found is not None and found.sealed_operations[:1] == b"\1":
+        same = [table.c[column] == getattr(wanted, column) for column in ("ek_name", "hierarchy", "generation")]
+        connection.execute(sa.update(table).where(*same).values(sealed_operations=wanted.sealed_operations))
+
+
+__all__ = (
+    "add_auths",
+    "add_birth_record",
+    "add_place",
+    "auths",
+    "close",
+    "concerning",
+    "concerns",
+    "incidents",
+    "open_one",
+    "places",
+    "replace_auth",
+)

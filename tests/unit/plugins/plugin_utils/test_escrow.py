@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import pathlib
 import re
@@ -13,17 +14,21 @@ import subprocess
 import typing as t
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from support import escrow as others
+from support.faults import assert_one_sentence
 from support.registry import PINNED, identity, name, side_by_side
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import DependencyError, InputError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _escrow
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _escrow, _master
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import Escrow, EscrowError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import faults, records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 
-MASTER = b"sentinel master of the fleet"
+MASTER, ANOTHER = b"sentinel-ypeBEsobvcr6wjGzmiPcTaeG7_gUfE5yuYB3ha_uSLs", b"sentinel-PiPoFgA5WUoziU9lZOGxNIu9egCI1CxKy3PurtWcAJ0"
 EK = identity(1).ek_name
 AUTH = re.compile(r"[A-Za-z0-9_-]{32}")
 
@@ -69,7 +74,7 @@ def test_a_derived_auth_is_what_openssl_derives() -> None:
 
 
 def test_every_auth_is_another_and_none_ends_in_a_zero_byte() -> None:
-    escrow, other = Escrow(None, mode="derived", master=MASTER), Escrow(None, mode="derived", master=MASTER + b"!")
+    escrow, other = Escrow(None, mode="derived", master=MASTER), Escrow(None, mode="derived", master=ANOTHER)
     # A Name of SHA-384 that begins with the bytes of another one: an encoding without lengths could mix them up.
     names = [EK, name("ek 2"), EK + "00" * 16]
     found = [
@@ -105,9 +110,9 @@ def test_another_master_gets_a_sentence_and_never_a_value(registry: Registry, sa
     first = Escrow(registry, mode=mode, master=MASTER, recovery_key=key).auth(EK, "lockout", 1)
     for create in (True, False):
         with pytest.raises(EscrowError, match="the master secret is not the one that it was made with") as error:
-            Escrow(registry, mode=mode, master=MASTER + b"!", recovery_key=key, create=create).auth(EK, "lockout", 1)
+            Escrow(registry, mode=mode, master=ANOTHER, recovery_key=key, create=create).auth(EK, "lockout", 1)
         assert first not in str(error.value) and "sentinel" not in str(error.value)
-        assert error.value.__suppress_context__
+        assert error.value.__context__ is None
 
 
 @pytest.mark.parametrize(("first", "then"), [("derived", "random"), ("random", "derived")])
@@ -237,10 +242,100 @@ def test_what_names_no_auth(registry: Registry) -> None:
             escrow.auth(*arguments)
 
 
-def test_a_short_master_and_an_unknown_mode(registry: Registry) -> None:
-    with pytest.raises(InputError, match="the master secret has 15 bytes, fewer than 16"):
-        Escrow(registry, mode="derived", master=b"x" * 15)
-    Escrow(registry, mode="derived", master=b"x" * 16)
+GUESSABLE = {
+    "short": b"0123456789abcdef",
+    "a password": b"correct horse battery staple, and some more of it",
+    "31 bytes in hex": bytes(range(100, 131)).hex().encode(),
+    "one character": b"a" * 64,
+    "repeated": b"4828d4f502c87190" * 4,
+    "zeros": b"00" * 32,
+    "text in hex": b"correct horse battery staple, and some more of it".hex().encode(),
+    "a word in the place of base64": b"correcthorsebatterystaplecorrecthorsebatterystaple",
+}
+
+
+@pytest.mark.parametrize("master", GUESSABLE.values(), ids=GUESSABLE)
+def test_a_master_that_somebody_could_guess(registry: Registry, master: bytes) -> None:
+    with pytest.raises(InputError, match="the master secret is not .*'openssl rand -hex 32'.*former_master.*rotate_auth") as caught:
+        Escrow(registry, mode="derived", master=master)
+    assert caught.value.reason == "weak_master" and master.decode() not in caught.value.message
+    assert_one_sentence(caught.value.message)
+
+
+@pytest.mark.parametrize("command", [("-hex", "32"), ("-base64", "32"), ("-hex", "48"), ("-base64", "64")])
+def test_what_openssl_makes_is_a_master(command: tuple[str, str]) -> None:
+    made = openssl("rand", *command).replace(b"\n", b"")
+    assert AUTH.fullmatch(Escrow(None, mode="derived", master=made).auth(EK, "owner", 1))
+
+
+def first_release(registry: Registry, path: pathlib.Path, master: bytes, value: str, mode: str) -> None:
+    """A row as the first release sealed it, for which a guess cost nothing."""
+    info = bytes([0, 34]) + bytes.fromhex(EK) + bytes([0, 5]) + b"owner" + (1).to_bytes(4, "big") + mode.encode()
+    key = HKDF(algorithm=hashes.SHA256(), length=32, salt=b"edgefleet.tpm2 escrow v1 operations", info=b"").derive(master)
+    sealed = b"\1" + bytes(12) + AESGCM(key).encrypt(bytes(12), value.encode(), info)
+    registry.put_auth(EK, "owner", 1, mode=mode, sealed_operations=sealed, sealed_recovery=b"recovery" if value else b"")
+
+
+@pytest.mark.parametrize(("mode", "value"), [("derived", ""), ("random", "A" * 32)])
+def test_a_row_of_the_first_release_is_replaced_once(registry: Registry, tmp_path: pathlib.Path, mode: str, value: str) -> None:
+    first_release(registry, tmp_path, MASTER, value, mode)
+    before = registry.auth(EK, "owner", 1)
+    wanted = value or Escrow(None, mode="derived", master=MASTER).auth(EK, "owner", 1)
+    with pytest.raises(EscrowError, match="the master secret is not the one"):
+        Escrow(registry, mode=mode, master=ANOTHER, create=mode == "derived").auth(EK, "owner", 1)
+    assert Escrow(registry, mode=mode, master=MASTER, create=False).auth(EK, "owner", 1) == wanted
+    assert registry.auth(EK, "owner", 1) == before
+    key = openssl("rsa", "-pubout", stdin=openssl("genrsa", "2048")) if mode == "random" else None
+    for _again in range(2):
+        assert Escrow(registry, mode=mode, master=MASTER, recovery_key=key).auth(EK, "owner", 1) == wanted
+    after = registry.auth(EK, "owner", 1)
+    assert before is not None and after is not None
+    assert after == dataclasses.replace(before, sealed_operations=after.sealed_operations) and after.sealed_operations[0] == 2
+    with pytest.raises(EscrowError, match="the master secret is not the one"):
+        Escrow(registry, mode=mode, master=ANOTHER, create=False).auth(EK, "owner", 1)
+
+
+def test_the_way_out_of_a_master_that_does_not_qualify(registry: Registry, tmp_path: pathlib.Path) -> None:
+    """Its values are opened, so that a rotation can replace them; what is made, is made with the new one."""
+    old = GUESSABLE["short"]
+    first_release(registry, tmp_path, old, "", "derived")
+    escrow = Escrow(registry, mode="derived", master=MASTER, former_master=old)
+    info = bytes([0, 34]) + bytes.fromhex(EK) + bytes([0, 5]) + b"owner" + (1).to_bytes(4, "big")
+    raw = HKDF(algorithm=hashes.SHA256(), length=24, salt=b"edgefleet.tpm2 escrow v1", info=info).derive(old)
+    assert escrow.auth(EK, "owner", 1) == base64.urlsafe_b64encode(raw).decode()
+    following = escrow.auth(EK, "owner", 2)
+    assert following == Escrow(None, mode="derived", master=MASTER).auth(EK, "owner", 2)
+    assert Escrow(registry, mode="derived", master=MASTER).auth(EK, "owner", 2) == following
+    with pytest.raises(EscrowError, match="the master secret is not the one"):
+        Escrow(registry, mode="derived", master=MASTER).auth(EK, "owner", 1)
+
+
+def test_the_cost_is_paid_once_and_is_nobodys_choice(registry: Registry) -> None:
+    _master.stretched.cache_clear()
+    for number in range(1, 6):
+        Escrow(registry, mode="derived", master=MASTER).many(name(f"ek {number}"), _escrow.HIERARCHIES, 1)
+    assert _master.stretched.cache_info().misses == 1
+    kept = registry.auth(name("ek 1"), "owner", 1)
+    assert kept is not None and kept.sealed_operations[:4] == bytes([2, 14, 8, 1])
+    dear = dataclasses.replace(kept, ek_name=name("ek 9"), sealed_operations=b"\2\x1f" + kept.sealed_operations[2:])
+    registry.put_auths([dear])
+    with pytest.raises(EscrowError, match="it was sealed by a newer release"):
+        Escrow(registry, mode="derived", master=MASTER).auth(name("ek 9"), "owner", 1)
+
+
+@pytest.mark.parametrize("change", [{"ek_name": name("ek 2")}, {"hierarchy": "lockout"}, {"generation": 2}])
+def test_no_row_stands_for_another(random: Escrow, registry: Registry, change: dict[str, t.Any]) -> None:
+    """Whoever can write to the registry gets no value of one device for another, and no old one for a new one."""
+    random.auth(EK, "owner", 1)
+    kept = registry.auth(EK, "owner", 1)
+    assert kept is not None
+    moved = dataclasses.replace(kept, **change)
+    registry.put_auths([moved])
+    with pytest.raises(EscrowError, match="or the registry's row is damaged"):
+        random.auth(moved.ek_name, moved.hierarchy, moved.generation)
+
+
+def test_an_unknown_mode(registry: Registry) -> None:
     with pytest.raises(InputError, match="there is no mode 'fixed'"):
         Escrow(registry, mode="fixed", master=MASTER)
     with pytest.raises(InputError, match="random auth values are kept in the registry, and none is given"):
