@@ -140,6 +140,10 @@ class FakeTpm:
         self.reads.append(("pcr_read", tuple(chosen)))
         return {one.bank: {index: self.banks[one.bank][index] for index in one.indices if one.bank in self.banks} for one in chosen}
 
+    def pcr_read_proven(self, chosen: pcr.Selection) -> dict[int, bytes]:
+        held = self.banks.get(chosen.bank, {})
+        return {index: held[index] for index in chosen.indices if index in held}
+
     # -- sessions
 
     def password(self) -> Session:

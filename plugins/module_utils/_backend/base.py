@@ -114,6 +114,9 @@ class Backend(t.Protocol):
     def holds(self, hierarchy: int, auth: Auth) -> bool:
         """Whether a hierarchy takes this auth value; changes nothing. Never for lockout, where a wrong value counts."""
 
+    def pcr_read_proven(self, chosen: Selection) -> dict[int, bytes]:
+        """TPM2_PCR_Read (22.4) in the secure session, whose HMAC proves the values; those of a bank that is not allocated are missing."""
+
     def list_handles(self, first: int) -> list[int]:
         """TPM2_GetCapability (30.2): the handles of the type of C(first) from there on."""
 

@@ -14,6 +14,7 @@ used but C(lib), where the Python checks are too strict; nothing is compared wit
 
 from __future__ import annotations
 
+import functools
 import os
 import struct
 import sys
@@ -48,7 +49,7 @@ except Exception as error:  # noqa: BLE001 - ImportError as a rule; TypeError wh
     IMPORT_ERROR = error
 
 # TPMA_SESSION (Part 2, section 8.4).
-CONTINUE, DECRYPT, ENCRYPT = 0x01, 0x20, 0x40
+CONTINUE, DECRYPT, ENCRYPT, AUDIT = 0x01, 0x20, 0x40, 0x80
 LOADED_SESSION = 0x02000000
 # IESYSC_KEY_RSRC, as Esys_TR_Serialize writes it.
 KEY_RESOURCE = 1
@@ -83,6 +84,7 @@ class Esapi:
         self._direct = tcti.resource_manager == "none"
         self._nv_buffer = nv_buffer
         self._known: dict[int, t.Any] = {}
+        self._pcrs: dict[pcr.Selection, dict[int, bytes]] = {}
         self._ours: list[t.Any] = []
         self._salt: int | None = None
         self._pinned: bytes | None = None
@@ -157,6 +159,29 @@ class Esapi:
         _more, data = self._e.get_capability(tss2.TPM2_CAP.HANDLES, first, 254)
         listed = data.data
         return [int(handle) for handle in listed.handles]
+
+    def pcr_read_proven(self, chosen: pcr.Selection) -> dict[int, bytes]:
+        if chosen not in self._pcrs:
+            session, found = self.secure(), dict[int, bytes]()
+            # The command has nothing that a session could encrypt, so the session audits it; only the HMAC matters here.
+            self._e.trsess_set_attributes(session, CONTINUE | AUDIT)
+            while len(found) < len(chosen.indices):
+                left = pcr.Selection(chosen.bank, tuple(index for index in chosen.indices if index not in found))
+                call: t.Callable[[], t.Any] = functools.partial(self._pcr_read, left, session)
+                more = self._call("read", f"PCR {left.text}", call)
+                if not more:
+                    break
+                found.update(more)
+            self._e.trsess_set_attributes(session, CONTINUE | DECRYPT | ENCRYPT)
+            self._pcrs[chosen], self._unproven = found, False
+        return self._pcrs[chosen]
+
+    def _pcr_read(self, chosen: pcr.Selection, session: t.Any) -> dict[int, bytes]:
+        selection = tss2.TPML_PCR_SELECTION.unmarshal(pcr.marshal([chosen]))[0]
+        _counter, given, values = self._e.pcr_read(selection, session1=session)
+        indices = [index for one in pcr.parse(marshal.Cursor(bytes(given.marshal()))) for index in one.indices if one.bank == chosen.bank]
+        digests = marshal.Cursor(bytes(values.marshal()))
+        return dict(zip(indices, [digests.sized() for _each in range(digests.u32())]))
 
     # -- sessions (called by the _auth strategies)
 

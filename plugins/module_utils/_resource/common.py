@@ -17,6 +17,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import mo
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, names
 
 if t.TYPE_CHECKING:
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import Run
 
 Options = t.Mapping[str, t.Any]
@@ -103,6 +104,26 @@ def check_removable(path: str, seen: model.Observation, options: Options) -> Non
         raise errors.MismatchError(
             f"Could not remove {path}: it is no key file of a TPM; name another path, or set on_mismatch: replace to remove it whatever it is."
         )
+
+
+def prove_pcrs(backend: Backend, seen: model.Observation, asked: t.Sequence[t.Any], attempt: str) -> None:
+    """Read the PCRs whose present values a policy takes again, with the TPM's proof. Raises StateError where they are not those that were seen.
+
+    What was read to plan has no proof: somebody between module and TPM would choose what a secret is sealed to.
+    """
+    # Not at the top: a run that changes nothing does not compile them.
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import pcr, policy
+
+    for selection in policy.current(tuple(asked)):
+        proven, values = backend.pcr_read_proven(selection), seen.pcrs().get(selection.bank, {})
+        wrong = [index for index in selection.indices if proven.get(index) != values.get(index)]
+        if wrong:
+            raise errors.StateError(
+                f"Could not {attempt}: PCR {pcr.Selection(selection.bank, tuple(wrong)).text} was read with another value at first than the one that "
+                "the TPM proves; it was extended just now, or somebody between module and TPM gives false answers: run again, and if "
+                "this repeats do not trust the device.",
+                reason="pcr_other",
+            )
 
 
 class PublicFile:

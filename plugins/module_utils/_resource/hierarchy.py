@@ -214,13 +214,12 @@ class Hierarchy(model.Noun):
             return []
         after["policy"] = digest.hex()
         run.current(self.hierarchy)
-        return [
-            model.Step(
-                f"set the policy of the {self.object} hierarchy to {digest.hex() or 'none'}",
-                "set_primary_policy",
-                lambda backend: backend.set_primary_policy(self.hierarchy, run.auth(self.hierarchy), digest),
-            )
-        ]
+
+        def change(backend: Backend) -> None:
+            common.prove_pcrs(backend, seen, asked, f"set the policy of the {self.object} hierarchy")
+            backend.set_primary_policy(self.hierarchy, run.auth(self.hierarchy), digest)
+
+        return [model.Step(f"set the policy of the {self.object} hierarchy to {digest.hex() or 'none'}", "set_primary_policy", change)]
 
     def _enable_step(self, run: Run) -> model.Step:
         enable = bool(self.enabled)

@@ -170,6 +170,7 @@ class Key(model.Noun):
             if stored:
                 private, public = stored.private, stored.public
             else:
+                common.prove_pcrs(backend, run.seen, self.policy, f"make the key {self.object}")
                 private, public = backend.create(parent, choose.for_value(b"", bool(self.value)), want, self.value, b"")
                 self._keep(private, public, backend.name(parent))
                 run.touched = self.path is not None

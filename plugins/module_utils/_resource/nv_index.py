@@ -186,6 +186,7 @@ class NvIndex(model.Noun):
         run.auth(self.hierarchy)
 
         def define(backend: Backend) -> None:
+            common.prove_pcrs(backend, seen, self.policy, f"define the NV index {self.object}")
             backend.nv_define_space(self.hierarchy, run.auth(self.hierarchy, bool(self.value)), public, self.value)
 
         cost = model.Cost(nv_bytes=public.size, nv_indices=1, nv_counters=int(self.counter))

@@ -218,12 +218,13 @@ class SealedBlob(model.Noun):
             raise errors.InputError(f"Could not {self._attempt}: there is no content to seal; give content, content_b64 or src.")
         common.parent(self.parent, seen, run, self._attempt)
         files.check_writable(self.path)
-        step = self._step(want, data, stored is not None)
+        step = self._step(want, data, stored is not None, run)
         after = {self.object: {**names.describe(want, made=False), "parent": handles.text(self.parent)}}
         return model.Plan(self.kind, self.object, (step,), before, after, {})
 
-    def _step(self, want: names.Public, data: bytes, replacing: bool) -> model.Step:
+    def _step(self, want: names.Public, data: bytes, replacing: bool, run: Run) -> model.Step:
         def seal(backend: Backend) -> model.Result:
+            common.prove_pcrs(backend, run.seen, self.policy, self._attempt)
             parent = backend.persistent(self.parent)
             private, public = backend.create(parent, choose.for_value(b"", secret=True), want, self.value, data)
             name = backend.name(parent)

@@ -141,6 +141,18 @@ def selections(policy: Policy) -> list[pcr.Selection]:
     return found
 
 
+def current(policy: Policy) -> list[pcr.Selection]:
+    """Those of them whose values are not in the policy, so that the TPM's present ones are meant."""
+    found = []
+    for one in policy:
+        if isinstance(one, Pcr) and one.values is None:
+            found.append(one.selection)
+        elif isinstance(one, Or):
+            for branch in one.branches:
+                found += current(branch)
+    return found
+
+
 def asks_for_auth(policy: Policy) -> bool:
     """Whether some way to satisfy the policy takes the object's auth value."""
     return any(isinstance(one, AuthValue) or (isinstance(one, Or) and any(map(asks_for_auth, one.branches))) for one in policy)

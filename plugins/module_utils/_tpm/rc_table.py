@@ -372,6 +372,7 @@ REASONS: dict[str, str] = {
     "not_a_tpm": "what answers does not speak TPM 2.0",
     "not_activated": "the TPM did not open a credential, since it or one of its keys is not the one that was shown",
     "other_key": "the key at the handle is not the one that was verified",
+    "pcr_other": "a PCR was read with another value than the one that the TPM proves",
     "policy_not_met": "the policy of a sealed blob is not the one that was asked for, or PCRs have changed since",
     "rotation_begun": "the lockout auth is just being replaced, and that has to be finished first",
     "state": "the TPM or a file is in a state from which the task must not go on; the sentence says which",
