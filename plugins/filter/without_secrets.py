@@ -10,14 +10,14 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _secret
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _kinds, _secret
 
 
 def without_secrets(resources: t.Any) -> list[t.Any]:
     """The resources of a profile that may go to a TPM that nobody has verified. Raises AnsibleFilterError."""
     if not isinstance(resources, (list, tuple)):
         raise AnsibleFilterError("Could not keep secrets back: the filter takes a list of resources; give a list.")
-    kinds = _argspec.profile()["resources"]["options"]
+    kinds = _kinds.profile()["resources"]["options"]
     for number, item in enumerate(resources, 1):
         wrong = _secret.misfit(item, kinds)
         if wrong:

@@ -182,18 +182,6 @@ def unseal() -> Spec:
     )
 
 
-def profile() -> Spec:
-    """Options of tpm2_profile: every noun with its own options."""
-    nouns = (certificate, da_lockout, hierarchy, key, nv_index, persistent_handle, primary_key, sealed_blob)
-    options = {noun.__name__: dict(type="dict", options=noun(), no_log=False) for noun in nouns}
-    salt = dict(handle=dict(type="str", default="0x81010001"), name=dict(type="str", required=True))
-    return dict(
-        resources=dict(type="list", elements="dict", required=True, options=options),
-        return_reads=dict(type="bool", default=False),
-        session_key=dict(type="dict", options=salt, no_log=False),
-    )
-
-
 def info() -> Spec:
     """Options of tpm2_info."""
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.info import BESIDE, SUBSETS
@@ -225,7 +213,6 @@ __all__ = (
     "pcrs",
     "persistent_handle",
     "primary_key",
-    "profile",
     "sealed_blob",
     "unseal",
 )

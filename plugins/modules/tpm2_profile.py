@@ -127,13 +127,12 @@ reads:
   type: dict
 """
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _module
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import profile
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _kinds, _module
 
 
 def main() -> None:
     """Run the module."""
-    _module.ensure(_argspec.profile(), lambda options: profile.build(options["resources"]))
+    _module.ensure(_kinds.profile(), lambda options: _kinds.build(options["resources"]))
 
 
 if __name__ == "__main__":

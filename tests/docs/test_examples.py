@@ -17,11 +17,10 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from docs.documents import EXAMPLES, PREFIX, ROLES, ROOT, YAML_BLOCKS, Block
 from support import places
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import profile
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity, _kinds
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
 
-SPECS = {name: getattr(part, name) for part in (_argspec, _argspec_identity) for name in part.__all__}
+SPECS = {name: getattr(part, name) for part in (_argspec, _argspec_identity) for name in part.__all__} | {"profile": _kinds.profile}
 # Their modules take nothing that a TPM would need.
 ASK_THE_REGISTRY = ("auth_generation", "registry_info")
 _TEMPLATE = re.compile(r"\{\{.*?\}\}")
@@ -56,9 +55,9 @@ def objections(task: dict[str, t.Any]) -> list[str]:
         valid = result.validated_parameters
         try:
             if noun == "profile":
-                profile.build(valid["resources"])
-            elif noun in profile.NOUNS:
-                profile.build([{noun: valid}])
+                _kinds.build(valid["resources"])
+            elif noun in _kinds.KINDS:
+                _kinds.build([{noun: valid}])
         except InputError as error:
             return [error.message]
     return []

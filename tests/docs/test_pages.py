@@ -16,7 +16,7 @@ import pytest
 from docs.documents import PAGES, ROLES, ROOT, blocks, links, name_of, named_tests, spans
 from support import places
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity, _kinds
 
 UTILS = ROOT / "plugins/module_utils"
 CONTROLLER_UTILS = ROOT / "plugins/plugin_utils"
@@ -39,6 +39,7 @@ def _options(spec: _argspec.Spec) -> t.Iterator[tuple[str, dict[str, t.Any]]]:
 OPTIONS: dict[str, list[dict[str, t.Any]]] = {}
 for _name, _option in [
     *(one for part in (_argspec, _argspec_identity) for name in part.__all__ for one in _options(getattr(part, name)())),
+    *_options(_kinds.profile()),
     *ROLES.items(),
 ]:
     OPTIONS.setdefault(_name, []).append(_option)

@@ -13,13 +13,13 @@ import typing as t
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from unit.fakes import TR_PASSWORD, FakeTpm
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import engine, model, profile, unseal
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _kinds
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import engine, model, unseal
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti import Tcti
 
 Items = list[dict[str, dict[str, t.Any]]]
-_SPEC, _UNSEAL = ArgumentSpecValidator(_argspec.profile()), ArgumentSpecValidator(_argspec.unseal())
+_SPEC, _UNSEAL = ArgumentSpecValidator(_kinds.profile()), ArgumentSpecValidator(_argspec.unseal())
 
 
 def _valid(spec: ArgumentSpecValidator, parameters: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -41,7 +41,7 @@ class Bed:
 
     def run(self, *items: dict[str, dict[str, t.Any]], check: bool = False, **given: bytes) -> engine.Outcome:
         """One run of a profile; `given` are auth values by hierarchy. The laws are checked also where it fails."""
-        return self._run(profile.build(_valid(_SPEC, {"resources": list(items)})["resources"]), check, given)
+        return self._run(_kinds.build(_valid(_SPEC, {"resources": list(items)})["resources"]), check, given)
 
     def unseal(self, options: dict[str, t.Any], check: bool = False, **given: bytes) -> engine.Outcome:
         """One run of tpm2_unseal."""

@@ -24,9 +24,10 @@ FRAGMENTS = "ansible_collections.edgefleet.tpm2.plugins.doc_fragments."
 
 # What a part may import of the other parts; of itself it may import anything. The longest matching name counts.
 MAY_IMPORT: dict[str, set[str]] = {
-    "modules": {"_module", "_argspec", "_argspec_identity", "_deps", "_resource", "_host", "_tpm"},
+    "modules": {"_module", "_kinds", "_argspec", "_argspec_identity", "_deps", "_resource", "_host", "_tpm"},
     "_module": {"_argspec", "_secret", "_deps", "_resource", "_backend", "_transport", "_auth", "_tpm"},
     "_argspec": {"_resource", "_tpm"},
+    "_kinds": {"_argspec", "_resource", "_tpm"},
     "_argspec_identity": {"_argspec", "_tpm"},
     "_deps": {"_tpm"},
     "_secret": set(),
@@ -50,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "doc_fragments": set(),
     # On the controller: plugins -> plugin_utils -> the pure knowledge of TPMs, and nothing else that travels to devices.
     "action": {"plugin_utils", "_argspec", "_argspec_identity", "_secret", "_tpm"},
-    "filter": {"plugin_utils", "_argspec", "_secret", "_tpm"},
+    "filter": {"plugin_utils", "_kinds", "_secret", "_tpm"},
     "inventory": {"plugin_utils", "_tpm"},
     "lookup": {"plugin_utils", "_tpm"},
     "plugin_utils": {"_secret", "_tpm"},

@@ -17,14 +17,13 @@ import pytest
 import yaml
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import profile
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity, _kinds
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, policy_read, templates
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COLLECTION = "ansible_collections.edgefleet.tpm2.plugins"
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("tpm2_*.py"))
-SPECS = {name: getattr(part, name) for part in (_argspec, _argspec_identity) for name in part.__all__}
+SPECS = {name: getattr(part, name) for part in (_argspec, _argspec_identity) for name in part.__all__} | {"profile": _kinds.profile}
 FRAGMENTS = sorted(set(SPECS) - {"info", "pcrs"})  # tpm2_info documents its options itself; pcrs is a part of others
 
 Options = dict[str, dict[str, t.Any]]
@@ -129,11 +128,30 @@ def test_content_to_seal_is_never_logged() -> None:
     assert all(_argspec.sealed_blob()[name]["no_log"] is True for name in ("content", "content_b64"))
 
 
+@pytest.mark.parametrize("kind", _kinds.KINDS)
+def test_a_kind_is_called_the_same_everywhere(kind: str) -> None:
+    """Its class, its argument spec, its documentation, its files; and all but the certificate, which is none of the TPM's, have a module."""
+    made = t.cast("t.Any", _kinds.KINDS[kind].load())
+    assert (made.kind, made.__module__.rpartition(".")[2]) == (kind, kind)
+    assert kind in FRAGMENTS and _kinds.KINDS[kind].spec is SPECS[kind]
+    assert (f"tpm2_{kind}" in MODULES) is (kind != "certificate")
+
+
+def test_no_class_is_missing_from_the_table() -> None:
+    found = set()
+    for path in (ROOT / "plugins/module_utils/_resource").glob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "model.Noun" for base in node.bases):
+                found.add(path.stem)
+    # What opens a blob is a module of its own, and no state that a profile can hold.
+    assert found == {*_kinds.KINDS, "unseal"}
+
+
 def test_a_profile_takes_every_noun_with_all_its_options() -> None:
-    options = _argspec.profile()["resources"]["options"]
-    assert set(options) == set(profile.NOUNS)
+    options = _kinds.profile()["resources"]["options"]
+    assert set(options) == set(_kinds.KINDS)
     for noun, option in options.items():
-        assert option["options"] == getattr(_argspec, noun)()
+        assert option["options"] == SPECS[noun]()
 
 
 # -- what error sentences name

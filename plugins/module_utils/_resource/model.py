@@ -83,8 +83,7 @@ class Plan(t.NamedTuple):
 
 
 class Fact(t.NamedTuple):
-    """One thing to know: C(kind) is properties (what varies), limits (what is fixed), public, nv_public, nv_content, pcrs, file,
-    auth_policy, platform_auth or session.
+    """One thing to know: C(kind) is one of C(observe.READ), pcrs, or session.
 
     C(key) tells which one; a session fact, the only kind that needs more than a raw read, brings the function that learns it.
     """

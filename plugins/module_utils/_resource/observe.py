@@ -33,22 +33,17 @@ def _wanted(resources: t.Sequence[Asking], seen: Observation) -> list[Fact]:
     return facts + [Fact("pcrs", pcr.Selection(bank, tuple(sorted(indices)))) for bank, indices in banks.items() if indices]
 
 
-def _read(reader: Reads, fact: Fact) -> t.Any:
-    if fact.kind == "properties":
-        return reader.properties(VARIABLE)
-    if fact.kind == "limits":
-        return reader.properties(FIXED)
-    if fact.kind == "public":
-        return reader.read_public(fact.key)
-    if fact.kind == "nv_public":
-        return reader.nv_read_public(fact.key)
-    if fact.kind == "nv_content":
-        return reader.nv_read(*fact.key)
-    if fact.kind == "auth_policy":
-        return reader.auth_policy(fact.key)
-    if fact.kind == "platform_auth":
-        return reader.platform_auth_is_empty()
-    return files.read(fact.key)
+# How each kind of fact is read, by its key. Two kinds are read otherwise: PCRs, all in one command, and those that need a session.
+READ: dict[str, t.Callable[[Reads, t.Any], t.Any]] = {
+    "properties": lambda reader, _key: reader.properties(VARIABLE),
+    "limits": lambda reader, _key: reader.properties(FIXED),
+    "public": lambda reader, handle: reader.read_public(handle),
+    "nv_public": lambda reader, index: reader.nv_read_public(index),
+    "nv_content": lambda reader, where: reader.nv_read(*where),
+    "auth_policy": lambda reader, hierarchy: reader.auth_policy(hierarchy),
+    "platform_auth": lambda reader, _key: reader.platform_auth_is_empty(),
+    "file": lambda _reader, path: files.read(path),
+}
 
 
 def observe(reader: Reads, resources: t.Sequence[Asking], seen: Observation) -> list[Fact]:
@@ -69,7 +64,7 @@ def observe(reader: Reads, resources: t.Sequence[Asking], seen: Observation) -> 
                 seen.asked.setdefault(one.bank, set()).update(one.indices)
         for fact in plain:
             if fact.kind != "pcrs":
-                seen[fact.kind, fact.key] = _read(reader, fact)
+                seen[fact.kind, fact.key] = READ[fact.kind](reader, fact.key)
 
 
 __all__ = ("observe",)

@@ -14,13 +14,12 @@ from ansible.errors import AnsibleFilterError
 from unit.bed import Bed
 
 from ansible_collections.edgefleet.tpm2.plugins.filter.without_secrets import FilterModule
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity, _secret
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import profile
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity, _kinds, _secret
 
 Item = dict[str, dict[str, t.Any]]
 VALUE, AUTH = "worth-keeping", "auth-value"
-KINDS = _argspec.profile()["resources"]["options"]
-SPECS = {name: getattr(part, name)() for part in (_argspec, _argspec_identity) for name in part.__all__}
+KINDS = _kinds.profile()["resources"]["options"]
+SPECS = {name: getattr(part, name)() for part in (_argspec, _argspec_identity) for name in part.__all__} | {"profile": _kinds.profile()}
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"
 without_secrets = FilterModule().filters()["without_secrets"]
 
@@ -89,7 +88,7 @@ def as_module(item: Item) -> list[tuple[dict[str, t.Any], _secret.Spec | None]]:
         (options, KINDS[kind]["options"]),
         (full, None),
         ({"resources": [item]}, None),
-        ({"resources": [{kind: full}]}, _argspec.profile()),
+        ({"resources": [{kind: full}]}, _kinds.profile()),
     ]
 
 
@@ -156,7 +155,7 @@ def test_content_that_the_specification_leaves_open_is_that_of_two_kinds() -> No
     }
     assert open_content == {"certificate", "nv_index"}
     assert set(KINDS["certificate"]["options"]) == _secret._CERTIFICATE
-    assert set(KINDS) == set(profile.NOUNS) and _secret.PROTECTING <= set(KINDS)
+    assert set(KINDS) == set(_kinds.KINDS) and _secret.PROTECTING <= set(KINDS)
 
 
 # -- what is malformed

@@ -10,7 +10,8 @@ import typing as t
 import pytest
 from unit.bed import Bed
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model, profile
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _kinds
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile
 
 Item = dict[str, dict[str, t.Any]]
@@ -130,7 +131,7 @@ def test_what_is_no_clash(bed: Bed) -> None:
         {"key": {"path": shared}},
         {"persistent_handle": {"handle": "0x81000220", "path": shared}},
     ]
-    assert [resource.object for resource in profile.build(items)][0] == "lockout"
+    assert [resource.object for resource in _kinds.build(items)][0] == "lockout"
     bed.run(*items[:4])
     bed.converge(*items)
 
