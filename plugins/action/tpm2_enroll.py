@@ -79,7 +79,7 @@ class ActionModule(ActionBase):
         reads["nv_buffer_max"] = (facts.get("capacity") or {}).get("nv_buffer_max")
         return Plan(
             serial=options["serial"],
-            where=settings.Handles(**named, idevid_template=options["idevid_template"]),
+            where=settings.Handles(**named, idevid_template=options["idevid_template"], ek_template=options["ek_template"]),
             serial_index=settings.serial_index(options["serial_index"], options["serial"]),
             policy=settings.trust_policy(trust),
             **{name: options[name] or "" for name in ("host", "mac", "site", "model")},

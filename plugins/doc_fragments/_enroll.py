@@ -289,6 +289,13 @@ options:
       - The handle of the endorsement key.
     type: str
     default: "0x81010001"
+  ek_template:
+    description:
+      - The template from which the endorsement key must be made, whatever its handle. A TPM has one key for each template, and could be
+        enrolled as a second device by another.
+    type: str
+    choices: [ek_rsa_2048, ek_ecc_p256, ek_rsa_3072, ek_rsa_4096, ek_ecc_p384, ek_ecc_p521, ek_high_rsa_2048, ek_high_ecc_p256]
+    default: ek_rsa_2048
   ak:
     description:
       - The handle of the attestation key.

@@ -76,6 +76,11 @@ options:
           - Read EK certificates and the chain above them out of NV.
         type: bool
         default: true
+      all_certificates:
+        description:
+          - Read the certificates of all EKs of the TPM, not only that of the key at O(collect.ek).
+        type: bool
+        default: false
       issuers:
         description:
           - Issuers of EK certificates whose chain need not be read, each as the first eight bytes, in hex, of the SHA-256 of its DER Name.

@@ -13,6 +13,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import templates
 
 Spec = _argspec.Spec
+EK_TEMPLATES = tuple(name for name in templates.PRIMARY_NAMES if name.startswith("ek_"))
 IDEVID_TEMPLATES = tuple(name for name in templates.PRIMARY_NAMES if name.startswith("idevid_"))
 
 
@@ -79,6 +80,7 @@ def enroll() -> Spec:
         record_roots=dict(type="list", elements="path"),
         ldevid=dict(type="dict", options=ldevid),
         ek=dict(type="str", default="0x81010001"),
+        ek_template=dict(type="str", choices=list(EK_TEMPLATES), default="ek_rsa_2048"),
         ak=dict(type="str", default="0x81020001"),
         idevid=dict(type="str", default="0x81020000"),
         idevid_template=dict(type="str", choices=list(IDEVID_TEMPLATES), default="idevid_ecc_p256"),
@@ -146,6 +148,7 @@ def evidence() -> Spec:
         idevid=dict(type="dict", options=identity),
         ldevid=dict(type="dict", options=local),
         certificates=dict(type="bool", default=True),
+        all_certificates=dict(type="bool", default=False),
         issuers=dict(type="list", elements="str"),
         certify=dict(type="list", elements="str"),
         certify_idevid=dict(type="bool", default=False),

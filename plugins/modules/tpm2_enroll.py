@@ -19,6 +19,8 @@ description:
   - The device then proves that its attestation key (AK) lives in the TPM of that EK, by opening a credential that was made for both.
     Certificates are issued after that, and not before.
   - What is registered never changes. A known serial number with another EK, or a known EK under another serial number, is quarantined.
+  - Every EK certificate that the TPM shows is registered too. A TPM that shows the EK of another enrolled device is quarantined. Where another
+    device has shown the EK of this one, that is only noted in verdict and birth record, as certificates can be copied.
   - An enrolled device is recognised by what O(observed) says, without a TPM command. Its LDevID is renewed when it is due.
   - Where an enrolled device is at another O(host) than the registry says, or was in quarantine, its attestation key signs the serial number first.
   - A device that is enrolled or recognised ends every incident of its O(host), whatever the serial number, and those of its serial number

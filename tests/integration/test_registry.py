@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import hashlib
 import itertools
 import json
 import pathlib
@@ -15,17 +16,19 @@ import typing as t
 
 import pytest
 import sqlalchemy as sa
-from support import places
+from cryptography import x509
+from support import ek_lab, places
 from support import registry as others
 from support.registry import PINNED, certificate, identity, name, side_by_side
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask, models
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.faults import IdentityConflictError, RegistryError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.link import parse
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Verdict
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import EkCertificate, Verdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 
 if t.TYPE_CHECKING:
@@ -408,7 +411,7 @@ ONLY = {
 
 
 def test_the_database_itself_refuses_to_change_what_is_registered(registry: Registry, raw: sa.Connection) -> None:
-    registry.enroll(identity(1), PINNED, [certificate(1)], birth_record="{}")
+    registry.enroll(identity(1), PINNED, [certificate(1)], birth_record="{}", shown=[own_ek(1)])
     registry.begin_rotation(identity(1).ek_name)
     registry.finish_rotation(identity(1).ek_name)
     registry.put_auth(identity(1).ek_name, "owner", 1, mode="random", sealed_operations=b"a", sealed_recovery=b"b")
@@ -519,3 +522,67 @@ def test_a_view_changes_nothing(registry: Registry, url: str) -> None:
         with pytest.raises(RegistryError, match=r"can only be read \(it was opened to be read\)"):
             view.note("x")
     assert kinds(registry) == ["enrolled"]
+
+
+# EKs that TPMs have shown -------------------------------------------------------------------------------------------------------------
+
+
+def own_ek(number: int) -> EkCertificate:
+    """The EK that the device of that number has proved to hold."""
+    return EkCertificate("", "", "", f"{number:064x}", True)
+
+
+def shown_ek(number: int, *, own: bool = False) -> EkCertificate:
+    """A certificate of that EK."""
+    return EkCertificate(f"{number + 1000:064x}", "CN=TPM CA", f"{number:x}", f"{number:064x}", own)
+
+
+def test_what_a_tpm_has_shown_of_its_eks_is_kept(registry: Registry, raw: sa.Connection) -> None:
+    shown = [own_ek(1), shown_ek(1, own=True), shown_ek(7)]
+    registry.enroll(identity(1), PINNED, [], shown=shown)
+    assert registry.eks(identity(1).ek_name) == shown and registry.eks(identity(2).ek_name) == []
+    for statement in ("DELETE FROM ek_certificates", "UPDATE ek_certificates SET own = NOT own"):
+        with pytest.raises(sa.exc.DBAPIError, match="are never"):
+            raw.exec_driver_sql(statement)
+    assert registry.eks(identity(1).ek_name) == shown
+
+
+def test_a_tpm_that_shows_the_ek_of_another_device_is_refused(registry: Registry) -> None:
+    registry.enroll(identity(1), PINNED, [], shown=[own_ek(1), shown_ek(1, own=True)])
+    for shown in ([own_ek(2), shown_ek(1)], [own_ek(1)]):
+        for act in (registry.check, lambda who, shown: registry.enroll(who, PINNED, [], shown=shown)):
+            with pytest.raises(IdentityConflictError, match="its TPM shows the EK of serial EDGE-0001") as error:
+                act(identity(2), shown)
+            assert error.value.reason == "tpm_under_other_serial"
+    assert kinds(registry) == ["enrolled"]
+    registry.check(identity(1), [own_ek(1), shown_ek(1, own=True), shown_ek(9)])
+
+
+def test_what_one_device_shows_of_another_counts_for_nothing(registry: Registry) -> None:
+    """A certificate is no secret: whoever has copied one keeps nobody out, neither its owner nor who shows the same one."""
+    registry.enroll(identity(1), PINNED, [], shown=[own_ek(1), shown_ek(2), shown_ek(9)])
+    registry.enroll(identity(2), PINNED, [], shown=[own_ek(2), shown_ek(2, own=True), shown_ek(9)])
+    assert registry.claimed_by(identity(2).ek_name, own_ek(2).spki_sha256) == ["EDGE-0001"]
+    assert registry.claimed_by(identity(1).ek_name, own_ek(1).spki_sha256) == []
+
+
+def test_eks_of_an_older_registry_are_known_after_its_upgrade(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, key = ek_lab.root(), ek_lab.ecc_key().public_key()
+    certified, public = root.ek(key), ek_lab.ek_area("ek_ecc_p256", key)
+    with monkeypatch.context() as old:
+        old.setattr(models, "REVISIONS", ("0001",))
+        with open_registry(url) as registry:
+            registry.enroll(identity(1, ek_public=public.raw), Verdict("certificate", "", "", certified), [])
+            registry.enroll(identity(2, ek_public=ek_lab.ek_area("ek_ecc_p256", ek_lab.ecc_key().public_key()).raw), PINNED, [])
+            registry.enroll(identity(3, ek_public=b"none"), PINNED, [])
+    registry = open_registry(url)
+    spki = hashlib.sha256(_keys.spki(public)).hexdigest()
+    number = f"{x509.load_der_x509_certificate(certified).serial_number:x}"
+    assert registry.eks(identity(1).ek_name) == [
+        EkCertificate("", "", "", spki, True),
+        EkCertificate(hashlib.sha256(certified).hexdigest(), "CN=Lab TPM Root", number, spki, True),
+    ]
+    assert [len(registry.eks(identity(number).ek_name)) for number in (2, 3)] == [1, 0]
+    with pytest.raises(IdentityConflictError) as error:
+        registry.check(identity(4), [EkCertificate("", "", "", spki, True)])
+    assert error.value.reason == "tpm_under_other_serial"

@@ -339,8 +339,8 @@ import datetime
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "9001"
+down_revision = "LAST"
 
 
 def upgrade():
@@ -356,14 +356,14 @@ def newer(tmp_path: pathlib.Path) -> str:
     """Migrations as a later release may have them: ours, and one more."""
     folder = tmp_path / "100% newer"
     shutil.copytree(upgrade.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "r0002_second.py").write_text(SECOND)
+    (folder / "versions" / "r9001_second.py").write_text(SECOND.replace("LAST", models.REVISIONS[-1]))
     return str(folder)
 
 
 def test_eight_processes_upgrade_an_older_registry_once(url: str, newer: str) -> None:
     with open_registry(url) as registry:
         registry.enroll(identity(1), PINNED, [certificate(1)])
-    assert side_by_side(others.open_it, [(url, newer, ("0001", "0002"))] * 8) == [1] * 8
+    assert side_by_side(others.open_it, [(url, newer, (*models.REVISIONS, "9001"))] * 8) == [1] * 8
     engine = sa.create_engine(parse(url).url)
     assert "colour" in [column["name"] for column in sa.inspect(engine).get_columns("devices")]
     with engine.connect() as connection:
@@ -375,19 +375,19 @@ def test_eight_processes_upgrade_an_older_registry_once(url: str, newer: str) ->
 
 def test_an_older_registry_is_not_upgraded_by_who_only_reads(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     open_registry(url)
-    monkeypatch.setattr(models, "REVISIONS", ("0001", "0002"))
+    monkeypatch.setattr(models, "REVISIONS", (*models.REVISIONS, "9001"))
     error = refused(url, create=False)
     assert error.reason == "older"
-    assert "its schema 0001 is older than 0002" in str(error)
+    assert f"its schema {models.REVISIONS[-2]} is older than 9001" in str(error)
 
 
 def test_an_upgrade_that_fails_leaves_the_registry_as_it_was(url: str, newer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_registry(url) as registry:
         registry.enroll(identity(1), PINNED, [])
-    with (pathlib.Path(newer) / "versions" / "r0002_second.py").open("a") as file:
+    with (pathlib.Path(newer) / "versions" / "r9001_second.py").open("a") as file:
         file.write("    op.get_bind().exec_driver_sql('SELECT * FROM nowhere')\n")
     with monkeypatch.context() as patch:
-        patch.setattr(models, "REVISIONS", ("0001", "0002"))
+        patch.setattr(models, "REVISIONS", (*models.REVISIONS, "9001"))
         patch.setattr(upgrade, "MIGRATIONS", newer)
         assert "upgrade the schema" in str(refused(url))
     with open_registry(url) as registry:

@@ -154,15 +154,18 @@ class Collector:
         return found
 
     def _certificates(self, attestor: Attestor, ek: names.Public) -> Facts:
-        """The EK's certificate where its template has it, else any; the chain unless the controller knows the issuer."""
+        """The EK's certificate where its template has it, else any or, where asked for, all; the chain unless the issuer is known."""
         home = _HOME.get((ek.algorithm, key_policies.in_high_range(ek)))
         found = self._certificate(attestor, home) if home else b""
-        if found and der.issuer_hash(found) in (self._options.get("issuers") or []):
+        every = bool(self._options.get("all_certificates"))
+        known = bool(found) and der.issuer_hash(found) in (self._options.get("issuers") or [])
+        if known and not every:
             return {"certificates": [_b64(found)], "chain": []}
         listed = set(attestor.handles(handles.FIRST_NV))
-        others = [] if found else [self._certificate(attestor, index) for index in EK_CERTIFICATES if index in listed and index != home]
+        wanted = [index for index in EK_CERTIFICATES if index in listed and index != home] if every or not found else []
+        others = [self._certificate(attestor, index) for index in wanted]
         first, last = EK_CHAIN
-        chain = [self._certificate(attestor, index) for index in sorted(listed) if first <= index <= last]
+        chain = [] if known else [self._certificate(attestor, index) for index in sorted(listed) if first <= index <= last]
         return {"certificates": [_b64(one) for one in (found, *others) if one], "chain": [_b64(one) for one in chain if one]}
 
     @staticmethod

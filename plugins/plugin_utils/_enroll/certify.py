@@ -43,6 +43,7 @@ class Proven(t.NamedTuple):
     at: datetime.datetime
     requests: t.Mapping[str, str] = {}
     tcg_csr: bytes | None = None
+    eks: t.Sequence[records.EkCertificate] = ()
 
     def publics(self) -> dict[str, names.Public]:
         """The keys that get certificates, by kind."""

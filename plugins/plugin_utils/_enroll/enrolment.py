@@ -148,12 +148,31 @@ class Enrolment:
         found = self._collect(fresh)
         verdict, tpm = first.judge(plan, found.shown, self._clock())
         self._check(found, fresh, tpm.get("firmware", ""))
-        self._registry.check(first.identity(plan, found, tpm))
+        verdict, eks = self._compare(found, verdict, first.identity(plan, found, tpm))
         about = certify.subject(plan.serial, found.ek, verdict, plan.organization)
         if plan.ca is None and plan.external is None:
             raise settings.no_issuer(plan.serial)
-        proven = self._activate(found, fresh, about, verdict, tpm)
+        proven = self._activate(found, fresh, about, verdict, tpm)._replace(eks=eks)
         return self._register(proven, about)
+
+    def _compare(
+        self, found: answers.Collected, verdict: Verdict, who: records.Identity
+    ) -> tuple[Verdict, tuple[records.EkCertificate, ...]]:
+        """What the TPM has shown of its EKs, which nothing registered contradicts. Raises IdentityConflictError.
+
+        Where another device has shown a certificate of this EK, this one shows all of its own: if it has the other's EK, it is refused.
+        Else that is noted in the verdict, and no more than noted, as certificates can be copied.
+        """
+        plan, eks = self._plan, first.eks(found.shown)
+        self._registry.check(who, eks)
+        others = self._registry.claimed_by(who.ek_name, eks[0].spki_sha256)
+        if not others:
+            return verdict, eks
+        everything = answers.shown(self._exchange({"collect": first.question_of_all_eks(plan, found.ek, nonce())}), plan.where)
+        eks = tuple(dict.fromkeys((*eks, *first.eks(everything._replace(ek=found.ek)))))
+        self._registry.check(who, eks)
+        told = f"A certificate of this EK was also shown by serial {', '.join(others[:5])}; it was copied, or both are one TPM."
+        return verdict._replace(notes=(*verdict.notes, told)), eks
 
     def _activate(
         self, found: answers.Collected, before: bytes, about: t.Any, verdict: Verdict, tpm: t.Mapping[str, str]
@@ -231,6 +250,7 @@ class Enrolment:
             issued,
             ldevid=proven.ldevid,
             birth_record=record,
+            shown=proven.eks,
             before_commit=publish if plan.external else None,
         )
         did = () if device.existed else ("enroll",)

@@ -10,17 +10,24 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _evidence as evidence
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys as _ek_keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, signing
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import Exchange, Outcome, Plan, QuarantineError, nonce
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import ladder
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import QUARANTINED, Verdict
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate, ek, ladder
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import QUARANTINED, TrustError, Verdict
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import shown
+
+# A device of the usual template is not asked for the certificates of its other EKs, which would cost commands: no other EK can come in
+# unasked. One of another template shows them all.
+_USUAL = "ek_rsa_2048"
 
 
 def _about_the_ek(plan: Plan, fresh: bytes) -> dict[str, t.Any]:
@@ -30,8 +37,16 @@ def _about_the_ek(plan: Plan, fresh: bytes) -> dict[str, t.Any]:
         "ek": plan.where.ek,
         "ak": plan.where.ak,
         "issuers": answers.known_issuers(plan.policy),
+        "all_certificates": plan.where.ek_template != _USUAL,
         "reads": {**known, "identity": bool(plan.tpm)},
     }
+
+
+def question_of_all_eks(plan: Plan, ek: names.Public, fresh: bytes) -> dict[str, t.Any]:
+    """What a device is asked whose EK another one has shown: every EK certificate that its TPM has."""
+    asked = _about_the_ek(plan, fresh)
+    reads = {**asked["reads"], "public": {plan.where.ek: ek.raw.hex()}, "identity": True}
+    return {**asked, "all_certificates": True, "reads": reads}
 
 
 def question(plan: Plan, fresh: bytes) -> dict[str, t.Any]:
@@ -44,15 +59,35 @@ def question(plan: Plan, fresh: bytes) -> dict[str, t.Any]:
 
 
 def judge(plan: Plan, found: answers.Shown, now: datetime.datetime) -> tuple[Verdict, dict[str, str]]:
-    """Why the EK is believed, and what the TPM is. Raises QuarantineError; EvidenceError for an AK that is none."""
+    """Why the EK is believed, and what the TPM is. Raises QuarantineError; EvidenceError for an invalid AK."""
     tpm = dict(plan.tpm or found.identity)
     told = ladder.Device(found.ek, found.ek_certificate(), found.chain, tpm.get("manufacturer", ""), tpm.get("firmware", ""))
     verdict = ladder.judge(told, plan.policy, now=now, pinned=plan.pinned)
     if verdict.rung == QUARANTINED:
         raise QuarantineError(verdict.detail, verdict.reason)
+    try:
+        ek.check_template(found.ek, plan.where.ek_template)
+    except TrustError as error:
+        raise QuarantineError(error.message, error.reason) from None
     if found.ak is not None:
         evidence.check_ak(found.ak)
     return verdict, tpm
+
+
+def eks(found: answers.Shown) -> tuple[records.EkCertificate, ...]:
+    """What the TPM shows of its EKs: the one that it proves to hold, and every certificate, read as far as it can be."""
+    own = hashlib.sha256(_ek_keys.spki(found.ek)).hexdigest()
+    made = [records.EkCertificate("", "", "", own, True)]
+    for blob in found.certificates:
+        try:
+            one = certificate.read(blob)
+        except TrustError:
+            made.append(records.EkCertificate(hashlib.sha256(blob).hexdigest(), "", "", "", False))
+            continue
+        key = hashlib.sha256(one.spki).hexdigest()
+        about = records.clean(shown(one.parsed.issuer)), f"{one.parsed.serial_number:x}"
+        made.append(records.EkCertificate(hashlib.sha256(one.der).hexdigest(), *about, key, key == own))
+    return tuple(dict.fromkeys(made))
 
 
 def identity(plan: Plan, found: answers.Collected | certify.Proven, tpm: t.Mapping[str, str]) -> records.Identity:
@@ -102,16 +137,16 @@ class Preview:
         certify.subject(plan.serial, found.ek, verdict, plan.organization)
         if found.ak is None and where.ak not in blank:
             raise InputError(f"Could not enroll {plan.serial}: there is no key at {where.ak}; provision the TPM first (tpm2_profile).")
-        self._check(found.ek, found.ak)
+        self._check(found)
         return Outcome(True, None, ("enroll",), verdict)
 
-    def _check(self, ek: names.Public, ak: names.Public | None) -> None:
+    def _check(self, found: answers.Shown) -> None:
         """That the registry has nothing against it; an AK that is still to be made counts as the right one. Raises IdentityConflictError."""
-        keys = _keys(ek, ak or ek)
+        keys = _keys(found.ek, found.ak or found.ek)
         known = self._registry.find(ek_name=keys["ek_name"])
-        if ak is None and known is not None:
+        if found.ak is None and known is not None:
             keys.update(ak_name=known.ak_name, ak_public=known.ak_public)
-        self._registry.check(records.Identity(**_place(self._plan), **keys))
+        self._registry.check(records.Identity(**_place(self._plan), **keys), eks(found))
 
 
-__all__ = ("Preview", "identity", "judge", "question")
+__all__ = ("Preview", "eks", "identity", "judge", "question", "question_of_all_eks")

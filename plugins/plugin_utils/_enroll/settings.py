@@ -49,12 +49,13 @@ class External(t.NamedTuple):
 
 
 class Handles(t.NamedTuple):
-    """Where the keys of a device are, as text."""
+    """Where the keys of a device are, as text, and from which templates EK and IDevID are made."""
 
     ek: str
     ak: str
     idevid: str
     idevid_template: str
+    ek_template: str = "ek_rsa_2048"
 
 
 def _read(path: str, what: str) -> bytes:

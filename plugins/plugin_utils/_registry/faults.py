@@ -36,6 +36,7 @@ OPEN = "open the device registry"
 # Reasons of IdentityConflictError.
 SERIAL_TAKEOVER = "serial_takeover"
 EK_UNDER_OTHER_SERIAL = "ek_under_other_serial"
+TPM_UNDER_OTHER_SERIAL = "tpm_under_other_serial"
 DUPLICATE_AK = "duplicate_ak"
 AK_REPLACED = "ak_replaced"
 DUPLICATE_IDEVID = "duplicate_idevid"
@@ -157,6 +158,7 @@ __all__ = (
     "READ_ONLY",
     "REFUSED",
     "SERIAL_TAKEOVER",
+    "TPM_UNDER_OTHER_SERIAL",
     "UNREACHABLE",
     "IdentityConflictError",
     "RegistryError",

@@ -24,9 +24,9 @@ else:
     IMPORT_ERROR = None
 
 # Every schema that there has been, oldest first; the last is the one that this code reads and writes.
-REVISIONS: tuple[str, ...] = ("0001", "0002")
+REVISIONS: tuple[str, ...] = ("0001", "0002", "0003")
 # Older ones that this code can still read: inventories and check mode change nothing, and are to work before an upgrade.
-READABLE: frozenset[str] = frozenset({"0001"})
+READABLE: frozenset[str] = frozenset({"0001", "0002"})
 # Alembic's own table under a name of ours: a database may hold what another program's Alembic looks after.
 VERSION_TABLE = "tpm2_registry_version"
 
@@ -120,6 +120,18 @@ if IMPORT_ERROR is None:
         *map(_text, ("kind", "pem", "issuer", "serial_number", "key_name")),
         *(sa.Column(column, Utc, nullable=False) for column in ("not_before", "not_after", "issued_at")),
         sa.UniqueConstraint("issuer", "serial_number"),
+        sqlite_autoincrement=True,
+    )
+    ek_certificates = sa.Table(
+        "ek_certificates",
+        metadata,
+        _id(),
+        _device(),
+        *map(_text, ("sha256", "issuer", "serial_number")),
+        sa.Column("spki_sha256", sa.String, nullable=False, index=True),
+        sa.Column("own", sa.Boolean, nullable=False),
+        sa.Column("seen_at", Utc, nullable=False),
+        sa.UniqueConstraint("ek_name", "sha256", "spki_sha256"),
         sqlite_autoincrement=True,
     )
     birth_records = sa.Table(

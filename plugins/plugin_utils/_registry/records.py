@@ -100,6 +100,21 @@ class Verdict:
 
 
 @dataclasses.dataclass(frozen=True)
+class EkCertificate:
+    """An EK certificate that a TPM has shown, or with an empty C(sha256) the EK itself. Hashes are lowercase hex: of the certificate's DER,
+    and of its key's SubjectPublicKeyInfo (both as far as it can be read).
+
+    C(own): the key is the EK that this device has proved to hold. All else is a claim, which counts against nobody.
+    """
+
+    sha256: str
+    issuer: str
+    serial_number: str
+    spki_sha256: str
+    own: bool
+
+
+@dataclasses.dataclass(frozen=True)
 class Certificate:
     """A certificate that was issued for a key of a device. C(serial_number) is lowercase hex, C(key_name) the subject key's Name,
     C(issuer) the issuer's distinguished name (RFC 4514)."""
@@ -227,6 +242,7 @@ __all__ = (
     "RUNGS",
     "Certificate",
     "Device",
+    "EkCertificate",
     "Event",
     "Identity",
     "Incident",

@@ -117,7 +117,7 @@ def conflict(connection: sa.Connection, who: records.Identity, shown: str) -> re
     found = _devices(connection, [sa.or_(*keys)])
     ours = next((one for one in found if one.ek_name == who.ek_name), None)
     if ours is not None and ours.serial != who.serial:
-        raise _conflict(faults.EK_UNDER_OTHER_SERIAL, who, shown, f"that EK belongs to serial {ours.serial}{_since(ours)}")
+        raise conflicting(faults.EK_UNDER_OTHER_SERIAL, who, shown, f"that EK belongs to serial {ours.serial}{_since(ours)}")
     claims = (
         (faults.SERIAL_TAKEOVER, "serial", "that serial number"),
         (faults.DUPLICATE_AK, "ak_name", f"its AK Name {who.ak_name}"),
@@ -128,16 +128,16 @@ def conflict(connection: sa.Connection, who: records.Identity, shown: str) -> re
         for other in found:
             if value and other is not ours and getattr(other, column) == value:
                 words = f"{what} belongs to serial {other.serial} with the EK Name {other.ek_name}{_since(other)}"
-                raise _conflict(reason, who, shown, words)
+                raise conflicting(reason, who, shown, words)
     if ours is None:
         return None
     if ours.ak_name != who.ak_name:
-        raise _conflict(
+        raise conflicting(
             faults.AK_REPLACED, who, shown, f"it is registered with the AK Name {ours.ak_name}, not {who.ak_name}{_since(ours)}"
         )
     if who.idevid_name and ours.idevid_name and ours.idevid_name != who.idevid_name:
         words = f"it is registered with the IDevID Name {ours.idevid_name}, not {who.idevid_name}{_since(ours)}"
-        raise _conflict(faults.IDEVID_REPLACED, who, shown, words)
+        raise conflicting(faults.IDEVID_REPLACED, who, shown, words)
     return _whole(connection, ours)
 
 
@@ -145,7 +145,8 @@ def _since(device: records.Device) -> str:
     return f" (host {device.host or 'unknown'}, enrolled {device.enrolled_at:%Y-%m-%d})"
 
 
-def _conflict(reason: str, who: records.Identity, shown: str, words: str) -> faults.IdentityConflictError:
+def conflicting(reason: str, who: records.Identity, shown: str, words: str) -> faults.IdentityConflictError:
+    """The error for a device that is not what it says, or another is not."""
     return faults.IdentityConflictError(
         f"Could not accept serial {who.serial} with the EK Name {who.ek_name} (host {who.host or 'unknown'}) in the registry {shown}: {words}; "
         "one of the two is not what it says: keep it in quarantine and look at both.",
@@ -189,4 +190,4 @@ def add_certificates(connection: sa.Connection, ek_name: str, certificates: t.Se
     return added
 
 
-__all__ = ("Key", "add_certificates", "add_device", "all_devices", "conflict", "device", "enrolled", "note")
+__all__ = ("Key", "add_certificates", "add_device", "all_devices", "conflict", "conflicting", "device", "enrolled", "note")

@@ -14,7 +14,8 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import models, records, rows, side_rows
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ek_rows, models, records, rows, side_rows
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.eks import Eks
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.kept import Kept
 
 try:
@@ -23,7 +24,7 @@ except ImportError:
     pass  # models.require() says so
 
 
-class Registry(Kept):
+class Registry(Kept, Eks):
     """An open registry (C(connection.open_registry) makes it); without C(link) it is the empty view of one that is not there.
 
     Every method raises RegistryError, with what failed undone.
@@ -47,10 +48,11 @@ class Registry(Kept):
         """Every enrolled device, the oldest first, without its verdict (C(find) has it)."""
         return self._read("list the devices", rows.all_devices, [])
 
-    def check(self, identity: records.Identity) -> None:
-        """Raises IdentityConflictError where the identity contradicts what is registered; a new one and an equal one pass."""
+    def check(self, identity: records.Identity, shown: ek_rows.Shown = ()) -> None:
+        """Raises IdentityConflictError where the identity, or an EK that its TPM has C(shown), contradicts what is registered."""
         identity.validate()
-        self._read(f"check serial {identity.serial}", lambda connection: rows.conflict(connection, identity, self.shown), None)
+        attempt = f"check serial {identity.serial}"
+        self._read(attempt, lambda connection: ek_rows.conflict(connection, identity, shown, self.shown), None)
 
     def enroll(
         self,
@@ -60,13 +62,14 @@ class Registry(Kept):
         *,
         ldevid: names.Public | None = None,
         birth_record: str | None = None,
+        shown: ek_rows.Shown = (),
         before_commit: t.Callable[[], t.Any] | None = None,
     ) -> records.Device:
         """Add a device with its verdict and certificates, its LDevID key and its birth record where there are any, all or nothing.
 
-        C(before_commit) is called when a new device has been written and nothing speaks against it, perhaps more than once; what it
-        raises undoes all.
-        One that is there already, equal in every Name and its serial, is returned as it is, with C(existed), and nothing is written.
+        C(shown): what its TPM has shown of its EKs. C(before_commit) is called when a new device has been written and nothing speaks
+        against it, perhaps more than once; what it raises undoes all. One that is there already, equal in every Name and its serial, is
+        returned as it is, with C(existed), and nothing is written.
         Raises IdentityConflictError for one that contradicts what is registered.
         """
         identity.validate()
@@ -76,10 +79,12 @@ class Registry(Kept):
         attempt, who = f"enroll serial {identity.serial}", identity.cleaned()
 
         def work(connection: sa.Connection) -> records.Device:
-            there = rows.conflict(connection, who, self.shown)
+            ek_rows.lock(connection)
+            there = ek_rows.conflict(connection, who, shown, self.shown)
             if there is not None:
                 return dataclasses.replace(there, existed=True)
             rows.add_device(connection, who, verdict.cleaned(), ldevid, birth_record)
+            ek_rows.add(connection, who.ek_name, shown)
             added = rows.add_certificates(connection, who.ek_name, certificates, attempt)
             self._note(connection, "enrolled", who, rung=verdict.rung, reason=verdict.cleaned().reason, certificates=added)
             if before_commit is not None:

@@ -46,4 +46,18 @@ def check_ek(public: names.Public) -> None:
         raise TrustError(f"Could not trust the EK: {what}; have the device make its EK from the profile's template.", verdict.NOT_AN_EK)
 
 
-__all__ = ("check_ek", "check_strength")
+def check_template(public: names.Public, template: str) -> None:
+    """Check that an EK is made from the template that is declared, C(unique) left aside. Raises TrustError, C(ek_template).
+
+    A TPM has an EK for each template, each with a certificate of its own: whatever is at a handle, only one of them counts.
+    """
+    odd = names.differences(templates.primary(template), public)
+    if odd:
+        raise TrustError(
+            f"Could not accept the EK: it is not made from the template {template} that is declared ({', '.join(odd)}); see which template "
+            "the profile declares at that handle, and whether somebody has put another EK there.",
+            verdict.EK_TEMPLATE,
+        )
+
+
+__all__ = ("check_ek", "check_strength", "check_template")

@@ -1,0 +1,29 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What the registry tells of EKs that TPMs have shown."""
+
+from __future__ import annotations
+
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ek_rows, records
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.kept import Opened
+
+
+class Eks(Opened):
+    """A part of C(store.Registry)."""
+
+    def eks(self, ek_name: str) -> list[records.EkCertificate]:
+        """What the TPM of a device showed of its EKs when it was enrolled."""
+        return self._read(f"list the EKs of the device {ek_name}", lambda connection: ek_rows.of_device(connection, ek_name), [])
+
+    def claimed_by(self, ek_name: str, spki_sha256: str) -> list[str]:
+        """The serials of other devices that have shown a certificate of this EK, which counts against nobody."""
+        attempt = f"look who has shown the EK {ek_name}"
+        return self._read(attempt, lambda connection: ek_rows.claimed_by(connection, ek_name, spki_sha256), [])
+
+
+__all__ = ("Eks",)

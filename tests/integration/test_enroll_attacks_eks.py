@@ -1,0 +1,103 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One TPM as two devices, by its RSA and by its ECC endorsement key; and who would have another device refused by a copied certificate."""
+
+from __future__ import annotations
+
+import hashlib
+import pathlib
+import typing as t
+
+import pytest
+from support import module, registry
+from support.enroll import ONE, SERIAL, WHERE, Bench, Desk, Device
+from support.swtpm import Swtpm
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import EkCertificate
+
+MakeSwtpm = t.Callable[..., Swtpm]
+ECC = "0x81010002"
+BY_ECC = WHERE._replace(ek=ECC, ek_template="ek_ecc_p384")
+STRANGER = registry.identity(7, serial="EF-STRANGER", host="edge-77")
+
+
+@pytest.fixture
+def device(bench: Bench, new_swtpm: MakeSwtpm) -> Device:
+    """A device with two EKs at their handles, and the certificates of both in NV."""
+    tpm = new_swtpm(bench.state(ONE))
+    key = {"template": "ek_ecc_p384", "handle": ECC}
+    module.run("tpm2_primary_key", {"tcti": tpm.tcti, **key}, python=bench.python).expect_ok()
+    return Device(tpm.tcti, bench.python)
+
+
+@pytest.fixture
+def desk(bench: Bench, tmp_path: pathlib.Path) -> Desk:
+    return bench.desk(tmp_path / "desk")
+
+
+def spki(public: bytes) -> str:
+    return hashlib.sha256(_keys.spki(names.parse_public(public))).hexdigest()
+
+
+def ek_at(device: Device, handle: str) -> str:
+    """SHA-256 of the key of an EK, as the device shows it."""
+    asked = {"nonce": "00" * 32, "ek": handle, "ak": WHERE.ak, "certificates": False}
+    return spki(bytes.fromhex(device({"collect": asked})["publics"][handle]))
+
+
+def stranger(desk: Desk, *shown: EkCertificate) -> None:
+    """Another device, that was enrolled with these EKs."""
+    with desk.registry() as one:
+        one.enroll(STRANGER, registry.PINNED, [], shown=shown)
+
+
+def eks(desk: Desk) -> list[EkCertificate]:
+    with desk.registry() as one:
+        found = one.find(serial=SERIAL)
+        assert found is not None
+        return one.eks(found.ek_name)
+
+
+def test_the_declared_template_decides_whatever_is_at_the_handle(desk: Desk, device: Device) -> None:
+    desk.refused(device, "ek_template", "it is not made from the template ek_rsa_2048 that is declared", where=WHERE._replace(ek=ECC))
+    desk.refused(device, "ek_template", "ek_ecc_p384", where=WHERE._replace(ek_template="ek_ecc_p384"))
+
+
+def test_a_pin_does_not_make_up_for_another_template(desk: Desk, device: Device) -> None:
+    desk.refused(device, "ek_template", "ek_rsa_2048", where=WHERE._replace(ek=ECC), pinned=ek_at(device, ECC))
+
+
+def test_every_certificate_that_the_tpm_shows_is_registered(desk: Desk, device: Device) -> None:
+    """swtpm_setup leaves one for each EK; whose key is not the EK of this enrolment is written down as a claim."""
+    assert desk.enroll(device, where=BY_ECC).did == ("enroll",)
+    ecc, rsa = ek_at(device, ECC), ek_at(device, WHERE.ek)
+    found = eks(desk)
+    assert [(one.spki_sha256, one.own, bool(one.sha256)) for one in found] == [(ecc, True, False), (ecc, True, True), (rsa, False, True)]
+    assert all("swtpm" in one.issuer and int(one.serial_number, 16) for one in found[1:])
+
+
+def test_a_tpm_that_is_enrolled_by_its_rsa_ek_shows_itself_by_its_ecc_ek(desk: Desk, device: Device) -> None:
+    stranger(desk, EkCertificate("", "", "", ek_at(device, WHERE.ek), True))
+    desk.refused(device, "tpm_under_other_serial", "its TPM shows the EK of serial EF-STRANGER (host edge-77", where=BY_ECC)
+
+
+def test_a_tpm_that_is_enrolled_by_its_ecc_ek_shows_itself_by_its_rsa_ek(desk: Desk, device: Device) -> None:
+    """It has shown the RSA EK's certificate then, so that it is asked for all of them now."""
+    ecc, rsa = ek_at(device, ECC), ek_at(device, WHERE.ek)
+    stranger(desk, EkCertificate("", "", "", ecc, True), EkCertificate("aa" * 32, "CN=x", "1", rsa, False))
+    desk.refused(device, "tpm_under_other_serial", "its TPM shows the EK of serial EF-STRANGER")
+
+
+@pytest.mark.parametrize("where", [WHERE, BY_ECC], ids=["rsa", "ecc"])
+def test_a_copied_certificate_keeps_nobody_out(desk: Desk, device: Device, where: t.Any) -> None:
+    """A hostile device has shown all certificates of this one. That is noted where people look, and no more."""
+    copied = [EkCertificate(f"{number:064x}", "CN=x", "1", ek_at(device, one), False) for number, one in enumerate((WHERE.ek, ECC))]
+    stranger(desk, EkCertificate("", "", "", "99" * 32, True), *copied)
+    outcome = desk.enroll(device, where=where)
+    assert outcome.did == ("enroll",) and outcome.device is not None and outcome.device.verdict is not None
+    assert "A certificate of this EK was also shown by serial EF-STRANGER" in outcome.device.verdict.detail
+    with desk.registry() as one:
+        assert one.incidents() == [] and "EF-STRANGER" in (one.birth_record(outcome.device.ek_name) and outcome.device.verdict.detail)
