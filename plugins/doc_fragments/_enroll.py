@@ -317,6 +317,12 @@ options:
       - The NV index of the serial number, as C(write_once) makes it.
     type: str
     default: "0x01800010"
+  trust_clock:
+    description:
+      - Say that the controller's clock is right though the registry's last event is of a time that is still to come, because the clock
+        of the controller that wrote it was ahead. Noted in the registry, where all controllers may write again from then on.
+    type: bool
+    default: false
   observed:
     description:
       - What M(edgefleet.tpm2.tpm2_profile) returned just before on this device.

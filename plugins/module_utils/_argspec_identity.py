@@ -85,6 +85,7 @@ def enroll() -> Spec:
         idevid=dict(type="str", default="0x81020000"),
         idevid_template=dict(type="str", choices=list(IDEVID_TEMPLATES), default="idevid_ecc_p256"),
         serial_index=dict(type="str", default="0x01800010"),
+        trust_clock=dict(type="bool", default=False),
         observed=dict(type="dict"),
         facts=dict(type="dict"),
         **_argspec.pcrs(),

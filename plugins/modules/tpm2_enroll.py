@@ -25,6 +25,9 @@ description:
   - Where an enrolled device is at another O(host) than the registry says, or was in quarantine, its attestation key signs the serial number first.
   - A device that is enrolled or recognised ends every incident of its O(host), whatever the serial number, and those of its serial number
     that are of no host.
+  - Where the controller's clock cannot be right, nothing is issued, written or registered, as identities cannot be replaced. It is compared with
+    the registry's last event, the dates of the CA and of the EK certificate, and the age of this collection. A clock that may be ahead, because
+    nothing was registered for 90 days, is noted in verdict and birth record.
   - It runs on the controller and speaks with the device at most twice, through M(edgefleet.tpm2.tpm2_evidence).
 notes:
   - The controller needs cryptography and SQLAlchemy, with Alembic where the registry is made or brought up to date.
@@ -82,7 +85,8 @@ state:
   type: str
 reason:
   description:
-    - Why it is quarantined or unproven, or why the task failed otherwise, one stable word. RV(state) tells which of the two.
+    - Why it is quarantined or unproven, or why the task failed otherwise, one stable word. RV(state) tells which of the two;
+      C(clock_...) where the clock of the controller cannot be right.
   returned: when it is quarantined or unproven, or the task failed
   type: str
 serial:

@@ -194,11 +194,6 @@ def test_expired_by_the_clock_of_the_controller_alone(maker: Maker) -> None:
     maker.refused([found], "expired", f"expired on {now() + DAY:%Y-%m-%d}", clock=later(2))
 
 
-def test_not_yet_valid(maker: Maker) -> None:
-    early = maker.root.ek(maker.key, start=now() + 2 * DAY, end=now() + 3 * DAY)
-    maker.refused([early], "not_yet_valid", "is valid only from")
-
-
 def test_unknown_root(maker: Maker) -> None:
     stranger = ek_lab.root("Stranger", **SPAN)
     maker.refused([stranger.ek(maker.key, **SPAN)], "unknown_root", "its root CN=Stranger is not in the trust bundle", [stranger.der])
@@ -303,7 +298,6 @@ def made_up_for(maker: Maker) -> dict[str, list[bytes]]:
         "oversized": [root.ek(key, **SPAN).ljust(8193, b"\0")],
         "key_mismatch": [root.ek(ek_lab.rsa_key().public_key(), **SPAN)],
         "expired": [root.ek(key, start=now() - 2 * DAY, end=now() - DAY)],
-        "not_yet_valid": [root.ek(key, start=now() + 2 * DAY, end=now() + 3 * DAY)],
         "unknown_issuer": [stranger.ek(key, **SPAN)],
         "bad_signature": [root.ek(key, signer=ek_lab.ecc_key(), **SPAN)],
         "wrong_usage": [root.ek(key, extensions=ek_lab.ek_extensions(key, purposes=["1.3.6.1.5.5.7.3.1"]), **SPAN)],
@@ -312,7 +306,7 @@ def made_up_for(maker: Maker) -> dict[str, list[bytes]]:
     }
 
 
-REASONS = ("no_certificate", "malformed", "oversized", "key_mismatch", "expired", "not_yet_valid", "unknown_issuer", "bad_signature")
+REASONS = ("no_certificate", "malformed", "oversized", "key_mismatch", "expired", "unknown_issuer", "bad_signature")
 REASONS += ("wrong_usage", "not_a_leaf", "manufacturer_mismatch")
 
 

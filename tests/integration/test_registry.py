@@ -586,3 +586,24 @@ def test_eks_of_an_older_registry_are_known_after_its_upgrade(url: str, monkeypa
     with pytest.raises(IdentityConflictError) as error:
         registry.check(identity(4), [EkCertificate("", "", "", spki, True)])
     assert error.value.reason == "tpm_under_other_serial"
+
+
+def test_nothing_is_written_before_the_last_event(registry: Registry, raw: sa.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Auth values and rotations too: their events say what holds, in the order in which they were written."""
+    registry.enroll(identity(1), PINNED, [])
+    before = {table: raw.execute(sa.text(f"SELECT * FROM {table}")).all() for table in models.metadata.tables}
+    past = models.now() - datetime.timedelta(minutes=6)
+    monkeypatch.setattr(models, "now", lambda: past)
+    ek_name = identity(1).ek_name
+    for act in (
+        lambda: registry.begin_rotation(ek_name),
+        lambda: registry.put_auth(ek_name, "owner", 1, mode="random", sealed_operations=b"a", sealed_recovery=b"b"),
+        lambda: registry.add_certificates(ek_name, [certificate(1)]),
+        lambda: registry.enroll(identity(2), PINNED, []),
+        lambda: registry.relocate(ek_name, host="elsewhere"),
+        lambda: registry.open_incident("edge-02", "EDGE-0001", "", "serial_takeover", ""),
+    ):
+        with pytest.raises(RegistryError, match="the clock of this controller says .*, before the last event of the registry") as error:
+            act()
+        assert error.value.reason == "clock_behind_registry"
+    assert {table: raw.execute(sa.text(f"SELECT * FROM {table}")).all() for table in models.metadata.tables} == before

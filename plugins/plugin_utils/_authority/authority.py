@@ -158,7 +158,9 @@ def load_authority(options: t.Mapping[str, t.Any], *, now: datetime.datetime | N
     problem = chain.broken_link([certificate, *upper], at, issues=True)
     reason = problem.clause if problem else ("" if list(certificate.subject) else "its subject is empty")
     if reason:
-        raise AuthorityError(f"Could not use {options['certificate']} as CA: {reason}; give the certificate of a CA that is valid now.")
+        raise AuthorityError(
+            f"Could not use {options['certificate']} as CA: {reason}; give the certificate of a CA that is valid now (by the clock, {moment(at)})."
+        )
     return Authority(certificate, upper, _key(options, certificate))
 
 

@@ -22,7 +22,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _evidence as
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.request import RequestError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._credential import ActivationError, Challenge
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, first, settings, signing, upkeep
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, clock, first, settings, signing, upkeep
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import (
     Exchange,
     ExchangeError,
@@ -55,7 +55,7 @@ class Enrolment:
     def run(self, check: bool = False) -> Outcome:
         """Enroll the device, or find that nothing is left to do; in check mode only find out.
 
-        Raises QuarantineError, with an incident in the registry (not in check mode), TpmError.
+        Raises QuarantineError, with an incident in the registry (not in check mode), ClockError, TpmError.
         """
         try:
             return self._run(check)
@@ -145,9 +145,11 @@ class Enrolment:
 
     def _enroll(self) -> Outcome:
         plan, fresh = self._plan, nonce()
+        doubt = clock.check(self._registry, plan, self._clock())
         found = self._collect(fresh)
         verdict, tpm = first.judge(plan, found.shown, self._clock())
         self._check(found, fresh, tpm.get("firmware", ""))
+        verdict = verdict._replace(notes=(*verdict.notes, doubt)) if doubt else verdict
         verdict, eks = self._compare(found, verdict, first.identity(plan, found, tpm))
         about = certify.subject(plan.serial, found.ek, verdict, plan.organization)
         if plan.ca is None and plan.external is None:
@@ -234,6 +236,8 @@ class Enrolment:
 
     def _register(self, proven: certify.Proven, about: t.Any) -> Outcome:
         plan, now = self._plan, self._clock()
+        # Again, as certificates bear the time of now: clocks are set while devices work.
+        clock.check(self._registry, plan, now)
         publics = proven.publics()
         issued = [certify.issue(plan.ca, kind, public, about, plan.local, now) for kind, public in publics.items()] if plan.ca else []
         signer = plan.signs

@@ -17,12 +17,12 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _evidence as evidence
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys as _ek_keys
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, signing
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, clock, signing
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import Exchange, Outcome, Plan, QuarantineError, nonce
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate, ek, ladder
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import QUARANTINED, TrustError, Verdict
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import NOT_YET_VALID, QUARANTINED, TrustError, Verdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import shown
 
 # A device of the usual template is not asked for the certificates of its other EKs, which would cost commands: no other EK can come in
@@ -59,10 +59,12 @@ def question(plan: Plan, fresh: bytes) -> dict[str, t.Any]:
 
 
 def judge(plan: Plan, found: answers.Shown, now: datetime.datetime) -> tuple[Verdict, dict[str, str]]:
-    """Why the EK is believed, and what the TPM is. Raises QuarantineError; EvidenceError for an invalid AK."""
+    """Why the EK is believed, and what the TPM is. Raises QuarantineError; EvidenceError for an invalid AK; ClockError."""
     tpm = dict(plan.tpm or found.identity)
     told = ladder.Device(found.ek, found.ek_certificate(), found.chain, tpm.get("manufacturer", ""), tpm.get("firmware", ""))
     verdict = ladder.judge(told, plan.policy, now=now, pinned=plan.pinned)
+    if verdict.reason == NOT_YET_VALID:
+        raise clock.not_yet_valid(plan, now)
     if verdict.rung == QUARANTINED:
         raise QuarantineError(verdict.detail, verdict.reason)
     try:
@@ -125,9 +127,10 @@ class Preview:
     def run(self, blank: t.Container[str]) -> Outcome:
         """C(blank): the handles at which keys are still to be made. Without an EK there is nothing to judge, and nothing is asked.
 
-        Raises QuarantineError, EvidenceError, IdentityConflictError, TpmError.
+        Raises QuarantineError, EvidenceError, IdentityConflictError, ClockError, TpmError.
         """
         plan, where = self._plan, self._plan.where
+        clock.check(self._registry, plan, self._clock())
         if where.ek in blank:
             return Outcome(True, None, ("enroll",))
         found = answers.shown(self._exchange({"collect": _about_the_ek(plan, nonce())}), where)

@@ -42,6 +42,7 @@ class Plan(t.NamedTuple):
     """Everything that one enrolment is told. C(reads), C(observed) and C(tpm) are what earlier tasks have read of the device.
 
     C(record): the birth record is asked for as a file. C(roots): certificates (PEM) whose birth records count, beside this run's own signer.
+    C(trust_clock): the controller's clock is right though the registry's last event is of a time that is still to come.
     """
 
     serial: str
@@ -65,6 +66,7 @@ class Plan(t.NamedTuple):
     reads: t.Mapping[str, t.Any] = {}
     tpm: t.Mapping[str, str] = {}
     versions: t.Mapping[str, str] = {}
+    trust_clock: bool = False
 
     @property
     def signs(self) -> authority.Signer | None:

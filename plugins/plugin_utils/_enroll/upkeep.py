@@ -15,7 +15,7 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys, _place
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, external
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, settings, signing
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, clock, settings, signing
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import Exchange, Outcome, Plan, nonce
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask, records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
@@ -28,7 +28,7 @@ class Upkeep:
         self._registry, self._plan, self._exchange, self._clock = registry, plan, exchange, clock
 
     def run(self, device: records.Device, check: bool) -> Outcome:
-        """Do it, or in check mode say what. Raises EvidenceError, RequestError, RegistryError, TpmError."""
+        """Do it, or in check mode say what. Raises EvidenceError, RequestError, RegistryError, ClockError, TpmError."""
         plan = self._plan
         did: list[str] = []
         problem = None if check else ask.incident(self._registry, host=plan.host or None, serial=plan.serial)
@@ -41,6 +41,7 @@ class Upkeep:
                 self._relocate(device, self._moved(device))
         did += self._fetch(device, check)
         if self._due(device):
+            clock.check(self._registry, self._plan, self._clock())
             did.append("renew ldevid" if "ldevid" in device.certificates else "issue ldevid")
             if not check:
                 self._renew(device)
@@ -102,6 +103,8 @@ class Upkeep:
             left = self._collect(t.cast("settings.External", ca), device, kind, name)
             if left is not None and (there is None or left.serial_number != there.serial_number):
                 found.append(left)
+        if found:
+            clock.check(self._registry, self._plan, self._clock())
         if found and not check:
             self._registry.add_certificates(device.ek_name, found)
         return [f"add {one.kind}" for one in found]

@@ -26,6 +26,7 @@ PERMISSION = "permission"
 DAMAGED = "damaged"
 REFUSED = "refused"  # the database's own rules say no
 NOT_ENROLLED = "not_enrolled"
+CLOCK_BEHIND = "clock_behind_registry"  # this controller's clock is behind the last event
 AMBIGUOUS = "ambiguous"  # more than one device answers the description
 DUPLICATE_CERTIFICATE = "duplicate_certificate"
 OTHER = "other"
@@ -140,6 +141,7 @@ def told(attempt: str, shown: str, reason: str, said: str = "", hidden: t.Sequen
 __all__ = (
     "AK_REPLACED",
     "AMBIGUOUS",
+    "CLOCK_BEHIND",
     "DAMAGED",
     "DUPLICATE_AK",
     "DUPLICATE_CERTIFICATE",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import datetime
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
@@ -22,6 +23,15 @@ except ImportError:
     pass  # models.require() says so
 
 Key = t.Mapping[str, t.Optional[str]]
+
+# How far the clocks of two controllers may be apart.
+SKEW = datetime.timedelta(minutes=5)
+# The event by which somebody says that a clock is right though the last event was written by one that is ahead.
+CLOCK_TRUSTED = "clock_trusted"
+CURE = (
+    "set the clock of this controller; or, if it is right, mend that of the controller which wrote the event, and run tpm2_enroll with "
+    "trust_clock here"
+)
 
 _IDENTITY = tuple(field.name for field in dataclasses.fields(records.Identity))
 
@@ -35,9 +45,22 @@ def note(
     host: str = "",
     detail: t.Mapping[str, t.Any] | None = None,
 ) -> None:
-    """Add an event."""
-    row = {"time": models.now(), "kind": kind, "ek_name": ek_name, "serial": serial, "host": host, "detail": dict(detail or {})}
+    """Add an event. Raises RegistryError (clock_behind_registry) where the last one is of a time that is still to come by our clock."""
+    now, last = models.now(), newest(connection)
+    if last is not None and last - now > SKEW and kind != CLOCK_TRUSTED:
+        raise faults.RegistryError(
+            f"Could not write the event {kind}: the clock of this controller says {now:%Y-%m-%dT%H:%M:%SZ}, before the last event of the "
+            f"registry ({last:%Y-%m-%dT%H:%M:%SZ}); {CURE}.",
+            faults.CLOCK_BEHIND,
+        )
+    row = {"time": now, "kind": kind, "ek_name": ek_name, "serial": serial, "host": host, "detail": dict(detail or {})}
     connection.execute(sa.insert(models.events).values(**row))
+
+
+def newest(connection: sa.Connection) -> datetime.datetime | None:
+    """The time of the last event. Not the latest time: one controller that was ahead must not stop all others for ever."""
+    query = sa.select(models.events.c.time).order_by(models.events.c.id.desc()).limit(1)
+    return t.cast("datetime.datetime | None", connection.execute(query).scalar())
 
 
 def device(connection: sa.Connection, key: Key, *, lock: bool = False) -> records.Device | None:
@@ -190,4 +213,4 @@ def add_certificates(connection: sa.Connection, ek_name: str, certificates: t.Se
     return added
 
 
-__all__ = ("Key", "add_certificates", "add_device", "all_devices", "conflict", "conflicting", "device", "enrolled", "note")
+__all__ = ("Key", "add_certificates", "add_device", "all_devices", "conflict", "conflicting", "device", "enrolled", "newest", "note")

@@ -15,8 +15,8 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ek_rows, models, records, rows, side_rows
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.eks import Eks
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.kept import Kept
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.past import Past
 
 try:
     import sqlalchemy as sa
@@ -24,7 +24,7 @@ except ImportError:
     pass  # models.require() says so
 
 
-class Registry(Kept, Eks):
+class Registry(Kept, Past):
     """An open registry (C(connection.open_registry) makes it); without C(link) it is the empty view of one that is not there.
 
     Every method raises RegistryError, with what failed undone.

@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What the registry tells of EKs that TPMs have shown."""
+"""What the registry tells of its past: when it was written last, and which EKs TPMs have shown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ek
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.kept import Opened
 
 
-class Eks(Opened):
+class Past(Opened):
     """A part of C(store.Registry)."""
 
     def eks(self, ek_name: str) -> list[records.EkCertificate]:
@@ -26,4 +26,4 @@ class Eks(Opened):
         return self._read(attempt, lambda connection: ek_rows.claimed_by(connection, ek_name, spki_sha256), [])
 
 
-__all__ = ("Eks",)
+__all__ = ("Past",)
