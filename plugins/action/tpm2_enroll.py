@@ -16,7 +16,6 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _a
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _configuration, _files, _versions
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, settings
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.clock import ClockError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.enrolment import Enrolment
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import ExchangeError, Outcome, Plan, QuarantineError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._proven import NO_RECORD, UnprovenError, load_roots
@@ -45,8 +44,6 @@ class ActionModule(ActionBase):
         self._exchanges = 0
         try:
             result.update(self._enroll(options, task_vars or {}))
-        except ClockError as wrong:
-            result.update(failed=True, reason=wrong.reason, msg=wrong.message)
         except TpmError as failed:
             result.update(failed=True, msg=failed.message, **failed.words())
         result.update(serial=options["serial"], exchanges=self._exchanges)

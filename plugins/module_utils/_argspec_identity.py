@@ -133,10 +133,8 @@ def _known_key() -> Spec:
 
 def evidence() -> Spec:
     """Options of tpm2_evidence."""
-    identity = dict(
-        template=dict(type="str", choices=list(IDEVID_TEMPLATES), default="idevid_ecc_p256"),
-        handle=dict(type="str"),
-    )
+    template = dict(type="str", choices=list(IDEVID_TEMPLATES), default="idevid_ecc_p256")
+    identity = dict(template=template, handle=dict(type="str"))
     local = dict(
         algorithm=dict(type="str", choices=list(templates.KEY_SHAPES), default="ecc_p256"),
         handle=dict(type="str", required=True),

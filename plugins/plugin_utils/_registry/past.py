@@ -9,12 +9,18 @@
 
 from __future__ import annotations
 
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ek_rows, records
+import datetime
+
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ek_rows, records, rows
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.kept import Opened
 
 
 class Past(Opened):
     """A part of C(store.Registry)."""
+
+    def newest(self) -> datetime.datetime | None:
+        """When the last event was written, by the clock of the controller that wrote it; None where there is none."""
+        return self._read("look for the last event", rows.newest, None)
 
     def eks(self, ek_name: str) -> list[records.EkCertificate]:
         """What the TPM of a device showed of its EKs when it was enrolled."""
