@@ -12,6 +12,8 @@ import typing as t
 
 from ansible.plugins.callback import CallbackBase
 
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _text
+
 DOCUMENTATION = r"""
 name: edgefleet_events
 type: aggregate
@@ -52,7 +54,7 @@ class CallbackModule(CallbackBase):
                 "action": task.action,
                 "check_mode": bool(task.check_mode),
                 "name": task.name,
-                "msg": str(data.get("msg", "")) if status in ("failed", "unreachable") else "",
+                "msg": _text.shown(data.get("msg", "")) if status in ("failed", "unreachable") else "",
                 "result": self._shown(task.action, data),
             }
         )

@@ -9,12 +9,12 @@ import pathlib
 import typing as t
 import urllib.parse
 
-from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _configuration, _files, _versions
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _answer_tables, _configuration, _files, _text, _versions
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._device_action import DeviceAction
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, settings
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.enrolment import Enrolment
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import ExchangeError, Outcome, Plan, QuarantineError
@@ -24,21 +24,17 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connectio
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 
 Result = dict[str, t.Any]
-EVIDENCE = "edgefleet.tpm2.tpm2_evidence"
 CONNECTION = tuple(_argspec.connection())
 SPEC = {**_argspec.connection(), **_argspec_identity.enroll()}
 EITHER = (("authority", "external_authority"),)
 
 
-class ActionModule(ActionBase):
+class ActionModule(DeviceAction):
     """The controller's part of enrolment; the device's is C(tpm2_evidence)."""
-
-    TRANSFERS_FILES = False
-    _requires_connection = True
 
     def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
         """Enroll the device of this task."""
-        result: Result = super().run(tmp, task_vars)
+        result: Result = super(DeviceAction, self).run(tmp, task_vars)
         _valid, given = self.validate_argument_spec(argument_spec=SPEC, mutually_exclusive=EITHER)
         options = _action.plain(given)
         self._exchanges = 0
@@ -109,9 +105,9 @@ class ActionModule(ActionBase):
                 outcome = enrolment.run(check)
             except QuarantineError as distrusted:
                 says = f"{plan.serial} is quarantined ({distrusted.reason}): {distrusted.message}"
-                return {"failed": True, "state": "quarantined", "reason": distrusted.reason, "msg": says}
+                return {"failed": True, "state": "quarantined", "reason": distrusted.reason, "msg": _text.shown(says)}
             except UnprovenError as unproven:
-                return {"failed": True, "state": ask.UNPROVEN, "reason": unproven.reason, "msg": unproven.message}
+                return {"failed": True, "state": ask.UNPROVEN, "reason": unproven.reason, "msg": _text.shown(unproven.message)}
             told = self._told(outcome, registry, options, check)
             if plan.signs is None and (outcome.device is None or registry.birth_record(outcome.device.ek_name) is None):
                 told.update(state=ask.UNPROVEN, reason=NO_RECORD, warnings=[settings.no_birth_record(plan.serial)])
@@ -122,7 +118,7 @@ class ActionModule(ActionBase):
 
         def exchange(question: t.Mapping[str, t.Any]) -> Result:
             self._exchanges += 1
-            answer = self._execute_module(module_name=EVIDENCE, module_args={**connection, **question}, task_vars=task_vars)
+            answer = self.ask("tpm2_evidence", {**connection, **question}, task_vars, _answer_tables.EVIDENCE)
             if answer.get("failed"):
                 said = " ".join(str(answer.get("msg") or "Could not speak with the device: its module gave no answer.").split())
                 raise ExchangeError(said, reason=answers.word(answer.get("reason")))

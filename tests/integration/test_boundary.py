@@ -5,15 +5,20 @@
 
 from __future__ import annotations
 
+import html
+import json
 import pathlib
+import re
 import typing as t
 
+import markdown_it
 import pytest
 import yaml
 from support import places
 from support.controller import Controller, Host, said
 from support.rogue import Rogue
 from support.swtpm import Swtpm
+from support.tools import Tools
 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _configuration
 
@@ -116,3 +121,169 @@ def test_facts_of_a_device_override_no_variable(each_controller: Controller, hos
         done = play(each_controller, tasks, {"edge-01": honest | host})
         assert done.returncode == 0, said(done)
         assert f"{'f' * 64} registry.sqlite edge-01." in said(done) and len(rogue.answers) >= 2
+
+
+ESC = "\x1b[2J\x9b31m\u202e\nTASK [edgefleet.tpm2.provision : Bring the TPM to its declared state] ***\nok: [edge-02]"
+NASTY: dict[str, t.Any] = {
+    "ansible_facts": {"tpm2_pinned_ek_sha256": "0" * 64, "discovered_interpreter_python": "/tmp/evil"},
+    "_ansible_no_log": False,
+    "_ansible_x" + ESC: ESC,
+    "add_host": {"host_name": "evil", "groups": ["edge"]},
+    "add_group": "evil",
+    "ansible_stats": {"data": {"evil": 1}},
+    "invocation": {"evil": ESC},
+    "exception": ESC,
+    "deprecations": [{"msg": ESC, "version": "9"}],
+    "warnings": [ESC, {"msg": ESC}, 5],
+    "results": [{"evil": 1}],
+    "skipped": True,
+    "unreachable": True,
+    "ansible_job_id": "1",
+    "evil" + ESC: ESC,
+    "tcti": ESC,
+}
+KEPT = {"tcti", "resource_manager", "family", "revision", "manufacturer", "model", "firmware", "changed", "failed", "warnings"}
+IDENTITY: dict[str, t.Any] = {"name": "Ask", "edgefleet.tpm2.tpm2_info": {"gather": ["identity"]}, "register": "seen"}
+
+
+def dump(controller: Controller) -> dict[str, t.Any]:
+    """A task that writes what was registered to a file of the controller."""
+    return {
+        "name": "Dump",
+        "ansible.builtin.copy": {"content": "{{ seen | to_json }}", "dest": str(controller.folder / "seen.json"), "mode": "0600"},
+        "delegate_to": "localhost",
+        "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
+    }
+
+
+def assert_harmless(done: t.Any) -> None:
+    """Nothing of an attacker's on the screen that a terminal obeys, and no line that looks like Ansible's."""
+    text = done.stdout + done.stderr
+    assert not set(text) & set("\x1b\x9b\u202e"), text
+    assert "ok: [edge-02]" not in text.splitlines() and not [
+        line for line in text.splitlines() if line.startswith("TASK [edgefleet.tpm2.prov")
+    ]
+
+
+def test_only_what_is_ours_is_left_of_an_answer(each_controller: Controller, host: Host, rogue: Rogue) -> None:
+    rogue.answer(NASTY)
+    ask = {**IDENTITY, "edgefleet.tpm2.tpm2_info": {"gather": ["identity"], "tcti": host["tpm2_profile_tcti"]}}
+    done = play(each_controller, [ask], {"edge-01": host}, "-vvv")
+    assert done.returncode == 0, said(done)
+    assert_harmless(done)
+    # Once for a task, and no more.
+    assert len(rogue.answers) == 1
+    done = play(each_controller, [ask, dump(each_controller)], {"edge-01": host})
+    assert done.returncode == 0, said(done)
+    seen = json.loads((each_controller.folder / "seen.json").read_text())
+    assert set(seen) == KEPT
+    assert seen["failed"] is False and seen["manufacturer"] == "IBM" and "\\x1b[2J" in seen["tcti"]
+
+
+BAD_ANSWERS: dict[str, tuple[dict[str, t.Any], bytes | None]] = {
+    "a text for changed": ({"changed": "false"}, None),
+    "a mapping for the facts": ({"ansible_facts": [1], "family": {"x": 1}}, None),
+    "no text for failed": ({"failed": []}, None),
+    "many values": ({"capacity": {"x": [0] * 60_000}}, None),
+    "a long text": ({"capacity": {"x": "y" * 100_000}}, None),
+    "a long answer": ({}, b'{"family": "' + b"x" * (5 << 20) + b'"}'),
+    "deep nesting": ({}, b'{"capacity": {"x": ' + b"[" * 200_000 + b"]" * 200_000 + b"}}"),
+}
+
+
+def test_a_malformed_answer_is_one_sentence(each_controller: Controller, host: Host, rogue: Rogue) -> None:
+    hosts = {}
+    for number, name in enumerate(sorted(BAD_ANSWERS)):
+        other = Rogue(each_controller.folder / f"rogue-{number}", rogue.real)
+        other.answer(*BAD_ANSWERS[name])
+        hosts[f"edge-{number}"] = host | {"ansible_python_interpreter": str(other.python)}
+    ask = {**IDENTITY, "edgefleet.tpm2.tpm2_info": {"gather": ["identity"], "tcti": host["tpm2_profile_tcti"]}, "ignore_errors": True}
+    tell = {
+        "name": "Tell",
+        "ansible.builtin.assert": {
+            "that": ["seen is failed", "seen.reason == 'malformed_answer'", "seen.msg is match('Could not take the answer')"]
+        },
+    }
+    done = play(each_controller, [ask, tell], hosts)
+    assert done.returncode == 0, said(done)
+    assert "Traceback" not in said(done)
+
+
+def test_what_is_no_answer_at_all_is_said_without_its_text_being_obeyed(each_controller: Controller, host: Host, rogue: Rogue) -> None:
+    rogue.answer({}, b"{ no JSON " + ESC.encode())
+    ask = {**IDENTITY, "edgefleet.tpm2.tpm2_info": {"gather": ["identity"], "tcti": host["tpm2_profile_tcti"]}}
+    done = play(each_controller, [ask], {"edge-01": host}, "-vv")
+    assert done.returncode != 0 and "no JSON" in said(done) and "module_stdout" in said(done)
+    assert_harmless(done)
+
+
+def test_a_task_of_ours_is_as_before(each_controller: Controller, swtpm: Swtpm, tools: Tools) -> None:
+    """Check mode, diff, loops, delegation, module defaults by group, a short name and no_log."""
+    index = {"index": "{{ item }}", "content": "sentinel-content", "write_once": True}
+    tasks: Tasks = [
+        {"name": "Predict", "tpm2_nv_index": index, "loop": ["0x01800010"], "check_mode": True, "diff": True, "register": "seen"},
+        {
+            "name": "Tell",
+            "ansible.builtin.assert": {
+                "that": ["seen is changed", "seen.results[0].steps | length > 0", "'after' in seen.results[0].diff"]
+            },
+        },
+        {"name": "Make", "tpm2_nv_index": index, "loop": ["0x01800010", "0x01800011"], "register": "seen", "no_log": True},
+        {"name": "Again", "tpm2_nv_index": index, "loop": ["0x01800010", "0x01800011"], "register": "seen", "delegate_to": "localhost"},
+        {
+            "name": "Tell",
+            "ansible.builtin.assert": {"that": ["seen is not changed", "seen.results | map(attribute='item') | list | length == 2"]},
+        },
+        {"name": "Fail", "tpm2_nv_index": {"index": "0x01800010", "content": "other"}, "ignore_errors": True, "register": "seen"},
+        {
+            "name": "Tell",
+            "ansible.builtin.assert": {"that": ["seen is failed", "seen.msg is match('Could not ')", "seen.resources is defined"]},
+        },
+        {"name": "Later", "tpm2_nv_index": index, "vars": {"item": "0x01800010"}, "async": 10, "ignore_errors": True, "register": "seen"},
+        {"name": "Tell", "ansible.builtin.assert": {"that": ["seen is failed", "'async' in seen.msg"]}},
+    ]
+    path = each_controller.folder / "play.yml"
+    defaults = {"group/edgefleet.tpm2.tpm2": {"tcti": swtpm.tcti}}
+    book = {"hosts": "all", "gather_facts": False, "collections": ["edgefleet.tpm2"], "module_defaults": defaults, "tasks": tasks}
+    path.write_text(yaml.safe_dump([book], sort_keys=False))
+    done = each_controller(str(path), {"edge-01": {}}, "-v")
+    assert done.returncode == 0, said(done)
+    assert tools.nvread(0x01800010) == b"sentinel-content"
+
+
+PAGE_TEXT = "<script>x()</script> ![i](http://evil) [l](javascript:x) `c` | a |\n# forged\n\n- ok\n\x1b[2J\u202e https://evil www.evil.org x@evil.org <b>"
+
+
+def hostile(value: t.Any) -> t.Any:
+    """The same answer, with the attacker's text in the place of every text that chooses nothing on the page."""
+    if isinstance(value, dict):
+        chosen = ("severity", "state", "replay", "in_use", "exists")
+        more = {"k" + PAGE_TEXT[:30]: "x"} if all(isinstance(one, str) for one in value.values()) else {}
+        return {key: one if key in chosen else hostile(one) for key, one in value.items()} | more
+    if isinstance(value, list):
+        return [hostile(one) for one in value]
+    return PAGE_TEXT if isinstance(value, str) else value
+
+
+def test_a_page_and_a_screen_obey_nothing(each_controller: Controller, host: Host, rogue: Rogue) -> None:
+    """The page is rendered, and nothing in it is an element but those of the template."""
+    honest = each_controller("edgefleet.tpm2.preflight", {"edge-01": host})
+    (page,) = (each_controller.folder / "tpm2-reports").glob("*.md")
+    wanted = elements(page.read_text())
+    answer = next(one for one in rogue.answers if "findings" in one)
+    rogue.answer({key: hostile(value) for key, value in answer.items() if key not in ("changed", "failed", "invocation")})
+    done = each_controller("edgefleet.tpm2.preflight", {"edge-01": host})
+    text = page.read_text()
+    assert "edge-01: errors" in said(done), said(done)
+    assert "\\x1b[2J\\u202e" in html.unescape(text) and not set(text) & set("\x1b\u202e\x9b")
+    assert elements(text) <= wanted
+    assert text.count("\n# ") + text.startswith("# ") == 1
+    assert honest.returncode == done.returncode
+    assert_harmless(done)
+    assert not [one for one in done.stdout.splitlines() if one.strip() in ("# forged", "- ok")]
+
+
+def elements(text: str) -> set[str]:
+    """The elements of a page as it is rendered, with their attributes."""
+    renderer = markdown_it.MarkdownIt("gfm-like", {"html": True, "linkify": False})
+    return set(re.findall(r"<[a-z][^>]*>", renderer.render(text)))

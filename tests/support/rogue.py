@@ -36,7 +36,7 @@ class Rogue:
 
     def __init__(self, folder: pathlib.Path, python: str) -> None:
         folder.mkdir()
-        self._folder = folder
+        self._folder, self.real = folder, python
         self.python = folder / "python3"
         self.python.write_text(_PROGRAM.format(python=python))
         self.python.chmod(0o755)

@@ -61,7 +61,7 @@ CONTROLLER = {"action", "filter", "inventory", "lookup", "plugin_utils"}
 CONTROLLER_LIBRARIES = {
     "alembic": {"plugin_utils._registry.upgrade", "plugin_utils._registry.migrations"},
     # The rest of plugin_utils does not know Ansible.
-    "ansible": CONTROLLER - {"plugin_utils"} | {"plugin_utils._configuration"},
+    "ansible": CONTROLLER - {"plugin_utils"} | {"plugin_utils._configuration", "plugin_utils._device_action"},
     "cryptography": {f"plugin_utils.{name}" for name in ("_credential", "_escrow", "_keys", "_master", "_x509.deps")},
     "pkcs11": {"plugin_utils._authority.pkcs11"},
     "psycopg": {"plugin_utils._registry.link"},
@@ -73,10 +73,10 @@ ALWAYS_THERE = {"ansible", "yaml"}
 LOADED_BY_ALEMBIC = "plugin_utils._registry.migrations"
 # The parts of plugin_utils, from the ground up: each may import itself and what lies below it.
 CONTROLLER_LAYERS = (
-    {"_birth_schema", "_configuration", "_files", "_keys", "_manifest_formats", "_master", "_versions", "_x509"},
-    {"_birth_envelope", "_credential", "_evidence", "_manifest", "_registry", "_trust"},
-    {"_authority", "_escrow", "_inventory"},
-    {"_birth_checks"},
+    {"_birth_schema", "_configuration", "_files", "_keys", "_manifest_formats", "_master", "_text", "_versions", "_x509"},
+    {"_answer", "_birth_envelope", "_credential", "_evidence", "_manifest", "_registry", "_trust"},
+    {"_answer_tables", "_authority", "_escrow", "_inventory"},
+    {"_birth_checks", "_device_action"},
     {"_birth"},
     {"_place"},
     {"_proven"},

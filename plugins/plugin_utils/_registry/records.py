@@ -16,6 +16,7 @@ import re
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _text
 
 HIERARCHIES = ("owner", "endorsement", "lockout")
 CERTIFICATE_KINDS = ("iak", "idevid", "ldevid")
@@ -212,9 +213,8 @@ def text(field: str, value: str, *, empty: bool = True, longest: int = _LONGEST)
 
 
 def clean(value: str, *, longest: int = _LONGEST) -> str:
-    """C(value) on one line, at most C(longest) characters, with a question mark for each that cannot be printed."""
-    words = " ".join(str(value).replace("\0", " ").split())
-    return "".join(one if one.isprintable() else "?" for one in words)[:longest].strip()
+    """C(value) on one line, at most C(longest) characters, with a visible escape for each that cannot be printed."""
+    return _text.shown(" ".join(str(value).replace("\0", " ").split()), longest).strip()
 
 
 def detail(value: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:

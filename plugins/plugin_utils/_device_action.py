@@ -1,0 +1,109 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The controller's side of a device module: it runs the module, and returns of the answer what is ours."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible.module_utils.json_utils import _filter_non_json_lines
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _answer, _answer_tables, _text
+
+Result = dict[str, t.Any]
+_PREFIX = "edgefleet.tpm2."
+
+
+class DeviceAction(ActionBase):
+    """One module on the device. A subclass that decides something overrides `run` and calls `ask`."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = True
+    # In the background, Ansible would fetch the answer past this class.
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
+        """Run the module of this action's name with the task's options."""
+        result: Result = super().run(tmp, task_vars)
+        module = self._task.resolved_action or self._task.action
+        module = str(module).rpartition(".")[2]
+        result.update(self.ask(module, self._task.args, task_vars or {}, _answer_tables.TABLES[module]))
+        self._remove_tmp_path(self._connection._shell.tmpdir)
+        return result
+
+    def ask(self, module: str, options: t.Mapping[str, t.Any], task_vars: Result, table: _answer.Kind) -> Result:
+        """Run one module on the device.
+
+        Args:
+            module: its name without the collection's.
+            options: its options, as a task gives them.
+            task_vars: the task's variables, as Ansible hands them to `run`.
+            table: what of its answer to keep.
+
+        Returns:
+            The answer: keys of the table with values of its types. One that is malformed is a failure with the reason `malformed_answer`.
+        """
+        self._table, self._notes = table, list[str]()
+        try:
+            answer = self._execute_module(module_name=_PREFIX + module, module_args=dict(options), task_vars=task_vars)
+            # Ansible has added its own to what _parse_returned_data let through.
+            notes = [*self._notes, *_warnings(answer.pop("warnings", None))]
+            answer = _answer.taken(table, {**answer, "warnings": notes} if notes else answer)
+        except _answer.MalformedError as malformed:
+            answer = _malformed(module, malformed.message)
+        if self._discovered_interpreter_key:
+            # Ansible looks for the device's Python once, and keeps here what it found.
+            answer["ansible_facts"] = {self._discovered_interpreter_key: self._discovered_interpreter}
+        return answer
+
+    def _parse_returned_data(self, res: t.Any, *others: t.Any) -> t.Any:
+        """What the module printed, before Ansible reads it: its reader warns of, renames and acts on what it does not expect."""
+        stderr = _text.shown(res.get("stderr") or "")
+        return super()._parse_returned_data({**res, "stdout": self._tamed(str(res.get("stdout") or "")), "stderr": stderr}, *others)
+
+    def _tamed(self, printed: str) -> str:
+        try:
+            if len(printed) > _answer.MOST_BYTES:
+                raise _answer.MalformedError("it is too long")
+            try:
+                answer = json.loads(_filter_non_json_lines(printed, objects_only=True)[0])
+            except ValueError:
+                # Not a module's result; Ansible says so, and quotes it.
+                return _text.shown(printed).lstrip("{")
+            _answer.bounded(answer)
+            self._notes = _warnings(answer.pop("warnings", None))
+            return json.dumps(_answer.taken(self._table, answer))
+        except RecursionError:
+            return json.dumps(_malformed(self._task.action, "it is nested too deep"))
+        except _answer.MalformedError as malformed:
+            return json.dumps(_malformed(self._task.action, malformed.message))
+
+
+def _malformed(module: str, why: str) -> Result:
+    name = str(module).rpartition(".")[2]
+    says = f"Could not take the answer of {name}: {why}, which no module of ours sends; see whether the device is what it says it is."
+    return {"failed": True, "changed": False, "reason": "malformed_answer", "msg": says}
+
+
+def _warnings(found: t.Any) -> list[str]:
+    """The texts of warnings: each is a text, or, from ansible-core 2.19 on, a mapping with the text somewhere in it."""
+    listed = found if isinstance(found, list) else []
+    texts = [one if isinstance(one, str) else _message(one) for one in listed[:100]]
+    return [_text.shown(text) for text in texts if text]
+
+
+def _message(found: t.Any, levels: int = 8) -> str:
+    if isinstance(found, dict) and isinstance(found.get("msg"), str):
+        return str(found["msg"])
+    inner = list(found.values()) if isinstance(found, dict) else found if isinstance(found, list) else []
+    return next(filter(None, (_message(one, levels - 1) for one in inner)), "") if levels else ""
+
+
+__all__ = ("DeviceAction",)
