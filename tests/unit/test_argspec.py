@@ -168,7 +168,7 @@ OPTIONS = {name for function in SPECS.values() for name in every_option(function
 # Words of other programs; tools that sentences send people to are looked for where they are installed.
 NAMES = OPTIONS | set(MODULES) | {"ansible_python_interpreter", "bus_name", "bus_type"}
 NAMES |= set(attributes.NV) | set(attributes.OBJECT) | set(templates.PRIMARY_NAMES) | set(templates.KEY_SHAPES) | set(templates.USAGES)
-NAMES |= set(policy_read._READERS)
+NAMES |= set(policy_read.READERS)
 # Remedies send people to roles and their variables.
 for specification in sorted((ROOT / "roles").glob("*/meta/argument_specs.yml")):
     NAMES.add(specification.parents[1].name)

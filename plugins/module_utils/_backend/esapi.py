@@ -32,7 +32,6 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import (
     names,
     nv,
     pcr,
-    policy,
     rotation,
     templates,
 )
@@ -210,14 +209,9 @@ class Esapi:
 
     def satisfy(self, session: t.Any, steps: t.Sequence[t.Any], auths: t.Mapping[int, bytes]) -> None:
         for step in steps:
-            if isinstance(step, policy.Secret):
-                self._policy_secret(session, step, for_use(auths.get(step.hierarchy, b"")))
-            elif isinstance(step, rotation.ExternalSecret):
-                self._external_secret(session, step)
-            else:
-                self._assert(session, step)
+            step.assert_in(self, session, auths)
 
-    def _external_secret(self, session: t.Any, step: rotation.ExternalSecret) -> None:
+    def policy_external_secret(self, session: t.Any, step: rotation.ExternalSecret) -> None:
         sensitive = tss2.TPM2B_SENSITIVE.unmarshal(struct.pack(">H", len(step.sensitive)) + step.sensitive)[0]
         secure = self.secure()
         load: t.Callable[[], t.Any] = lambda: self._e.load_external(_public(step.public), sensitive, session1=secure)  # noqa: E731
@@ -279,23 +273,30 @@ class Esapi:
         self._e.trsess_set_attributes(session, attributes)
         return session
 
-    def _assert(self, session: t.Any, step: t.Any) -> None:
-        calls: dict[type, tuple[str, t.Callable[[], t.Any]]] = {
-            policy.Pcr: ("PolicyPCR", lambda: self._policy_pcr(session, step)),
-            policy.CommandCode: ("PolicyCommandCode", lambda: self._e.policy_command_code(policy_session=session, code=step.code)),
-            policy.NvWritten: ("PolicyNvWritten", lambda: self._e.policy_nv_written(policy_session=session, written_set=step.written)),
-            policy.AuthValue: ("PolicyAuthValue", lambda: self._e.policy_auth_value(policy_session=session)),
-            policy.Offer: ("PolicyOR", lambda: self._e.policy_or(policy_session=session, p_hash_list=_digests(step.digests))),
-        }
-        name, function = calls[type(step)]
+    def policy_pcr(self, session: t.Any, selection: pcr.Selection) -> None:
+        chosen = tss2.TPML_PCR_SELECTION.unmarshal(pcr.marshal([selection]))[0]
+        self._assert("PolicyPCR", lambda: self._e.policy_pcr(policy_session=session, pcr_digest=b"", pcrs=chosen))
+
+    def policy_command_code(self, session: t.Any, code: int) -> None:
+        self._assert("PolicyCommandCode", lambda: self._e.policy_command_code(policy_session=session, code=code))
+
+    def policy_nv_written(self, session: t.Any, written: bool) -> None:
+        self._assert("PolicyNvWritten", lambda: self._e.policy_nv_written(policy_session=session, written_set=written))
+
+    def policy_auth_value(self, session: t.Any) -> None:
+        self._assert("PolicyAuthValue", lambda: self._e.policy_auth_value(policy_session=session))
+
+    def policy_or(self, session: t.Any, digests: t.Sequence[bytes]) -> None:
+        self._assert("PolicyOR", lambda: self._e.policy_or(policy_session=session, p_hash_list=_digests(digests)))
+
+    def _assert(self, name: str, function: t.Callable[[], t.Any]) -> None:
         self._call("assert", f"the policy's {name}", function)
 
-    def _policy_pcr(self, session: t.Any, step: policy.Pcr) -> None:
-        selection = tss2.TPML_PCR_SELECTION.unmarshal(pcr.marshal([step.selection]))[0]
-        self._e.policy_pcr(policy_session=session, pcr_digest=b"", pcrs=selection)
+    def policy_secret(self, session: t.Any, hierarchy: int, value: bytes, ref: bytes) -> None:
+        self._policy_secret(session, hierarchy, for_use(value), ref)
 
-    def _policy_secret(self, session: t.Any, step: policy.Secret, auth: Auth) -> None:
-        item = self._tr[step.hierarchy]
+    def _policy_secret(self, session: t.Any, hierarchy: int, auth: Auth, ref: bytes = b"") -> None:
+        item = self._tr[hierarchy]
 
         def call(authorisation: t.Any) -> None:
             self._e.policy_secret(
@@ -303,18 +304,18 @@ class Esapi:
                 policy_session=session,
                 nonce_tpm=b"",
                 cp_hash_a=b"",
-                policy_ref=step.ref,
+                policy_ref=ref,
                 expiration=0,
                 session1=authorisation,
             )
 
-        self._authorised("prove the auth of", _hierarchy(step.hierarchy), item, auth, call, _auth_cure(step.hierarchy, auth))
+        self._authorised("prove the auth of", _hierarchy(hierarchy), item, auth, call, _auth_cure(hierarchy, auth))
 
     def holds(self, hierarchy: int, auth: Auth) -> bool:
         """See base: asks by PolicySecret in a trial session, whose result nothing uses."""
         trial = self._start(tss2.TPM2_SE.TRIAL, False, CONTINUE)
         try:
-            self._policy_secret(trial, policy.Secret(hierarchy), auth)
+            self._policy_secret(trial, hierarchy, auth)
         except errors.TpmError as failed:
             if not errors.is_rc(failed.rc, errors.RC_BAD_AUTH):
                 raise

@@ -43,6 +43,10 @@ class ExternalSecret(t.NamedTuple):
     sensitive: bytes
     value: bytes
 
+    def assert_in(self, verbs: t.Any, session: t.Any, auths: t.Mapping[int, bytes]) -> None:
+        """Make it in a policy session."""
+        verbs.policy_external_secret(session, self)
+
 
 def _derived(purpose: bytes, *values: bytes) -> bytes:
     return hmac.new(values[-1], _LABEL + purpose + b"".join(sized(value) for value in values[:-1]), hashlib.sha256).digest()
