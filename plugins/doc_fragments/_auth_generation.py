@@ -9,11 +9,15 @@
 
 from __future__ import annotations
 
+from ansible_collections.edgefleet.tpm2.plugins.doc_fragments import _compose, _escrow, _registry
+
 
 class ModuleDocFragment:
     """The fragment as Ansible loads it."""
 
-    DOCUMENTATION = r"""
+    # Annotated, for it is no plain text: checkers that read the source leave it alone, those that load it see it.
+    DOCUMENTATION: str = _compose.options(
+        r"""
 options:
   serial:
     description:
@@ -53,37 +57,7 @@ options:
     type: dict
     required: true
     suboptions:
-      mode:
-        description:
-          - How auth values come to be.
-          - V(derived) works them out of O(escrow.master), the EK, the hierarchy and the generation; no value is stored.
-          - V(random) makes random ones, which the registry keeps encrypted.
-        type: str
-        choices: [derived, random]
-        default: derived
-      master:
-        description:
-          - The master secret of the fleet, from a vault. 32 random bytes or more, in hex or base64, as C(openssl rand -hex 32) makes them.
-        type: str
-        required: true
-      former_master:
-        description:
-          - The master secret before that one. It opens the values that were made with it, and makes none, so that C(edgefleet.tpm2.rotate_auth) can go
-            from one to the other. Leave it out afterwards.
-        type: str
-      recovery_key:
-        description:
-          - With V(random), a PEM file with the RSA public key to which every value is encrypted once more, for the day when the master is lost.
-        type: path
-  registry:
-    description:
-      - Where the registry is. The path of an SQLite file, or a URL such as V(postgresql+psycopg://factory@db.example.org/tpm2).
-      - It is made when it is not there.
-    type: str
-    required: true
-  timeout:
-    description:
-      - How long to wait for a registry that others use, in seconds.
-    type: int
-    default: 30
 """
+        + _compose.nested(6, _escrow.ModuleDocFragment.DOCUMENTATION),
+        _registry.ModuleDocFragment.DOCUMENTATION,
+    )

@@ -9,11 +9,15 @@
 
 from __future__ import annotations
 
+from ansible_collections.edgefleet.tpm2.plugins.doc_fragments import _compose, _state
+
 
 class ModuleDocFragment:
     """The fragment as Ansible loads it."""
 
-    DOCUMENTATION = r"""
+    # Annotated, for it is no plain text: checkers that read the source leave it alone, those that load it see it.
+    DOCUMENTATION: str = _compose.options(
+        r"""
 options:
   path:
     description:
@@ -36,16 +40,12 @@ options:
     description:
       - The file's group.
     type: str
-  state:
-    description:
-      - Whether it shall be there.
-    type: str
-    choices: [present, absent]
-    default: present
   on_mismatch:
     description:
       - What to do where the file holds something that is no certificate.
     type: str
     choices: [fail, replace]
     default: fail
-"""
+""",
+        _state.ModuleDocFragment.DOCUMENTATION,
+    )

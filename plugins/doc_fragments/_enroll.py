@@ -9,11 +9,15 @@
 
 from __future__ import annotations
 
+from ansible_collections.edgefleet.tpm2.plugins.doc_fragments import _compose, _registry, _signer
+
 
 class ModuleDocFragment:
     """The fragment as Ansible loads it."""
 
-    DOCUMENTATION = r"""
+    # Annotated, for it is no plain text: checkers that read the source leave it alone, those that load it see it.
+    DOCUMENTATION: str = _compose.options(
+        r"""
 options:
   serial:
     description:
@@ -45,17 +49,6 @@ options:
       - The pinned EK, as the manifest has it. The SHA-256, in hex, of the DER SubjectPublicKeyInfo of the endorsement key.
       - A device with another EK is quarantined, whatever its certificate says.
     type: str
-  registry:
-    description:
-      - Where the registry is. The path of an SQLite file, or a URL such as V(postgresql+psycopg://factory@db.example.org/tpm2).
-      - It is made when it is not there.
-    type: str
-    required: true
-  timeout:
-    description:
-      - How long to wait for a registry that others use, in seconds.
-    type: int
-    default: 30
   trust:
     description:
       - Whose EK certificates to believe. Without it, only pinned devices are enrolled.
@@ -103,57 +96,9 @@ options:
       - The CA of your own that issues the certificates of devices and signs birth records.
     type: dict
     suboptions:
-      certificate:
-        description:
-          - Its certificate, a PEM file on the controller, which may go on with the chain above it.
-        type: path
-        required: true
-      chain:
-        description:
-          - A PEM file with the chain above it.
-        type: path
-      key:
-        description:
-          - Its private key, a PEM file on the controller.
-        type: path
-      password:
-        description:
-          - The password of that file, from a vault.
-        type: str
-      allow_unencrypted:
-        description:
-          - Accept a key file without a password.
-        type: bool
-        default: false
-      pkcs11:
-        description:
-          - Its private key on a PKCS#11 token, in place of a file.
-        type: dict
-        suboptions:
-          module:
-            description:
-              - The PKCS#11 module, a shared library.
-            type: path
-            required: true
-          token:
-            description:
-              - The label of the token.
-            type: str
-            required: true
-          label:
-            description:
-              - The label of the key.
-            type: str
-          id:
-            description:
-              - The identifier of the key, in hex.
-            type: str
-          pin:
-            description:
-              - The PIN, from a vault. It is tried once.
-            type: str
-            required: true
-  external_authority:
+"""
+        + _compose.nested(6, _signer.ModuleDocFragment.DOCUMENTATION)
+        + r"""  external_authority:
     description:
       - A CA elsewhere, in place of O(authority). Requests go out as files, certificates come in as files.
     type: dict
@@ -181,57 +126,9 @@ options:
       - O(external_authority) signs none, so that O(record_dir) needs this there.
     type: dict
     suboptions:
-      certificate:
-        description:
-          - Its certificate, a PEM file on the controller, which may go on with the chain above it.
-        type: path
-        required: true
-      chain:
-        description:
-          - A PEM file with the chain above it.
-        type: path
-      key:
-        description:
-          - Its private key, a PEM file on the controller.
-        type: path
-      password:
-        description:
-          - The password of that file, from a vault.
-        type: str
-      allow_unencrypted:
-        description:
-          - Accept a key file without a password.
-        type: bool
-        default: false
-      pkcs11:
-        description:
-          - Its private key on a PKCS#11 token, in place of a file.
-        type: dict
-        suboptions:
-          module:
-            description:
-              - The PKCS#11 module, a shared library.
-            type: path
-            required: true
-          token:
-            description:
-              - The label of the token.
-            type: str
-            required: true
-          label:
-            description:
-              - The label of the key.
-            type: str
-          id:
-            description:
-              - The identifier of the key, in hex.
-            type: str
-          pin:
-            description:
-              - The PIN, from a vault. It is tried once.
-            type: str
-            required: true
-  record_dir:
+"""
+        + _compose.nested(6, _signer.ModuleDocFragment.DOCUMENTATION)
+        + r"""  record_dir:
     description:
       - The folder on the controller for birth records, C(SERIAL.birth.json).
     type: path
@@ -352,4 +249,6 @@ options:
         description:
           - Not used here.
         type: dict
-"""
+""",
+        _registry.ModuleDocFragment.DOCUMENTATION,
+    )

@@ -9,11 +9,15 @@
 
 from __future__ import annotations
 
+from ansible_collections.edgefleet.tpm2.plugins.doc_fragments import _compose, _policy
+
 
 class ModuleDocFragment:
     """The fragment as Ansible loads it."""
 
-    DOCUMENTATION = r"""
+    # Annotated, for it is no plain text: checkers that read the source leave it alone, those that load it see it.
+    DOCUMENTATION: str = _compose.options(
+        r"""
 options:
   hierarchy:
     description:
@@ -46,14 +50,6 @@ options:
       - Fail where the auth is empty and none is to be set, for example where a firmware has left the platform hierarchy open.
     type: bool
     default: false
-  policy:
-    description:
-      - Assertions, read top to bottom, each an entry of its own.
-      - V(pcr) takes C(bank), C(indices) and, where not the current ones are meant, C(values).
-      - V(command_code) takes a command such as V(NV_Write). V(nv_written) takes V(true) or V(false).
-      - V(auth_value) and V(password) take nothing; both keep the value off the bus.
-      - V(secret) takes C(hierarchy) (owner, endorsement, platform) and C(ref) in hex.
-      - V(or) takes 2 to 8 branches, each a list of assertions. It can be nested 4 deep.
-    type: list
-    elements: raw
-"""
+""",
+        _policy.ModuleDocFragment.DOCUMENTATION,
+    )

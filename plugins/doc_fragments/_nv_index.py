@@ -9,11 +9,15 @@
 
 from __future__ import annotations
 
+from ansible_collections.edgefleet.tpm2.plugins.doc_fragments import _compose, _mismatch, _policy, _range, _state
+
 
 class ModuleDocFragment:
     """The fragment as Ansible loads it."""
 
-    DOCUMENTATION = r"""
+    # Annotated, for it is no plain text: checkers that read the source leave it alone, those that load it see it.
+    DOCUMENTATION: str = _compose.options(
+        r"""
 options:
   index:
     description:
@@ -59,39 +63,10 @@ options:
       - Whether wrong tries of the index's auth do not count towards the lockout.
     type: bool
     default: true
-  allow_unmeasured:
-    description:
-      - Accept PCRs into which nothing has been measured. Such a policy protects nothing.
-      - A bank that the TPM has not allocated is refused all the same, for any state satisfies it.
-    type: bool
-    default: false
-  policy:
-    description:
-      - Assertions, read top to bottom, each an entry of its own.
-      - V(pcr) takes C(bank), C(indices) and, where not the current ones are meant, C(values).
-      - V(command_code) takes a command such as V(NV_Write). V(nv_written) takes V(true) or V(false).
-      - V(auth_value) and V(password) take nothing; both keep the value off the bus.
-      - V(secret) takes C(hierarchy) (owner, endorsement, platform) and C(ref) in hex.
-      - V(or) takes 2 to 8 branches, each a list of assertions. It can be nested 4 deep.
-    type: list
-    elements: raw
-  state:
-    description:
-      - Whether it is to be there.
-    type: str
-    choices: [present, absent]
-    default: present
-  on_mismatch:
-    description:
-      - What to do where something different is already there.
-      - V(fail) changes nothing and says what differs. V(replace) removes it and makes what is asked for; a TPM object that is
-        removed cannot be got back.
-    type: str
-    choices: [fail, replace]
-    default: fail
-  allow_foreign_range:
-    description:
-      - Allow a place that the registry of reserved handles gives to somebody else.
-    type: bool
-    default: false
-"""
+""",
+        _policy.ModuleDocFragment.UNMEASURED,
+        _policy.ModuleDocFragment.DOCUMENTATION,
+        _state.ModuleDocFragment.DOCUMENTATION,
+        _mismatch.ModuleDocFragment.DOCUMENTATION,
+        _range.ModuleDocFragment.DOCUMENTATION,
+    )

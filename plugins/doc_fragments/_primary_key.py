@@ -9,11 +9,15 @@
 
 from __future__ import annotations
 
+from ansible_collections.edgefleet.tpm2.plugins.doc_fragments import _compose, _mismatch, _range, _state
+
 
 class ModuleDocFragment:
     """The fragment as Ansible loads it."""
 
-    DOCUMENTATION = r"""
+    # Annotated, for it is no plain text: checkers that read the source leave it alone, those that load it see it.
+    DOCUMENTATION: str = _compose.options(
+        r"""
 options:
   template:
     description:
@@ -56,23 +60,8 @@ options:
     description:
       - Write the public key to this file, as PEM.
     type: path
-  state:
-    description:
-      - Whether it is to be there.
-    type: str
-    choices: [present, absent]
-    default: present
-  on_mismatch:
-    description:
-      - What to do where something different is already there.
-      - V(fail) changes nothing and says what differs. V(replace) removes it and makes what is asked for; a TPM object that is
-        removed cannot be got back.
-    type: str
-    choices: [fail, replace]
-    default: fail
-  allow_foreign_range:
-    description:
-      - Allow a place that the registry of reserved handles gives to somebody else.
-    type: bool
-    default: false
-"""
+""",
+        _state.ModuleDocFragment.DOCUMENTATION,
+        _mismatch.ModuleDocFragment.DOCUMENTATION,
+        _range.ModuleDocFragment.DOCUMENTATION,
+    )

@@ -9,10 +9,9 @@
 
 from __future__ import annotations
 
-import textwrap
-
 from ansible_collections.edgefleet.tpm2.plugins.doc_fragments import (
     _certificate,
+    _compose,
     _da_lockout,
     _hierarchy,
     _key,
@@ -44,7 +43,7 @@ def _nested() -> str:
     parts = []
     for noun, (options, text) in _NOUNS.items():
         parts.append(f"      {noun}:\n        description:\n          - {text}\n        type: dict\n        suboptions:")
-        parts.append(textwrap.indent(options.partition("options:\n")[2].rstrip("\n"), "        "))
+        parts.append(_compose.nested(10, options).rstrip("\n"))
     return "\n".join(parts)
 
 

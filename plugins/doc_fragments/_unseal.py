@@ -9,11 +9,15 @@
 
 from __future__ import annotations
 
+from ansible_collections.edgefleet.tpm2.plugins.doc_fragments import _compose, _files, _pcrs, _policy
+
 
 class ModuleDocFragment:
     """The fragment as Ansible loads it."""
 
-    DOCUMENTATION = r"""
+    # Annotated, for it is no plain text: checkers that read the source leave it alone, those that load it see it.
+    DOCUMENTATION: str = _compose.options(
+        r"""
 options:
   path:
     description:
@@ -28,46 +32,8 @@ options:
     description:
       - The blob's auth value, where it has one.
     type: str
-  policy:
-    description:
-      - Assertions, read top to bottom, each an entry of its own.
-      - V(pcr) takes C(bank), C(indices) and, where not the current ones are meant, C(values).
-      - V(command_code) takes a command such as V(NV_Write). V(nv_written) takes V(true) or V(false).
-      - V(auth_value) and V(password) take nothing; both keep the value off the bus.
-      - V(secret) takes C(hierarchy) (owner, endorsement, platform) and C(ref) in hex.
-      - V(or) takes 2 to 8 branches, each a list of assertions. It can be nested 4 deep.
-    type: list
-    elements: raw
-  pcrs:
-    description:
-      - The shorthand for a policy of one V(pcr) assertion. Excludes C(policy).
-    type: dict
-    suboptions:
-      bank:
-        description:
-          - The hash of the bank, for example V(sha256). SHA-1 is refused.
-        type: str
-        default: sha256
-      indices:
-        description:
-          - PCR numbers, 0 to 23.
-        type: list
-        elements: int
-        required: true
-      values:
-        description:
-          - A digest in hex for each index, where not the current values are meant.
-        type: dict
-  mode:
-    description:
-      - Permissions of the file. A new file has V(0600) where none are given.
-    type: raw
-  owner:
-    description:
-      - Owner of the file.
-    type: str
-  group:
-    description:
-      - Group of the file.
-    type: str
-"""
+""",
+        _policy.ModuleDocFragment.DOCUMENTATION,
+        _pcrs.ModuleDocFragment.DOCUMENTATION,
+        _files.ModuleDocFragment.DOCUMENTATION,
+    )

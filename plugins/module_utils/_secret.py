@@ -19,7 +19,8 @@ import typing as t
 Spec = t.Mapping[str, t.Mapping[str, t.Any]]
 
 # Options whose value is a secret in every module and resource, and content, which is one unless everybody may read it.
-ALWAYS = frozenset(("auth", "current_auth", "owner_auth", "endorsement_auth", "lockout_auth", "platform_auth", "master", "password", "pin"))
+_AUTHS = ("auth", "current_auth", "owner_auth", "endorsement_auth", "lockout_auth", "platform_auth")
+ALWAYS = frozenset((*_AUTHS, "master", "former_master", "password", "pin"))
 CONTENT = frozenset(("content", "content_b64"))
 # Resources that are there for a secret's sake: what they protect is worth as much as the TPM they are made in.
 PROTECTING = frozenset(("hierarchy", "sealed_blob"))

@@ -52,14 +52,7 @@ def selections(policy: Policy) -> list[pcr.Selection]:
 
 def current(policy: Policy) -> list[pcr.Selection]:
     """Those of them whose values are not in the policy, so that the TPM's present ones are meant."""
-    found = []
-    for one in policy:
-        if isinstance(one, Pcr) and one.values is None:
-            found.append(one.selection)
-        elif isinstance(one, Or):
-            for branch in one.branches:
-                found += current(branch)
-    return found
+    return [chosen for one in policy for chosen in one.current()]
 
 
 def asks_for_auth(policy: Policy) -> bool:

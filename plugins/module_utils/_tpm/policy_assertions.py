@@ -76,6 +76,9 @@ class Pcr(Assertion):
     def selections(self) -> list[pcr.Selection]:
         return [self.selection]
 
+    def current(self) -> list[pcr.Selection]:
+        return [self.selection] if self.values is None else []
+
     def check_measured(self, current: PcrValues, allow_unmeasured: bool) -> None:
         pcr.check_measured(self.selection, self._expected(current), allow_unmeasured)
 

@@ -104,6 +104,9 @@ class Or(Assertion):
     def selections(self) -> list[pcr.Selection]:
         return [chosen for branch in self.branches for one in branch for chosen in one.selections()]
 
+    def current(self) -> list[pcr.Selection]:
+        return [chosen for branch in self.branches for one in branch for chosen in one.current()]
+
     def check_measured(self, current: PcrValues, allow_unmeasured: bool) -> None:
         for branch in self.branches:
             for one in branch:

@@ -1,0 +1,38 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this doc fragment is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The option policy of all that can have one, and what goes with it. C(module_utils/_argspec.py) has them as _policy."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The fragment as Ansible loads it."""
+
+    DOCUMENTATION = r"""
+options:
+  policy:
+    description:
+      - Assertions, read top to bottom, each an entry of its own.
+      - V(pcr) takes C(bank), C(indices) and, where not the current ones are meant, C(values).
+      - V(command_code) takes a command such as V(NV_Write). V(nv_written) takes V(true) or V(false).
+      - V(auth_value) and V(password) take nothing; both keep the value off the bus.
+      - V(secret) takes C(hierarchy) (owner, endorsement, platform) and C(ref) in hex.
+      - V(or) takes 2 to 8 branches, each a list of assertions. It can be nested 4 deep.
+    type: list
+    elements: raw
+"""
+
+    UNMEASURED = r"""
+options:
+  allow_unmeasured:
+    description:
+      - Accept PCRs into which nothing has been measured. Such a policy protects nothing.
+      - A bank that the TPM has not allocated is refused all the same, for any state satisfies it.
+    type: bool
+    default: false
+"""
