@@ -15,10 +15,15 @@ import typing as t
 from ansible.module_utils.json_utils import _filter_non_json_lines
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity, _kinds, _secret
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _answer, _answer_tables, _text
 
 Result = dict[str, t.Any]
 _PREFIX = "edgefleet.tpm2."
+NO_PIPELINING = (
+    "Could not send the secrets of {module}: without pipelining Ansible writes them to a file on the device; set pipelining = true in section "
+    "[connection] of the controller's ansible.cfg, leave keep_remote_files off, and become by sudo, not by su."
+)
 
 
 class DeviceAction(ActionBase):
@@ -51,6 +56,8 @@ class DeviceAction(ActionBase):
             The answer: keys of the table with values of its types. One that is malformed is a failure with the reason `malformed_answer`.
         """
         self._table, self._notes = table, list[str]()
+        if self._writes_files() and any(True for _one in _secret.secret_values(options, _spec(module))):
+            return {"failed": True, "changed": False, "reason": "no_pipelining", "msg": NO_PIPELINING.format(module=module)}
         try:
             answer = self._execute_module(module_name=_PREFIX + module, module_args=dict(options), task_vars=task_vars)
             # Ansible has added its own to what _parse_returned_data let through.
@@ -62,6 +69,11 @@ class DeviceAction(ActionBase):
             # Ansible looks for the device's Python once, and keeps here what it found.
             answer["ansible_facts"] = {self._discovered_interpreter_key: self._discovered_interpreter}
         return answer
+
+    def _writes_files(self) -> bool:
+        """Whether Ansible would write the module, with its arguments in it, to a file on the device; a run that dies leaves it there."""
+        # Its own decision: the connection, the setting, become by su, ANSIBLE_KEEP_REMOTE_FILES. In the background it always does.
+        return bool(self._task.async_val) or not self._is_pipelining_enabled("new")
 
     def _parse_returned_data(self, res: t.Any, *others: t.Any) -> t.Any:
         """What the module printed, before Ansible reads it: its reader warns of, renames and acts on what it does not expect."""
@@ -84,6 +96,12 @@ class DeviceAction(ActionBase):
             return json.dumps(_malformed(self._task.action, "it is nested too deep"))
         except _answer.MalformedError as malformed:
             return json.dumps(_malformed(self._task.action, malformed.message))
+
+
+def _spec(module: str) -> _argspec.Spec:
+    name = module.removeprefix("tpm2_")
+    others = {"evidence": _argspec_identity.evidence, "profile": _kinds.profile}
+    return {**_argspec.connection(), **(others.get(name) or vars(_argspec)[name])()}
 
 
 def _malformed(module: str, why: str) -> Result:

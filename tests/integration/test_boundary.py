@@ -287,3 +287,40 @@ def elements(text: str) -> set[str]:
     """The elements of a page as it is rendered, with their attributes."""
     renderer = markdown_it.MarkdownIt("gfm-like", {"html": True, "linkify": False})
     return set(re.findall(r"<[a-z][^>]*>", renderer.render(text)))
+
+
+WRITES_FILES: dict[str, dict[str, t.Any]] = {
+    "no pipelining": {"vars": {"ansible_pipelining": False}},
+    "su": {"become": True, "become_method": "ansible.builtin.su", "become_user": "root"},
+}
+
+
+def test_no_secret_without_pipelining_and_the_rest_as_ever(each_controller: Controller, host: Host, rogue: Rogue) -> None:
+    tcti = host["tpm2_profile_tcti"]
+    secret = {"tcti": tcti, "hierarchy": "owner", "auth": "sentinel-auth"}
+    tasks: Tasks = []
+    for name, how in WRITES_FILES.items():
+        tasks += [
+            {"name": name, "edgefleet.tpm2.tpm2_hierarchy": secret, "register": "seen", "ignore_errors": True, **how},
+            {
+                "name": "Refused",
+                "ansible.builtin.assert": {
+                    "that": [
+                        "seen is failed",
+                        "seen.reason == 'no_pipelining'",
+                        "seen.msg is match('Could not send the secrets of tpm2_hierarchy')",
+                    ]
+                },
+            },
+        ]
+    done = play(each_controller, tasks, {"edge-01": host})
+    assert done.returncode == 0, said(done)
+    assert not rogue.answers
+    # What is no secret is sent as ever.
+    info = {"tcti": tcti, "gather": ["identity"]}
+    public = {"name": "Public", "edgefleet.tpm2.tpm2_info": info, "vars": {"ansible_pipelining": False}}
+    done = play(each_controller, [public], {"edge-01": host})
+    assert done.returncode == 0 and len(rogue.answers) == 1, said(done)
+    each_controller.settings["ANSIBLE_KEEP_REMOTE_FILES"] = "true"
+    done = play(each_controller, [{"name": "Keep", "edgefleet.tpm2.tpm2_hierarchy": secret}], {"edge-01": host})
+    assert done.returncode != 0 and "Could not send the secrets of tpm2_hierarchy" in said(done) and len(rogue.answers) == 1

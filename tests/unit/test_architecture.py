@@ -55,6 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inventory": {"plugin_utils", "_tpm"},
     "lookup": {"plugin_utils", "_tpm"},
     "plugin_utils": {"_secret", "_tpm"},
+    "plugin_utils._device_action": {"_argspec", "_argspec_identity", "_kinds", "_secret", "_tpm"},
 }
 CONTROLLER = {"action", "filter", "inventory", "lookup", "plugin_utils"}
 # What the controller's side may build on beside the standard library, and the files that are meant for it.
