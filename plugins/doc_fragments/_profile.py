@@ -68,20 +68,4 @@ options:
       - Return what M(edgefleet.tpm2.tpm2_enroll) would otherwise have to read again.
     type: bool
     default: false
-  session_key:
-    description:
-      - The key to which alone the sessions that carry secrets may be salted, for example the endorsement key that enrolment has verified.
-      - Where the key at its handle has another Name, nothing secret is sent, and the task fails.
-    type: dict
-    suboptions:
-      handle:
-        description:
-          - Its persistent handle.
-        type: str
-        default: "0x81010001"
-      name:
-        description:
-          - Its Name in hex.
-        type: str
-        required: true
 """

@@ -26,7 +26,8 @@ options:
     required: true
   dest:
     description:
-      - Write the content to this file on the device, rather than returning it.
+      - Write the content to this file on the device, rather than returning it. Where no C(mode) is given, it has V(0600), also where an old file
+        had another.
     type: path
   auth:
     description:

@@ -116,6 +116,10 @@ EXAMPLES = r"""
     auth: >-
       {{ lookup('edgefleet.tpm2.device_auth', 'owner', registry='/var/lib/edgefleet/registry.sqlite', serial=tpm2_profile_serial,
                 record_roots=['/srv/factory/ca/issuing.pem'], master=vault_tpm2_master, create=not ansible_check_mode) }}
+    session_key:
+      # The auth value goes to the TPM that was verified, and to no other.
+      name: "{{ (query('edgefleet.tpm2.device', registry='/var/lib/edgefleet/registry.sqlite', serial=tpm2_profile_serial,
+                       record_roots=['/srv/factory/ca/issuing.pem']) | first).ek_name }}"
 """
 
 RETURN = r"""

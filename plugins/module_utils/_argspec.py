@@ -182,6 +182,12 @@ def unseal() -> Spec:
     )
 
 
+def session_key() -> Spec:
+    """The key to which alone sessions may be salted, for every module that sends a secret or an auth value."""
+    options = dict(handle=dict(type="str", default="0x81010001"), name=dict(type="str", required=True))
+    return dict(session_key=dict(type="dict", options=options, no_log=False))
+
+
 def info() -> Spec:
     """Options of tpm2_info."""
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.info import BESIDE, SUBSETS
@@ -214,5 +220,6 @@ __all__ = (
     "persistent_handle",
     "primary_key",
     "sealed_blob",
+    "session_key",
     "unseal",
 )

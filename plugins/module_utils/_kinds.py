@@ -94,11 +94,9 @@ KINDS: dict[str, Kind] = {
 def profile() -> _argspec.Spec:
     """Options of tpm2_profile: every kind with its own options."""
     options = {name: dict(type="dict", options=kind.spec(), no_log=False) for name, kind in KINDS.items()}
-    salt = dict(handle=dict(type="str", default="0x81010001"), name=dict(type="str", required=True))
     return dict(
         resources=dict(type="list", elements="dict", required=True, options=options),
         return_reads=dict(type="bool", default=False),
-        session_key=dict(type="dict", options=salt, no_log=False),
     )
 
 

@@ -137,7 +137,7 @@ def ensure(spec: _argspec.Spec, build: Build, flat: bool = False) -> None:
 
     C(flat): the module has one resource, whose results are the module's own.
     """
-    module = create(spec)
+    module = create({**_argspec.session_key(), **spec})
     outcome = Outcome()
     try:
         resources = build(module.params)

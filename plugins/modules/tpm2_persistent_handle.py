@@ -19,6 +19,7 @@ extends_documentation_fragment:
   - edgefleet.tpm2._attributes
   - edgefleet.tpm2._connection
   - edgefleet.tpm2._persistent_handle
+  - edgefleet.tpm2._session_key
 seealso:
   - module: edgefleet.tpm2.tpm2_profile
   - module: edgefleet.tpm2.tpm2_info

@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - edgefleet.tpm2._attributes
   - edgefleet.tpm2._connection
   - edgefleet.tpm2._unseal
+  - edgefleet.tpm2._session_key
 seealso:
   - module: edgefleet.tpm2.tpm2_sealed_blob
 """

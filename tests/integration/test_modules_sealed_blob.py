@@ -207,6 +207,13 @@ def test_unseal_to_a_file(both: Bench, path: str, device_dir: pathlib.Path) -> N
     dest.write_text("something else")
     both.cycle("tpm2_unseal", path=path, pcrs=PCRS, dest=str(dest), reads=True)
     assert dest.read_text() == content
+    for old in ("something else", content):
+        # Everybody could read an old file; the secret's is its owner's alone.
+        dest.write_text(old)
+        dest.chmod(0o644)
+        assert both.ok("tpm2_unseal", path=path, pcrs=PCRS, dest=str(dest))["changed"]
+        assert (dest.read_text(), dest.stat().st_mode & 0o777) == (content, 0o600)
+        assert not both.ok("tpm2_unseal", path=path, pcrs=PCRS, dest=str(dest))["changed"]
 
 
 def test_unseal_returns_the_content(both: Bench, path: str) -> None:

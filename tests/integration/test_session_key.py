@@ -199,3 +199,45 @@ def test_reads_are_returned_when_asked_for(pinned: Pinned) -> None:
 def test_reads_of_a_run_that_makes_the_keys(pinned: Pinned) -> None:
     found = pinned.ok(MODULE, resources=[THE_EK, {"primary_key": {"template": "iak_ecc_p256"}}], return_reads=True)["reads"]
     assert set(found["public"]) == {"0x81010001", "0x81020001"}
+
+
+SEALED = {"content": "the sealed secret", "pcrs": {"bank": "sha256", "indices": [7]}}
+SENDERS: dict[str, dict[str, t.Any]] = {
+    "tpm2_da_lockout": {"max_tries": 9, "lockout_auth": "a lockout auth"},
+    "tpm2_hierarchy": {"hierarchy": "owner", "auth": "an owner auth"},
+    "tpm2_key": {"handle": "0x81000210", "auth": "a key's auth"},
+    "tpm2_nv_index": {"index": "0x01800010", "content": "an NV secret", "auth": "an index's auth"},
+    "tpm2_persistent_handle": {"handle": "0x81000299", "name": "000b" + "ab" * 32, "state": "absent", "owner_auth": "an owner auth"},
+    "tpm2_primary_key": {"template": "iak_ecc_p256", "owner_auth": "an owner auth"},
+    "tpm2_profile": {"resources": [{"hierarchy": {"hierarchy": "owner", "auth": "an owner auth"}}]},
+    "tpm2_sealed_blob": SEALED,
+}
+
+
+@pytest.mark.parametrize("name", SENDERS)
+def test_every_module_refuses_another_key(pinned: Pinned, another: str, name: str, device_dir: pathlib.Path) -> None:
+    path = {"path": str(device_dir / "blob.pem")} if name == "tpm2_sealed_blob" else {}
+    message = pinned.failed(name, session_key=pinned.session_key, **SENDERS[name], **path)
+    assert another in message and pinned.name in message
+    assert pinned.proxy.sessions() == pinned.proxy.loads() == []
+    # Reads alone: what every secret would have travelled in was never sent.
+    assert set(pinned.proxy.codes()) <= {f"TPM2_{one}" for one in ("GetCapability", "ReadPublic", "NV_ReadPublic", "PCR_Read")}
+
+
+def test_every_module_that_sends_a_secret_takes_the_option() -> None:
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils import _kinds
+
+    assert {f"tpm2_{kind}" for kind in _kinds.KINDS if kind != "certificate"} | {"tpm2_profile"} == set(SENDERS)
+
+
+def test_a_secret_is_not_opened_for_another_key(pinned: Pinned, device_dir: pathlib.Path) -> None:
+    blob = {"path": str(device_dir / "blob.pem"), "pcrs": SEALED["pcrs"]}
+    pinned.proxy.swtpm.extend_pcr(7)
+    pinned.ok("tpm2_primary_key", template="srk_ecc_p256")
+    pinned.ok("tpm2_sealed_blob", session_key=pinned.session_key, content=SEALED["content"], **blob)
+    assert pinned.salted_to() == {EK}
+    pinned.ok("tpm2_unseal", session_key=pinned.session_key, **blob)
+    assert pinned.salted_to() == {EK}
+    other = {**pinned.session_key, "name": "000b" + "ab" * 32}
+    assert "Could not open a secure session" in pinned.failed("tpm2_unseal", session_key=other, **blob)
+    assert pinned.proxy.sessions() == pinned.proxy.loads() == []

@@ -59,8 +59,8 @@ def check_writable(path: str) -> None:
         raise InputError(f"Could not write {path}: no permission in {folder}; run with become, or name another folder.", object=path)
 
 
-def write(path: str, data: bytes, mode: int = 0o600) -> None:
-    """Replace a file at once: temporary file in its folder, fsync, rename, fsync of the folder. Keeps the mode of an old one.
+def write(path: str, data: bytes, mode: int = 0o600, keep: bool = True) -> None:
+    """Replace a file at once: temporary file in its folder, fsync, rename, fsync of the folder. C(keep): an old one keeps its mode.
 
     Missing folders are made, open to read for all: what is written has its own mode.
 
@@ -70,7 +70,7 @@ def write(path: str, data: bytes, mode: int = 0o600) -> None:
     temporary = None
     try:
         os.makedirs(folder, 0o755, exist_ok=True)
-        if os.path.exists(path):
+        if keep and os.path.exists(path):
             mode = os.stat(path).st_mode & 0o777
         number, temporary = tempfile.mkstemp(prefix=".edgefleet-", dir=folder)
         with os.fdopen(number, "wb") as file:

@@ -31,7 +31,7 @@ class Unseal(model.Noun):
         self._options = options
         self.path = str(options.get("path"))
         self.dest: str | None = options.get("dest")
-        super().__init__(self.path, model.PHASE_SEAL, owned_file=model.OwnedFile(self.dest, options) if self.dest else None)
+        super().__init__(self.path, model.PHASE_SEAL, owned_file=_owned(options))
         self.policy = sealed_blob.read_policy(options, f"unseal {self.path}")
         self.value = choose.read(options.get("auth"), "auth") or b""
 
@@ -93,9 +93,17 @@ class Unseal(model.Noun):
         if seen.file(dest) == found:
             return model.Plan(self.kind, self.object, (), {}, {}, {"dest": dest})
         files.check_writable(dest)
-        step = model.Step(f"write the content of {self.path} to {dest}", "unseal", local=lambda _result: files.write(dest, found))
+        step = model.Step(
+            f"write the content of {self.path} to {dest}", "unseal", local=lambda _result: files.write(dest, found, keep=False)
+        )
         before = "other content" if seen.file(dest) is not None else None
         return model.Plan(self.kind, self.object, (step,), {dest: before}, {dest: f"the content of {self.path}"}, {"dest": dest})
+
+
+def _owned(options: common.Options) -> model.OwnedFile | None:
+    """The file for the content, which nobody else may read unless the task says so: an old file's mode was not meant for a secret."""
+    mode = "0600" if options.get("mode") is None else options["mode"]
+    return model.OwnedFile(options["dest"], {**options, "mode": mode}) if options.get("dest") else None
 
 
 __all__ = ("Unseal",)

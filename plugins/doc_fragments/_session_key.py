@@ -1,0 +1,34 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this doc fragment is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The key of the secure session. Must be kept in sync with C(module_utils/_argspec.py:session_key)."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The fragment as Ansible loads it."""
+
+    DOCUMENTATION = r"""
+options:
+  session_key:
+    description:
+      - The key to which alone the sessions that carry secrets may be salted, for example the endorsement key that enrolment has verified.
+      - Where the key at its handle has another Name, nothing secret is sent, and the task fails.
+    type: dict
+    suboptions:
+      handle:
+        description:
+          - Its persistent handle.
+        type: str
+        default: "0x81010001"
+      name:
+        description:
+          - Its Name in hex.
+        type: str
+        required: true
+"""
