@@ -106,3 +106,43 @@ def test_the_search_would_find_a_secret(swtpm: Swtpm, tmp_path: pathlib.Path, se
         assert secrets.in_files(folder, SECRETS) == [f"{folder}/file: {secret}"]
     (folder / "file").write_bytes(plain)
     assert secrets.in_files(folder, SECRETS) == [f"{folder}/file: {secret}"]
+
+
+NV_CONTENT = secrets.made_up("nv content", 48)
+NV_KINDS: dict[str, dict[str, t.Any]] = {
+    "an auth": {"auth": INDEX_AUTH, "attributes": ["authread", "authwrite"]},
+    "an auth, written by the owner": {"auth": INDEX_AUTH, "attributes": ["authread", "ownerwrite"]},
+    "a policy": {"policy": [{"secret": {"hierarchy": "owner"}}], "attributes": ["policyread", "policywrite"]},
+    "a policy of PCRs": {"policy": [{"pcr": {"bank": "sha256", "indices": [7]}}], "attributes": ["policyread", "policywrite"]},
+    "the owner only": {"attributes": ["ownerread", "ownerwrite"]},
+}
+
+
+@pytest.mark.parametrize("owner", ["", faults.SECRETS["owner"].decode()], ids=["owner's auth empty", "owner's auth set"])
+@pytest.mark.parametrize("kind", NV_KINDS)
+def test_nv_secrets_are_encrypted_to_and_fro(swtpm: Swtpm, system_python: str, kind: str, owner: str) -> None:
+    """Written, read to compare, found to be other, and written again."""
+    swtpm.extend_pcr(7)
+    changed = f"{NV_CONTENT[:-1]}~"
+    with Proxy(swtpm) as proxy:
+        profile_of = [{"hierarchy": {"hierarchy": "owner", "auth": owner}}] if owner else []
+        for content, changes in ((NV_CONTENT, True), (NV_CONTENT, False), (changed, True), (changed, False)):
+            resources = [{"nv_index": {"index": "0x01800020", "content": content, **NV_KINDS[kind]}}, *profile_of]
+            result = module.run("tpm2_profile", {"tcti": proxy.tcti, "resources": resources}, python=system_python, diff=True)
+            assert result.expect_ok()["changed"] is changes
+        hidden = {**SECRETS, "nv content": NV_CONTENT.encode(), "changed nv content": changed.encode()}
+        assert {"TPM2_NV_Write", "TPM2_NV_Read"} <= set(proxy.codes())
+        assert secrets.on_the_wire(proxy.wire(), hidden) == []
+
+
+@pytest.mark.parametrize("bound", ["auth", "pcrs"])
+def test_what_is_unsealed_is_encrypted(swtpm: Swtpm, device_dir: pathlib.Path, system_python: str, bound: str) -> None:
+    swtpm.extend_pcr(7)
+    path = str(device_dir / "blob.pem")
+    lock: dict[str, t.Any] = {"auth": BLOB_AUTH} if bound == "auth" else {"pcrs": {"bank": "sha256", "indices": [7]}}
+    with Proxy(swtpm) as proxy:
+        wanted = [{"primary_key": {"template": "srk_ecc_p256"}}, {"sealed_blob": {"path": path, "content": BLOB_CONTENT, **lock}}]
+        module.run("tpm2_profile", {"tcti": proxy.tcti, "resources": wanted}, python=system_python).expect_ok()
+        opened = module.run("tpm2_unseal", {"tcti": proxy.tcti, "path": path, **lock}, python=system_python)
+        assert base64.b64decode(opened.expect_ok()["content_b64"]) == BLOB_CONTENT.encode()
+        assert secrets.on_the_wire(proxy.wire(), SECRETS) == []
