@@ -377,5 +377,5 @@ def test_without_the_tss_for_a_tcti_that_needs_it(system_python: str, tmp_path: 
     (tmp_path / "libtss2-tctildr.so.0").write_bytes(b"")
     environment = {"LD_LIBRARY_PATH": str(tmp_path)}
     refuses_all(
-        system_python, "mssim:port=2321", "'mssim'", "libtss2-tctildr.so.0", "install tpm2-tss", env=environment, reason="unsupported"
+        system_python, "mssim:port=2321", "'mssim'", "libtss2-tctildr.so.0", "install tpm2-tss", env=environment, reason="dependency"
     )
