@@ -13,6 +13,7 @@ import pathlib
 import re
 import typing as t
 
+import pytest
 from support import hostile
 from support.controller import said, totals
 from support.factory import Line
@@ -25,7 +26,8 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 
 NewScene = t.Callable[..., Scene]
 # What adds to an answer, and takes nothing away.
-ADDED = ("facts", "keys", "huge", "nested")
+ADDED = ("facts", "keys", "outcomes")
+EVERY = ("day_zero", "audit", "preflight", "renew")
 
 
 def plain(scene: Scene) -> hostile.Json:
@@ -50,6 +52,45 @@ def nothing_got_in(done: Done, *, of: hostile.HostileDevice) -> None:
     assert not {"rogue-host", "rogue_group", "edge-99"} & set(totals(done))
 
 
+def clean_page(scene: Scene) -> None:
+    """The page of the preflight says nothing that a browser would act on."""
+    for page in (scene.line.controller.folder / "tpm2-reports").glob("*"):
+        text = page.read_text()
+        assert [mark for mark in hostile.MARKS if mark in text] == [] and "# Rogue" not in text.splitlines(), text
+        assert not re.search(r"!?\[[^\]\n]*\]\(http", text), text
+
+
+def test_first_day_zero(new_scene: NewScene, past: pathlib.Path) -> None:
+    """From blank to enrolled and hardened, as its honest sister with the same TPM."""
+    scene = new_scene("hostile")
+    device = scene.belongs_to(*ADDED)
+    done = scene.play("day_zero")
+    assert device.answers >= 5
+    nothing_got_in(done, of=device)
+    assert done.returncode == 0, said(done)
+    assert plain(scene) == json.loads((past / "looks.json").read_text())
+
+
+def test_every_playbook_then_an_honest_run_with_what_was_cached(new_scene: NewScene, past: pathlib.Path) -> None:
+    """The operator's cache of facts keeps what the device said; neither this run nor the next makes anything of it."""
+    scene = new_scene("hostile", past=past)
+    cache = scene.folder / "desk" / "cache"
+    scene.line.controller.settings |= {"ANSIBLE_CACHE_PLUGIN": "jsonfile", "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(cache)}
+    before, device = plain(scene), scene.belongs_to(*ADDED)
+    for playbook in EVERY:
+        heard = device.answers
+        done = scene.play(playbook)
+        assert device.answers > heard
+        nothing_got_in(done, of=device)
+        assert done.returncode == 0 and totals(done)[HOST]["changed"] == 0, said(done)
+        assert without(plain(scene), "events") == without(before, "events"), playbook
+    scene.rogue = None
+    done = scene.play("day_zero")
+    assert done.returncode == 0 and totals(done)[HOST]["changed"] == 0, said(done)
+    assert without(plain(scene), "events") == without(before, "events")
+    clean_page(scene)
+
+
 def test_rotation(new_scene: NewScene, past: pathlib.Path) -> None:
     """The auths that the TPM then has are those that an honest sister's has: derived of the same master."""
     looks = []
@@ -63,13 +104,31 @@ def test_rotation(new_scene: NewScene, past: pathlib.Path) -> None:
     assert looks[0] == looks[1] and looks[0][1] == [True] * 3
 
 
-def test_no_end_of_brackets(new_scene: NewScene, past: pathlib.Path) -> None:
-    scene = new_scene("hostile", past=past)
-    before, device = plain(scene), scene.belongs_to("abyss")
+@pytest.mark.parametrize(
+    ("way", "core"), [("text", 0), ("text", -1), ("failing", -1)], ids=["text-oldest", "text-newest", "failing-newest"]
+)
+def test_its_own_words(new_scene: NewScene, past: pathlib.Path, way: str, core: int) -> None:
+    """It is refused, or it is not; what it says is shown as text, and decides nothing."""
+    scene = new_scene("hostile", past=past, core=core)
+    before, device = plain(scene), scene.belongs_to(way)
     for playbook in ("preflight", "audit", "day_zero"):
+        heard = device.answers
+        done = scene.play(playbook, "--diff")
+        assert device.answers > heard
+        nothing_got_in(done, of=device)
+        assert without(plain(scene), "events", "incidents") == without(before, "events", "incidents"), playbook
+    clean_page(scene)
+
+
+@pytest.mark.parametrize("way", ["huge", "nested", "abyss"])
+def test_more_than_an_answer(new_scene: NewScene, past: pathlib.Path, way: str) -> None:
+    """Too long, too deep, or no end of brackets: the device is refused in a sentence."""
+    scene = new_scene("hostile", past=past)
+    before, device = plain(scene), scene.belongs_to(way)
+    for playbook in ("preflight", "day_zero"):
         done = scene.play(playbook)
         nothing_got_in(done, of=device)
-        assert done.returncode != 0
+        assert device.answers and done.returncode != 0, said(done)
         assert without(plain(scene), "events", "incidents") == without(before, "events", "incidents"), playbook
 
 

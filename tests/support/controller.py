@@ -75,7 +75,9 @@ def said(done: subprocess.CompletedProcess[str]) -> str:
 
 def totals(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, int]]:
     """The play recap, by host."""
-    lines = done.stdout.partition("PLAY RECAP")[2].splitlines()[1:]
+    # The last one: in the middle of a line somebody may have said these words.
+    _before, found, after = done.stdout.rpartition("\nPLAY RECAP")
+    lines = after.splitlines()[1:] if found else []
     rows = [line.partition(":") for line in lines if ":" in line]
     return {
         host.strip(): {key: int(value) for key, _equals, value in (one.partition("=") for one in counts.split())}

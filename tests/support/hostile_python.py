@@ -45,7 +45,7 @@ def keys(answer: Answer, plan: Plan) -> Answer:
         "notify": ["rogue"],
         "warnings": [text],
         "deprecations": [{"msg": text, "version": "9.9"}],
-        "diff": {"before": text, "after": text, "prepared": text},
+        "diff": {"before": {"x": text}, "after": {"x": text}},
         "invocation": {"module_args": plan["facts"]},
         "attempts": 99,
         "discovered_interpreter_python": "/bin/false",
