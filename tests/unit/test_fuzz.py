@@ -21,7 +21,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest,
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import event_log as logs
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import Cursor
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _evidence, _keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _answer, _answer_tables, _birth, _evidence, _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import request
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, settings
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate, ek
@@ -225,6 +225,29 @@ def test_what_a_profile_says_it_has_seen() -> None:
         found = damaged(damaged(OBSERVED, dice), dice)
         answers.observed_names(found, handles)
         answers.yet_to_be_made(found, handles)
+
+
+def sample(kind: _answer.Kind) -> t.Any:
+    """A value of that kind."""
+    if kind.word == "list":
+        return [sample(t.cast("_answer.Kind", kind.parts))]
+    if kind.parts:
+        return {name: sample(one) for name, one in t.cast("dict[str, _answer.Kind]", kind.parts).items()}
+    return {"bool": True, "int": 1, "str": "text", "raw": "text", "dict": {"a": {"b": "text"}}}[kind.word]
+
+
+@pytest.mark.parametrize("name", _answer_tables.TABLES)
+def test_what_action_plugins_take(name: str) -> None:
+    """Of whatever a module is said to have answered; what is taken can be shown, and handed on as JSON."""
+    table, dice = _answer_tables.TABLES[name], random.Random(name)
+    good = sample(table)
+    assert _answer.taken(table, good).keys() == good.keys()
+    for _round in range(ROUNDS):
+        try:
+            taken = _answer.taken(table, damaged(damaged(good, dice), dice))
+        except _answer.MalformedError:
+            continue
+        assert taken.keys() <= good.keys() and json.dumps(taken, allow_nan=False).isascii()
 
 
 def test_records() -> None:
