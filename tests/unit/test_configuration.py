@@ -24,6 +24,7 @@ HARMLESS |= {"LOCAL_TEMP", "LOG_PATH", "NOCOLOR", "REMOTE_TMP", "SSH_CONTROL_PAT
 OF_THE_SETTING = {
     "tests/integration/test_inventory.py": {"INVENTORY_ANY_UNPARSED_IS_FAILED"},
     "tests/integration/test_secrets.py": {"PIPELINING"},
+    "tests/attacks/test_hostile_device.py": {"CACHE_PLUGIN", "CACHE_PLUGIN_CONNECTION"},
     "tests/integration/test_boundary.py": {"CACHE_PLUGIN", "CACHE_PLUGIN_CONNECTION", "INJECT_FACT_VARS", "KEEP_REMOTE_FILES"},
 }
 IN_MOLECULE = {("defaults", "forks"), ("defaults", "localhost_warning"), ("inventory", "unparsed_warning")}
