@@ -86,7 +86,7 @@ def test_broken_ones(fields: dict[str, t.Any], sentence: str) -> None:
 
 
 def test_what_a_tpm_calls_itself_becomes_printable() -> None:
-    assert collected(answer(identity={"model": "SW\0\0 T\x07M "})).identity == {"model": "SW T?M"}
+    assert collected(answer(identity={"model": "SW\0\0 T\x07M "})).identity == {"model": "SW T\\x07M"}
     assert collected(answer(identity="IBM")).identity == {}
 
 
