@@ -139,6 +139,9 @@ class ActionModule(DeviceAction):
             {name: getattr(device, name) for name in ("ek_name", "ak_name", "idevid_name")},
             certificates=ask.describe(device, None)["certificates"],
         )
+        if outcome.pcrs:
+            values = {str(one["index"]): one["digest"] for one in outcome.pcrs}
+            found["pcrs"] = {"bank": outcome.pcrs[0]["bank"], "values": values}
         if options["record_dir"]:
             where = pathlib.Path(self._path(options["record_dir"])) / f"{urllib.parse.quote(device.serial, safe='')}.birth.json"
             # After an enrolment what lies there is another device's, or an older one of a registry that was lost.

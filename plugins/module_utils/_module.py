@@ -143,7 +143,7 @@ def ensure(spec: _argspec.Spec, build: Build, flat: bool = False) -> None:
         resources = build(module.params)
         for resource in resources:
             _check_owned(module, resource)
-        engine = Engine(tcti.resolve(module.params["tcti"]), given(module.params), salt=_salt(module.params))
+        engine = Engine(tcti.resolve(module.params["tcti"]), given(module.params), salt=salt(module.params))
         engine.run(resources, module.check_mode, outcome)
     except errors.TpmError as failed:
         module.fail_json(msg=failed.message, **failed.words(), steps_done=outcome.done, **_result(module, outcome, predicted=False))
@@ -158,7 +158,7 @@ def ensure(spec: _argspec.Spec, build: Build, flat: bool = False) -> None:
     module.exit_json(**result)
 
 
-def _salt(params: t.Mapping[str, t.Any]) -> tuple[int, bytes] | None:
+def salt(params: t.Mapping[str, t.Any]) -> tuple[int, bytes] | None:
     """The key to which alone sessions may be salted, if the task names one. Raises InputError."""
     chosen = params.get("session_key")
     if not chosen:
@@ -196,7 +196,7 @@ Talk = t.Callable[[t.Mapping[str, t.Any], tcti.Tcti, t.Mapping[int, bytes], bool
 
 def exchange(spec: _argspec.Spec, talk: Talk) -> None:
     """Return what C(talk) learns of the TPM, and the steps that it took on the way, and end the module."""
-    module = create(spec)
+    module = create({**_argspec.session_key(), **spec})
     outcome = Outcome()
     try:
         found = talk(module.params, tcti.resolve(module.params["tcti"]), given(module.params), module.check_mode, outcome)
@@ -215,4 +215,4 @@ def only_on_the_controller(spec: _argspec.Spec, *, connection: bool) -> None:
     )
 
 
-__all__ = ("create", "ensure", "exchange", "given", "inform", "only_on_the_controller")
+__all__ = ("create", "ensure", "exchange", "given", "inform", "only_on_the_controller", "salt")

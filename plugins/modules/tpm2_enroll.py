@@ -123,6 +123,13 @@ did:
   returned: when enrolled
   type: list
   elements: str
+pcrs:
+  description:
+    - The PCRs that the AK has quoted in this run and that were verified, with C(bank) and C(values), a digest in hex by index.
+    - The filter P(edgefleet.tpm2.sealed_to#filter) takes it.
+  returned: with O(pcrs), when this run has verified the device, not only recognised it
+  type: dict
+  sample: {bank: sha256, values: {"7": 5d0a8cf0a1d2f3b46b9e0c1d2e3f405162738495a6b7c8d9eafb0c1d2e3f4051}}
 record:
   description: The path of the birth record.
   returned: with O(record_dir)

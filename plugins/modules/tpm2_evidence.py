@@ -27,6 +27,7 @@ notes:
 extends_documentation_fragment:
   - edgefleet.tpm2._attributes
   - edgefleet.tpm2._connection
+  - edgefleet.tpm2._session_key
   - edgefleet.tpm2._evidence
 seealso:
   - module: edgefleet.tpm2.tpm2_enroll
@@ -130,7 +131,7 @@ def _talk(
     # All of it is read before the first of it is done; in check mode that is all that is done.
     opening, digests = evidence_options.activation(activate) if activate else None, evidence_options.signing(sign or [])
     if collect:
-        found.update(evidence.Collector(place, given, collect).run(_identity_keys(collect), check, outcome))
+        found.update(evidence.Collector(place, given, collect, _module.salt(params)).run(_identity_keys(collect), check, outcome))
     if opening and not check:
         found.update(evidence.activate(place, given, opening))
     if digests and not check:

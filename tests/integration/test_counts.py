@@ -21,7 +21,7 @@ from support.swtpm import Swtpm
 from support.tools import Tools, leftovers, lockout_counter
 
 NO_OP, FIRST_RUN, FINE_GRAINED, DA_CHANGE = 8, 30, 2, 12
-ENROLLING, LDEVID, FACTS, HANDOVER = 20, 9, 3, 9
+ENROLLING, LDEVID, FACTS, HANDOVER = 20, 9, 3, 8
 RC_FAILURE = 0x101
 AUTHS = {f"{name}_auth": secrets.made_up(f"counts {name}") for name in ("owner", "endorsement", "lockout")}
 

@@ -291,7 +291,13 @@ def test_an_impostor_gets_no_renewed_certificate(desk: Desk, bench: Bench, devic
     found = known(desk)
     other = Device(new_swtpm(bench.state("line-b")).tcti, bench.python)
     before = desk.rows()
-    desk.refused(other, "bad_signature", "is not the AK's", local=local_key(), observed=observed(found), clock=later(61), host=HOST)
+    changed = {"local": local_key(), "observed": observed(found), "host": HOST, "clock": later(61)}
+    # It has no such key yet: the session in which it is made is salted to the EK that is registered, whoever answers.
+    desk.refused(other, "other_key", "Could not open a secure session to the TPM", **changed)
+    module.run("tpm2_primary_key", {"tcti": other.tcti}, python=bench.python).expect_ok()
+    made = {"tcti": other.tcti, "handle": local_key().handle, "usage": "sign", "algorithm": "ecc_p256"}
+    module.run("tpm2_key", made, python=bench.python).expect_ok()
+    desk.refused(other, "bad_signature", "is not the AK's", **changed)
     after = desk.rows()
     assert {**after, "events": [], "quarantine": []} == {**before, "events": [], "quarantine": []}
 

@@ -204,6 +204,7 @@ def test_reads_of_a_run_that_makes_the_keys(pinned: Pinned) -> None:
 SEALED = {"content": "the sealed secret", "pcrs": {"bank": "sha256", "indices": [7]}}
 SENDERS: dict[str, dict[str, t.Any]] = {
     "tpm2_da_lockout": {"max_tries": 9, "lockout_auth": "a lockout auth"},
+    "tpm2_evidence": {"collect": {"nonce": "ab" * 32, "idevid": {}, "certificates": False}, "endorsement_auth": "an endorsement auth"},
     "tpm2_hierarchy": {"hierarchy": "owner", "auth": "an owner auth"},
     "tpm2_key": {"handle": "0x81000210", "auth": "a key's auth"},
     "tpm2_nv_index": {"index": "0x01800010", "content": "an NV secret", "auth": "an index's auth"},
@@ -227,7 +228,7 @@ def test_every_module_refuses_another_key(pinned: Pinned, another: str, name: st
 def test_every_module_that_sends_a_secret_takes_the_option() -> None:
     from ansible_collections.edgefleet.tpm2.plugins.module_utils import _kinds
 
-    assert {f"tpm2_{kind}" for kind in _kinds.KINDS if kind != "certificate"} | {"tpm2_profile"} == set(SENDERS)
+    assert {f"tpm2_{kind}" for kind in _kinds.KINDS if kind != "certificate"} | {"tpm2_profile", "tpm2_evidence"} == set(SENDERS)
 
 
 def test_a_secret_is_not_opened_for_another_key(pinned: Pinned, device_dir: pathlib.Path) -> None:

@@ -10,6 +10,7 @@ import copy
 import pathlib
 import typing as t
 
+from ansible_collections.edgefleet.tpm2.plugins.filter.sealed_to import sealed_to
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import pcr
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import Outcome
 from support import enroll, lab_ca, module, profile
@@ -91,10 +92,11 @@ class Walk:
         return self.outcome
 
     def hand_over(self, resources: profile.Resources) -> None:
-        """What only a verified TPM gets."""
+        """What only a verified TPM gets, sealed to what was quoted."""
         assert self.outcome is not None and self.outcome.device is not None
         pinned = {"handle": enroll.EK, "name": self.outcome.device.ek_name}
-        self._module("tpm2_profile", resources=resources, session_key=pinned)
+        quoted = {"bank": PCRS["bank"], "values": {str(one["index"]): one["digest"] for one in self.outcome.pcrs}}
+        self._module("tpm2_profile", resources=sealed_to(resources, quoted), session_key=pinned)
         self.steps["handover"] = list(self.proxy.records)
 
     @property

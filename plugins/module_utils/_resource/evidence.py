@@ -62,10 +62,13 @@ def _signed(found: Signed) -> Facts:
 class Collector:
     """The first exchange with one TPM."""
 
-    def __init__(self, place: tcti.Tcti, given: t.Mapping[int, bytes], options: t.Mapping[str, t.Any]) -> None:
-        """Raises InputError, before anything is made."""
+    def __init__(
+        self, place: tcti.Tcti, given: t.Mapping[int, bytes], options: t.Mapping[str, t.Any], salt: tuple[int, bytes] | None = None
+    ) -> None:
+        """C(salt): the handle and Name of the key to which alone sessions may be salted. Raises InputError, before anything is made."""
         self._place = place
         self._given = given
+        self._salt = salt
         self._options = options
         self._nonce = asked.nonce(options)
         self._ek, self._ak, self._index = (common.handle(options[name], name) for name in ("ek", "ak", "serial_index"))
@@ -81,7 +84,7 @@ class Collector:
 
         In check mode nothing is signed; and where a key would be made, that is all that is told.
         """
-        Engine(self._place, self._given, self._reads.seen, certified=True).run(resources, check, outcome)
+        Engine(self._place, self._given, self._reads.seen, self._salt, certified=True).run(resources, check, outcome)
         if check and outcome.steps:
             return {}
         made = {common.handle(plan.object, "handle"): bytes.fromhex(plan.result["public"]) for plan in outcome.plans}
@@ -105,7 +108,7 @@ class Collector:
         backend = esapi.Esapi(self._place, nv.SAFE_SIZE)
         try:
             ek, ak, subject = (_key(backend, asked.key({"handle": one, "public": keys[one]}, "keys")) for one in named)
-            backend.pin_salt(ek.handle, ek.public.name)
+            backend.pin_salt(*(self._salt or (ek.handle, ek.public.name)))
             session = backend.start_policy(None, subject.public.name_alg)
             _authorise(backend, session, subject, self._given)
             return _certify(backend, session, subject, ak, self._nonce)

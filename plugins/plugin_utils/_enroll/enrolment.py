@@ -25,11 +25,12 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._credential import 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, clock, first, settings, signing, upkeep
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import (
     Exchange,
-    ExchangeError,
     Outcome,
     Plan,
     QuarantineError,
+    judged,
     nonce,
+    session_key,
 )
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._proven import NO_RECORD, UnprovenError, prove
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
@@ -37,8 +38,6 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.faults im
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import Verdict
 
-# The reason of a device's failure that means that the credential did not open; everything else may be a loose cable.
-NOT_ACTIVATED = "not_activated"
 # Why a device is not believed: errors with a word of their own for that, and those without.
 _WITH_REASON = (evidence.EvidenceError, ActivationError, IdentityConflictError)
 _WITHOUT_REASON = (_keys.SignatureError, _keys.KeyMaterialError, RequestError)
@@ -48,7 +47,7 @@ class Enrolment:
     """One run for one device. C(exchange) runs C(tpm2_evidence) there; C(clock) tells the time."""
 
     def __init__(self, registry: Registry, plan: Plan, exchange: Exchange, clock: t.Callable[[], datetime.datetime]) -> None:
-        self._registry, self._plan, self._exchange, self._clock = registry, plan, exchange, clock
+        self._registry, self._plan, self._exchange, self._clock = registry, plan, judged(exchange), clock
         # The EK that answered, for whoever looks into a quarantine.
         self._ek_name: str | None = None
 
@@ -90,7 +89,7 @@ class Enrolment:
                 raise
             if plan.signs is not None:
                 # It is verified as on its first day, and gets its record now.
-                return Outcome(True, device, ("record",)) if check else self._enroll()
+                return Outcome(True, device, ("record",)) if check else self._enroll(device.ek_name)
             # Nothing secret hangs on what is done for it: it gets certificates that anybody may see, and stays unproven.
         return upkeep.Upkeep(self._registry, plan, self._exchange, self._clock).run(device, check)
 
@@ -121,9 +120,10 @@ class Enrolment:
 
     # -- the first exchange: is this TPM genuine, and are its keys what they should be
 
-    def _collect(self, fresh: bytes) -> answers.Collected:
+    def _collect(self, fresh: bytes, registered: str | None) -> answers.Collected:
         plan = self._plan
-        answer = self._exchange({"collect": first.question(plan, fresh)})
+        pin = session_key(plan.where.ek, registered) if registered else {}
+        answer = self._exchange({"collect": first.question(plan, fresh), **pin})
         found = answers.collected(answer, plan.where, plan.local.handle if plan.local else None, with_idevid=True)
         self._ek_name = found.ek.name.hex()
         return found
@@ -143,10 +143,11 @@ class Enrolment:
 
     # -- the second exchange: do AK and EK live in one TPM
 
-    def _enroll(self) -> Outcome:
+    def _enroll(self, registered: str | None = None) -> Outcome:
+        """C(registered): the Name of the EK of a device that is known already, and that is verified again."""
         plan, fresh = self._plan, nonce()
         doubt = clock.check(self._registry, plan, self._clock())
-        found = self._collect(fresh)
+        found = self._collect(fresh, registered)
         verdict, tpm = first.judge(plan, found.shown, self._clock())
         self._check(found, fresh, tpm.get("firmware", ""))
         verdict = verdict._replace(notes=(*verdict.notes, doubt)) if doubt else verdict
@@ -188,7 +189,7 @@ class Enrolment:
         if not early:
             asked["idevid"] = key["idevid"]
         wanted = signing.wanted(plan, found, about, verdict)
-        answer = self._second({"activate": asked, "sign": [one.question for one in wanted]})
+        answer = self._exchange({"activate": asked, "sign": [one.question for one in wanted]})
         certified = early or signing.certified(answer)
         fresh = before if early else challenge.nonce
         evidence.check_certify(*certified, found.ak, nonce=fresh, subject=idevid)
@@ -224,14 +225,6 @@ class Enrolment:
         last = signing.tcg_csr_of(self._plan, found, verdict, requests["idevid"])
         return signing.requests([last], self._exchange({"sign": [last.question]}), about)[1]
 
-    def _second(self, question: t.Mapping[str, t.Any]) -> answers.Answer:
-        try:
-            return self._exchange(question)
-        except ExchangeError as error:
-            if error.reason == NOT_ACTIVATED:
-                raise QuarantineError(error.message, NOT_ACTIVATED) from None
-            raise
-
     # -- after the proof, and only then
 
     def _register(self, proven: certify.Proven, about: t.Any) -> Outcome:
@@ -266,7 +259,7 @@ class Enrolment:
         # Also where another run was first: this device has proved who it is.
         self._registry.close_incidents(host=plan.host or None, serial=plan.serial)
         missing = tuple(kind for kind in publics if kind not in device.certificates)
-        return Outcome(bool(did), device, did, proven.verdict, missing)
+        return Outcome(bool(did), device, did, proven.verdict, missing, proven.pcrs)
 
 
 def _pcrs(plan: Plan, found: answers.Collected) -> list[dict[str, t.Any]]:

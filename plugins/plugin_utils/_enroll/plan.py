@@ -22,6 +22,8 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict impo
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import pem
 
 NONCE_BYTES = 32
+# The reasons of a device's failure that mean that another TPM answers; everything else may be a loose cable.
+ANOTHER_TPM = ("not_activated", "other_key")
 
 
 class ExchangeError(TpmError):
@@ -80,16 +82,39 @@ class Plan(t.NamedTuple):
 
 
 class Outcome(t.NamedTuple):
-    """What became of a device. C(record) is the text of its birth record, where one was made; C(pending) the certificates that are still out."""
+    """What became of a device.
+
+    C(pending): the kinds of certificates that are still out; C(pcrs): what its AK has quoted in this run, verified, as its birth record has it.
+    """
 
     changed: bool
     device: records.Device | None
     did: tuple[str, ...] = ()
     verdict: Verdict | None = None
     pending: tuple[str, ...] = ()
+    pcrs: t.Sequence[t.Mapping[str, t.Any]] = ()
 
 
 Exchange = t.Callable[[t.Mapping[str, t.Any]], answers.Answer]
+
+
+def judged(exchange: Exchange) -> Exchange:
+    """The same exchange; where another TPM answers, QuarantineError is raised in place of ExchangeError."""
+
+    def ask(question: t.Mapping[str, t.Any]) -> answers.Answer:
+        try:
+            return exchange(question)
+        except ExchangeError as error:
+            if error.reason in ANOTHER_TPM:
+                raise QuarantineError(error.message, error.reason) from None
+            raise
+
+    return ask
+
+
+def session_key(handle: str, ek_name: str) -> dict[str, dict[str, str]]:
+    """The part of a question that names the one key to which the device's sessions may be salted: a registered EK, by its Name in hex."""
+    return {"session_key": {"handle": handle, "name": ek_name}}
 
 
 def nonce() -> bytes:
@@ -97,4 +122,4 @@ def nonce() -> bytes:
     return secrets.token_bytes(NONCE_BYTES)
 
 
-__all__ = ("Exchange", "ExchangeError", "Outcome", "Plan", "QuarantineError", "nonce")
+__all__ = ("Exchange", "ExchangeError", "Outcome", "Plan", "QuarantineError", "judged", "nonce", "session_key")

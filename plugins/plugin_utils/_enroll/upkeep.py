@@ -16,7 +16,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys, _place
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, external
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, clock, settings, signing
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import Exchange, Outcome, Plan, nonce
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import Exchange, Outcome, Plan, nonce, session_key
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask, records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 
@@ -130,7 +130,9 @@ class Upkeep:
         plan, local = self._plan, t.cast("settings.LocalKey", self._plan.local)
         fresh = nonce()
         asked = {**self._question(device, fresh), **signing.about_the_ldevid(local)}
-        answer = answers.collected(self._exchange({"collect": asked}), plan.where, local.handle, with_idevid=False)
+        # An LDevID that is to be made takes a session, which an auth may have to cross.
+        question = {"collect": asked, **session_key(plan.where.ek, device.ek_name)}
+        answer = answers.collected(self._exchange(question), plan.where, local.handle, with_idevid=False)
         # By the AK of the registry: what the device calls its AK does not count.
         found = answer._replace(ak=names.parse_public(device.ak_public))
         signing.check_local(local, found, fresh)
