@@ -58,6 +58,15 @@ _FIRST, _VERSION, _NONCE = b"\1", b"\2", 12
 _HEADER = len(_VERSION + _master.COST) + _master.SALT_BYTES
 
 
+class _Asked(t.NamedTuple):
+    """Which auth is asked for. All that is opened or derived is bound to this, and never to what a row says of itself: the registry may lie."""
+
+    ek_name: str
+    hierarchy: str
+    generation: int
+    mode: str
+
+
 class EscrowError(StateError):
     """What is kept does not fit what was asked: another master, another mode, or a damaged value. No value is returned."""
 
@@ -116,16 +125,20 @@ class Escrow:
             records.auth_key(ek_name, hierarchy, generation)
         if self._registry is None:
             return {hierarchy: self._derived(ek_name, hierarchy, generation) for hierarchy in hierarchies}
+        asked = {hierarchy: _Asked(ek_name, hierarchy, generation, self._mode) for hierarchy in hierarchies}
         kept = self._registry.auths(ek_name, generation)
-        missing = [hierarchy for hierarchy in hierarchies if hierarchy not in kept]
+        for hierarchy, row in kept.items():
+            _check(_Asked(ek_name, hierarchy, generation, self._mode), row)
+        missing = [one for hierarchy, one in asked.items() if hierarchy not in kept]
         if missing and self._create:
-            made = [self._seal(ek_name, hierarchy, generation, self._new()) for hierarchy in missing]
-            for written, back in zip(made, self._registry.put_auths(made)):
+            made = [self._seal(one, self._new()) for one in missing]
+            for one, written, back in zip(missing, made, self._registry.put_auths(made)):
+                _check(one, back)
                 _compare(written, back)
-                kept[back.hierarchy] = back
+                kept[one.hierarchy] = back
         return {
-            hierarchy: self._open(kept[hierarchy]) if hierarchy in kept else self._passing(ek_name, hierarchy, generation)
-            for hierarchy in hierarchies
+            hierarchy: self._open(one, kept[hierarchy]) if hierarchy in kept else self._passing(ek_name, hierarchy, generation)
+            for hierarchy, one in asked.items()
         }
 
     def _derived(self, ek_name: str, hierarchy: str, generation: int) -> str:
@@ -138,15 +151,14 @@ class Escrow:
         """A fresh value; nothing where it is derived: what is sealed then is only what later runs check their master against."""
         return _text(os.urandom(_AUTH_BYTES)) if self._mode == "random" else ""
 
-    def _seal(self, ek_name: str, hierarchy: str, generation: int, value: str) -> records.StoredAuth:
+    def _seal(self, asked: _Asked, value: str) -> records.StoredAuth:
         recovery = b""
         if self._recovery is not None and value:
-            line = f"edgefleet.tpm2 1 {ek_name} {hierarchy} {generation} {value}\n"
+            line = f"edgefleet.tpm2 1 {asked.ek_name} {asked.hierarchy} {asked.generation} {value}\n"
             recovery = _to_recovery_key(self._recovery, line.encode())
-        made = records.StoredAuth(ek_name, hierarchy, generation, self._mode, b"", recovery)
-        return dataclasses.replace(made, sealed_operations=self._sealed(made, value))
+        return records.StoredAuth(*asked, self._sealed(asked, value), recovery)
 
-    def _sealed(self, row: records.StoredAuth, value: str) -> bytes:
+    def _sealed(self, asked: _Asked, value: str) -> bytes:
         """A value, or nothing, sealed to the master for its row; all rows of a fleet have one salt, as far as they know of each other."""
         header = self._header or (self._registry.latest_sealed()[:_HEADER] if self._registry is not None else b"")
         if len(header) < _HEADER or not header.startswith(_VERSION + _master.COST):
@@ -154,32 +166,32 @@ class Escrow:
         self._header = header
         nonce = os.urandom(_NONCE)
         key = _master.stretched(self._master, header[-_master.SALT_BYTES :])
-        return header + nonce + AESGCM(key).encrypt(nonce, value.encode(), header + _bound(row))
+        return header + nonce + AESGCM(key).encrypt(nonce, value.encode(), header + _bound(asked))
 
-    def _open(self, kept: records.StoredAuth) -> str:
+    def _open(self, asked: _Asked, kept: records.StoredAuth) -> str:
         if kept.mode != self._mode:
             raise EscrowError(
-                f"{_could_not(kept)}: it was made with the mode {kept.mode}, and {self._mode} is asked for; give mode: {kept.mode}."
+                f"{_could_not(asked)}: it was made with the mode {kept.mode}, and {self._mode} is asked for; give mode: {kept.mode}."
             )
         sealed = kept.sealed_operations
         if not sealed.startswith((_FIRST, _VERSION + _master.COST)):
-            raise EscrowError(f"{_could_not(kept)}: it was sealed by a newer release; use that one.")
+            raise EscrowError(f"{_could_not(asked)}: it was sealed by a newer release; use that one.")
         for master in self._masters:
-            value = _opened(master, kept)
+            value = _opened(master, asked, sealed)
             if value is None:
                 continue
             if master == self._master and sealed.startswith(_FIRST) and self._create and self._registry is not None:
-                self._registry.replace_auth(dataclasses.replace(kept, sealed_operations=self._sealed(kept, value)))
-            return value or _derived(master, kept.ek_name, kept.hierarchy, kept.generation)
+                self._registry.replace_auth(dataclasses.replace(kept, sealed_operations=self._sealed(asked, value)))
+            return value or _derived(master, asked.ek_name, asked.hierarchy, asked.generation)
         raise EscrowError(
-            f"{_could_not(kept)}: the master secret is not the one that it was made with, or the registry's row is damaged; give the master "
+            f"{_could_not(asked)}: the master secret is not the one that it was made with, or the registry's row is damaged; give the master "
             "that was in use then."
         )
 
 
-def _opened(master: bytes, kept: records.StoredAuth) -> str | None:
-    """What a row holds, None where the master is another or the row another's."""
-    sealed, extra = kept.sealed_operations, _bound(kept)
+def _opened(master: bytes, asked: _Asked, sealed: bytes) -> str | None:
+    """What is sealed, None where the master is another or it was sealed for another row."""
+    extra = _bound(asked)
     if sealed.startswith(_FIRST):
         key, body = _master.hkdf(master, _SEAL_SALT, b"", 32), sealed[1:]
     else:
@@ -194,9 +206,9 @@ def _opened(master: bytes, kept: records.StoredAuth) -> str | None:
         return None
 
 
-def _bound(row: records.StoredAuth) -> bytes:
+def _bound(asked: _Asked) -> bytes:
     """What a row is authenticated with, so that none stands for another device, hierarchy, generation or mode."""
-    return _context(row.ek_name, row.hierarchy, row.generation) + row.mode.encode()
+    return _context(asked.ek_name, asked.hierarchy, asked.generation) + asked.mode.encode()
 
 
 def _derived(master: bytes, ek_name: str, hierarchy: str, generation: int) -> str:
@@ -211,6 +223,16 @@ def _require() -> None:
         )
 
 
+def _check(asked: _Asked, row: records.StoredAuth) -> None:
+    """Raises EscrowError where the registry has answered with the row of another device, hierarchy or generation."""
+    if (row.ek_name, row.hierarchy, row.generation) != asked[:3]:
+        raise EscrowError(
+            f"{_could_not(asked)}: the registry answered with the row of another device, hierarchy or generation; nothing of it was opened; somebody "
+            "has changed the registry, or another answers in its place: find out who.",
+            reason="other_row",
+        )
+
+
 def _compare(written: records.StoredAuth, back: records.StoredAuth) -> None:
     """What was read back is either what was written, all of it, or what another process had written before."""
     if written.sealed_operations == back.sealed_operations and written != back:
@@ -220,8 +242,8 @@ def _compare(written: records.StoredAuth, back: records.StoredAuth) -> None:
         )
 
 
-def _could_not(kept: records.StoredAuth) -> str:
-    return f"Could not open the {kept.hierarchy} auth of generation {kept.generation} of the device {kept.ek_name}"
+def _could_not(asked: _Asked) -> str:
+    return f"Could not open the {asked.hierarchy} auth of generation {asked.generation} of the device {asked.ek_name}"
 
 
 def _context(ek_name: str, hierarchy: str, generation: int) -> bytes:

@@ -335,6 +335,84 @@ def test_no_row_stands_for_another(random: Escrow, registry: Registry, change: d
         random.auth(moved.ek_name, moved.hierarchy, moved.generation)
 
 
+class Liar:
+    """A registry that answers every query with what it keeps of another device, changed as told."""
+
+    def __init__(self, registry: Registry, victim: str, change: dict[str, t.Any]) -> None:
+        self._registry, self._victim, self._change = registry, victim, change
+        self.empty = False
+
+    def _rows(self) -> dict[str, records.StoredAuth]:
+        rows = self._registry.auths(self._victim, 1)
+        return {hierarchy: dataclasses.replace(row, **self._change) for hierarchy, row in rows.items()}
+
+    def auths(self, _ek_name: str, _generation: int) -> dict[str, records.StoredAuth]:
+        return {} if self.empty else self._rows()
+
+    def put_auths(self, wanted: t.Sequence[records.StoredAuth]) -> list[records.StoredAuth]:
+        return [self._rows()[one.hierarchy] for one in wanted]
+
+    def latest_sealed(self) -> bytes:
+        return self._registry.latest_sealed()
+
+
+OWN = name("ek 2")
+
+
+@pytest.mark.parametrize("empty", [False, True], ids=["there already", "read back"])
+@pytest.mark.parametrize("create", [True, False], ids=["create", "check"])
+@pytest.mark.parametrize("mode", ["derived", "random"])
+def test_a_registry_that_answers_with_another_devices_rows_gets_none_of_its_auths(
+    registry: Registry, safe: pathlib.Path, mode: str, create: bool, empty: bool
+) -> None:
+    """Whoever answers in the place of the registry may say anything of a row: what counts is what was asked."""
+    key = (safe / "public.pem").read_bytes()
+    of_victim = Escrow(registry, mode=mode, master=MASTER, recovery_key=key).many(EK, _escrow.HIERARCHIES, 1)
+    for change, word in (({}, "other_row"), ({"ek_name": OWN}, "state")):
+        liar = Liar(registry, EK, change)
+        liar.empty = empty
+        held = Escrow(t.cast("Registry", liar), mode=mode, master=MASTER, recovery_key=key, create=create)
+        if empty and not create:
+            assert not set(held.many(OWN, _escrow.HIERARCHIES, 1).values()) & set(of_victim.values())
+            continue
+        with pytest.raises(EscrowError) as caught:
+            held.many(OWN, _escrow.HIERARCHIES, 1)
+        assert caught.value.reason == word
+        assert_one_sentence(caught.value.message)
+        assert not any(value in caught.value.message for value in of_victim.values())
+
+
+class TwoFaced(str):
+    """Text that is equal to any other: as a database may answer two questions for one row in two ways."""
+
+    __hash__ = str.__hash__
+
+    def __eq__(self, _other: object) -> bool:
+        return True
+
+    def __ne__(self, _other: object) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("mode", ["derived", "random"])
+def test_what_is_opened_is_bound_to_what_was_asked(registry: Registry, safe: pathlib.Path, mode: str) -> None:
+    """Even where no comparison sees the difference."""
+    key = (safe / "public.pem").read_bytes()
+    Escrow(registry, mode=mode, master=MASTER, recovery_key=key).many(EK, _escrow.HIERARCHIES, 1)
+    liar = t.cast("Registry", Liar(registry, EK, {"ek_name": TwoFaced(EK)}))
+    with pytest.raises(EscrowError, match="or the registry's row is damaged"):
+        Escrow(liar, mode=mode, master=MASTER, recovery_key=key).many(OWN, _escrow.HIERARCHIES, 1)
+
+
+@pytest.mark.parametrize("change", [{"hierarchy": "lockout"}, {"generation": 2}])
+def test_rows_of_another_hierarchy_or_generation_are_refused(random: Escrow, registry: Registry, change: dict[str, t.Any]) -> None:
+    random.auth(EK, "owner", 1)
+    liar = t.cast("Registry", Liar(registry, EK, change))
+    with pytest.raises(EscrowError, match="the registry answered with the row of another") as caught:
+        Escrow(liar, mode="random", master=MASTER, create=False).auth(EK, "owner", 1)
+    assert caught.value.reason == "other_row"
+
+
 def test_an_unknown_mode(registry: Registry) -> None:
     with pytest.raises(InputError, match="there is no mode 'fixed'"):
         Escrow(registry, mode="fixed", master=MASTER)
