@@ -158,7 +158,7 @@ def ecc_certificate(tpm: Swtpm, bench: Bench) -> None:
 
 def test_ecc_ek_by_its_certificate(desk: Desk, bench: Bench, tpm: Swtpm, device: Device, tmp_path: pathlib.Path) -> None:
     ecc_certificate(tpm, bench)
-    outcome = desk.enroll(device, where=WHERE._replace(ek="0x81010002"))
+    outcome = desk.enroll(device, where=WHERE._replace(ek="0x81010002", ek_template="ek_ecc_p256"))
     assert outcome.verdict and outcome.verdict.rung == "certificate"
     verified(desk, known(desk), tmp_path, "iak", "idevid")
     # The RSA EK of the same TPM is another one: whoever shows that is not recognised, and not let in.
