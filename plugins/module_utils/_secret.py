@@ -59,11 +59,20 @@ def _scalars(value: t.Any) -> t.Iterator[str]:
         yield str(value)
 
 
+def _texts(value: t.Any) -> t.Iterator[str]:
+    """What stands as text where mappings are asked for: Ansible makes mappings of it (JSON, Python, key=value), with any secret in them."""
+    if isinstance(value, (list, tuple)):
+        for one in value:
+            yield from _texts(one)
+    elif isinstance(value, (str, bytes)) and value:
+        yield value if isinstance(value, str) else value.decode(errors="replace")
+
+
 def secret_values(options: t.Any, spec: Spec | None = None, kind: str = "") -> t.Iterator[str]:
     """Every secret value in options, as text, however deep it lies; the same value may come twice.
 
-    ``spec``: the argument specification of the options. Then also what it calls no_log, and what stands under a name that it does not know, is
-    a secret. ``kind``: the kind of resource, if they are one's.
+    ``spec``: the argument specification of the options. Then also what it calls no_log, what stands under a name that it does not know, and text
+    where it asks for a mapping or a list of them, is a secret. ``kind``: the kind of resource, if they are one's.
     """
     if isinstance(options, (list, tuple)):
         for one in options:
@@ -78,6 +87,8 @@ def secret_values(options: t.Any, spec: Spec | None = None, kind: str = "") -> t
         if name in ALWAYS or known.get("no_log") is True or (name in CONTENT and not public):
             yield from _scalars(value)
         else:
+            if "dict" in (known.get("type"), known.get("elements")):
+                yield from _texts(value)
             yield from secret_values(value, known.get("options"), str(name))
 
 

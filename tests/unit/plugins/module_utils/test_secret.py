@@ -222,6 +222,47 @@ def test_a_name_that_the_specification_does_not_know_holds_a_secret() -> None:
     assert list(_secret.secret_values(options, spec)) == [VALUE] and list(_secret.secret_values(options)) == []
 
 
+AS_JSON = json.dumps({"hierarchy": {"hierarchy": "owner", "auth": AUTH}})
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({"resources": [AS_JSON]}, AS_JSON),
+        ({"resources": f"[{AS_JSON}]"}, f"[{AS_JSON}]"),
+        ({"resources": (AS_JSON,)}, AS_JSON),
+        ({"resources": [[AS_JSON]]}, AS_JSON),
+        ({"resources": [AS_JSON.encode()]}, AS_JSON),
+        ({"resources": [{"hierarchy": f"hierarchy=owner auth={AUTH}"}]}, f"hierarchy=owner auth={AUTH}"),
+        ({"resources": [{"hierarchy": repr({"auth": AUTH})}]}, repr({"auth": AUTH})),
+        ({"resources": [{"sealed_blob": {"path": "/x", "pcrs": f"auth={AUTH}"}}]}, f"auth={AUTH}"),
+    ],
+    ids=str,
+)
+def test_text_in_the_place_of_a_mapping_is_a_secret(options: t.Any, found: str) -> None:
+    """Ansible makes a mapping of it."""
+    assert set(_secret.secret_values(options, _kinds.profile())) == {found} and found in _secret.hidden(options, _kinds.profile())
+
+
+@pytest.mark.parametrize("name", ["enroll", "registry_info", "auth_generation"])
+def test_text_in_the_place_of_a_mapping_is_a_secret_in_every_module(name: str) -> None:
+    mappings = [option for option, known in SPECS[name].items() if known.get("type") == "dict"]
+    assert mappings
+    for option in mappings:
+        assert set(_secret.secret_values({option: f"master={VALUE}"}, SPECS[name])) == {f"master={VALUE}"}, option
+
+
+def test_a_mapping_in_its_place_is_no_secret_and_neither_is_none() -> None:
+    pcrs = {"bank": "sha256", "indices": [7, "8"], "values": {"7": "00"}}
+    for given in (pcrs, None, ""):
+        options = {"serial": "EDGE-0001", "pcrs": given, "facts": {"site": "north"}}
+        assert list(_secret.secret_values(options, _argspec_identity.enroll())) == []
+    key = {"key": {"handle": "0x81000200", "policy": ["auth_value", {"pcr": pcrs}]}}
+    session_key = {"handle": "0x81010001", "name": "000b"}
+    spec = {**_kinds.profile(), **_argspec.session_key()}
+    assert list(_secret.secret_values({"resources": [key], "session_key": session_key}, spec)) == []
+
+
 def test_what_is_hidden_is_hidden_in_every_form() -> None:
     value = "-\"\\'\n\N{LATIN SMALL LETTER E WITH ACUTE}"
     hidden = _secret.hidden({"auth": value})
