@@ -129,7 +129,7 @@ def _checked(payload: dict[str, t.Any]) -> dict[str, t.Any]:
         checks.check(payload)
     except BirthRecordError as error:
         serial = payload["device"].get("serial")
-        raise BirthRecordError(f"Could not make the birth record of {serial}: {error.reason}; enroll the device again.") from None
+        raise BirthRecordError(f"Could not make the birth record of {serial}: {error.clause}; enroll the device again.") from None
     return payload
 
 

@@ -22,16 +22,18 @@ VERSION = 1
 
 
 class BirthRecordError(TpmError):
-    """A birth record that cannot be made or is not to be trusted; C(reason) is the clause that says why, where there is one."""
+    """A birth record that cannot be made or is not to be trusted; ``clause`` is the part of the sentence that says why, where there is one."""
 
-    def __init__(self, message: str, reason: str = "") -> None:
+    reason = "birth_record"
+
+    def __init__(self, message: str, clause: str = "") -> None:
         super().__init__(message)
-        self.reason = reason
+        self.clause = clause
 
 
-def refuse(reason: str) -> BirthRecordError:
+def refuse(clause: str) -> BirthRecordError:
     """The error for a record that is read, with what to do."""
-    return BirthRecordError(f"Could not accept a birth record: {reason}; get the record anew from where it was made.", reason)
+    return BirthRecordError(f"Could not accept a birth record: {clause}; get the record anew from where it was made.", clause)
 
 
 _HEX = re.compile(r"(?:[0-9a-f]{2})+")

@@ -72,8 +72,8 @@ class DeviceAction(ActionBase):
 
     def _writes_files(self) -> bool:
         """Whether Ansible would write the module, with its arguments in it, to a file on the device; a run that dies leaves it there."""
-        # Its own decision: the connection, the setting, become by su, ANSIBLE_KEEP_REMOTE_FILES. In the background it always does.
-        return bool(self._task.async_val) or not self._is_pipelining_enabled("new")
+        # Its own decision: the connection, the setting, become by su, ANSIBLE_KEEP_REMOTE_FILES.
+        return not self._is_pipelining_enabled("new")
 
     def _parse_returned_data(self, res: t.Any, *others: t.Any) -> t.Any:
         """What the module printed, before Ansible reads it: its reader warns of, renames and acts on what it does not expect."""
@@ -101,7 +101,7 @@ class DeviceAction(ActionBase):
 def _spec(module: str) -> _argspec.Spec:
     name = module.removeprefix("tpm2_")
     others = {"evidence": _argspec_identity.evidence, "profile": _kinds.profile}
-    return {**_argspec.connection(), **(others.get(name) or vars(_argspec)[name])()}
+    return {**_argspec.connection(), **_argspec.session_key(), **(others.get(name) or vars(_argspec)[name])()}
 
 
 def _malformed(module: str, why: str) -> Result:

@@ -114,7 +114,7 @@ def _unproven(serial: str, words: str, cure: str, reason: str) -> UnprovenError:
 
 
 def _clause(error: TpmError) -> str:
-    clause = error.reason if isinstance(error, _birth.BirthRecordError) else ""
+    clause = error.clause if isinstance(error, _birth.BirthRecordError) else ""
     return (clause or error.message).rstrip(".")
 
 

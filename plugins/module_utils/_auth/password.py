@@ -7,7 +7,7 @@
 
 """Password authorisation: the value crosses the bus in clear and the answer proves nothing.
 
-So it is only for the empty value, which is no secret, of commands that change nothing.
+So it is only for the empty value, which is no secret, of commands that change nothing, or whose effect something else proves (`go_unproven`).
 """
 
 from __future__ import annotations

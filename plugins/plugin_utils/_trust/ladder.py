@@ -18,7 +18,7 @@ import re
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys, _text
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate, chain, crl, ek, vendors, verdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.bundle import Bundle
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import TrustError, Verdict
@@ -101,7 +101,7 @@ def _verdict(case: _Case, rung: str, reason: str, detail: str) -> Verdict:
 
 def _praise(case: _Case, found: certificate.EkCertificate) -> str:
     return (
-        f"The EK certificate {found.parsed.serial_number:x} of the manufacturer {_text(vendors.normalise(found.manufacturer))}, issued by "
+        f"The EK certificate {found.parsed.serial_number:x} of the manufacturer {_vendor(vendors.normalise(found.manufacturer))}, issued by "
         f"{shown(found.parsed.issuer)}, leads to the root {shown(case.above[-1].subject)} of the trust bundle."
     )
 
@@ -190,21 +190,21 @@ def _check_manufacturer(found: certificate.EkCertificate, device: Device, policy
     if policy.manufacturers is not None and written not in {vendors.normalise(one) for one in policy.manufacturers}:
         raise certificate.refuse(
             verdict.MANUFACTURER_NOT_ALLOWED,
-            f"its manufacturer {_text(written)} is not among those that are allowed",
+            f"its manufacturer {_vendor(written)} is not among those that are allowed",
             "allow it if you trust its TPMs",
         )
     if not written or written != own:
         raise certificate.refuse(
             verdict.MANUFACTURER_MISMATCH,
-            f"it names the manufacturer {_text(written)}, but the TPM says {_text(own)}",
+            f"it names the manufacturer {_vendor(written)}, but the TPM says {_vendor(own)}",
             "see whether the certificate belongs to this TPM",
         )
 
 
-def _text(name: str) -> str:
+def _vendor(name: str) -> str:
     """A manufacturer for people: what a certificate says may be anything."""
-    shown = "".join(one if one.isprintable() else "?" for one in name)[:40]
-    return f"'{shown}'" if shown else "of nobody"
+    told = _text.shown(name, 40)
+    return f"'{told}'" if told else "of nobody"
 
 
 def _firmware_notes(version: str, firmware: str) -> list[str]:

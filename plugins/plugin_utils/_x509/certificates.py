@@ -18,6 +18,7 @@ import datetime
 import typing as t
 import warnings
 
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _text
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import deps, der
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import (
     ec,
@@ -81,8 +82,7 @@ def extension(one: x509.Certificate, kind: t.Any) -> t.Any:
 
 def shown(name: x509.Name) -> str:
     """A name out of a certificate for people: printable, on one line, not long, whatever the certificate says."""
-    text = "".join(one if one.isprintable() else "?" for one in name.rfc4514_string())
-    return text if 0 < len(text) <= 120 else (text[:117] + "..." if text else "nobody")
+    return _text.shown(name.rfc4514_string(), 120) or "nobody"
 
 
 def label(one: x509.Certificate) -> str:

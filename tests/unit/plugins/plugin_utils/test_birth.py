@@ -433,3 +433,9 @@ def test_a_record_below_a_weak_intermediate_ca(world: World) -> None:
     with pytest.raises(CertificateError) as caught:
         _birth.verify(text, roots=world.roots, now=LATER)
     assert caught.value.reason == "bad_signature" and "the RSA key of 1024 bits that made it can be broken" in caught.value.message
+
+
+def test_a_refusal_has_one_word_and_says_why_beside_it(tmp_path: pathlib.Path) -> None:
+    for made in (BirthRecordError("Could not."), _birth.refuse("it is torn")):
+        assert made.words() == {"reason": "birth_record"}
+    assert _birth.refuse("it is torn").clause == "it is torn"
