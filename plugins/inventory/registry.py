@@ -14,9 +14,13 @@ author:
   - edgefleet maintainers (@edgefleet)
 description:
   - Reads the factory's list of devices (the manifest) and the device registry, and makes a host of each device.
-  - A device is V(quarantined) while the registry has an open incident of its host name or serial number, else V(enrolled) if the registry
-    has its serial number, else V(new).
-  - The registry is opened once and only read, with two queries. A SQLite file that is not there yet is an empty registry, and is not made.
+  - A device is V(quarantined) while the registry has an open incident of its host name or serial number, else V(new) if the registry does
+    not have its serial number. One that it has is V(enrolled) if its birth record is verified with O(record_roots) and says what its row
+    does, else V(unproven).
+  - Without O(record_roots) V(enrolled) is the registry's word, for devices of the manifest alone, and nothing else of the registry becomes
+    a variable or a group of them.
+  - The registry is opened once and only read, with few queries, however many devices there are. Verifying records takes some ten
+    milliseconds each, about two minutes for ten thousand devices. A SQLite file that is not there yet is an empty registry, and is not made.
   - The source file's name has to end in C(tpm2_registry.yml) or C(tpm2_registry.yaml).
   - A manifest that is wrong in any row is refused as a whole, with everything that is wrong, by line.
 notes:
@@ -26,14 +30,18 @@ notes:
     least one of the two), C(ek_sha256) (the SHA-256 of the endorsement key's DER SubjectPublicKeyInfo, 64 hex digits), C(site) and
     C(model). Serial numbers, host names, MAC addresses and hashes are each there only once. YAML values are taken as they are written, so
     that C(00123) keeps its zeros.
-  - A device is named by its C(host), or else by its serial number. A device that only the registry knows is named by the host name that it
-    was enrolled under, by its serial number if that name is taken, or else by V(ek-) and the Name of its EK.
-  - Groups are V(tpm2_new), V(tpm2_enrolled), V(tpm2_quarantined) and V(tpm2_unlisted), which are always there, and V(tpm2_manufacturer_X),
-    V(tpm2_firmware_X), V(tpm2_site_X), V(tpm2_model_X), in which all but letters, digits and underscores become underscores.
+  - A device is named by its C(host), or else by its serial number. A device that only the registry knows, and that is proven, is named by the host
+    name that is signed, by its serial number if that name is taken, or else by V(ek-) and the Name of its EK.
+  - Groups are V(tpm2_new), V(tpm2_enrolled), V(tpm2_unproven), V(tpm2_quarantined) and V(tpm2_unlisted), which are always there, and
+    V(tpm2_manufacturer_X), V(tpm2_firmware_X), V(tpm2_site_X), V(tpm2_model_X), in which all but letters, digits and underscores become underscores.
   - Variables of every host are C(tpm2_profile_serial) and C(tpm2_state); C(tpm2_pinned_ek_sha256), C(tpm2_mac), C(tpm2_site) and C(tpm2_model)
-    where they are known; of registered devices also C(tpm2_ek_name), C(tpm2_ak_name), C(tpm2_manufacturer), C(tpm2_firmware),
-    C(tpm2_enrolled_at) (UTC) and C(tpm2_auth_generation); of quarantined ones C(tpm2_quarantine_reason) (of the oldest open incident) and
+    where they are known; of proven devices also C(tpm2_ek_name), C(tpm2_ak_name), C(tpm2_manufacturer), C(tpm2_firmware),
+    C(tpm2_enrolled_at) (UTC) and C(tpm2_auth_generation); of unproven ones C(tpm2_unproven_reason), as
+    M(edgefleet.tpm2.tpm2_registry_info) has it; of quarantined ones C(tpm2_quarantine_reason) (of the oldest open incident) and
     C(tpm2_quarantine_detail) (of all). None of them is a secret, and none is ever taken for a template.
+  - What is not in the manifest comes from the signed birth record and the signed statements of the device's place, and
+    C(tpm2_auth_generation) alone from the row. Manufacturer and firmware are there only where a certificate of the EK was trusted
+    (the rung V(certificate)), by that certificate and by what the AK attested at enrolment.
   - Keep manifest and SQLite file out of a folder that is itself the inventory, since Ansible would read them as inventory sources too;
     or name the source file, not the folder.
   - Ansible goes on with no hosts where an inventory source cannot be read. Set C(any_unparsed_is_failed=true) in the section C(inventory) of
@@ -71,8 +79,23 @@ options:
   unlisted:
     description:
       - Whether a device that the registry has and the manifest has not is a host too, then in the group V(tpm2_unlisted) as well.
+      - Only one that is proven with O(record_roots) is. Whoever can write to the registry could else have any TPM provisioned as one of the
+        fleet's. The others are left out, with a warning that counts them; without O(record_roots) these are all.
     type: bool
     default: true
+  record_roots:
+    description:
+      - Files with the certificates of those whose birth records count, the CA or who signs in its place. The first certificate of each file
+        counts. After a change of the CA, name the former one too.
+      - Relative paths are so to the folder of the source file. Templates are filled in.
+    type: list
+    elements: str
+    default: []
+    env:
+      - name: EDGEFLEET_TPM2_RECORD_ROOTS
+    ini:
+      - section: edgefleet_tpm2
+        key: record_roots
   timeout:
     description:
       - How long to wait for a registry that is locked or a server that does not answer, in seconds.
@@ -80,6 +103,7 @@ options:
     default: 30
 seealso:
   - module: edgefleet.tpm2.tpm2_profile
+  - module: edgefleet.tpm2.tpm2_registry_info
 """
 
 EXAMPLES = r"""
@@ -96,9 +120,10 @@ registry: "postgresql://factory:{{ lookup('file', '/run/secrets/registry') | url
 unlisted: false
 
 ---
-# Variables and groups of one's own.
+# Variables and groups of one's own, and what is signed of the enrolled devices.
 plugin: edgefleet.tpm2.registry
 manifest: manifest.csv
+record_roots: [/srv/factory/ca/issuing.pem]
 strict: true
 compose:
   ansible_host: inventory_hostname ~ '.factory.example.net'
@@ -123,8 +148,9 @@ from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _inventory, _manifest
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _inventory, _manifest, _proven
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.side_rows import Papers
 
 try:
     # ansible-core 2.18 takes every text for a template that is not marked; from 2.19 on this does nothing, and it will go.
@@ -175,15 +201,40 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         address = self._text("registry")
         if "://" not in address:
             address = os.path.join(folder, os.path.expanduser(address))
+        roots = _proven.load_roots(os.path.join(folder, os.path.expanduser(one)) for one in self._texts("record_roots"))
         with open_registry(address, timeout=self.get_option("timeout"), create=False) as registry:
             devices, incidents = registry.devices(), registry.incidents(open_only=True)
-        return _inventory.join(rows, devices, incidents, unlisted=self.get_option("unlisted"))
+            papers = registry.papers() if roots else Papers({}, {})
+
+        def prove(device: t.Any) -> t.Any:
+            try:
+                return _proven.signed(papers, device, roots)
+            except _proven.UnprovenError as error:
+                return error.reason
+
+        found = _inventory.join(rows, devices, incidents, prove=prove if roots else None, unlisted=self.get_option("unlisted"))
+        self._warn(found.left_out, bool(roots))
+        return found.hosts
+
+    def _warn(self, left_out: int, roots: bool) -> None:
+        if left_out:
+            cure = "see tpm2_registry_info for why" if roots else "give the certificate of who signs birth records (record_roots)"
+            self.display.warning(
+                f"Left out {left_out} devices that the registry has and the manifest has not, as no birth record that counts here proves "
+                f"them; {cure}, or set unlisted to false."
+            )
 
     def _text(self, option: str) -> str:
-        """An option with its templates filled in, as a plain str: neither tagged (ansible-core 2.19) nor encrypted."""
+        return self._filled(option, self.get_option(option))
+
+    def _texts(self, option: str) -> list[str]:
+        return [self._filled(option, value) for value in self.get_option(option) or ()]
+
+    def _filled(self, option: str, value: t.Any) -> str:
+        """A value of an option with its templates filled in, as a plain str: neither tagged (ansible-core 2.19) nor encrypted."""
         self.templar.available_variables = self._vars
         try:
-            text = str(self.templar.template(self.get_option(option)))
+            text = str(self.templar.template(value))
         except AnsibleError as error:
             raise AnsibleParserError(f"Could not fill in the template of the option {option}: {error}; correct it.") from None
         if not text:

@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Manifest and registry, joined: which hosts there are, what is known of each, and whether it is new, enrolled or quarantined."""
+"""Manifest and registry, joined: which hosts there are, what is known of each, and whether it is new, enrolled, unproven or quarantined."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _manifest as
 NEW = "new"
 ENROLLED = "enrolled"
 QUARANTINED = "quarantined"
-STATES = (NEW, ENROLLED, QUARANTINED)
+UNPROVEN = "unproven"
+STATES = (NEW, ENROLLED, UNPROVEN, QUARANTINED)
 
 # What a device has groups of its own for, beside its state; these are variables, and their names without the prefix tpm2_ begin the groups'.
 GROUPED = ("tpm2_manufacturer", "tpm2_firmware", "tpm2_site", "tpm2_model")
@@ -103,26 +104,63 @@ class Incident(t.Protocol):
         """Since when."""
 
 
-def join(
-    rows: t.Iterable[manifest.Row], devices: t.Iterable[Device], incidents: t.Iterable[Incident], *, unlisted: bool = True
-) -> list[Host]:
-    """Return the hosts in the order of the manifest, then, with C(unlisted), what only the registry knows, by serial number.
+class Joined(t.NamedTuple):
+    """The hosts, and how many devices of the registry are none: nothing proves them, and the manifest does not have them."""
 
-    What the manifest says of place and address goes before what the registry remembers of them.
+    hosts: list[Host]
+    left_out: int
+
+
+Prove = t.Callable[[Device], t.Union[Device, str]]
+
+
+def join(
+    rows: t.Iterable[manifest.Row],
+    devices: t.Iterable[Device],
+    incidents: t.Iterable[Incident],
+    *,
+    prove: Prove | None = None,
+    unlisted: bool = True,
+) -> Joined:
+    """Return the hosts in the order of the manifest, then, with C(unlisted), what only the registry knows and is proven, by serial number.
+
+    C(prove) gives what is signed of a device in place of its row, or, for one that is not proven, why as a word. Without it nothing is
+    proven: whoever can write to the registry makes no host, and no variable or group but those of the state. What the manifest says of
+    place and address goes before what is signed of them.
     """
     known = {device.serial: device for device in devices}
     cases = _Cases(incidents)
     taken: set[str] = set()
-    hosts = []
+    hosts, left_out = [], 0
     for row in rows:
         taken.add(row.name.lower())
-        hosts.append(_host(row.name, row, known.pop(row.serial, None), cases))
-    if unlisted:
-        for _serial, device in sorted(known.items()):
-            name = _free_name(device, taken)
-            taken.add(name.lower())
-            hosts.append(_host(name, None, device, cases))
-    return hosts
+        hosts.append(_host(row.name, row, _seen(known.pop(row.serial, None), prove), cases))
+    for _serial, device in sorted(known.items()) if unlisted else ():
+        seen = _seen(device, prove)
+        if seen.proven is None:
+            left_out += 1
+            continue
+        name = _free_name(seen.proven, taken)
+        taken.add(name.lower())
+        hosts.append(_host(name, None, seen, cases))
+    return Joined(hosts, left_out)
+
+
+class _Seen(t.NamedTuple):
+    """What the registry says of a device: the state, what is proven, and else why not, as a word."""
+
+    state: str
+    proven: Device | None = None
+    reason: str = ""
+
+
+def _seen(device: Device | None, prove: Prove | None) -> _Seen:
+    if device is None:
+        return _Seen(NEW)
+    if prove is None:
+        return _Seen(ENROLLED)
+    found = prove(device)
+    return _Seen(UNPROVEN, None, found) if isinstance(found, str) else _Seen(ENROLLED, found)
 
 
 def _free_name(device: Device, taken: t.Container[str]) -> str:
@@ -148,7 +186,8 @@ class _Cases:
         return sorted(found, key=lambda incident: incident.opened_at)
 
 
-def _host(name: str, row: manifest.Row | None, device: Device | None, cases: _Cases) -> Host:
+def _host(name: str, row: manifest.Row | None, seen: _Seen, cases: _Cases) -> Host:
+    device = seen.proven
     known: dict[str, t.Any] = {"tpm2_profile_serial": row.serial if row else device.serial if device else None}
     if device:
         known.update(
@@ -170,7 +209,8 @@ def _host(name: str, row: manifest.Row | None, device: Device | None, cases: _Ca
             tpm2_model=row.model or known.get("tpm2_model"),
         )
     found = cases.of(name, known["tpm2_profile_serial"])
-    known["tpm2_state"] = QUARANTINED if found else ENROLLED if device else NEW
+    known["tpm2_state"] = QUARANTINED if found else seen.state
+    known["tpm2_unproven_reason"] = seen.reason
     if found:
         known["tpm2_quarantine_reason"] = found[0].reason
         known["tpm2_quarantine_detail"] = "; ".join(dict.fromkeys(one.detail for one in found if one.detail))
@@ -184,4 +224,4 @@ def _time(value: datetime.datetime) -> str:
     return value.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-__all__ = ("ENROLLED", "GROUPED", "NEW", "QUARANTINED", "STATES", "Device", "Host", "Incident", "join")
+__all__ = ("ENROLLED", "GROUPED", "NEW", "QUARANTINED", "STATES", "UNPROVEN", "Device", "Host", "Incident", "Joined", "join")

@@ -72,10 +72,12 @@ def _digest(text: str, statements: t.Sequence[str]) -> str:
     return hashlib.sha256(_birth_envelope.parse(text, kind)[1]).hexdigest()
 
 
-def host(record: str, statements: t.Sequence[str], *, roots: t.Sequence[str | bytes], now: datetime.datetime | None = None) -> str:
-    """The host at which a device is, by its verified record and the statements after it. Raises BirthRecordError, CertificateError."""
+def last(
+    record: str, statements: t.Sequence[str], *, roots: t.Sequence[str | bytes], now: datetime.datetime | None = None
+) -> dict[str, str]:
+    """Where a device is (host, mac, site), by its verified record and the statements after it. Raises BirthRecordError, CertificateError."""
     born = _birth_envelope.document(_birth_envelope.parse(record)[1])
-    last = {"host": born["device"]["host"] or "", "time": born["time"]}
+    newest = {**born["device"], "time": born["time"]}
     who = (born["device"]["serial"], born["ek"]["name"])
     previous = _digest(record, ())
     for number, text in enumerate(statements, start=1):
@@ -85,12 +87,12 @@ def host(record: str, statements: t.Sequence[str], *, roots: t.Sequence[str | by
         if fault:
             raise BirthRecordError(f"Could not accept a statement of a device's place: {fault}.", fault)
         _birth.signed_by(certificates, roots, found["time"], now)
-        follows = (found["number"], found["previous"]) == (number, previous) and found["time"] >= last["time"]
+        follows = (found["number"], found["previous"]) == (number, previous) and found["time"] >= newest["time"]
         if not follows or (found["serial"], found["ek_name"]) != who:
             reason = f"statement {number} is of another device, or does not follow the one before it"
             raise BirthRecordError(f"Could not accept a statement of a device's place: {reason}.", reason)
-        last, previous = found, hashlib.sha256(body).hexdigest()
-    return str(last["host"])
+        newest, previous = found, hashlib.sha256(body).hexdigest()
+    return {name: newest[name] or "" for name in ("host", "mac", "site")}
 
 
-__all__ = ("PAYLOAD_TYPE", "host", "make")
+__all__ = ("PAYLOAD_TYPE", "last", "make")

@@ -18,11 +18,14 @@ import dataclasses
 import datetime
 import typing as t
 
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _birth_checks, _place
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth_schema as schema
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import chain
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import vendors
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import CERTIFICATE
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import pem
 
 Roots = t.Sequence[t.Union[str, bytes]]
@@ -37,6 +40,16 @@ PLACE = "place_signature"  # a statement of where the device is was altered, sig
 
 _LOOK = "see who can write to the registry, restore it from its backup, and send nothing to that device before"
 _ROOTS = "give the certificate of who signed it (record_roots; after a change of the CA the former one's too), or see who wrote it there"
+
+
+class Papers(t.Protocol):
+    """Where the signed documents are: a registry, or what it gave of all devices at once."""
+
+    def birth_record(self, ek_name: str) -> str | None:
+        """The signed record of a device's birth, None where none was made."""
+
+    def places(self, ek_name: str) -> list[str]:
+        """The signed statements of where a device has moved to, the oldest first."""
 
 
 class UnprovenError(TpmError):
@@ -66,7 +79,7 @@ def load_roots(paths: t.Iterable[str]) -> tuple[str, ...]:
 
 
 def prove(
-    registry: Registry,
+    registry: Papers,
     device: records.Device,
     roots: Roots,
     *,
@@ -74,10 +87,48 @@ def prove(
     ek_name: str | None = None,
     now: datetime.datetime | None = None,
 ) -> records.Device:
-    """The device, with what is signed of it in place of the row's. C(serial), C(ek_name): what was looked for, where it was.
+    """The device, with what is signed of why its EK is believed in place of the row's.
 
-    Raises UnprovenError, RegistryError.
+    C(serial), C(ek_name): what was looked for, where it was. Raises UnprovenError, RegistryError.
     """
+    payload, _where = _proof(registry, device, roots, (serial, ek_name), now)
+    return dataclasses.replace(device, verdict=_verdict(payload, device.verdict))
+
+
+def signed(papers: Papers, device: records.Device, roots: Roots, *, now: datetime.datetime | None = None) -> records.Device:
+    """The device with nothing of the row's that is not signed, but for its certificates and the generation of its auth values.
+
+    Manufacturer and firmware are empty where the TPM alone has said them: without a certificate of its EK a device can call itself
+    anything. The firmware is what the AK has attested. Raises UnprovenError, RegistryError.
+    """
+    payload, where = _proof(papers, device, roots, (None, None), now)
+    manufacturer, firmware = _made_by(payload)
+    return dataclasses.replace(
+        device,
+        host=where["host"],
+        mac=where["mac"],
+        site=where["site"],
+        model=payload["device"]["model"] or "",
+        manufacturer=manufacturer,
+        firmware=firmware,
+        enrolled_at=schema.parse_time(payload["time"]) or device.enrolled_at,
+        tpm_model="",
+        verdict=_verdict(payload, device.verdict),
+    )
+
+
+def _made_by(payload: t.Mapping[str, t.Any]) -> tuple[str, str]:
+    """Manufacturer by the EK's certificate, and the firmware that such a TPM has attested; each "" where nothing proves it."""
+    verdict, certify = payload["ek"]["verdict"], payload["certify"]
+    if verdict["rung"] != CERTIFICATE:
+        return "", ""
+    return vendors.normalise(verdict["manufacturer"] or ""), attest.firmware_text(int(certify["firmware"], 16)) if certify else ""
+
+
+def _proof(
+    registry: Papers, device: records.Device, roots: Roots, wanted: tuple[str | None, str | None], now: datetime.datetime | None
+) -> tuple[dict[str, t.Any], dict[str, str]]:
+    """The verified payload of its record, and where it is (host, mac, site). Raises UnprovenError, RegistryError."""
     text = registry.birth_record(device.ek_name)
     if text is None:
         raise UnprovenError(
@@ -86,15 +137,15 @@ def prove(
             NO_RECORD,
         )
     payload = _verified(text, roots, device.serial, now)
-    _same_device(payload, device, serial, ek_name)
+    _same_device(payload, device, *wanted)
     try:
-        host = _place.host(text, registry.places(device.ek_name), roots=roots, now=now)
+        where = _place.last(text, registry.places(device.ek_name), roots=roots, now=now)
     except TpmError as error:
         raise _unproven(device.serial, f"a statement of where it is does not verify ({_clause(error)})", _ROOTS, PLACE) from None
-    if host != device.host:
-        words = f"its row has it at host {device.host or 'unknown'}, and what is signed at {host or 'unknown'}"
+    if where["host"] != device.host:
+        words = f"its row has it at host {device.host or 'unknown'}, and what is signed at {where['host'] or 'unknown'}"
         raise _unproven(device.serial, words, _LOOK, OTHER_HOST)
-    return dataclasses.replace(device, verdict=_verdict(payload, device.verdict))
+    return payload, where
 
 
 def recorded(path: str, roots: Roots, *, serial: str | None = None, ek_name: str | None = None) -> str:
@@ -176,9 +227,11 @@ __all__ = (
     "OTHER_HOST",
     "PLACE",
     "SIGNATURE",
+    "Papers",
     "Roots",
     "UnprovenError",
     "load_roots",
     "prove",
     "recorded",
+    "signed",
 )

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import pathlib
@@ -17,12 +16,14 @@ import typing as t
 import pytest
 import sqlalchemy
 import yaml
-from support import places
+from support import birth, places, proven
 from support.controller import cores, said, totals
 
 from ansible_collections.edgefleet.tpm2.plugins.inventory import registry as plugin
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Identity, Verdict
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 
 PINNED = "5" * 64
 MANIFEST = f"""\
@@ -58,6 +59,8 @@ class Line:
         self.folder, self._bin = folder, pathlib.Path(entry["bin"])
         self.source, self.manifest, self.registry = (folder / name for name in ("tpm2_registry.yml", "fleet.csv", "tpm2-registry.sqlite"))
         self.manifest.write_text(MANIFEST)
+        self.signer = proven.Signer(folder / "ca")
+        self.roots: list[str] = []
         self.set()
         self.environment: dict[str, str] = {}
         self._libraries = folder / "libraries"
@@ -69,7 +72,8 @@ class Line:
                 (self._libraries / found.name).symlink_to(found)
 
     def set(self, **options: t.Any) -> None:
-        self.source.write_text(yaml.safe_dump({**SOURCE, **options}))
+        roots = {"record_roots": self.roots} if self.roots else {}
+        self.source.write_text(yaml.safe_dump({**SOURCE, **roots, **options}))
 
     def without(self, library: str) -> None:
         (self._libraries / library).unlink()
@@ -102,11 +106,20 @@ class Line:
 
     def list(self, *arguments: str) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
         """Groups, and variables of hosts."""
+        groups, variables, warned = self.warned(*arguments)
+        assert "WARNING" not in warned, warned
+        return groups, variables
+
+    def warned(self, *arguments: str) -> tuple[dict[str, t.Any], dict[str, t.Any], str]:
+        """The same, and what was said beside it."""
         done = self.inventory("--list", *arguments)
-        assert done.returncode == 0 and "WARNING" not in done.stderr, said(done)
+        assert done.returncode == 0, said(done)
         assert SENTINEL not in done.stdout
         groups = json.loads(done.stdout, object_hook=_plain)
-        return groups, groups.pop("_meta")["hostvars"]
+        variables = groups.pop("_meta")["hostvars"]
+        for found in variables.values():
+            found.pop("ansible_local", None)  # Ansible's own, which is always there where facts are not injected
+        return groups, variables, done.stderr
 
     def refused(self, *arguments: str) -> str:
         """What is said of a source that cannot be read: the run ends, without a host and without a traceback."""
@@ -150,14 +163,32 @@ def _line(folder: pathlib.Path, entry: dict[str, str]) -> Line:
 
 
 def enroll(line: Line) -> None:
-    """Two devices are enrolled, one of them under a name that it no longer has, and one is quarantined; one is no longer in the manifest."""
+    """Two devices are enrolled, one of them under a name that it no longer has, and one is quarantined; one is no longer in the manifest.
+
+    The signer of their records counts.
+    """
+    line.roots = [line.signer.certificate]
+    line.set()
     with open_registry(str(line.registry)) as registry:
-        registry.enroll(identity(1), Verdict("certificate", "chain"))
-        registry.enroll(identity(2, host="bench-7", manufacturer="STM", firmware="1.769"), Verdict("pinned", "manifest"))
-        registry.enroll(identity(9, site="Plant C"), Verdict("certificate", "chain"))
+        for number, host, told in ((1, "edge-01", IFX), (2, "bench-7", {"rung": "pinned"}), (9, "edge-09", IFX)):
+            add(registry, line.signer, number, host, told)
         registry.open_incident("edge-05", "SN-5", ek_name(5), "no_certificate", "it has no EK certificate and is not pinned")
         registry.open_incident("edge-03", "SN-3", ek_name(3), "no_certificate", "a cable")
         registry.close_incidents(host="edge-03")
+
+
+IFX = {"manufacturer": "id:49465800"}
+
+
+def add(registry: Registry, signer: proven.Signer, number: int, host: str, verdict: dict[str, str]) -> Identity:
+    """Enroll a device as one of site north with its record; its row says other things, which nobody has signed."""
+    forged = {"site": "forged", "model": "forged", "mac": "02:00:00:00:00:66", "manufacturer": "STM", "firmware": "6.6"}
+    tpm, who = proven.device(number, f"SN-{number}", host=host, **forged)
+    fields = birth.fields(tpm, signer.ca)
+    fields = fields._replace(device={**fields.device, "host": host}, verdict={**fields.verdict, **verdict})
+    record = _birth.sign(_birth.build(fields), signer.ca)
+    registry.enroll(who, Verdict("certificate", "chain", detail=SENTINEL), birth_record=record)
+    return who
 
 
 def hosts(groups: dict[str, t.Any]) -> dict[str, list[str]]:
@@ -165,8 +196,9 @@ def hosts(groups: dict[str, t.Any]) -> dict[str, list[str]]:
 
 
 def test_groups_and_variables(each_line: Line) -> None:
-    begin = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     enroll(each_line)
+    with open_registry(str(each_line.registry)) as registry:
+        names = [(one.ek_name, one.ak_name) for one in registry.devices() if one.serial == "SN-1"]
     before = each_line.registry.read_bytes()
     groups, variables = each_line.list()
     assert hosts(groups) == {
@@ -175,27 +207,24 @@ def test_groups_and_variables(each_line: Line) -> None:
         "tpm2_quarantined": ["edge-05"],
         "tpm2_unlisted": ["edge-09"],
         "tpm2_manufacturer_IFX": ["edge-01", "edge-09"],
-        "tpm2_manufacturer_STM": ["edge-02"],
-        "tpm2_firmware_7_85_4555_0": ["edge-01", "edge-09"],
-        "tpm2_firmware_1_769": ["edge-02"],
+        "tpm2_firmware_1_2_3_4": ["edge-01", "edge-09"],
         "tpm2_site_Plant_A": ["edge-01", "edge-03"],
         "tpm2_site_Plant_B": ["edge-02"],
-        "tpm2_site_Plant_C": ["edge-09"],
+        "tpm2_site_north": ["edge-09"],
         "tpm2_model_rev2": ["edge-01", "edge-02"],
         "tpm2_model____1___1___": ["edge-03"],
     }
-    enrolled_at = datetime.datetime.strptime(variables["edge-01"].pop("tpm2_enrolled_at"), "%Y-%m-%dT%H:%M:%S%z")
-    assert begin <= enrolled_at <= datetime.datetime.now(datetime.UTC)
     assert variables["edge-01"] == {
         "tpm2_profile_serial": "SN-1",
         "tpm2_state": "enrolled",
         "tpm2_mac": "02:00:00:00:00:01",
         "tpm2_site": "Plant A",
         "tpm2_model": "rev2",
-        "tpm2_ek_name": ek_name(1),
-        "tpm2_ak_name": ek_name(101),
+        "tpm2_ek_name": names[0][0],
+        "tpm2_ak_name": names[0][1],
         "tpm2_manufacturer": "IFX",
-        "tpm2_firmware": "7.85.4555.0",
+        "tpm2_firmware": "1.2.3.4",
+        "tpm2_enrolled_at": "2026-06-01T12:01:00Z",
         "tpm2_auth_generation": 1,
     }
     assert variables["edge-05"] == {
@@ -248,6 +277,54 @@ def test_without_a_registry_all_are_new_and_none_is_made(each_line: Line) -> Non
     assert hosts(groups)["tpm2_new"] == ["00004", "edge-01", "edge-02", "edge-03", "edge-05"]
     assert not any(name in hosts(groups) for name in ("tpm2_enrolled", "tpm2_quarantined", "tpm2_unlisted"))
     assert not each_line.registry.exists()
+
+
+def test_whoever_writes_to_the_registry_makes_no_host_and_no_group(each_line: Line) -> None:
+    """A TPM from the shop, without a record or with a stranger's, under a serial number of the manifest or another one."""
+    enroll(each_line)
+    stranger = proven.Signer(each_line.folder / "stranger")
+    with open_registry(str(each_line.registry)) as registry:
+        registry.enroll(identity(7, site="Plant A"), Verdict("certificate", "chain"))
+        registry.enroll(identity(3, site="forged", firmware="6.6"), Verdict("certificate", "chain"))
+        add(registry, stranger, 8, "edge-08", IFX)
+    groups, variables, warned = each_line.warned()
+    assert sorted(variables) == ["00004", "edge-01", "edge-02", "edge-03", "edge-05", "edge-09"]
+    assert _squeezed("Left out 2 devices that the registry has and the manifest has not") in _squeezed(warned)
+    assert variables["edge-03"] == {
+        "tpm2_profile_serial": "SN-3",
+        "tpm2_state": "unproven",
+        "tpm2_unproven_reason": "no_record",
+        "tpm2_mac": "02:00:00:00:00:03",
+        "tpm2_pinned_ek_sha256": PINNED,
+        "tpm2_site": "Plant A",
+        "tpm2_model": "{{ 1 + 1 }}",
+    }
+    assert [name for name, members in hosts(groups).items() if "edge-03" in members] == [
+        "tpm2_model____1___1___",
+        "tpm2_site_Plant_A",
+        "tpm2_unproven",
+    ]
+
+
+def test_without_record_roots_the_registry_says_who_is_enrolled_and_no_more(each_line: Line) -> None:
+    enroll(each_line)
+    each_line.roots = []
+    each_line.set()
+    groups, variables, warned = each_line.warned()
+    assert _squeezed("Left out 1 devices") in _squeezed(warned) and "(record_roots)" in _squeezed(warned)
+    assert hosts(groups)["tpm2_enrolled"] == ["edge-01", "edge-02"] and "edge-09" not in variables
+    assert set(variables["edge-01"]) == {"tpm2_profile_serial", "tpm2_state", "tpm2_mac", "tpm2_site", "tpm2_model"}
+
+
+@pytest.mark.parametrize("how", ["relative", "environment", "template"])
+def test_where_the_record_roots_are(line: Line, how: str) -> None:
+    enroll(line)
+    file = os.path.relpath(line.signer.certificate, line.folder)
+    line.roots = {"relative": [file], "environment": [], "template": ["{{ where }}"]}[how]
+    line.set()
+    if how == "environment":
+        line.environment["EDGEFLEET_TPM2_RECORD_ROOTS"] = file
+    assert "edge-09" in line.list(*(["-e", f"where={file}"] if how == "template" else []))[1]
 
 
 def test_unlisted_devices_can_be_left_out(line: Line) -> None:
@@ -318,7 +395,7 @@ def test_an_address_from_a_vault(each_line: Line) -> None:
     (each_line.folder / "password").write_text("sesame\n")
     password = ["--vault-password-file", str(each_line.folder / "password")]
     secret = each_line.run("ansible-vault", "encrypt_string", "other.sqlite", "--name", "registry", *password)
-    each_line.source.write_text(f"plugin: edgefleet.tpm2.registry\nmanifest: fleet.csv\n{secret.stdout}")
+    each_line.source.write_text(f"plugin: edgefleet.tpm2.registry\nmanifest: fleet.csv\nunlisted: false\n{secret.stdout}")
     _groups, variables = each_line.list(*password)
     assert variables["edge-01"]["tpm2_state"] == "enrolled"
 
@@ -372,8 +449,10 @@ def test_something_else_at_the_registry_s_place(line: Line) -> None:
     [
         (
             {"unlistd": False},
-            "unknown option unlistd; the options are compose, groups, keyed_groups, leading_separator, manifest, plugin, registry, strict",
+            "unknown option unlistd; the options are compose, groups, keyed_groups, leading_separator, manifest, plugin, record_roots, registry, "
+            "strict",
         ),
+        ({"record_roots": ["nowhere.pem"]}, "nowhere.pem of record_roots: No such file or directory"),
         ({"registry": ""}, "Could not read the option registry: it is empty"),
         ({"registry": "{{ nowhere }}"}, "Could not fill in the template of the option registry: "),
         ({"registry": "sqlite:///relative.sqlite"}, "it is no absolute path"),
@@ -400,7 +479,13 @@ def test_only_files_of_its_own_name_are_read(line: Line) -> None:
 
 
 def test_the_cost_does_not_grow_with_the_devices(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = {"manifest": "fleet.csv", "registry": "tpm2-registry.sqlite", "timeout": 5, "unlisted": True}
+    options = {
+        "manifest": "fleet.csv",
+        "registry": "tpm2-registry.sqlite",
+        "timeout": 5,
+        "unlisted": True,
+        "record_roots": [line.signer.certificate],
+    }
     monkeypatch.setattr(plugin.InventoryModule, "get_option", lambda _self, name: options[name])
     statements: list[str] = []
 
@@ -412,15 +497,15 @@ def test_the_cost_does_not_grow_with_the_devices(line: Line, monkeypatch: pytest
         assert plugin.InventoryModule()._hosts(str(line.folder))
         return list(statements)
 
-    monkeypatch.setattr(plugin.InventoryModule, "_text", lambda _self, name: str(options[name]))
+    monkeypatch.setattr(plugin.InventoryModule, "_filled", lambda _self, _option, value: str(value))
     with open_registry(str(line.registry)) as registry:
-        registry.enroll(identity(1), Verdict("certificate", "chain"))
+        add(registry, line.signer, 1, "edge-01", IFX)
     sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", note)
     try:
         few = read()
         with open_registry(str(line.registry)) as registry:
-            for number in range(10, 30):
-                registry.enroll(identity(number), Verdict("certificate", "chain"))
+            for number in range(10, 20):
+                add(registry, line.signer, number, f"edge-{number}", IFX)
                 registry.open_incident(f"edge-{number:02d}", "", None, "no_certificate")
         assert read() == few
     finally:
@@ -431,7 +516,7 @@ def test_the_cost_does_not_grow_with_the_devices(line: Line, monkeypatch: pytest
 def test_documentation(each_line: Line) -> None:
     done = each_line.run("ansible-doc", "-t", "inventory", "-j", "edgefleet.tpm2.registry")
     page = json.loads(done.stdout)["edgefleet.tpm2.registry"]
-    assert {"plugin", "manifest", "registry", "unlisted", "timeout", "strict", "compose", "groups", "keyed_groups"} <= set(
+    assert {"plugin", "manifest", "record_roots", "registry", "unlisted", "timeout", "strict", "compose", "groups", "keyed_groups"} <= set(
         page["doc"]["options"]
     )
     for example in yaml.safe_load_all(page["examples"]):

@@ -42,9 +42,9 @@ class Signer:
         registry.relocate(ek_name, host=host, statement=made)
 
 
-def device(number: int, **changes: t.Any) -> tuple[birth.SoftTpm, Identity]:
-    """The device of that number, with keys of its own: EDGE-0001 at edge-01 and so on."""
-    tpm = birth.soft_tpm(f"EDGE-{number:04}")
+def device(number: int, serial: str = "", **changes: t.Any) -> tuple[birth.SoftTpm, Identity]:
+    """The device of that number, with keys of its own: EDGE-0001, or another serial number, at edge-01 and so on."""
+    tpm = birth.soft_tpm(serial or f"EDGE-{number:04}")
     keys: dict[str, t.Any] = {}
     for kind, public in (("ek", tpm.ek_public), ("ak", tpm.ak_public), ("idevid", tpm.idevid_public)):
         keys |= {f"{kind}_name": public.name.hex(), f"{kind}_public": public.raw}

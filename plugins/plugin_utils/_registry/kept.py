@@ -88,6 +88,10 @@ class Kept(Opened):
         attempt = f"look for the places of the device {ek_name}"
         return self._read(attempt, lambda connection: side_rows.places(connection, ek_name), [])
 
+    def papers(self) -> side_rows.Papers:
+        """The signed documents of all devices, read at once: whoever asks about each of ten thousand must not come back for each."""
+        return self._read("read the birth records of all devices", side_rows.papers, side_rows.Papers({}, {}))
+
     def auths(self, ek_name: str, generation: int) -> dict[str, records.StoredAuth]:
         """What is kept of a device's auth values of one generation, by hierarchy."""
         attempt = f"look for the auths of the device {ek_name}"

@@ -20,6 +20,22 @@ except ImportError:
     pass  # models.require() says so
 
 
+@dataclasses.dataclass(frozen=True)
+class Papers:
+    """The signed documents of all devices as they were at one moment, asked for as a registry is; by EK Name."""
+
+    born: t.Mapping[str, str]
+    moved: t.Mapping[str, list[str]]
+
+    def birth_record(self, ek_name: str) -> str | None:
+        """The signed record of a device's birth, None where none was made."""
+        return self.born.get(ek_name)
+
+    def places(self, ek_name: str) -> list[str]:
+        """The signed statements of where a device has moved to, the oldest first."""
+        return self.moved.get(ek_name, [])
+
+
 def incidents(connection: sa.Connection, key: rows.Key, *, open_only: bool = True) -> list[records.Incident]:
     """The incidents with these columns, the oldest first."""
     table = models.quarantine
@@ -104,6 +120,18 @@ def places(connection: sa.Connection, ek_name: str) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
+def papers(connection: sa.Connection) -> Papers:
+    """The signed documents of all devices, with two queries."""
+    table = models.birth_records
+    born = {row.ek_name: row.record for row in connection.execute(sa.select(table.c.ek_name, table.c.record))}
+    moved: dict[str, list[str]] = {}
+    table = models.places
+    if sa.inspect(connection).has_table(table.name):
+        for row in connection.execute(sa.select(table.c.ek_name, table.c.statement).order_by(table.c.number)):
+            moved.setdefault(row.ek_name, []).append(row.statement)
+    return Papers(born, moved)
+
+
 def add_place(connection: sa.Connection, ek_name: str, number: int, statement: str) -> None:
     """Add a statement; of two that follow the same one the database refuses the second."""
     values = {"ek_name": ek_name, "number": number, "statement": statement, "made_at": models.now()}
@@ -130,6 +158,7 @@ def replace_auth(connection: sa.Connection, wanted: records.StoredAuth) -> None:
 
 
 __all__ = (
+    "Papers",
     "add_auths",
     "add_birth_record",
     "add_place",
@@ -139,6 +168,7 @@ __all__ = (
     "concerns",
     "incidents",
     "open_one",
+    "papers",
     "places",
     "replace_auth",
 )

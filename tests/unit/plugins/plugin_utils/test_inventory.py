@@ -29,13 +29,22 @@ def device(serial: str, **fields: t.Any) -> t.Any:
     return types.SimpleNamespace(**{**known, **fields})
 
 
+def as_it_is(device: t.Any) -> t.Any:
+    """A proof of whatever the row says."""
+    return device
+
+
+def join(rows: t.Any, devices: t.Any, incidents: t.Any, prove: t.Any = as_it_is, **options: t.Any) -> list[inventory.Host]:
+    return inventory.join(rows, devices, incidents, prove=prove, **options).hosts
+
+
 def incident(host: str = "", serial: str = "", *, reason: str = "no_certificate", detail: str = "", day: int = 0) -> t.Any:
     opened = DAY + datetime.timedelta(days=day)
     return types.SimpleNamespace(host=host, serial=serial, ek_name="", reason=reason, detail=detail, opened_at=opened)
 
 
 def test_a_new_device() -> None:
-    (host,) = inventory.join([row("A", "a", mac="02:00:00:00:00:01", ek_sha256="0" * 64, site="Plant A", model="m")], [], [])
+    (host,) = join([row("A", "a", mac="02:00:00:00:00:01", ek_sha256="0" * 64, site="Plant A", model="m")], [], [])
     assert host.name == "a"
     assert host.groups == ("tpm2_new", "tpm2_site_Plant A", "tpm2_model_m")
     assert host.variables == {
@@ -49,14 +58,12 @@ def test_a_new_device() -> None:
 
 
 def test_what_is_not_known_is_not_defined() -> None:
-    assert inventory.join([row("A", "a")], [], []) == [
-        inventory.Host("a", {"tpm2_profile_serial": "A", "tpm2_state": "new"}, ("tpm2_new",))
-    ]
+    assert join([row("A", "a")], [], []) == [inventory.Host("a", {"tpm2_profile_serial": "A", "tpm2_state": "new"}, ("tpm2_new",))]
 
 
 def test_an_enrolled_device() -> None:
     known = device("A", host="old", mac="02:00:00:00:00:09", site="old", model="m", manufacturer="IFX", firmware="7.85", auth_generation=3)
-    (host,) = inventory.join([row("A", "a", mac="02:00:00:00:00:01", site="s")], [known], [])
+    (host,) = join([row("A", "a", mac="02:00:00:00:00:01", site="s")], [known], [])
     assert host.name == "a"
     assert host.groups == ("tpm2_enrolled", "tpm2_manufacturer_IFX", "tpm2_firmware_7.85", "tpm2_site_s", "tpm2_model_m")
     assert host.variables == {
@@ -77,7 +84,7 @@ def test_an_enrolled_device() -> None:
 @pytest.mark.parametrize("case", [incident(host="a"), incident(host="A"), incident(serial="SN"), incident(host="a", serial="SN")])
 @pytest.mark.parametrize("devices", [[], [device("SN")]], ids=["unknown", "registered"])
 def test_an_incident_of_host_or_serial_is_quarantine(case: t.Any, devices: list[t.Any]) -> None:
-    (host,) = inventory.join([row("SN", "a")], devices, [case])
+    (host,) = join([row("SN", "a")], devices, [case])
     assert (host.variables["tpm2_state"], host.groups) == ("quarantined", ("tpm2_quarantined",))
     assert host.variables["tpm2_quarantine_reason"] == "no_certificate"
     assert "tpm2_quarantine_detail" not in host.variables
@@ -86,12 +93,12 @@ def test_an_incident_of_host_or_serial_is_quarantine(case: t.Any, devices: list[
 
 @pytest.mark.parametrize("case", [incident(host="b"), incident(serial="sn"), incident(host="SN"), incident(serial="a"), incident()])
 def test_an_incident_of_others_is_none_of_ours(case: t.Any) -> None:
-    (host,) = inventory.join([row("SN", "a")], [], [case])
+    (host,) = join([row("SN", "a")], [], [case])
     assert host.variables["tpm2_state"] == "new"
 
 
 def test_the_incident_of_a_host_that_is_named_by_its_serial() -> None:
-    (host,) = inventory.join([row("SN")], [], [incident(host="SN")])
+    (host,) = join([row("SN")], [], [incident(host="SN")])
     assert host.variables["tpm2_state"] == "quarantined"
 
 
@@ -101,19 +108,19 @@ def test_the_oldest_of_several_incidents_gives_the_reason_and_all_the_detail() -
         incident("a", reason="first", detail="one", day=1),
         incident("", "SN", day=3),
     ]
-    (host,) = inventory.join([row("SN", "a")], [], cases)
+    (host,) = join([row("SN", "a")], [], cases)
     assert (host.variables["tpm2_quarantine_reason"], host.variables["tpm2_quarantine_detail"]) == ("first", "one; two")
 
 
 def test_devices_that_the_manifest_does_not_name() -> None:
     devices = [device("Z", host="z"), device("Y", site="s")]
-    hosts = inventory.join([row("A", "a")], devices, [incident(serial="Z")])
+    hosts = join([row("A", "a")], devices, [incident(serial="Z")])
     assert [(host.name, host.groups) for host in hosts] == [
         ("a", ("tpm2_new",)),
         ("Y", ("tpm2_enrolled", "tpm2_site_s", "tpm2_unlisted")),
         ("z", ("tpm2_quarantined", "tpm2_unlisted")),
     ]
-    assert [host.name for host in inventory.join([row("A", "a")], devices, [], unlisted=False)] == ["a"]
+    assert [host.name for host in join([row("A", "a")], devices, [], unlisted=False)] == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -132,18 +139,18 @@ def test_devices_that_the_manifest_does_not_name() -> None:
     ],
 )
 def test_the_name_of_an_unlisted_device(host: str, serial: str, name: str) -> None:
-    found = inventory.join([row("SN", "a")], [device(serial, host=host)], [])
+    found = join([row("SN", "a")], [device(serial, host=host)], [])
     assert [one.name for one in found] == ["a", name]
 
 
 def test_two_unlisted_devices_that_were_enrolled_under_one_name() -> None:
-    found = inventory.join([], [device("B", host="x"), device("A", host="x")], [])
+    found = join([], [device("B", host="x"), device("A", host="x")], [])
     assert [(one.name, one.variables["tpm2_profile_serial"]) for one in found] == [("x", "A"), ("B", "B")]
 
 
 def test_an_exchanged_board_does_not_inherit_the_registration_of_the_old_one() -> None:
     # The name stays, the serial number is another: the new board is new, and the old one is still known.
-    found = inventory.join([row("NEW", "a")], [device("OLD", host="a")], [])
+    found = join([row("NEW", "a")], [device("OLD", host="a")], [])
     assert [(one.name, one.variables["tpm2_profile_serial"], one.variables["tpm2_state"]) for one in found] == [
         ("a", "NEW", "new"),
         ("OLD", "OLD", "enrolled"),
@@ -151,4 +158,31 @@ def test_an_exchanged_board_does_not_inherit_the_registration_of_the_old_one() -
 
 
 def test_nothing_of_a_device_but_what_is_named_becomes_a_variable() -> None:
-    assert "SENTINEL" not in str(inventory.join([row("A", "a")], [device("A"), device("B")], []))
+    assert "SENTINEL" not in str(join([row("A", "a")], [device("A"), device("B")], []))
+
+
+FORGED = {"host": "forged", "mac": "02:00:00:00:00:66", "site": "forged", "model": "forged", "manufacturer": "IFX", "firmware": "6.6"}
+
+
+@pytest.mark.parametrize(
+    ("prove", "state"), [(None, "enrolled"), (lambda device: "record_signature", "unproven")], ids=["no roots", "unproven"]
+)
+def test_a_row_that_nothing_proves_gives_a_listed_device_its_state_alone(prove: t.Any, state: str) -> None:
+    (host,) = join([row("A", "a", model="m")], [device("A", **FORGED)], [], prove)
+    assert host.groups == (f"tpm2_{state}", "tpm2_model_m")
+    told = {"tpm2_unproven_reason": "record_signature"} if prove else {}
+    assert host.variables == {"tpm2_profile_serial": "A", "tpm2_model": "m", "tpm2_state": state, **told}
+
+
+@pytest.mark.parametrize("prove", [None, lambda device: "no_record"], ids=["no roots", "unproven"])
+@pytest.mark.parametrize("cases", [[], [incident(serial="B")]], ids=["enrolled", "quarantined"])
+def test_a_row_that_nothing_proves_makes_no_host(prove: t.Any, cases: list[t.Any]) -> None:
+    found = inventory.join([row("A", "a")], [device("B", **FORGED), device("C")], cases, prove=prove)
+    assert ([host.name for host in found.hosts], found.left_out) == (["a"], 2)
+    assert inventory.join([row("A", "a")], [device("B")], cases, prove=prove, unlisted=False).left_out == 0
+
+
+def test_what_is_signed_goes_before_the_row() -> None:
+    signed = device("B", host="b", site="north")
+    (host,) = join([], [device("B", **FORGED)], [], lambda device: signed)
+    assert (host.name, host.groups) == ("b", ("tpm2_enrolled", "tpm2_site_north", "tpm2_unlisted"))

@@ -12,13 +12,13 @@ import sqlite3
 import typing as t
 
 import pytest
-from support import lab_ca, proven
+from support import birth, lab_ca, proven
 from support.faults import assert_one_sentence
 from support.proven import Signer
 from support.registry import PINNED
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _place, _proven
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _place, _proven
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._proven import UnprovenError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Device
@@ -221,3 +221,44 @@ def test_a_registry_from_before_there_were_statements(world: World) -> None:
     world.edit("DROP TABLE places", "UPDATE tpm2_registry_version SET version_num = '0001'")
     world.registry = open_registry(str(world.path), create=False)
     assert world.prove().host == "edge-01"
+
+
+def _signed(world: World, serial: str = "EDGE-0001") -> Device:
+    return _proven.signed(world.registry.papers(), world.device(serial), _proven.load_roots([world.signer.certificate]))
+
+
+def _add(world: World, number: int, verdict: dict[str, t.Any]) -> None:
+    tpm, identity = proven.device(number)
+    fields = birth.fields(tpm, world.signer.ca)
+    fields = fields._replace(device={**fields.device, "host": identity.host}, verdict={**fields.verdict, **verdict})
+    world.registry.enroll(identity, PINNED, birth_record=_birth.sign(_birth.build(fields), world.signer.ca))
+
+
+def test_nothing_of_an_edited_row_is_signed(world: World) -> None:
+    _add(world, 3, {"manufacturer": "id:49465800"})
+    for column in ("mac", "site", "model", "manufacturer", "firmware"):
+        world.edit(f"UPDATE devices SET {column} = 'forged'")
+    found = _signed(world, "EDGE-0003")
+    assert (found.host, found.mac, found.site, found.model) == ("edge-03", "", "north", "")
+    # The maker is the certificate's (the TPM says IBM), and the firmware is what the AK attested.
+    assert (found.manufacturer, found.firmware) == ("IFX", "1.2.3.4")
+
+
+def test_a_pinned_tpm_does_not_choose_its_maker(world: World) -> None:
+    _add(world, 3, {"rung": "pinned", "manufacturer": "id:49465800"})
+    found = _signed(world, "EDGE-0003")
+    assert (found.serial, found.manufacturer, found.firmware) == ("EDGE-0003", "", "")
+
+
+def test_the_place_of_a_device_that_has_moved(world: World) -> None:
+    world.signer.moved(world.registry, world.one.ek_name, "edge-07")
+    found = _signed(world)
+    assert (found.host, found.site) == ("edge-07", "")
+    assert _signed(world, "EDGE-0002").host == "edge-02"
+
+
+def test_papers_prove_what_the_registry_proves(world: World) -> None:
+    world.edit("UPDATE birth_records SET record = (SELECT record FROM birth_records WHERE id = 2) WHERE id = 1")
+    with pytest.raises(UnprovenError) as caught:
+        _signed(world)
+    assert caught.value.reason == "record_other_device"
