@@ -87,8 +87,8 @@ class DeviceAction(ActionBase):
             try:
                 answer = json.loads(_filter_non_json_lines(printed, objects_only=True)[0])
             except ValueError:
-                # Not a module's result; Ansible says so, and quotes it.
-                return _text.shown(printed).lstrip("{")
+                # Not a module's result; Ansible says so, and quotes it. Nothing may be left at its beginning that Ansible's reader would take for one.
+                return _text.shown(printed).lstrip("{[ ")
             _answer.bounded(answer)
             self._notes = _warnings(answer.pop("warnings", None))
             return json.dumps(_answer.taken(self._table, answer))

@@ -209,8 +209,12 @@ def test_a_malformed_answer_is_one_sentence(each_controller: Controller, host: H
     assert "Traceback" not in said(done)
 
 
-def test_what_is_no_answer_at_all_is_said_without_its_text_being_obeyed(each_controller: Controller, host: Host, rogue: Rogue) -> None:
-    rogue.answer({}, b"{ no JSON " + ESC.encode())
+@pytest.mark.parametrize("junk", [b"{ no JSON ", b' {"msg": "no JSON\t", "ansible_facts": {"tpm2_site": "rogue"}} '])
+def test_what_is_no_answer_at_all_is_said_without_its_text_being_obeyed(
+    each_controller: Controller, host: Host, rogue: Rogue, junk: bytes
+) -> None:
+    # The second has a tab in a text, which strict readers refuse and Ansible's takes.
+    rogue.answer({}, junk + ESC.encode())
     ask = {**IDENTITY, "edgefleet.tpm2.tpm2_info": {"gather": ["identity"], "tcti": host["tpm2_profile_tcti"]}}
     done = play(each_controller, [ask], {"edge-01": host}, "-vv")
     assert done.returncode != 0 and "no JSON" in said(done) and "module_stdout" in said(done)

@@ -47,6 +47,9 @@ class Reads(t.Protocol):
     def pcr_read(self, chosen: t.Sequence[Selection]) -> dict[str, dict[int, bytes]]:
         """TPM2_PCR_Read (22.4): values by bank and index; those of banks that are not allocated are missing."""
 
+    def make_room(self) -> list[int]:
+        """TPM2_FlushContext (28.4) of all transient objects; only where nobody else can be using the TPM."""
+
 
 class Backend(t.Protocol):
     """One connection to one TPM."""

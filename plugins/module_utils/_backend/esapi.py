@@ -49,7 +49,6 @@ except Exception as error:  # noqa: BLE001 - ImportError as a rule; TypeError wh
 
 # TPMA_SESSION (Part 2, section 8.4).
 CONTINUE, DECRYPT, ENCRYPT, AUDIT = 0x01, 0x20, 0x40, 0x80
-LOADED_SESSION = 0x02000000
 # IESYSC_KEY_RSRC, as Esys_TR_Serialize writes it.
 KEY_RESOURCE = 1
 # What to do about a response code (by base code), where a command knows better than the table.
@@ -140,13 +139,15 @@ class Esapi:
             return False
         ours = {self._number(token) for token in self._ours}
         strangers = [
-            handle for first in (handles.FIRST_TRANSIENT, LOADED_SESSION) for handle in self.list_handles(first) if handle not in ours
+            handle
+            for first in (handles.FIRST_TRANSIENT, handles.LOADED_SESSION)
+            for handle in self.list_handles(first)
+            if handle not in ours
         ]
         for handle in strangers:
             self._e.flush_context(self._e.tr_from_tpmpublic(handle))
         if strangers:
-            left = ", ".join(handles.text(handle) for handle in strangers)
-            self._notes.append(f"flushed {left}, which an interrupted program had left in a TPM without resource manager")
+            self._notes.append(errors.flushed(strangers))
         return bool(strangers)
 
     def _number(self, token: t.Any) -> int:

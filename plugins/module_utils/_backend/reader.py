@@ -24,6 +24,8 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import t
 FIXED, VARIABLE = 0x100, 0x200
 NV_BUFFER_MAX = 0x12C
 MAX_COUNT = 254
+# TPM2_FlushContext (Part 3, section 28.4).
+CC_FLUSH_CONTEXT = 0x165
 
 
 class Transmitter(t.Protocol):
@@ -84,6 +86,13 @@ class Reader:
         """All handles of the type of C(first) (its top byte) from there on."""
         found = self.capability(marshal.CAP_HANDLES, first, lambda c: (c.u32(), None))
         return [handle for handle in found if handle >> 24 == first >> 24]
+
+    def make_room(self) -> list[int]:
+        """Flush all transient objects, and return their handles: only where nobody else can be using the TPM."""
+        left = self.handles(handles.FIRST_TRANSIENT)
+        for handle in left:
+            self._ask("flush", handles.text(handle), marshal.command(CC_FLUSH_CONTEXT, parameters=struct.pack(">I", handle)))
+        return left
 
     def banks(self) -> list[pcr.Selection]:
         """The allocated PCR banks."""

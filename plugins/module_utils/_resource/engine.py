@@ -136,7 +136,7 @@ class Engine:
         for resource in ordered:
             resource.declare(run)
         try:
-            self._observe(ordered)
+            self._observe(ordered, check, outcome)
             plans = [self._plan(resource, run) for resource in ordered]
             outcome.plans = plans
             if any(plan.steps for plan in plans):
@@ -150,9 +150,17 @@ class Engine:
                 outcome.notes += self._backend.notes()
                 self._backend.close()
 
-    def _observe(self, resources: t.Sequence[model.Resource]) -> None:
+    def _observe(self, resources: t.Sequence[model.Resource], check: bool, outcome: Outcome) -> None:
+        asking = [*resources, *self._pinned(resources)]
         with self._connect(self._tcti) as found:
-            left = observe.observe(found, [*resources, *self._pinned(resources)], self._seen)
+            try:
+                left = observe.observe(found, asking, self._seen)
+            except errors.TpmResponseError as failed:
+                # Even a read takes room in a TPM, and without resource manager killed runs leave it full. Check mode changes nothing.
+                if check or self._tcti.resource_manager != "none" or not errors.is_rc(failed.rc, errors.RC_OBJECT_MEMORY):
+                    raise
+                outcome.notes.append(errors.flushed(found.make_room()))
+                left = observe.observe(found, asking, self._seen)
         self._check_salt(resources)
         for fact in left:
             learn = t.cast("t.Callable[[Backend], t.Any]", fact.learn)

@@ -175,6 +175,12 @@ class DependencyError(TpmError):
     reason = "dependency"
 
 
+def flushed(left: t.Sequence[int]) -> str:
+    """The note on handles that were flushed to make room."""
+    told = ", ".join(f"{handle:#010x}" for handle in left)
+    return f"flushed {told}, which an interrupted program had left in a TPM without resource manager"
+
+
 def other_key(handle: int, found: bytes, verified: bytes) -> StateError:
     """The error for a key at C(handle) that is not the one that was verified; both by Name."""
     return StateError(
