@@ -41,7 +41,7 @@ class ActionModule(DeviceAction):
         try:
             result.update(self._enroll(options, task_vars or {}))
         except TpmError as failed:
-            result.update(failed=True, msg=failed.message, **failed.words())
+            result.update(failed=True, msg=_text.shown(failed.message), **failed.words())
         result.update(serial=options["serial"], exchanges=self._exchanges)
         return result
 

@@ -114,7 +114,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _configuration
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _configuration, _text
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 
@@ -137,4 +137,4 @@ class LookupModule(LookupBase):
                 serial = key["serial"] or (device.serial if device else "")
                 return [ask.describe(device, ask.incident(registry, host=host, serial=serial), doubt)]
         except TpmError as error:
-            raise AnsibleLookupError(str(error)) from None
+            raise AnsibleLookupError(_text.shown(error)) from None

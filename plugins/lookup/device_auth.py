@@ -136,7 +136,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _configuration, _proven
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _configuration, _proven, _text
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import Escrow
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask, records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
@@ -153,7 +153,7 @@ class LookupModule(LookupBase):
         try:
             return self._auths([str(term) for term in terms], here)
         except TpmError as error:
-            raise AnsibleLookupError(str(error)) from None
+            raise AnsibleLookupError(_text.shown(error)) from None
 
     def _auths(self, hierarchies: list[str], here: str) -> list[str]:
         _configuration.refuse_injection()

@@ -46,10 +46,11 @@ device:
   description:
     - C(state) (V(new), V(quarantined), V(enrolled) or V(unproven)), and of a device that is registered C(ek_name), C(ak_name),
       C(idevid_name), C(serial), C(host), C(auth_generation), C(auth_pending), C(certificates), and C(proven), which says whether its
-      birth record covers the keys, the serial number and the host. C(auth_generation), C(auth_pending), C(certificates), C(mac) and C(site)
-      are the registry's word in any case.
+      birth record covers the keys, the serial number and the host. C(certificates) of a proven device are for its
+      own keys. C(auth_generation), C(auth_pending), C(mac) and C(site) are the registry's word in any case.
     - Of a quarantined or unproven one C(reason) and C(detail). The reasons of an unproven one are V(no_record), V(no_record_roots),
-      V(record_signature), V(record_other_device), V(record_other_host) and V(place_signature).
+      V(record_signature), V(record_other_device), V(record_other_host), V(place_signature), V(certificate_other_key) and
+      V(certificate_other_issuer).
   returned: always
   type: dict
 auths:

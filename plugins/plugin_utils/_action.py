@@ -13,6 +13,7 @@ import pathlib
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _text
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import Escrow
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._proven import UnprovenError, load_roots, prove
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask, records
@@ -40,7 +41,7 @@ def told(result: dict[str, t.Any], work: t.Callable[[], t.Mapping[str, t.Any]]) 
     try:
         result.update(work())
     except TpmError as failed:
-        result.update(failed=True, msg=failed.message, **failed.words())
+        result.update(failed=True, msg=_text.shown(failed.message), **failed.words())
     # A failure has none, and is told.
     result["_ansible_no_log"] = "auths" in result
     return result

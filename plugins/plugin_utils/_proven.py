@@ -18,15 +18,17 @@ import dataclasses
 import datetime
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest, names
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _birth_checks, _place
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _birth_checks, _keys, _place
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth_schema as schema
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import chain
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, chain, keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import vendors
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import CERTIFICATE
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import pem
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import path as paths
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import pem, same
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import x509
 
 Roots = t.Sequence[t.Union[str, bytes]]
 
@@ -37,8 +39,11 @@ SIGNATURE = "record_signature"  # altered, or signed by somebody else
 OTHER_DEVICE = "record_other_device"  # the row says something else of the device, or another device was asked for
 OTHER_HOST = "record_other_host"  # the row has the device at another host than the record and the statements after it
 PLACE = "place_signature"  # a statement of where the device is was altered, signed by somebody else, or is out of place
+OTHER_KEY = "certificate_other_key"  # a certificate of the registry is for no key of the device
+OTHER_ISSUER = "certificate_other_issuer"  # nobody that counts here has issued it, and the record does not hold it
 
 _LOOK = "see who can write to the registry, restore it from its backup, and send nothing to that device before"
+_ISSUER = "give the certificate of the CA that issued it (record_roots), or see who wrote it there"
 _ROOTS = "give the certificate of who signed it (record_roots; after a change of the CA the former one's too), or see who wrote it there"
 
 
@@ -86,13 +91,16 @@ def prove(
     serial: str | None = None,
     ek_name: str | None = None,
     now: datetime.datetime | None = None,
+    authorities: Roots = (),
 ) -> records.Device:
     """The device, with what is signed of why its EK is believed in place of the row's.
 
-    C(serial), C(ek_name): what was looked for, where it was. Raises UnprovenError, RegistryError.
+    C(serial), C(ek_name): what was looked for, where it was. C(authorities): CAs that issue certificates, whose records do not count.
+    Raises UnprovenError, RegistryError.
     """
     payload, _where = _proof(registry, device, roots, (serial, ek_name), now)
-    return dataclasses.replace(device, verdict=_verdict(payload, device.verdict))
+    held = _Certificates(payload, device, (*roots, *authorities), now or datetime.datetime.now(datetime.timezone.utc)).checked()
+    return dataclasses.replace(device, verdict=_verdict(payload, device.verdict), certificates=held)
 
 
 def signed(papers: Papers, device: records.Device, roots: Roots, *, now: datetime.datetime | None = None) -> records.Device:
@@ -220,11 +228,65 @@ def _verdict(payload: t.Mapping[str, t.Any], row: records.Verdict | None) -> rec
     )
 
 
+class _Certificates:
+    """The certificates that the registry has of a device; nothing of their rows counts but the PEM texts."""
+
+    def __init__(self, payload: t.Mapping[str, t.Any], device: records.Device, cas: Roots, now: datetime.datetime) -> None:
+        self._payload, self._device, self._cas, self._now = payload, device, cas, now
+        # What the record holds was compared with its keys when it was verified.
+        self._signed = {kind: chain.load(text, f"the {kind} certificate") for kind, text in payload["certificates"].items()}
+
+    def checked(self) -> dict[str, records.Certificate]:
+        """Those of the three kinds, by kind. Raises UnprovenError."""
+        held = self._device.certificates
+        return {kind: self._one(kind, str(held[kind].pem)) for kind in records.CERTIFICATE_KINDS if kind in held}
+
+    def _one(self, kind: str, text: str) -> records.Certificate:
+        serial = self._device.serial
+        try:
+            found, key = chain.load(text, f"the {kind} certificate"), self._key(kind)
+        except TpmError:
+            raise _unproven(serial, f"its {kind} certificate there cannot be read", _LOOK, OTHER_KEY) from None
+        if key is None or keys.spki(t.cast("keys.PublicKey", found[0].public_key())) != _keys.spki(key):
+            raise _unproven(serial, f"its {kind} certificate there is for a key that it does not have", _LOOK, OTHER_KEY)
+        born = self._signed.get(kind)
+        if born is not None and same(found[0], born[0]):
+            found = born
+        elif not self._is_signed_for(kind, key) and not self._is_ours(found):
+            raise _unproven(serial, f"nobody that counts here has issued its {kind} certificate", _ISSUER, OTHER_ISSUER)
+        return authority.record(kind, found, key.name.hex())
+
+    def _key(self, kind: str) -> names.Public | None:
+        """The key of that kind. The LDevID is replaced now and then, so that it is the row's."""
+        device, signed = self._device, self._payload["ldevid"] or {"public": ""}
+        publics = {
+            "iak": device.ak_public,
+            "idevid": device.idevid_public,
+            "ldevid": device.ldevid_public or bytes.fromhex(signed["public"]),
+        }
+        return names.parse_public(publics[kind]) if publics[kind] else None
+
+    def _is_signed_for(self, kind: str, key: names.Public) -> bool:
+        """Whether the record's key is enough, for a CA elsewhere: IAK and IDevID have one certificate for life, an LDevID gets new ones."""
+        if kind == "ldevid":
+            return bool(self._payload["ldevid"]) and self._payload["ldevid"]["name"] == key.name.hex()
+        return kind not in self._signed
+
+    def _is_ours(self, found: t.Sequence[x509.Certificate]) -> bool:
+        """Whether a CA that was given here, or that issued what the record holds, has issued it; when it ends is for others to see."""
+        cas = [one for text in self._cas for one in chain.load(text, "the CAs of devices")]
+        cas += [one for born in self._signed.values() for one in born[1:]]
+        problem = paths.find(found[0], found[1:], paths.anchors(cas), self._now).problem
+        return problem is None or problem.reason in paths.TIME
+
+
 __all__ = (
     "NO_RECORD",
     "NO_ROOTS",
     "OTHER_DEVICE",
     "OTHER_HOST",
+    "OTHER_ISSUER",
+    "OTHER_KEY",
     "PLACE",
     "SIGNATURE",
     "Papers",

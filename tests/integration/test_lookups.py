@@ -86,7 +86,9 @@ def playbook(each_controller: Controller) -> Playbook:
 def enrolled(playbook: Playbook) -> Playbook:
     """A playbook whose registry has device 1."""
     with open_registry(playbook.url) as registry:
-        playbook.one = enroll(registry, 1, playbook.signer, certificate(1), certificate(1, "ldevid"))
+        playbook.one = enroll(registry, 1, playbook.signer)
+        held = born_with(registry, playbook.one.ek_name, playbook.one.ak_name)
+        registry.add_certificates(playbook.one.ek_name, [held["iak"], held["ldevid"]])
     return playbook
 
 
@@ -190,7 +192,8 @@ def test_what_the_registry_knows_of_a_device(enrolled: Playbook) -> None:
     expected |= {"auth_generation": 1, "auth_pending": 2, "reason": None, "detail": None, "site": "north", "ldevid_name": None}
     assert {key: here[key] for key in expected} == expected
     assert here["certificates"].keys() == {"iak", "ldevid"}
-    iak = certificate(1)
+    with open_registry(enrolled.url) as registry:
+        iak = born_with(registry, enrolled.one.ek_name, enrolled.one.ak_name)["iak"]
     assert here["certificates"]["iak"] == {
         "pem": iak.pem,
         "serial_number": iak.serial_number,

@@ -120,3 +120,21 @@ def test_no_record(scene: Scene, playbook: str) -> None:
     his = scene.registry(HIS_ROW, "DELETE FROM birth_records")
     words = "is quarantined (serial_takeover)" if playbook == "day_zero" else "it has no birth record, so nobody has signed it"
     scene.refused(playbook, his, HIS, words)
+
+
+def test_certificates_of_his_choice(scene: Scene) -> None:
+    """Neither under a name of his nor in place of the device's own is one of his put on the device."""
+    folder = scene.line.folder / "edge-01"
+    his = pathlib.Path(scene.line.ca.options["certificate"]).read_text()
+    files = {path: path.read_bytes() for path in folder.rglob("*.pem")}
+    assert len(files) >= 2
+    escape = ("PRAGMA ignore_check_constraints=ON", "UPDATE certificates SET kind = '../escaped', pem = :his WHERE kind = 'iak'")
+    for statements, words in (
+        (escape, ""),
+        (("UPDATE certificates SET pem = :his WHERE kind = 'idevid'",), "its idevid certificate there is for a key that it does not have"),
+    ):
+        host = {**scene.line.variables, **scene.line.units["edge-01"].host, **HARDENED}
+        host |= {"tpm2_identity_registry": scene.registry(*statements, his=his)}
+        done = scene.line.controller("edgefleet.tpm2.day_zero", {"edge-01": host})
+        assert words in said(done) and (done.returncode != 0) == bool(words), said(done)
+        assert {path: path.read_bytes() for path in folder.rglob("*.pem")} == files

@@ -10,7 +10,8 @@ import pathlib
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _place
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, chain
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth_envelope import document, parse
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Certificate, Identity
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 from support import birth, lab_ca
@@ -59,4 +60,11 @@ def enroll(registry: Registry, number: int, signer: Signer, *certificates: Certi
     return identity
 
 
-__all__ = ("Signer", "device", "enroll")
+def born_with(registry: Registry, ek_name: str, key_name: str) -> dict[str, Certificate]:
+    """The certificates that a device's record holds, as the registry keeps them."""
+    payload = document(parse(registry.birth_record(ek_name) or "")[1])
+    found = {kind: chain.load(text, kind) for kind, text in payload["certificates"].items()}
+    return {kind: authority.record(kind, one, key_name) for kind, one in found.items()}
+
+
+__all__ = ("Signer", "born_with", "device", "enroll")

@@ -83,7 +83,8 @@ class Enrolment:
         """A device that the registry knows, and is believed to know only as far as its birth record goes. Raises UnprovenError."""
         plan = self._plan
         try:
-            device = prove(self._registry, device, plan.anchors, serial=plan.serial, now=self._clock())
+            now = self._clock()
+            device = prove(self._registry, device, plan.anchors, serial=plan.serial, now=now, authorities=plan.authorities)
         except UnprovenError as error:
             if error.reason != NO_RECORD:
                 raise

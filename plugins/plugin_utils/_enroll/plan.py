@@ -80,6 +80,11 @@ class Plan(t.NamedTuple):
         """Whose birth records count."""
         return self.roots if self.signs is None else (*self.roots, pem([self.signs.certificate]))
 
+    @property
+    def authorities(self) -> tuple[str | bytes, ...]:
+        """The CAs, here and elsewhere, that issue certificates for devices."""
+        return (*(self.external.authorities if self.external else ()), *((pem([self.ca.certificate]),) if self.ca else ()))
+
 
 class Outcome(t.NamedTuple):
     """What became of a device.

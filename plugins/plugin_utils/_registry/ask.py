@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _text
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.side_rows import concerns
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
@@ -50,13 +51,15 @@ def describe(device: records.Device | None, problem: records.Incident | None, do
     return {
         "state": QUARANTINED if problem else known,
         "proven": device is not None and doubt is None,
-        **{field: getattr(device, field, None) for field in _SHOWN},
+        **{field: _text.throughout(getattr(device, field, None), _text.shown) for field in _SHOWN},
         "enrolled_at": device.enrolled_at.isoformat() if device else None,
         "certificates": {
-            kind: {"pem": one.pem, "not_after": one.not_after.isoformat(), "serial_number": one.serial_number} for kind, one in held.items()
+            kind: {"pem": held[kind].pem, "not_after": held[kind].not_after.isoformat(), "serial_number": held[kind].serial_number}
+            for kind in records.CERTIFICATE_KINDS
+            if kind in held
         },
-        "reason": reason,
-        "detail": detail,
+        "reason": _text.throughout(reason, _text.shown),
+        "detail": _text.throughout(detail, _text.shown),
     }
 
 

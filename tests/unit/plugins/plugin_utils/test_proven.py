@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import pathlib
 import sqlite3
@@ -18,10 +19,12 @@ from support.proven import Signer
 from support.registry import PINNED
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _place, _proven
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _birth, _place, _proven
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, chain, profile
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._proven import UnprovenError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Device
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Certificate, Device
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 
 
@@ -262,3 +265,119 @@ def test_papers_prove_what_the_registry_proves(world: World) -> None:
     with pytest.raises(UnprovenError) as caught:
         _signed(world)
     assert caught.value.reason == "record_other_device"
+
+
+class Certified:
+    """Device 3 with the certificates of its birth in the registry, of which the attacker then makes what he likes."""
+
+    def __init__(self, world: World, *held: str) -> None:
+        self.world, (self.tpm, self.identity) = world, proven.device(3)
+        fields = birth.fields(self.tpm, world.signer.ca)
+        fields = fields._replace(
+            device={**fields.device, "host": "edge-03"}, certificates={kind: fields.certificates[kind] for kind in held}
+        )
+        record = _birth.sign(_birth.build(fields), world.signer.ca)
+        made = [self.issued(kind, pem=fields.certificates[kind]) for kind in held]
+        world.registry.enroll(self.identity, PINNED, made, ldevid=self.tpm.ldevid_public, birth_record=record)
+
+    def issued(self, kind: str, by: Signer | None = None, key: t.Any = None, *, pem: str = "") -> Certificate:
+        """A certificate of that kind, by whom and for what key it says."""
+        own = {"iak": self.tpm.ak, "idevid": self.tpm.idevid, "ldevid": self.tpm.ldevid}[kind]
+        if pem:
+            return authority.record(kind, chain.load(pem, kind), self.identity.ak_name)
+        subject, life = profile.DeviceSubject(self.tpm.serial, b"hw"), 90 * lab_ca.DAY if kind == "ldevid" else None
+        made = (by or self.world.signer).ca.issue(kind, (key or own).public_key(), subject, now=lab_ca.NOW, lifetime=life)
+        return dataclasses.replace(made, key_name=self.identity.ak_name)
+
+    def write(self, kind: str, pem: str) -> None:
+        """What the row says the certificate is."""
+        self.world.edit("UPDATE certificates SET pem = :pem WHERE kind = :kind", kind=kind, pem=pem)
+
+    def prove(self, **options: t.Any) -> Device:
+        return self.world.prove(serial="EDGE-0003", **options)
+
+
+KINDS = ("iak", "idevid", "ldevid")
+
+
+def test_certificates_as_they_say_themselves(world: World) -> None:
+    device = Certified(world, *KINDS)
+    before = world.device("EDGE-0003").certificates
+    world.edit(
+        "UPDATE certificates SET not_before = '2001-01-01', not_after = '9000-01-01', key_name = 'x', issuer = kind, serial_number = kind"
+    )
+    held = device.prove().certificates
+    assert tuple(held) == KINDS
+    for kind, one in before.items():
+        same = ("kind", "pem", "serial_number", "not_before", "not_after", "issuer")
+        assert [getattr(held[kind], name) for name in same] == [getattr(one, name) for name in same]
+    assert held["ldevid"].key_name == device.tpm.ldevid_public.name.hex()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_certificate_for_another_key(world: World, kind: str) -> None:
+    """Of the very CA, for another device: as one that the attacker owns has it."""
+    device, other = Certified(world, *KINDS), birth.soft_tpm("EDGE-0003")
+    for pem in (device.issued(kind, key=other.ak).pem, device.issued("iak" if kind != "iak" else "idevid").pem, "none", ""):
+        device.write(kind, pem)
+        world.refused("certificate_other_key", f"its {kind} certificate there ", serial="EDGE-0003")
+
+
+@pytest.mark.parametrize("kind", ["iak", "idevid"])
+def test_a_certificate_by_a_stranger(world: World, kind: str) -> None:
+    """A public key is all that he needs for one."""
+    device = Certified(world, *KINDS)
+    device.write(kind, device.issued(kind, world.stranger).pem)
+    world.refused("certificate_other_issuer", f"nobody that counts here has issued its {kind} certificate", serial="EDGE-0003")
+    # Who names that CA has another answer; nor is one that our CA has issued since refused.
+    assert device.prove(authorities=_proven.load_roots([world.stranger.certificate])).serial == "EDGE-0003"
+    device.write(kind, device.issued(kind).pem)
+    assert kind in device.prove().certificates
+
+
+def test_certificates_of_a_ca_elsewhere_that_came_later(world: World) -> None:
+    """The record holds none, and nobody has named that CA: they are for the keys that the record has."""
+    device = Certified(world)
+    world.registry.add_certificates(device.identity.ek_name, [device.issued(kind, world.stranger) for kind in KINDS])
+    assert tuple(device.prove().certificates) == KINDS
+
+
+def test_an_ldevid_whose_key_is_newer_than_the_record(world: World) -> None:
+    device, new = Certified(world, *KINDS), birth.soft_tpm("EDGE-0003")
+    for by, fine in ((world.signer, True), (world.stranger, False)):
+        name = new.ldevid_public.name.hex()
+        one = dataclasses.replace(device.issued("ldevid", by, new.ldevid), key_name=name)
+        world.registry.set_ldevid(device.identity.ek_name, name, one, ldevid_public=new.ldevid_public.raw)
+        if fine:
+            assert device.prove().certificates["ldevid"].key_name == name
+        else:
+            world.refused("certificate_other_issuer", "issued its ldevid certificate", serial="EDGE-0003")
+
+
+def test_no_other_kind_of_certificate_comes_out_of_the_registry(world: World) -> None:
+    device = Certified(world, *KINDS)
+    world.edit("PRAGMA ignore_check_constraints = ON", "UPDATE certificates SET kind = '../escaped' WHERE kind = 'iak'")
+    assert tuple(device.prove().certificates) == ("idevid", "ldevid")
+    told = ask.describe(world.device("EDGE-0003"), None, ("no_record", "none"))
+    assert tuple(told["certificates"]) == ("idevid", "ldevid")
+
+
+def test_a_host_of_the_registry_that_would_write_on_a_screen(world: World) -> None:
+    """What the action plugins and lookups say of it, and what they return, is one line of text that shows."""
+    world.edit("UPDATE devices SET host = :host, site = :host WHERE id = 1", host="\x1b[2J\u202e\nok: [edge-02]")
+    options = {"serial": "EDGE-0001", "record_roots": [world.signer.certificate]}
+
+    def look() -> dict[str, t.Any]:
+        return ask.describe(*_row(_action.seen(world.registry, options, path=str)))
+
+    def refuse() -> dict[str, t.Any]:
+        _action.proven(world.registry, world.device(), options, path=str)
+        return {}
+
+    for told in (_action.told({}, look), _action.told({}, refuse)):
+        said = repr([one for one in told.values() if isinstance(one, str)])
+        assert "ok: [edge-02]" in said and not any(mark in one for one in told.values() if isinstance(one, str) for mark in "\x1b\u202e\n")
+
+
+def _row(seen: _action.Seen) -> tuple[t.Any, None, t.Any]:
+    return seen.device, None, seen.doubt
