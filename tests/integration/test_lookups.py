@@ -14,8 +14,8 @@ import typing as t
 import pytest
 import yaml
 from support.controller import Controller, Host, said
-from support.proven import Signer, enroll
-from support.registry import certificate, name
+from support.proven import Signer, born_with, enroll
+from support.registry import name
 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import Escrow
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
