@@ -106,3 +106,39 @@ def test_a_new_value_below_the_mark_of_another(rotated: Bench) -> None:
     assert "another value" in rotated.failed("tpm2_hierarchy", hierarchy="lockout", auth=OTHER)
     assert rotated.ok("tpm2_hierarchy", hierarchy="lockout", auth=OTHER, policy=[])["changed"]
     assert rotated.ok("tpm2_da_lockout", lockout_auth=OTHER, max_tries=9)["changed"]
+
+
+@pytest.fixture
+def hardened(proxied: Proxy, device_python: str) -> Bench:
+    """A TPM whose lockout auth was set once, and never replaced."""
+    made = Bench(proxied, device_python)
+    made.cycle("tpm2_hierarchy", hierarchy="lockout", auth=NEW)
+    return made
+
+
+@pytest.mark.parametrize("what", SPENDING)
+def test_after_a_first_hardening_another_value_is_refused(hardened: Bench, what: str) -> None:
+    name, options = SPENDING[what]
+    answer = hardened.run(name, lockout_auth=OLD, **options).json or {}
+    assert answer["failed"] and answer["reason"] == "auth_other"
+    assert hardened.proxy.sessions() == [] and lockout_counter(hardened.proxy.swtpm) == 0
+    _usable(hardened, NEW)
+
+
+def test_after_a_first_hardening_the_value_that_holds_is_taken_and_replaced(hardened: Bench) -> None:
+    assert hardened.ok("tpm2_da_lockout", lockout_auth=NEW, max_tries=9)["changed"]
+    # Two values of generations that this TPM never had, as a registry whose generation was raised makes them.
+    assert "is neither's" in hardened.failed("tpm2_hierarchy", hierarchy="lockout", auth=OTHER, current_auth=OLD)
+    assert lockout_counter(hardened.proxy.swtpm) == 0
+    assert hardened.ok("tpm2_hierarchy", hierarchy="lockout", auth=OTHER, current_auth=NEW)["changed"]
+    _usable(hardened, OTHER)
+
+
+def test_interrupted_before_the_mark_there_is_none(proxied: Proxy, device_python: str) -> None:
+    """Nothing is repeated: the one value given is taken to be right, and a replacement marks the next."""
+    bench = Bench(proxied, device_python)
+    bench.tools.run("changeauth", "-c", "lockout", NEW)
+    bench.idle("tpm2_hierarchy", hierarchy="lockout", auth=NEW)
+    assert bench.ok("tpm2_da_lockout", lockout_auth=NEW, max_tries=9)["changed"]
+    assert bench.ok("tpm2_hierarchy", hierarchy="lockout", auth=OTHER, current_auth=NEW)["changed"]
+    assert "another value" in bench.failed("tpm2_da_lockout", lockout_auth=NEW, max_tries=10)

@@ -98,7 +98,7 @@ class Run:
     def check_lockout(self, value: bytes) -> None:
         """Raises StateError where the policy of the lockout hierarchy says that its auth is not C(value), which is never tried then.
 
-        After a replacement the policy is the marker of the new value (see C(_tpm/rotation)); one that this run declares says nothing.
+        Once set by these modules, the policy is the marker of the value (see C(_tpm/rotation)); one that this run declares says nothing.
         """
         found = self.seen["auth_policy", handles.RH_LOCKOUT]
         if not found or handles.RH_LOCKOUT in self.policies and self.policies[handles.RH_LOCKOUT]() == found:

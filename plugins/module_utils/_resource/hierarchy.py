@@ -152,7 +152,8 @@ class Hierarchy(model.Noun):
     def _auth_step(self, run: Run) -> model.Step:
         value = t.cast("bytes", self.value)
         run.current(self.hierarchy)
-        marked = self.hierarchy == handles.RH_LOCKOUT and self._marked(run)
+        lockout = self.hierarchy == handles.RH_LOCKOUT
+        marked, mark = lockout and self._marked(run), self._mark(run) if lockout else b""
 
         def change(backend: Backend) -> None:
             if marked and not value:
@@ -160,6 +161,8 @@ class Hierarchy(model.Noun):
                 backend.set_primary_policy(self.hierarchy, run.auth(self.hierarchy), b"")
             backend.hierarchy_change_auth(self.hierarchy, run.auth(self.hierarchy, secret=True), value)
             run.changed(self.hierarchy, value)
+            if mark:
+                backend.set_primary_policy(self.hierarchy, run.auth(self.hierarchy), mark)
 
         verb = "set" if value else "empty"
         note = " (until the next reset of the TPM)" if self.hierarchy == handles.RH_PLATFORM else ""
@@ -172,6 +175,16 @@ class Hierarchy(model.Noun):
         if self.value:
             run.check_lockout(self.value)
         return bool(run.seen["auth_policy", self.hierarchy])
+
+    def _mark(self, run: Run) -> bytes:
+        """The policy that marks a lockout auth which is set where there was none; b"" for none: a value that could be guessed by it, a policy
+        that the task declares or that is there already, a TPM that does not tell its policies. Interrupted before it, there is none either."""
+        from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import rotation
+
+        value = t.cast("bytes", self.value)
+        if self.policy is not None or len(value) < rotation.SHORTEST or run.seen["auth_policy", self.hierarchy] != b"":
+            return b""
+        return rotation.marker(value)
 
     def _rotation(self, run: Run) -> list[model.Step]:
         """The step that replaces the lockout auth, from wherever an interrupted run has left it."""

@@ -80,6 +80,18 @@ def test_a_lockout_auth_is_never_asked_for(bed: Bed) -> None:
         bed.run(hierarchy("lockout", auth=NEW), lockout=OLD.encode())
 
 
+def test_a_first_lockout_auth_is_marked(bed: Bed) -> None:
+    marks = {OLD: rotation.marker(OLD.encode()), "x" * 16: rotation.marker(b"x" * 16), "x" * 15: b""}
+    for value, mark in marks.items():
+        bed.tpm.auths[LOCKOUT], bed.tpm.policies[LOCKOUT] = b"", b""
+        assert len(bed.run(hierarchy("lockout", auth=value)).steps) == 1
+        assert (bed.tpm.auths[LOCKOUT], bed.tpm.policies[LOCKOUT]) == (value.encode(), mark)
+    # A TPM that does not tell its policies gets none.
+    bed.tpm.auths[LOCKOUT], bed.tpm.policies[LOCKOUT] = b"", None
+    bed.run(hierarchy("lockout", auth=OLD))
+    assert (bed.tpm.auths[LOCKOUT], bed.tpm.policies[LOCKOUT]) == (OLD.encode(), None)
+
+
 @pytest.mark.parametrize(
     ("begun", "calls"), [(b"", 3), (rotation.marker(OLD.encode()), 3), (rotation.bridge(OLD.encode(), NEW.encode()), 2)]
 )
