@@ -69,7 +69,8 @@ WRITES = [
     ("EvictControl", 2), ("EvictControl", 3), ("EvictControl", 4),  # SRK, another, key
     ("NV_DefineSpace", 1), ("NV_Write", 1), ("NV_DefineSpace", 2), ("NV_Write", 2), ("NV_DefineSpace", 3), ("NV_Increment", 1),
     ("DictionaryAttackParameters", 1),
-    ("SetPrimaryPolicy", 1), ("HierarchyChangeAuth", 1), ("HierarchyControl", 1), ("HierarchyChangeAuth", 2), ("ClearControl", 1),
+    ("SetPrimaryPolicy", 1), ("HierarchyChangeAuth", 1), ("HierarchyControl", 1),
+    ("HierarchyChangeAuth", 2), ("SetPrimaryPolicy", 2), ("ClearControl", 1),  # lockout: auth, its marker
 ]  # fmt: skip
 
 
