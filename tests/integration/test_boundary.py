@@ -82,11 +82,17 @@ def test_no_role_runs_where_facts_are_variables(each_controller: Controller, hos
 DECIDING = {
     "tpm2_registry_info": {"registry": "/nowhere/r.sqlite", "serial": "EF-1"},
     "tpm2_enroll": {"registry": "/nowhere/r.sqlite", "serial": "EF-1"},
-    "tpm2_auth_generation": {"registry": "/nowhere/r.sqlite", "serial": "EF-1", "escrow": {"master": "m" * 32}, "state": "begun"},
+    "tpm2_auth_generation": {
+        "registry": "/nowhere/r.sqlite",
+        "serial": "EF-1",
+        "escrow": {"master": "m" * 32},
+        "record_roots": ["/nowhere/ca.pem"],
+        "state": "begun",
+    },
 }
 LOOKUPS = {
     "device": "{{ lookup('edgefleet.tpm2.device', registry='/nowhere', serial='EF-1') }}",
-    "device_auth": "{{ lookup('edgefleet.tpm2.device_auth', 'owner', registry='/nowhere', serial='EF-1', master='m' * 32) }}",
+    "device_auth": "{{ lookup('edgefleet.tpm2.device_auth', 'owner', registry='/nowhere', serial='EF-1', master='m' * 32, record_roots=['/nowhere/ca.pem']) }}",
 }
 
 
