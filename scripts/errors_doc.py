@@ -64,7 +64,8 @@ A failed task returns the sentence as `msg`, which may change with any release. 
 
 - `reason`, one word. Where the TPM, or the software between, refused a command, it is the name of the code: `TPM_RC_BAD_AUTH`. Else it
   is a word of the next table; modules that run on the controller have more (see [identity](identity.md)). A task that Ansible itself
-  refuses, for an unknown option for example, has none;
+  refuses, for an unknown option for example, has none. The controller adds two of its own: `malformed_answer`, where a device answered what
+  no module of ours sends, and `no_pipelining`, where secrets would lie in a file on the device;
 - `object`, the handle, NV index, path or hierarchy that the failure is about, as it stands in `resources` and `steps` of the result. It
   is left out where it is not known.
 

@@ -15,8 +15,6 @@ import typing as t
 
 import yaml  # ansible-core itself requires it, so it is there
 
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _text
-
 COLUMNS = ("serial", "host", "mac", "ek_sha256", "site", "model")
 
 _KNOWN = "known are " + ", ".join(COLUMNS)
@@ -46,7 +44,7 @@ Complain = t.Callable[[int, str], None]
 
 def shown(value: str) -> str:
     """A value as it may be shown: no control characters, not endless."""
-    return f"'{_text.shown(value, 80)}'"
+    return repr(value if len(value) <= 80 else value[:77] + "...")
 
 
 def csv_records(text: str, complain: Complain) -> t.Iterator[Record]:

@@ -269,9 +269,9 @@ def test_two_manufacturers_in_one_certificate(line: Line) -> None:
 def test_what_a_certificate_says_cannot_break_a_line(line: Line) -> None:
     evil = ek_lab.ek_extensions(line.key, name=ek_lab.directory_name("id:1\nFAKE LOG LINE \x1b[2J" + "x" * 500))
     found = line.judge(line.middle.ek(line.key, extensions=evil, subject=ek_lab.common_name("a\nb" + "\x07")), now=NOW + 2 * YEAR)
-    refused(found, "expired", "CN=a?b?")
+    refused(found, "expired", "CN=a b\\x07")
     found = line.judge(line.middle.ek(line.key, extensions=evil))
-    refused(found, "manufacturer_mismatch", "id:1?fake log line")
+    refused(found, "manufacturer_mismatch", "id:1 fake log line")
     assert found.detail.isprintable() and len(found.detail) < 400
 
 
