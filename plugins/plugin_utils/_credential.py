@@ -23,7 +23,7 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import activation, attributes, names
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, ReasonedError
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import Cursor, sized
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 
@@ -49,12 +49,8 @@ USED = "used"
 LATE = "late"
 
 
-class ActivationError(TpmError):
+class ActivationError(ReasonedError):
     """An answer to a challenge does not prove anything; C(reason) is one of the words above."""
-
-    def __init__(self, message: str, reason: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 class Credential(t.NamedTuple):

@@ -20,7 +20,7 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest as att
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, names, pcr, roca
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import ReasonedError, TpmError
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import Cursor
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.nv import NvPublic
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
@@ -31,12 +31,8 @@ MIN_NONCE = 16
 Values = t.Mapping[str, t.Mapping[int, bytes]]  # PCR values by bank and index
 
 
-class EvidenceError(TpmError):
+class EvidenceError(ReasonedError):
     """What a device sent proves nothing, or the wrong thing; C(reason) is one word that stays."""
-
-    def __init__(self, message: str, reason: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 def _refuse(reason: str, subject: str, what: str, cure: str = "keep the device out, and look into what answered for it") -> EvidenceError:

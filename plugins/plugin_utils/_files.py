@@ -14,7 +14,16 @@ import os
 import pathlib
 import tempfile
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
+
+
+def read(path: str, what: str) -> bytes:
+    """A file that the user has named; ``what`` calls it in the error, with its path. Raises InputError."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise InputError(f"Could not read {what}: {error.strerror}; see its path and who may read it.") from None
 
 
 def replace(path: pathlib.Path, data: bytes, mode: int = 0o644) -> None:
@@ -50,4 +59,4 @@ def write(path: pathlib.Path, data: bytes, mode: int = 0o644) -> bool:
     return True
 
 
-__all__ = ("replace", "write")
+__all__ = ("read", "replace", "write")

@@ -19,8 +19,8 @@ import datetime
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest, names
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _birth_checks, _keys, _place
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import ReasonedError, TpmError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _birth_checks, _files, _keys, _place
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth_schema as schema
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, chain, keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
@@ -57,12 +57,8 @@ class Papers(t.Protocol):
         """The signed statements of where a device has moved to, the oldest first."""
 
 
-class UnprovenError(TpmError):
+class UnprovenError(ReasonedError):
     """No signature that counts here says of a device what the registry does; C(reason) is one of the constants above."""
-
-    def __init__(self, message: str, reason: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 def load_roots(paths: t.Iterable[str]) -> tuple[str, ...]:
@@ -72,14 +68,8 @@ def load_roots(paths: t.Iterable[str]) -> tuple[str, ...]:
     """
     found = []
     for path in paths:
-        try:
-            with open(path, "rb") as file:
-                text = file.read()
-        except OSError as error:
-            raise InputError(
-                f"Could not read the certificate {path} of record_roots: {error.strerror}; see its path and who may read it."
-            ) from None
-        found.append(pem(chain.load(text, f"the certificate {path} of record_roots")[:1]))
+        what = f"the certificate {path} of record_roots"
+        found.append(pem(chain.load(_files.read(path, what), what)[:1]))
     return tuple(found)
 
 
@@ -158,11 +148,7 @@ def _proof(
 
 def recorded(path: str, roots: Roots, *, serial: str | None = None, ek_name: str | None = None) -> str:
     """The EK Name of the device whose birth record is in a file. Raises UnprovenError, InputError."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            text = file.read()
-    except OSError as error:
-        raise InputError(f"Could not read the birth record {path}: {error.strerror}; see its path and who may read it.") from None
+    text = _files.read(path, f"the birth record {path}").decode("utf-8", "replace")
     payload = _verified(text, roots, serial or path, None)
     _asked_for(payload, serial, ek_name)
     return str(payload["ek"]["name"])

@@ -596,7 +596,7 @@ class Esapi:
             connection = connect(self._tcti)
             try:
                 for number in numbers:
-                    connection.transmit(struct.pack(">HIII", 0x8001, 14, 0x165, number))  # TPM2_FlushContext
+                    connection.transmit(marshal.flush_context(number))
             finally:
                 connection.close()
         except errors.TransportError:  # the TPM is gone, and what it had loaded with it

@@ -24,8 +24,6 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import t
 FIXED, VARIABLE = 0x100, 0x200
 NV_BUFFER_MAX = 0x12C
 MAX_COUNT = 254
-# TPM2_FlushContext (Part 3, section 28.4).
-CC_FLUSH_CONTEXT = 0x165
 
 
 class Transmitter(t.Protocol):
@@ -91,7 +89,7 @@ class Reader:
         """Flush all transient objects, and return their handles: only where nobody else can be using the TPM."""
         left = self.handles(handles.FIRST_TRANSIENT)
         for handle in left:
-            self._ask("flush", handles.text(handle), marshal.command(CC_FLUSH_CONTEXT, parameters=struct.pack(">I", handle)))
+            self._ask("flush", handles.text(handle), marshal.flush_context(handle))
         return left
 
     def banks(self) -> list[pcr.Selection]:

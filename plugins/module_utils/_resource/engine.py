@@ -159,7 +159,10 @@ class Engine:
                 # Even a read takes room in a TPM, and without resource manager killed runs leave it full. Check mode changes nothing.
                 if check or self._tcti.resource_manager != "none" or not errors.is_rc(failed.rc, errors.RC_OBJECT_MEMORY):
                     raise
-                outcome.notes.append(errors.flushed(found.make_room()))
+                flushed = found.make_room()
+                if not flushed:
+                    raise
+                outcome.notes.append(errors.flushed(flushed))
                 left = observe.observe(found, asking, self._seen)
         self._check_salt(resources)
         for fact in left:

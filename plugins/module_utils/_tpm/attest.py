@@ -17,7 +17,7 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import pcr
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import ReasonedError, TpmError
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import Cursor
 
 MAGIC = 0xFF544347  # TPM_GENERATED_VALUE: a restricted key signs nothing from outside that begins with it (Part 2, section 6.2)
@@ -48,12 +48,8 @@ NO_MAGIC = "no_magic"
 WRONG_TYPE = "wrong_type"
 
 
-class AttestError(TpmError):
+class AttestError(ReasonedError):
     """The bytes are no attestation, or none that we know; C(reason) is one of the words above."""
-
-    def __init__(self, message: str, reason: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 class ClockInfo(t.NamedTuple):

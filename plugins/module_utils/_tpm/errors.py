@@ -126,6 +126,13 @@ class TpmError(Exception):
         return {"reason": self.reason, **({"object": self.object} if self.object else {})}
 
 
+class ReasonedError(TpmError):
+    """An error that cannot be raised without its reason."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message, reason=reason)
+
+
 class TpmResponseError(TpmError):
     """The TPM, or the TSS below us, answered a command with a response code."""
 

@@ -25,6 +25,7 @@ RS_PW = 0x40000009
 
 CC_CLOCK_RATE_ADJUST = 0x130
 CC_NV_READ = 0x14E
+CC_FLUSH_CONTEXT = 0x165
 CC_NV_READ_PUBLIC = 0x169
 CC_READ_PUBLIC = 0x173
 CC_GET_CAPABILITY = 0x17A
@@ -98,6 +99,11 @@ def command(code: int, handles: t.Sequence[int] = (), parameters: bytes = b"", p
         body += struct.pack(">I", len(area)) + area
     body += parameters
     return struct.pack(">HII", ST_SESSIONS if area else ST_NO_SESSIONS, 10 + len(body), code) + body
+
+
+def flush_context(handle: int) -> bytes:
+    """TPM2_FlushContext (Part 3, section 28.4) of a loaded object or session."""
+    return command(CC_FLUSH_CONTEXT, parameters=struct.pack(">I", handle))
 
 
 def response(data: bytes) -> tuple[int, int, bytes]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import ReasonedError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import certificates, deps, path
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import x509
 
@@ -26,12 +26,8 @@ _CURES = {
 }
 
 
-class CertificateError(TpmError):
+class CertificateError(ReasonedError):
     """A certificate or chain is not what it has to be; C(reason) is a word of C(_x509.path), or C(malformed)."""
-
-    def __init__(self, message: str, reason: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 def load(data: str | bytes, what: str) -> list[x509.Certificate]:

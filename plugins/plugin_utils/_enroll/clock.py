@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import datetime
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import ReasonedError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import Plan
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import faults, rows
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
@@ -35,12 +35,8 @@ RELEASED = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
 LONG = datetime.timedelta(days=90)
 
 
-class ClockError(TpmError):
+class ClockError(ReasonedError):
     """The controller's clock cannot be right; C(reason) is one stable word. Nothing is issued, written or registered."""
-
-    def __init__(self, message: str, reason: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 def _refuse(plan: Plan, now: datetime.datetime, what: str, cure: str, reason: str) -> ClockError:

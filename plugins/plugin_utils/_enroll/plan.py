@@ -13,7 +13,7 @@ import secrets
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import nv, pcr
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import ReasonedError, TpmError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, settings
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
@@ -32,12 +32,8 @@ class ExchangeError(TpmError):
     reason = "exchange"
 
 
-class QuarantineError(TpmError):
+class QuarantineError(ReasonedError):
     """A device is not believed; C(reason) is one stable word."""
-
-    def __init__(self, message: str, reason: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 class Plan(t.NamedTuple):

@@ -15,7 +15,7 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, handles, nv, pcr
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _files
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, chain
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.tcg_csr import FLAVOURS
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import bundle, ladder
@@ -56,14 +56,6 @@ class Handles(t.NamedTuple):
     idevid: str
     idevid_template: str
     ek_template: str = "ek_rsa_2048"
-
-
-def _read(path: str, what: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise InputError(f"Could not read {what} {path}: {error.strerror}; see its path and who may read it.") from None
 
 
 def trust_policy(options: Options | None) -> ladder.Policy:
@@ -118,7 +110,7 @@ def external_ca(options: Options | None) -> External | None:
     flavour = options.get("tcg_csr")
     if flavour is not None and flavour not in FLAVOURS:
         raise InputError(f"Could not choose the TCG-CSR-IDEVID flavour '{flavour}': name one of {', '.join(FLAVOURS)}.")
-    certificates = tuple(_read(path, "the certificate of the external CA") for path in options["authorities"])
+    certificates = tuple(_files.read(path, f"the certificate of the external CA {path}") for path in options["authorities"])
     for data, path in zip(certificates, options["authorities"]):
         chain.load(data, f"the certificate of the external CA in {path}")
     return External(str(options["folder"]), certificates, flavour)

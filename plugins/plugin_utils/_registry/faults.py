@@ -12,7 +12,7 @@ from __future__ import annotations
 import sqlite3
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import ReasonedError
 
 # Reasons of RegistryError.
 LOCKED = "locked"  # somebody else holds it for longer than we may wait
@@ -96,12 +96,8 @@ _POSTGRES: dict[str, str] = {
 _REFUSALS = ("authentication failed", "no pg_hba.conf entry", "no password supplied", "permission denied", "is not permitted to log in")
 
 
-class RegistryError(TpmError):
+class RegistryError(ReasonedError):
     """The registry could not be read or written; C(reason) is one of the constants above. What failed has left nothing behind."""
-
-    def __init__(self, message: str, reason: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 class IdentityConflictError(RegistryError):

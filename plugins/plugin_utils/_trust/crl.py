@@ -45,16 +45,9 @@ class _Said(t.NamedTuple):
     why: str
 
 
-def _extension(crl: x509.CertificateRevocationList, kind: t.Any) -> t.Any:
-    try:
-        return crl.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
-
-
 def _not_authentic(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> str:
     """Why a CRL of that name is not the issuer's own word (RFC 5280, section 6.3.3 f, g), as a clause; an indirect one is another's."""
-    usage, scope = extension(issuer, x509.KeyUsage), _extension(crl, x509.IssuingDistributionPoint)
+    usage, scope = extension(issuer, x509.KeyUsage), extension(crl, x509.IssuingDistributionPoint)
     if usage is not None and not usage.crl_sign:
         return "may not be used, because the key usage of that CA does not allow to sign any"
     if scope is not None and scope.indirect_crl:
@@ -83,7 +76,7 @@ def _lists(crl: x509.CertificateRevocationList, child: x509.Certificate) -> bool
 
 def _partial(crl: x509.CertificateRevocationList, child: x509.Certificate) -> str:
     """Why a CRL that does not list a certificate does not prove it good whatever the time: it is not made for all such, as a clause."""
-    if _extension(crl, x509.DeltaCRLIndicator) is not None:
+    if extension(crl, x509.DeltaCRLIndicator) is not None:
         return "is a delta CRL, which only says what has changed"
     known = (x509.IssuingDistributionPoint.oid, x509.AuthorityKeyIdentifier.oid, x509.CRLNumber.oid)
     entries = (x509.CRLReason.oid, x509.InvalidityDate.oid)
@@ -92,7 +85,7 @@ def _partial(crl: x509.CertificateRevocationList, child: x509.Certificate) -> st
     strange += [one.oid for entry in crl for one in entry.extensions if one.critical and one.oid not in entries]
     if strange:
         return f"has the critical extension {strange[0].dotted_string}, which is not known here"
-    scope = _extension(crl, x509.IssuingDistributionPoint)
+    scope = extension(crl, x509.IssuingDistributionPoint)
     return "" if scope is None or _in_scope(scope, child) else "is one of several, and not that for this certificate"
 
 

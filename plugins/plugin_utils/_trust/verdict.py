@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import ReasonedError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.path import (
     BAD_SIGNATURE,
     EXPIRED,
@@ -54,12 +54,8 @@ REASONS = (
 FINAL = (REVOKED, WEAK_KEY, NOT_AN_EK, PIN_MISMATCH)
 
 
-class TrustError(TpmError):
+class TrustError(ReasonedError):
     """Something speaks against an EK or its certificate; C(reason) is one of C(REASONS), the message its one sentence."""
-
-    def __init__(self, message: str, reason: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 class Verdict(t.NamedTuple):

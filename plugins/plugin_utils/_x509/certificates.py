@@ -72,8 +72,8 @@ def same(one: x509.Certificate, other: x509.Certificate) -> bool:
     return der_of(one) == der_of(other)
 
 
-def extension(one: x509.Certificate, kind: t.Any) -> t.Any:
-    """The value of an extension by its class in C(cryptography.x509), or None."""
+def extension(one: x509.Certificate | x509.CertificateRevocationList, kind: t.Any) -> t.Any:
+    """The value of an extension of a certificate or CRL, by its class in `cryptography.x509`; None where there is none."""
     try:
         return one.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
