@@ -37,7 +37,7 @@ _PAYLOAD: dict[str, t.Any] = {
     "version": lambda value: value == VERSION,
     "serial": _text,
     "ek_name": _text,
-    "number": lambda value: type(value) is int,
+    "number": lambda value: isinstance(value, int) and not isinstance(value, bool),
     "previous": _text,
     "time": lambda value: _text(value) and schema.parse_time(value) is not None,
     "host": _text,

@@ -102,7 +102,7 @@ def test_an_honest_run_makes_these_changes(proxy: Proxy, device_dir: pathlib.Pat
     assert proxy.sessions() == []
 
 
-@pytest.mark.parametrize(("command", "number"), WRITES, ids=lambda value: str(value))
+@pytest.mark.parametrize(("command", "number"), WRITES, ids=str)
 def test_a_swallowed_command_is_not_done(proxy: Proxy, device_dir: pathlib.Path, system_python: str, command: str, number: int) -> None:
     proxy.reset()
     proxy.answer(None, _nth(number, forger.success), code=f"TPM2_{command}", times=number)

@@ -58,8 +58,9 @@ def right(bench: Bench) -> Between:
 def event_of(desk: Desk, when: datetime.datetime) -> None:
     """What another controller has written, by its own clock."""
     row = (when.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S.000000"), "noted", "", "", "", "{}")
-    with contextlib.closing(sqlite3.connect(desk.url)) as base, base:
+    with contextlib.closing(sqlite3.connect(desk.url)) as base:
         base.execute("INSERT INTO events (time, kind, ek_name, serial, host, detail) VALUES (?, ?, ?, ?, ?, ?)", row)
+        base.commit()
 
 
 def refused(desk: Desk, reason: str, sentence: str, exchange: t.Any = nobody, **options: t.Any) -> None:

@@ -6,15 +6,14 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import pathlib
 import shutil
-import sqlite3
 import typing as t
 
 import pytest
 from support import proven, secrets
+from support import registry as stored
 from support.controller import Controller, cores, said
 from support.factory import Line, Vendor
 from support.tools import Tools
@@ -38,11 +37,7 @@ class Scene(t.NamedTuple):
         """A copy that the attacker has edited."""
         path = self.line.folder / "his.sqlite"
         shutil.copy(self.line.registry, path)
-        with contextlib.closing(sqlite3.connect(path)) as base, base:
-            for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-                base.execute(f"DROP TRIGGER {name}")
-            for statement in statements:
-                base.execute(statement, values)
+        stored.edit(path, *statements, **values)
         return str(path)
 
     def forged(self) -> str:

@@ -41,7 +41,8 @@ PLAYBOOK = """\
 
 
 class Elsewhere:
-    """A folder outside the checkout, with nothing of Ansible's but what is installed in it, and one ansible-core."""
+    """A folder outside the checkout, with nothing of Ansible's but what is installed in it, the lines of ansible.cfg that the guide asks for, and one
+    ansible-core."""
 
     def __init__(self, folder: pathlib.Path, core: dict[str, str]) -> None:
         self.folder = folder
@@ -62,6 +63,8 @@ class Elsewhere:
 def elsewhere(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Elsewhere:
     folder = tmp_path / "elsewhere"
     folder.mkdir()
+    guide = (places.ROOT / "docs/first-fleet.md").read_text()
+    (folder / "ansible.cfg").write_text(guide.partition("```ini\n")[2].partition("```")[0])
     return Elsewhere(folder, request.param)
 
 

@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import hashlib
 import json
 import multiprocessing
 import os
+import pathlib
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -26,6 +29,16 @@ from support import places
 T = t.TypeVar("T")
 END_OF_TIME = datetime.datetime(9999, 12, 31, 23, 59, 59, tzinfo=datetime.UTC)
 PINNED = Verdict("pinned", "the manifest pins this EK", revocation="not checked")
+
+
+def edit(path: pathlib.Path | str, *statements: str, **values: t.Any) -> None:
+    """Change a registry as somebody who owns its file: the triggers are gone first."""
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            base.execute(f"DROP TRIGGER {name}")
+        for statement in statements:
+            base.execute(statement, values)
+        base.commit()
 
 
 def name(text: str) -> str:

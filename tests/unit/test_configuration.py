@@ -143,3 +143,11 @@ def test_what_a_host_answered_chooses_no_place(path: pathlib.Path) -> None:
 
 def _holds_tasks(path: pathlib.Path) -> bool:
     return "tasks" in path.parts or "playbooks" in path.parts
+
+
+def test_whose_birth_records_count_is_said_alike() -> None:
+    # A playbook takes no variables out of a role that it does not run, so the role's own expressions stand in it again.
+    role = yaml.safe_load((ROOT / "roles/identity/vars/main.yml").read_text())
+    (play,) = yaml.safe_load((ROOT / "playbooks/rotate_auth.yml").read_text())
+    for name in ("signer", "record_roots"):
+        assert play["vars"][f"__rotate_{name}"] == role[f"__identity_{name}"].replace("__identity_signer", "__rotate_signer")

@@ -195,7 +195,7 @@ def test_answers() -> None:
         found = damaged(damaged(good, dice), dice)
         try:
             taken = answers.collected(found, WHERE, None, False)
-            _ = taken.shown.ek_certificate()
+            taken.shown.ek_certificate()
         except _evidence.EvidenceError as error:
             refused += 1
             assert error.reason and error.message.isprintable()

@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime
 import pathlib
-import sqlite3
 import typing as t
 
 import pytest
 from support import birth, lab_ca, proven
+from support import registry as stored
 from support.faults import assert_one_sentence
 from support.proven import Signer
 from support.registry import PINNED
@@ -57,11 +56,7 @@ class World:
 
     def edit(self, *statements: str, **values: t.Any) -> None:
         """As somebody who owns the file: its triggers are gone first."""
-        with contextlib.closing(sqlite3.connect(self.path)) as base, base:
-            for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-                base.execute(f"DROP TRIGGER {name}")
-            for statement in statements:
-                base.execute(statement, values)
+        stored.edit(self.path, *statements, **values)
 
 
 @pytest.fixture
