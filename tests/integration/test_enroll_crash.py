@@ -21,7 +21,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import re
 
 MakeSwtpm = t.Callable[..., Swtpm]
 # Commands of an enrolment with IDevID and LDevID keys to be made, and of hardening (asserted).
-COMMANDS, HARDENING = 34, 12
+COMMANDS, HARDENING = 34, 14
 AUTHS = {name: secrets.made_up(f"escrowed {name}", 32) for name in ("owner", "endorsement", "lockout")}
 
 
