@@ -43,6 +43,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+reason:
+  description: Why the task failed, one stable word; docs/identity.md lists them.
+  returned: when the task failed, and the failure has such a word
+  type: str
 ek_name:
   description: The Name of the EK, hex.
   returned: success

@@ -42,6 +42,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+reason:
+  description: Why the task failed, one stable word; docs/identity.md lists them.
+  returned: when the task failed, and the failure has such a word
+  type: str
 device:
   description:
     - C(state) (V(new), V(quarantined), V(enrolled) or V(unproven)), and of a device that is registered C(ek_name), C(ak_name),
