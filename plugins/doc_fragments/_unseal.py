@@ -32,6 +32,8 @@ options:
   auth:
     description:
       - The blob's auth value, where it has one.
+      - A blob that counts wrong tries (it lacks noDA) and that an auth opens is refused without it, before anything is tried. Give an empty text
+        where you know that the auth is empty.
     type: str
 """,
         _policy.ModuleDocFragment.DOCUMENTATION,

@@ -147,6 +147,11 @@ def test_a_key_of_ours_that_counts(bench: Bench, tmp_path: pathlib.Path) -> None
     assert findings(bench)["key_counts_for_lockout"]["object"] == "0x81000210"
 
 
+def test_a_parent_that_counts(bench: Bench, tmp_path: pathlib.Path) -> None:
+    persist(bench.tools, tmp_path, "0x81000005", DA_PARENT)
+    assert findings(bench)["parent_counts_for_lockout"]["object"] == "0x81000005"
+
+
 def test_a_tpm_without_sha256(bench: Bench) -> None:
     bench.tools.run("pcrallocate", "-Q", "sha1:all+sha256:none+sha384:none+sha512:none")
     bench.proxy.swtpm.stop()

@@ -47,6 +47,13 @@ def _ours(row: t.Mapping[str, t.Any]) -> bool:
     return OURS[0] <= int(row["handle"], 16) <= OURS[1]
 
 
+def _counted_parent(row: t.Mapping[str, t.Any]) -> bool:
+    """A storage parent that its auth opens and that counts wrong tries; the SRK and our own keys have findings of their own."""
+    found = _attributes(row)
+    elsewhere = row["handle"] != handles.text(handles.SRK) and not _ours(row)
+    return elsewhere and found >= PARENT | {"userwithauth"} and not found & {"noda", "adminwithpolicy"}
+
+
 def _counted_indices(view: View) -> list[Seen]:
     return [
         Seen(one["index"], "wrong or interrupted uses of its auth count towards lockout")
@@ -146,6 +153,14 @@ KINDS: tuple[Kind, ...] = (
             Seen(one["handle"], "it lacks noDA")
             for one in v.rows("tpm.persistent_handles")
             if _ours(one) and "noda" not in _attributes(one)
+        ],
+    ),
+    Kind(
+        "parent_counts_for_lockout",
+        WARNING,
+        "Put keys and blobs under a parent with noDA, for example the SRK (tpm2_primary_key): whether this one's auth is empty shows only by a try.",
+        lambda v: [
+            Seen(one["handle"], "a storage parent that lacks noDA") for one in v.rows("tpm.persistent_handles") if _counted_parent(one)
         ],
     ),
     Kind("index_counts_for_lockout", INFO, "Define it with no_da: true where no person types its auth.", _counted_indices),

@@ -14,7 +14,7 @@ import binascii
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, names
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, errors, handles, keyfile, names
 
 if t.TYPE_CHECKING:
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend
@@ -89,7 +89,17 @@ def parent(number: int, seen: model.Observation, run: Run, attempt: str) -> tupl
         raise errors.InputError(
             f"Could not {attempt}: {handles.text(number)} is no storage parent (a restricted decryption key that its auth value opens); name the SRK."
         )
+    warn_counted(number, found[0], run)
     return found
+
+
+def warn_counted(number: int, found: names.Public, run: Run) -> None:
+    """Warn of a parent that counts wrong tries: it is used with an empty auth, and whether that is right shows only when it is used."""
+    if not found.attributes & attributes.OBJECT["noda"]:
+        run.note(
+            f"The parent {handles.text(number)} counts wrong tries (it lacks noDA) and is used with an empty auth: if it has an auth of its own, each "
+            "use costs one try of the TPM's lockout. Name a parent with noDA where there is a choice."
+        )
 
 
 def identified(public: names.Public) -> dict[str, t.Any]:
@@ -166,4 +176,16 @@ class PublicFile:
         return {self.path: before}, {self.path: "the public key"}
 
 
-__all__ = ("Options", "PublicFile", "check_enabled", "check_removable", "content", "handle", "identified", "mismatch", "parent", "replace")
+__all__ = (
+    "Options",
+    "PublicFile",
+    "check_enabled",
+    "check_removable",
+    "content",
+    "handle",
+    "identified",
+    "mismatch",
+    "parent",
+    "replace",
+    "warn_counted",
+)

@@ -41,7 +41,14 @@ class Run:
         self.salt = handles.SRK
         # A step has changed something that only the next commands of the same step complete.
         self.touched = False
+        # What the user should hear, beside what is done.
+        self.notes: list[str] = []
         self._now: dict[int, bytes] = {}
+
+    def note(self, sentence: str) -> None:
+        """Tell the user something once, as a warning."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
 
     def candidates(self, hierarchy: int) -> list[bytes]:
         """The non-empty auth values that the task names for a hierarchy, the declared one first."""

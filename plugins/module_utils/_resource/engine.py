@@ -146,6 +146,7 @@ class Engine:
                 else:
                     self._apply(plans, run, outcome)
         finally:
+            outcome.notes += run.notes
             if self._backend is not None:
                 outcome.notes += self._backend.notes()
                 self._backend.close()

@@ -66,6 +66,20 @@ def check_openable(path: str, stored: keyfile.KeyFile, asked: policy.Policy, see
         )
 
 
+def check_counted(path: str, stored: keyfile.KeyFile, asked: policy.Policy, seen: model.Observation, given: bool) -> None:
+    """Raises InputError where opening the blob would try an empty auth that nobody has C(given), and a wrong one counts."""
+    if given or stored.public.attributes & attributes.OBJECT["noda"]:
+        return
+    steps = policy.steps(asked, policy.CC_UNSEAL, seen.pcrs()) if asked else []
+    if not asked or any(isinstance(step, policy.AuthValue) for step in steps):
+        raise errors.InputError(
+            f"Could not unseal {path}: it counts wrong tries (it lacks noDA) and no auth is given, so that none was tried; give auth, as '' where it "
+            "is empty.",
+            reason="auth_not_given",
+            object=path,
+        )
+
+
 def unseal(backend: Backend, stored: keyfile.KeyFile, auth: choose.Auth, path: str) -> bytes:
     """Load and open a blob; leaves nothing loaded."""
     token = backend.load(backend.persistent(stored.parent), choose.for_use(b""), stored.private, stored.public, path)
@@ -148,6 +162,7 @@ class SealedBlob(model.Noun):
         stored, run = t.cast("keyfile.KeyFile", self._stored(seen)), self._run
         if names.differences(self._want(seen, stored), stored.public) or origin(stored, self.parent, seen.public(self.parent), self.path):
             return None
+        common.warn_counted(stored.parent, t.cast("tuple[names.Public, bytes]", seen.public(stored.parent))[0], run)
         try:
             return unseal(backend, stored, authorisation(self.policy, seen, run, self.value), self.path)
         except errors.TpmResponseError as failed:
@@ -247,4 +262,4 @@ def _describe(stored: keyfile.KeyFile | None) -> t.Any:
     return {**names.describe(stored.public), "parent": handles.text(stored.parent)} if stored else None
 
 
-__all__ = ("SealedBlob", "authorisation", "check_openable", "read_policy", "unseal")
+__all__ = ("SealedBlob", "authorisation", "check_counted", "check_openable", "read_policy", "unseal")

@@ -80,6 +80,8 @@ class Unseal(model.Noun):
         if reasons:
             raise errors.StateError(f"Could not unseal {self.path}: {reasons[0]}; seal the content again on this TPM.", object=self.path)
         sealed_blob.check_openable(self.path, stored, self.policy, seen)
+        sealed_blob.check_counted(self.path, stored, self.policy, seen, self._options.get("auth") is not None)
+        common.warn_counted(stored.parent, t.cast("tuple[names.Public, bytes]", found)[0], self._run)
 
     def _open(self, backend: Backend, stored: keyfile.KeyFile, seen: model.Observation) -> bytes:
         return sealed_blob.unseal(backend, stored, sealed_blob.authorisation(self.policy, seen, self._run, self.value), self.path)

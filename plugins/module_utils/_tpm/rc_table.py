@@ -351,7 +351,7 @@ REASONS: dict[str, str] = {
     "access": "a user can reach the TPM and should not, or the other way round (tpm2_access)",
     "auth_ambiguous": "two auth values were given for a hierarchy, and which one holds cannot be found out without a risk",
     "auth_empty": "a hierarchy has an empty auth, and refuse_empty_auth is set",
-    "auth_not_given": "the auth of a hierarchy is set, is needed, and was not given",
+    "auth_not_given": "an auth is needed and was not given: of a hierarchy whose auth is set, or of an object that counts wrong tries",
     "auth_other": "the TPM says that the lockout auth is another value than the one given, which was not tried",
     "busy": "somebody else holds the TPM",
     "capacity": "the TPM has no room, or no such ability, for what was asked for",

@@ -103,6 +103,11 @@ def own_key(world: World) -> None:
     world.tpm["persistent_handles"].append({"handle": "0x81000210", "algorithm": "rsa_2048", "attributes": ["decrypt"], "template": None})
 
 
+def other_parent(*attributes: str) -> Spoil:
+    row = {"handle": "0x81000005", "algorithm": "rsa_2048", "attributes": list(attributes), "template": None}
+    return lambda world: world.tpm["persistent_handles"].append(row)
+
+
 def index(number: str, *attributes: str) -> Spoil:
     return lambda world: world.tpm["nv_indices"].append({"index": number, "attributes": list(attributes), "size": 8, "type": "ordinary"})
 
@@ -179,6 +184,7 @@ PROVOKE: dict[str, Spoil] = {
     "srk_counts_for_lockout": weak_srk,
     "srk_of_another_template": lambda w: w.tpm["persistent_handles"][0].update(template=None),
     "key_counts_for_lockout": own_key,
+    "parent_counts_for_lockout": other_parent("fixedtpm", "fixedparent", "userwithauth", "restricted", "decrypt"),
     "index_counts_for_lockout": index("0x01800020", "authread", "authwrite"),
     "serial_index_taken": index("0x01800010", "authread", "authwrite", "no_da"),
     "persistent_slots_few": tpm("capacity.persistent_slots_left", 1),
@@ -266,6 +272,8 @@ ALMOST: list[tuple[str, Spoil]] = [
     ("platform_hierarchy_open", both(tpm("hierarchies.platform.auth_set", None), tpm("hierarchies.platform.enabled", False))),
     ("index_counts_for_lockout", index("0x01c00100", "authread")),
     ("key_counts_for_lockout", lambda w: w.tpm["persistent_handles"].append({**w.tpm["persistent_handles"][0], "handle": "0x81000210"})),
+    ("parent_counts_for_lockout", other_parent("fixedtpm", "fixedparent", "userwithauth", "noda", "restricted", "decrypt")),
+    ("parent_counts_for_lockout", other_parent("fixedtpm", "fixedparent", "adminwithpolicy", "restricted", "decrypt")),
     ("disk_nearly_full", disk(128 << 20)),
     ("kernel_old", lambda w: w.write("/proc/sys/kernel/osrelease", "5.4.0\n")),
     ("wide_open_node", rights(0o600)),
