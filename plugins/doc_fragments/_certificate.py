@@ -21,7 +21,7 @@ class ModuleDocFragment:
 options:
   path:
     description:
-      - The file on the device.
+      - The file on the device. A symbolic link is refused.
     type: path
     required: true
   content:
@@ -42,7 +42,7 @@ options:
     type: str
   on_mismatch:
     description:
-      - What to do where the file holds something that is no certificate.
+      - What to do where the file holds something that is no certificate, or a private key beside it.
     type: str
     choices: [fail, replace]
     default: fail

@@ -48,7 +48,7 @@ options:
     default: true
   path:
     description:
-      - Keep the key in this TSS2 PEM file.
+      - Keep the key in this TSS2 PEM file. A symbolic link is refused.
     type: path
   handle:
     description:
@@ -56,7 +56,8 @@ options:
     type: str
   public_path:
     description:
-      - Write the public key to this file, as PEM.
+      - Write the public key to this file, as PEM. Another public key in it is overwritten; a file that holds anything else only with
+        C(on_mismatch=replace). A symbolic link is refused.
     type: path
 """,
         _policy.ModuleDocFragment.UNMEASURED,

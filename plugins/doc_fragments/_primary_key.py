@@ -58,7 +58,8 @@ options:
     type: str
   public_path:
     description:
-      - Write the public key to this file, as PEM.
+      - Write the public key to this file, as PEM. Another public key in it is overwritten; a file that holds anything else only with
+        C(on_mismatch=replace). A symbolic link is refused.
     type: path
 """,
         _state.ModuleDocFragment.DOCUMENTATION,

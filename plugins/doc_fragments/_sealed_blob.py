@@ -21,7 +21,7 @@ class ModuleDocFragment:
 options:
   path:
     description:
-      - The TSS2 PEM file on the device.
+      - The TSS2 PEM file on the device. A symbolic link is refused.
     type: path
     required: true
   parent:

@@ -27,7 +27,7 @@ options:
   dest:
     description:
       - Write the content to this file on the device, rather than returning it. Where no C(mode) is given, it has V(0600), also where an old file
-        had another.
+        had another. A symbolic link is refused.
     type: path
   auth:
     description:
@@ -35,6 +35,13 @@ options:
       - A blob that counts wrong tries (it lacks noDA) and that an auth opens is refused without it, before anything is tried. Give an empty text
         where you know that the auth is empty.
     type: str
+  on_mismatch:
+    description:
+      - What to do where C(dest) holds a key file of a TPM, a private key, a public key or a certificate, and the content is none of that kind.
+        V(fail) leaves it, V(replace) overwrites it. Any other content is overwritten.
+    type: str
+    choices: [fail, replace]
+    default: fail
 """,
         _policy.ModuleDocFragment.DOCUMENTATION,
         _pcrs.ModuleDocFragment.DOCUMENTATION,

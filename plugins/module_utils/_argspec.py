@@ -179,6 +179,7 @@ def unseal() -> Spec:
         **_policy(),
         **pcrs(),
         **_file(),
+        **_mismatch(),
     )
 
 

@@ -16,8 +16,9 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import places
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.common import Options
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.model import Claim, Resource
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.model import Resource
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
 
 # Makes the resource that options describe. Raises InputError.
@@ -103,7 +104,6 @@ def profile() -> _argspec.Spec:
 def build(items: t.Sequence[t.Mapping[str, t.Any]]) -> list[Resource]:
     """The resources of a profile, in its order. Raises InputError where an item does not name exactly one kind, or two items one object."""
     made: list[Resource] = []
-    claimed: dict[Claim, int] = {}
     for number, item in enumerate(items, 1):
         named = [name for name, options in item.items() if options is not None]
         if len(named) != 1:
@@ -115,14 +115,8 @@ def build(items: t.Sequence[t.Mapping[str, t.Any]]) -> list[Resource]:
         except errors.InputError as failed:
             failed.message = f"{failed.message.rstrip('.')} (item {number} of resources, {named[0]})."
             raise
-        for claim in resource.claims():
-            before = claimed.setdefault(claim, number)
-            if before != number:
-                raise errors.InputError(
-                    f"Could not read item {number} of resources: {claim.text} is already item {before}; name each object once.",
-                    object=claim.text,
-                )
         made.append(resource)
+    places.check_all(made)
     return made
 
 

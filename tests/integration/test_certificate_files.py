@@ -71,7 +71,7 @@ def test_what_is_no_certificate_of_ours_stays(bench: Bench, tmp_path: pathlib.Pa
     message = bench.failed(MODULE, resources=[item(path, issued("iak"))])
     assert message == (
         f"Could not write the certificate {path}: it holds something else; set on_mismatch: replace to replace it (it cannot be got back), "
-        "or name another path."
+        "or name another file."
     )
     assert path.read_text() == "not to be lost"
 

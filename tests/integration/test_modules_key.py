@@ -258,3 +258,26 @@ def test_with_an_owner_auth(bench: Bench) -> None:
     assert "give owner_auth" in bench.failed(MODULE, handle=HANDLE)
     bench.cycle(MODULE, handle=HANDLE, owner_auth=owner)
     bench.cycle(MODULE, handle=HANDLE, owner_auth=owner, state="absent")
+
+
+def test_the_public_key_never_takes_the_place_of_a_private_one(bench: Bench, path: pathlib.Path, device_dir: pathlib.Path) -> None:
+    """Under another name, through links, and in a profile: refused before the first TPM command, and OpenSSL still signs with the key."""
+    public = device_dir / "key.pub.pem"
+    bench.ok(MODULE, path=str(path), public_path=str(public))
+    (device_dir / "soft.pem").symlink_to(path)
+    os.link(path, device_dir / "hard.pem")
+    kept = path.read_text()
+    names = [f"{device_dir}/./key.pem", f"{device_dir}//key.pem", str(device_dir / "hard.pem"), str(device_dir / "soft.pem")]
+    for name in names:
+        for options in ({}, {"on_mismatch": "replace"}):
+            said = bench.failed(MODULE, path=str(path), public_path=name, **options)
+            assert "path and public_path are the same file" in said or "symbolic link" in said
+            assert bench.proxy.count() == 0
+        other = {"key": {"handle": HANDLE, "public_path": name}}
+        bench.failed("tpm2_profile", resources=[{"key": {"path": str(path)}}, other])
+        assert bench.proxy.count() == 0
+    for name in (str(path), names[0], names[2]):
+        assert "it holds a key file of a TPM" in bench.failed(MODULE, handle=HANDLE, public_path=name)
+        assert "it holds a key file of a TPM" in bench.failed("tpm2_primary_key", public_path=name)
+    assert path.read_text() == kept and (device_dir / "soft.pem").is_symlink()
+    sign_and_verify(bench, path, public, device_dir)

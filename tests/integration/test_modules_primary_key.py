@@ -104,10 +104,10 @@ def test_an_exported_key_is_exported_again(bench: Bench, tmp_path: pathlib.Path)
     path = tmp_path / "srk.pem"
     bench.ok(MODULE)
     assert [step["action"] for step in bench.ok(MODULE, public_path=str(path))["steps"]] == ["export"]
-    path.write_text("torn")
+    path.write_text("-----BEGIN PUBLIC KEY-----\ntorn")
     checked = bench.ok(MODULE, check=True, public_path=str(path))
     assert [step["action"] for step in checked["steps"]] == ["export"]
-    assert path.read_text() == "torn"
+    assert path.read_text().endswith("torn")
     assert bench.ok(MODULE, public_path=str(path))["changed"]
     assert bench.proxy.writes() == []
     assert path.read_text() == bench.tools.readpublic(SRK).pem

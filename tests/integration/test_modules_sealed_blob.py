@@ -226,3 +226,23 @@ def test_unseal_returns_the_content(both: Bench, path: str) -> None:
     both.proxy.swtpm.extend_pcr(7, "another firmware")
     assert "PCRs have changed" in both.failed("tpm2_unseal", path=path, pcrs=PCRS)
     assert both.proxy.loads() == []
+
+
+def test_the_content_never_takes_the_place_of_the_blob_or_of_a_key(bench: Bench, path: str, device_dir: pathlib.Path) -> None:
+    content, key, link = bench.secret("content"), device_dir / "key.pem", device_dir / "link"
+    bench.ok(MODULE, path=path, content=content, pcrs=PCRS)
+    bench.ok("tpm2_key", path=str(key))
+    link.symlink_to(key)
+    kept = (pathlib.Path(path).read_text(), key.read_text())
+    for dest in (path, f"{device_dir}/./blob.pem"):
+        assert "path and dest are the same file" in bench.failed("tpm2_unseal", path=path, pcrs=PCRS, dest=dest)
+        assert bench.proxy.count() == 0
+    assert "symbolic link" in bench.failed("tpm2_unseal", path=path, pcrs=PCRS, dest=str(link))
+    assert bench.proxy.count() == 0
+    assert "it holds a key file of a TPM" in bench.failed("tpm2_unseal", path=path, pcrs=PCRS, dest=str(key))
+    assert "it holds a key, not sealed data" in bench.failed(MODULE, path=str(key), state="absent")
+    assert "it holds sealed data, not a key" in bench.failed("tpm2_key", path=path, state="absent")
+    assert (pathlib.Path(path).read_text(), key.read_text()) == kept
+    assert bench.tools.load_unseal(path) == content.encode()
+    bench.ok("tpm2_unseal", path=path, pcrs=PCRS, dest=str(key), on_mismatch="replace")
+    assert key.read_text() == content

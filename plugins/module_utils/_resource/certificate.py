@@ -15,7 +15,7 @@ from __future__ import annotations
 import base64
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model, places
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import der, errors
 
 if t.TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Certificate(model.Noun):
 
     def claims(self) -> list[model.Claim]:
         """The file."""
-        return [model.Claim("file", self.path)]
+        return [model.Claim(model.FILE, self.path, "path")]
 
     def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
         """The file."""
@@ -60,8 +60,8 @@ class Certificate(model.Noun):
         wanted = None if self.absent else self.content.encode()
         if found == wanted:
             return model.Plan(self.kind, self.object, (), before, before, {})
-        if found and BEGIN.encode() not in found and not common.replace(self._options):
-            raise common.mismatch(f"write the certificate {self.path}", ["it holds something else"], "name another path")
+        verb = "remove" if self.absent else "write"
+        common.check_overwrite(f"{verb} the certificate", self.path, seen, self._options, (places.CERTIFICATE,))
         if wanted is None:
             step = model.Step(f"remove the certificate {self.path}", "remove_file", local=lambda _result: files.remove(self.path))
         else:
@@ -87,7 +87,7 @@ def _is_pem(text: str) -> bool:
 
 def _describe(data: bytes | None) -> str | None:
     """A certificate file for the diff: its text is public and short enough."""
-    return None if data is None else data.decode("ascii", "replace") if BEGIN.encode() in data else "something else"
+    return None if data is None else data.decode("ascii", "replace") if places.holds(data) == places.CERTIFICATE else places.OTHER
 
 
 __all__ = ("Certificate",)

@@ -107,13 +107,14 @@ def identified(public: names.Public) -> dict[str, t.Any]:
     return {"name": public.name.hex(), "public": public.raw.hex()}
 
 
-def check_removable(path: str, seen: model.Observation, options: Options) -> None:
-    """Refuse to remove a file that is no key file, not even a torn one. Raises MismatchError."""
-    data = seen.file(path)
-    if data and not keyfile.is_key_file(data) and not replace(options):
-        raise errors.MismatchError(
-            f"Could not remove {path}: it is no key file of a TPM; name another path, or set on_mismatch: replace to remove it whatever it is."
-        )
+def check_overwrite(attempt: str, path: str, seen: model.Observation, options: Options, allowed: t.Iterable[str]) -> None:
+    """Refuse to overwrite a file that holds something of another kind (C(places.holds)) than those allowed. Raises MismatchError."""
+    # Not at the top: few runs write a file.
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import places
+
+    found = places.holds(seen.file(path))
+    if found not in (places.NOTHING, *allowed) and not replace(options):
+        raise mismatch(f"{attempt} {path}", [f"it holds {found}"], "name another file")
 
 
 def prove_pcrs(backend: Backend, seen: model.Observation, asked: t.Sequence[t.Any], attempt: str) -> None:
@@ -139,8 +140,9 @@ def prove_pcrs(backend: Backend, seen: model.Observation, asked: t.Sequence[t.An
 class PublicFile:
     """The PEM file to which a public key is exported, if the task asks for one."""
 
-    def __init__(self, path: str | None) -> None:
-        self.path = path
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self.path: str | None = options.get("public_path")
 
     def facts(self) -> list[model.Fact]:
         """The file as it is."""
@@ -148,17 +150,21 @@ class PublicFile:
 
     def claims(self) -> list[model.Claim]:
         """The file as it is claimed by whoever has it exported."""
-        return [model.Claim("file", self.path)] if self.path else []
+        return [model.Claim(model.FILE, self.path, "public_path")] if self.path else []
 
     def steps(self, seen: model.Observation, public: names.Public | None) -> list[model.Step]:
-        """One step where the file does not hold C(public), None: the key that the step before makes and returns (see C(identified))."""
-        from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import files
+        """One step where the file does not hold C(public), None: the key that the step before makes and returns (see C(identified)).
+
+        Another public key gives way. Raises MismatchError where the file holds something else.
+        """
+        from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import files, places
 
         if not self.path:
             return []
         path = self.path
         if public is not None and seen.file(path) == keyfile.public_pem(public).encode():
             return []
+        check_overwrite("write the public key to", path, seen, self._options, (places.PUBLIC_KEY,))
         files.check_writable(path)
 
         def export(result: model.Result) -> None:
@@ -180,7 +186,7 @@ __all__ = (
     "Options",
     "PublicFile",
     "check_enabled",
-    "check_removable",
+    "check_overwrite",
     "content",
     "handle",
     "identified",

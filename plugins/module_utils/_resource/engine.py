@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import reader
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model, observe
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model, observe, places
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import Run
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, names, nv
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti import Tcti
@@ -129,6 +129,8 @@ class Engine:
 
     def run(self, resources: t.Sequence[model.Resource], check: bool, outcome: Outcome) -> None:
         """Bring the TPM into the state of C(resources), or find out what it would take. Fills C(outcome). Raises TpmError."""
+        for resource in resources:
+            places.check_own(resource)
         run = Run(self._given, self._seen)
         if self._salt is not None:
             run.salt = self._salt[0]

@@ -67,6 +67,12 @@ def write(path: str, data: bytes, mode: int = 0o600, keep: bool = True) -> None:
     Raises TpmError with the system's reason; the old file is whole then.
     """
     folder = os.path.dirname(path)
+    if os.path.islink(path):
+        raise TpmError(
+            f"Could not write {path}: it has become a symbolic link, which is not replaced by a file; see who made it.",
+            reason="file",
+            object=path,
+        )
     temporary = None
     try:
         os.makedirs(folder, 0o755, exist_ok=True)

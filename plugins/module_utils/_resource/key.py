@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model, places
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.primary_key import evict, evicting, persist
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, names, policy, policy_read, templates
 
@@ -42,14 +42,12 @@ class Key(model.Noun):
         )
         self.policy = policy_read.read(options.get("policy"))
         self.value = choose.read(options.get("auth"), "auth") or b""
-        self.file = common.PublicFile(options.get("public_path"))
+        self.file = common.PublicFile(options)
         self._check()
 
     def _check(self) -> None:
         if self.handle is not None:
             handles.check_persistent(self.handle, "key", bool(self._options.get("allow_foreign_range")))
-        if self.path is not None and self.path == self.file.path:
-            raise errors.InputError(f"Could not plan the key {self.object}: path and public_path are the same file; name two.")
         if self._options.get("usage") == "storage" and self.policy:
             raise errors.InputError(
                 f"Could not plan the key {self.object}: a storage key with a policy cannot be a parent for others; leave policy out."
@@ -61,8 +59,8 @@ class Key(model.Noun):
 
     def claims(self) -> list[model.Claim]:
         """The handle, the key file, and the file of the public key."""
-        held = [model.Claim("handle", self.object)] if self.handle is not None else []
-        return held + ([model.Claim("file", self.path)] if self.path is not None else []) + self.file.claims()
+        held = [model.Claim(model.HANDLE, self.object)] if self.handle is not None else []
+        return held + ([model.Claim(model.FILE, self.path, "path")] if self.path is not None else []) + self.file.claims()
 
     def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
         """Key and parent; PCRs and properties only where they matter."""
@@ -152,7 +150,7 @@ class Key(model.Noun):
             steps.append(evict(self.handle, run, "it cannot be got back unless its file is kept", reversible=False))
         if self.path is not None and seen.file(self.path) is not None:
             path = self.path
-            common.check_removable(path, seen, self._options)
+            places.check_removable(path, seen.file(path), sealed=False, replace=common.replace(self._options))
             steps.append(model.Step(f"remove {path}", "remove_file", local=lambda _result: files.remove(path), reversible=False))
             before, after = {**before, path: "a file"}, {**after, path: None}
         return model.Plan(self.kind, self.object, tuple(steps), before, after, {})

@@ -136,11 +136,19 @@ class OwnedFile(t.NamedTuple):
     options: t.Mapping[str, t.Any]
 
 
+# Where a resource has something: at a handle or index, in a file that it keeps, in a file that it only reads.
+HANDLE, FILE, SOURCE = "handle", "file", "source"
+
+
 class Claim(t.NamedTuple):
-    """What a resource has for itself in a run: a place (handle, file, or the kind of the resource) and what it is called there."""
+    """What a resource has for itself in a run: a place (one of the above, or the kind of the resource) and what it is called there.
+
+    A file has the option that names it as well.
+    """
 
     place: str
     text: str
+    option: str = ""
 
 
 class Asking(t.Protocol):

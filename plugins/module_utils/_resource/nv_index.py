@@ -56,7 +56,7 @@ class NvIndex(model.Noun):
 
     def claims(self) -> list[model.Claim]:
         """The index."""
-        return [model.Claim("handle", self.object)]
+        return [model.Claim(model.HANDLE, self.object)]
 
     def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
         """The definition, the content if there is one to compare, the properties if something is to be done."""

@@ -45,7 +45,7 @@ class PersistentHandle(model.Noun):
 
     def claims(self) -> list[model.Claim]:
         """The handle; a key file is only read."""
-        return [model.Claim("handle", self.object)]
+        return [model.Claim(model.HANDLE, self.object)] + ([model.Claim(model.SOURCE, self.path, "path")] if self.path else [])
 
     def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
         """The object; the file if one is named; parent and properties only where something is to be done."""

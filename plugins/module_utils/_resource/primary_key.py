@@ -38,7 +38,7 @@ class PrimaryKey(model.Noun):
         super().__init__(handles.text(handle), model.PHASE_ABSENT if self.absent else model.PHASE_PRIMARY, handle=handle)
         self.hierarchy = handles.HIERARCHIES[options.get("hierarchy") or ("owner" if self.role == "srk" else "endorsement")]
         self.want = templates.primary(self.template, str(options.get("unique") or "").encode())
-        self.file = common.PublicFile(options.get("public_path"))
+        self.file = common.PublicFile(options)
         handles.check_persistent(self.handle, self.role, bool(options.get("allow_foreign_range")))
         self._check()
 
@@ -56,7 +56,7 @@ class PrimaryKey(model.Noun):
 
     def claims(self) -> list[model.Claim]:
         """The handle, and the file of the public key."""
-        return [model.Claim("handle", self.object), *self.file.claims()]
+        return [model.Claim(model.HANDLE, self.object), *self.file.claims()]
 
     def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
         """The object at the handle; the TPM's properties only where something is to be done."""

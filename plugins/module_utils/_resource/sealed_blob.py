@@ -13,7 +13,7 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.policy import PolicySession
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model, places
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.key import origin, replaced
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import (
     attributes,
@@ -141,8 +141,8 @@ class SealedBlob(model.Noun):
             )
 
     def claims(self) -> list[model.Claim]:
-        """The file."""
-        return [model.Claim("file", self.path)]
+        """The file, and the one with the content, which is only read."""
+        return [model.Claim(model.FILE, self.path, "path")] + ([model.Claim(model.SOURCE, self.src, "src")] if self.src else [])
 
     def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
         """The file, its parent, the PCRs; with verify: unseal also what the blob holds, which takes a session."""
@@ -252,7 +252,7 @@ class SealedBlob(model.Noun):
 
     def _plan_absent(self, seen: model.Observation) -> model.Plan:
         exists = seen.file(self.path) is not None
-        common.check_removable(self.path, seen, self._options)
+        places.check_removable(self.path, seen.file(self.path), sealed=True, replace=common.replace(self._options))
         step = model.Step(f"remove {self.path}", "remove_file", local=lambda _result: files.remove(self.path), reversible=False)
         before: dict[str, t.Any] = {self.object: "a file" if exists else None}
         return model.Plan(self.kind, self.object, (step,) if exists else (), before, {self.object: None}, {})

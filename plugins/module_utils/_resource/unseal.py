@@ -13,7 +13,7 @@ import base64
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model, sealed_blob
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model, places, sealed_blob
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.key import origin
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, names, policy
 
@@ -37,7 +37,8 @@ class Unseal(model.Noun):
 
     def claims(self) -> list[model.Claim]:
         """The file that is written; the blob is only read."""
-        return [model.Claim("file", self.dest)] if self.dest else []
+        kept = [model.Claim(model.FILE, self.dest, "dest")] if self.dest else []
+        return [model.Claim(model.SOURCE, self.path, "path"), *kept]
 
     def declare(self, run: Run) -> None:
         """Remember the run: the policy may need its auth values."""
@@ -94,6 +95,8 @@ class Unseal(model.Noun):
         dest = self.dest
         if seen.file(dest) == found:
             return model.Plan(self.kind, self.object, (), {}, {}, {"dest": dest})
+        # A secret is of any kind; what is of a kind of its own gives way to the same kind alone.
+        common.check_overwrite(f"write the content of {self.path} to", dest, seen, self._options, (places.OTHER, places.holds(found)))
         files.check_writable(dest)
         step = model.Step(
             f"write the content of {self.path} to {dest}", "unseal", local=lambda _result: files.write(dest, found, keep=False)

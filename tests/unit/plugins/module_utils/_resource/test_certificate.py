@@ -86,7 +86,7 @@ def test_something_else_stays_unless_told(bed: Bed) -> None:
     path = pathlib.Path(bed.path("iak.cert.pem"))
     path.write_text("a shopping list")
     for state in ("present", "absent"):
-        with pytest.raises(errors.MismatchError, match="it holds something else; set on_mismatch: replace .*, or name another path"):
+        with pytest.raises(errors.MismatchError, match="it holds something else; set on_mismatch: replace .*, or name another file"):
             bed.run(certificate(bed, state=state))
         assert path.read_text() == "a shopping list"
     outcome = bed.run(certificate(bed, on_mismatch="replace"), check=True)

@@ -146,7 +146,7 @@ def test_the_public_key_is_exported_and_mended(bed: Bed) -> None:
     assert bed.converge(item) == ["create_primary", "evict_control"]
     expected = keyfile.public_pem(bed.tpm.objects[handles.SRK].public)
     assert pathlib.Path(path).read_text() == expected
-    pathlib.Path(path).write_text("something else")
+    pathlib.Path(path).write_text("-----BEGIN PUBLIC KEY-----\nof another key, or torn")
     opened = bed.tpm.opened
     assert bed.converge(item) == []
     assert pathlib.Path(path).read_text() == expected

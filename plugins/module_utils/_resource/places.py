@@ -1,0 +1,127 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Which file is which: two names of one file, symbolic links, and what a file holds before it is overwritten or removed."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.model import FILE, SOURCE, Claim, Resource
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, keyfile
+
+NOTHING, OTHER = "nothing", "something else"
+PUBLIC_KEY, CERTIFICATE, PRIVATE_KEY, KEY_FILE = "a public key", "a certificate", "a private key", "a key file of a TPM"
+# By what stands in a file, the most precious first: a certificate with its private key in one file is a private key.
+_SIGNS = ((b"PRIVATE KEY-----", PRIVATE_KEY), (b"-----BEGIN CERTIFICATE-----", CERTIFICATE), (b"-----BEGIN PUBLIC KEY-----", PUBLIC_KEY))
+
+
+def holds(data: bytes | None) -> str:
+    """What a file holds: one of the constants above. None (no file) and an empty file hold nothing."""
+    if not data:
+        return NOTHING
+    if keyfile.is_key_file(data):
+        return KEY_FILE
+    return next((kind for sign, kind in _SIGNS if sign in data), OTHER)
+
+
+def names(path: str) -> set[tuple[t.Any, ...]]:
+    """What two paths have in common if they lead to one file, through ``.``, ``..``, links of either kind, or a bind mount.
+
+    That is the real path; the device and inode of the file, if it exists; and those of its folder with the file's name in it.
+    """
+    if not os.path.isabs(path) or "\0" in path:
+        return {("path", path)}  # files.read refuses it
+    real = os.path.realpath(path)
+    folder, name = os.path.split(real)
+    found: set[tuple[t.Any, ...]] = {("path", real)}
+    for where, rest in ((real, ()), (folder, (name,))):
+        try:
+            there = os.stat(where)
+        except OSError:
+            continue
+        found.add(("inode", there.st_dev, there.st_ino, *rest))
+    return found
+
+
+def _places(claim: Claim) -> set[tuple[t.Any, ...]]:
+    return names(claim.text) if claim.place in (FILE, SOURCE) else {(claim.place, claim.text)}
+
+
+def check_own(resource: Resource) -> None:
+    """Raises InputError where a file that the resource keeps is a symbolic link, or the same as another file of the resource."""
+    files = [claim for claim in resource.claims() if claim.place in (FILE, SOURCE)]
+    for claim in files:
+        if claim.place == FILE and os.path.islink(claim.text):
+            raise errors.InputError(
+                f"Could not use {claim.text}: it is a symbolic link to {os.path.realpath(claim.text)}, and a link is not replaced by a file; "
+                "name the file that it leads to.",
+                object=claim.text,
+            )
+    for one, other in itertools.combinations(files, 2):
+        if FILE in (one.place, other.place) and _places(one) & _places(other):
+            under = "" if one.text == other.text else f" ({one.text} and {other.text})"
+            raise errors.InputError(
+                f"Could not plan the {resource.kind.replace('_', ' ')} {resource.object}: {one.option} and {other.option} are the same file{under}; "
+                "name two.",
+                object=one.text,
+            )
+
+
+def check_all(resources: t.Sequence[Resource]) -> None:
+    """Raises InputError where two items of a profile are about one object: a handle, a hierarchy, or a file under whatever names."""
+    claimed: dict[tuple[t.Any, ...], tuple[int, Claim]] = {}
+    for number, resource in enumerate(resources, 1):
+        for claim in resource.claims():
+            # What is only read may be what another item keeps: a key file that is then loaded.
+            for place in _places(claim) if claim.place != SOURCE else ():
+                before, first = claimed.setdefault(place, (number, claim))
+                if before != number:
+                    under = "" if first.text == claim.text else f", as {first.text}"
+                    raise errors.InputError(
+                        f"Could not read item {number} of resources: {claim.text} is already item {before}{under}; name each object once.",
+                        object=claim.text,
+                    )
+
+
+def check_removable(path: str, data: bytes | None, *, sealed: bool, replace: bool) -> None:
+    """Refuse to remove a file that is no key file, not even a torn one, or one of the other kind. Raises MismatchError.
+
+    ``data``: what it holds, None where there is no file. ``sealed``: it is to hold sealed data, not a key.
+    """
+    if not data or replace:
+        return
+    reason = ""
+    if not keyfile.is_key_file(data):
+        reason = "it is no key file of a TPM"
+    else:
+        try:
+            if keyfile.read(data, path).sealed != sealed:
+                reason = "it holds a key, not sealed data" if sealed else "it holds sealed data, not a key"
+        except errors.InputError:
+            pass  # torn: nobody can use it any more
+    if reason:
+        raise errors.MismatchError(
+            f"Could not remove {path}: {reason}; name another path, or set on_mismatch: replace to remove it whatever it is."
+        )
+
+
+__all__ = (
+    "CERTIFICATE",
+    "KEY_FILE",
+    "NOTHING",
+    "OTHER",
+    "PRIVATE_KEY",
+    "PUBLIC_KEY",
+    "check_all",
+    "check_own",
+    "check_removable",
+    "holds",
+    "names",
+)
