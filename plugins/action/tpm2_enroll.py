@@ -22,6 +22,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._proven import NO_R
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.bundle import Bundle
 
 Result = dict[str, t.Any]
 CONNECTION = tuple(_argspec.connection())
@@ -37,13 +38,16 @@ class ActionModule(DeviceAction):
         result: Result = super(DeviceAction, self).run(tmp, task_vars)
         _valid, given = self.validate_argument_spec(argument_spec=SPEC, mutually_exclusive=EITHER)
         options = _action.plain(given)
-        self._exchanges = 0
+        self._exchanges, bundle = 0, None
         try:
-            result.update(self._enroll(options, task_vars or {}))
+            _configuration.refuse_injection()
+            plan = self._plan(options)
+            bundle = plan.policy.bundle
+            result.update(self._enroll(plan, options, task_vars or {}))
         except TpmError as failed:
             result.update(failed=True, msg=_text.shown(failed.message), **failed.words())
         result.update(serial=options["serial"], exchanges=self._exchanges)
-        return result
+        return {**result, **_about_the_bundle(bundle, result)}
 
     def _path(self, path: str) -> str:
         """A path of the controller; a relative one is beside the playbook."""
@@ -95,10 +99,8 @@ class ActionModule(DeviceAction):
             trust_clock=options["trust_clock"],
         )
 
-    def _enroll(self, options: _action.Options, task_vars: Result) -> Result:
-        _configuration.refuse_injection()
+    def _enroll(self, plan: Plan, options: _action.Options, task_vars: Result) -> Result:
         check = bool(self._task.check_mode)
-        plan = self._plan(options)
         with open_registry(options["registry"], timeout=options["timeout"], create=not check) as registry:
             enrolment = Enrolment(registry, plan, self._speaker(options, task_vars), _now)
             try:
@@ -131,6 +133,7 @@ class ActionModule(DeviceAction):
         device = outcome.device
         if outcome.verdict is not None:
             found["verdict"] = {name: getattr(outcome.verdict, name) for name in ("rung", "reason", "detail", "revocation")}
+            found["overlooked"] = list(outcome.verdict.overlooked)
         if device is None:
             return found
         if device.verdict is not None:
@@ -150,6 +153,14 @@ class ActionModule(DeviceAction):
             if text is not None and (check or _files.write(where, text.encode())):
                 found["changed"] = True
         return found
+
+
+def _about_the_bundle(bundle: Bundle | None, result: Result) -> Result:
+    """What the trust bundle is; also of a device that fails, as it may be one whose CA was left out."""
+    if bundle is None:
+        return {}
+    lost = bundle.warning()
+    return {"trust_bundle": bundle.describe(), **({"warnings": [*result.get("warnings", []), _text.shown(lost)]} if lost else {})}
 
 
 def _there(path: pathlib.Path) -> bool:

@@ -57,6 +57,7 @@ options:
       bundle:
         description:
           - A PEM file with the CA certificates of the TPM vendors that you trust, on the controller.
+          - What is not the certificate of a CA, or cannot be read, is left out with a warning that names its vendor. The result lists each.
         type: path
       sha256:
         description:

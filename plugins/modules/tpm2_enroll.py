@@ -109,6 +109,23 @@ verdict:
   description: Why the EK is believed, with C(rung) (V(certificate) or V(pinned)), C(reason), C(detail), C(revocation).
   returned: when enrolled
   type: dict
+overlooked:
+  description:
+    - Faults in the encoding of the EK certificate, or of a CA certificate above it, that were overlooked because genuine TPMs have them, a word for each.
+    - V(unsorted_set), V(explicit_default) and V(null_parameters) are not DER, V(oaep_key) names another algorithm, V(trailing_bytes) and
+      V(tpm12_header) surround the certificate in NV. Signatures are verified over the bytes as they are.
+  returned: when this run has judged the EK
+  type: list
+  elements: str
+trust_bundle:
+  description:
+    - What was read of O(trust.bundle), with C(path), C(sha256) and the number of C(certificates) in the file.
+    - C(left_out) lists up to 50 certificates that are not used, each with C(number) in the file, C(subject), C(vendor), C(reason) (V(malformed) or
+      V(not_a_ca)) and C(detail); C(left_out_count) is how many there are. A warning says how many of which vendor.
+    - C(lenient) and C(lenient_count) are likewise those that are used although they are not DER, with C(rules) in the place of C(reason); the words are
+      those of RV(overlooked).
+  returned: with O(trust.bundle)
+  type: dict
 certificates:
   description: By kind (V(iak), V(idevid), V(ldevid)), with C(pem) (the certificate and its chain), C(serial_number), C(not_after).
   returned: when enrolled

@@ -8,6 +8,7 @@ One run of ansible-playbook holds many tasks, each on a device or a fault of its
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pathlib
@@ -15,7 +16,7 @@ import typing as t
 
 import pytest
 import yaml
-from support import lab_ca, secrets
+from support import ek_lab, lab_ca, secrets
 from support.controller import Controller, said
 from support.enroll import EK, HOST, ONE, OTHER, SERIAL, Bench, Json
 from support.proxy import Proxy
@@ -245,8 +246,12 @@ def test_device_is_known_by_what_the_role_has_read(
     keys = {handle: Tools(tpm.tcti).readpublic(handle).name for handle in (EK, "0x81020001")}
     observed = {"resources": [{"object": handle, "name": name} for handle, name in keys.items()]}
     facts = {"manufacturer": "IBM", "firmware": "8217.4131.22.13878", "model": "SW TPM", "capacity": {"nv_buffer_max": 1024}}
+    # A bundle in which one certificate is not that of a CA; another is Nuvoton's.
+    nuvoton, loss = ek_lab.nuvoton_root(), ek_lab.root().ek(ek_lab.ecc_key().public_key(), subject=ek_lab.NUVOTON)
+    (folder / "vendors.pem").write_bytes(bench.vendor.bundle.read_bytes() + ek_lab.pem(nuvoton.der, loss))
+    trust = {"bundle": str(folder / "vendors.pem"), "sha256": hashlib.sha256((folder / "vendors.pem").read_bytes()).hexdigest()}
     with Proxy(tpm) as proxy:
-        book = Book(controller, folder, options(bench, folder, proxy.tcti, files), {"vaulted_password": PASSWORD})
+        book = Book(controller, folder, {**options(bench, folder, proxy.tcti, files), "trust": trust}, {"vaulted_password": PASSWORD})
         results = book.play(
             {
                 "told": Task({"observed": observed, "facts": facts}),
@@ -263,5 +268,13 @@ def test_device_is_known_by_what_the_role_has_read(
         "told nonsense": (False, 1),
         "firmware of another": (False, 1),
     }
+    for name in ("told", "told again", "firmware of another"):
+        told = results[name]["trust_bundle"]
+        assert (told["certificates"], told["sha256"], told["lenient_count"], told["left_out_count"]) == (4, trust["sha256"], 1, 1)
+        assert told["lenient"][0]["rules"] == ["unsorted_set"] and told["left_out"][0]["reason"] == "not_a_ca"
+        assert "was left out, and no EK is trusted through it: 1 of Lab Technology Corporation (not_a_ca)." in str(
+            results[name]["warnings"]
+        )
+    assert results["told"]["overlooked"] == []
     # Its content is another serial's, which is found first.
     assert results["firmware of another"]["reason"] == "wrong_content"

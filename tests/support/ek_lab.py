@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.x509.oid import NameOID
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names, templates
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import der, names, templates
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import sized
 
 NOW = datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC)
@@ -93,15 +93,16 @@ def usage(*allowed: str) -> x509.KeyUsage:
 
 @dataclasses.dataclass(frozen=True)
 class Authority:
-    """A CA: its key and certificate."""
+    """A CA: its key and certificate, and how that is encoded where it is not DER."""
 
     key: PrivateKey
     certificate: x509.Certificate
+    odd: bytes = b""
 
     @property
     def der(self) -> bytes:
         """Its certificate."""
-        return self.certificate.public_bytes(serialization.Encoding.DER)
+        return self.odd or self.certificate.public_bytes(serialization.Encoding.DER)
 
     def issue(
         self,
@@ -184,12 +185,17 @@ def ek_extensions(
 
 
 def root(
-    name: str = "Lab TPM Root", *, key: PrivateKey | None = None, extensions: Extensions | None = None, **times: datetime.datetime
+    name: str = "Lab TPM Root",
+    *,
+    key: PrivateKey | None = None,
+    extensions: Extensions | None = None,
+    subject: x509.Name | None = None,
+    **times: datetime.datetime,
 ) -> Authority:
     """A self-signed CA, valid from `start` to `end`."""
     key = key or ecc_key()
-    public = key.public_key()
-    made = _builder(common_name(name), common_name(name), public, times.get("start", NOW - YEAR), times.get("end", NOW + 10 * YEAR))
+    public, subject = key.public_key(), subject or common_name(name)
+    made = _builder(subject, subject, public, times.get("start", NOW - YEAR), times.get("end", NOW + 10 * YEAR))
     for value, critical in ca_extensions(public) if extensions is None else extensions:
         made = made.add_extension(value, critical)
     return Authority(key, made.sign(key, hashes.SHA256()))
@@ -206,9 +212,9 @@ def write_bundle(path: pathlib.Path, *authorities: Authority) -> tuple[str, str]
     return str(path), hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def as_infineon(der: bytes, signer: PrivateKey) -> bytes:
+def as_infineon(whole: bytes, signer: PrivateKey) -> bytes:
     """The certificate with the algorithm of its RSA key named id-RSAES-OAEP, parameters and all, signed anew."""
-    found = asn1.Certificate.load(der)
+    found = asn1.Certificate.load(whole)
     info = found["tbs_certificate"]["subject_public_key_info"]
     oaep = bytes.fromhex("06092a864886f70d010107" + "3015a213301106092a864886f70d010109040454435041")
     body = b"\x30" + bytes([len(oaep)]) + oaep + info["public_key"].dump()
@@ -219,13 +225,88 @@ def as_infineon(der: bytes, signer: PrivateKey) -> bytes:
         signature = signer.sign(tbs, padding.PKCS1v15(), hashes.SHA256())
     else:
         signature = signer.sign(tbs, ec.ECDSA(hashes.SHA256()))
-    whole = tbs + found["signature_algorithm"].dump() + core.OctetBitString(signature).dump()
-    return b"\x30\x82" + len(whole).to_bytes(2, "big") + whole
+    made = tbs + found["signature_algorithm"].dump() + core.OctetBitString(signature).dump()
+    return b"\x30\x82" + len(made).to_bytes(2, "big") + made
 
 
-def as_sha1(der: bytes, signer: rsa.RSAPrivateKey) -> bytes:
+Parts = list[bytes]
+SAN, BASIC = bytes.fromhex("0603551d11"), bytes.fromhex("0603551d13")
+
+
+def rewritten(data: bytes, change: t.Callable[[int, Parts], Parts]) -> bytes:
+    """DER whose constructed elements hold what `change` makes of their tag and parts, from the inside out, the lengths put right."""
+    made = b""
+    for one in der.elements(data):
+        body = one.body
+        if one.tag & 0x20:
+            inner = [rewritten(each.whole, change) for each in der.elements(body)]
+            if inner and inner[0] in (SAN, BASIC):
+                inner[-1] = der.element(0x04, rewritten(next(der.elements(inner[-1])).body, change))
+            body = b"".join(change(one.tag, inner))
+        made += der.element(one.tag, body)
+    return made
+
+
+def signed_anew(whole: bytes, signer: PrivateKey, change: t.Callable[[int, Parts], Parts]) -> bytes:
+    """A certificate rewritten and signed over what it is then, with the hash that it names."""
+    tbs, algorithm, _signature = (one.whole for one in der.elements(next(der.elements(rewritten(whole, change))).body))
+    digest = next(one for name, one in DIGESTS.items() if name in algorithm)
+    made = signer.sign(tbs, padding.PKCS1v15(), digest) if isinstance(signer, rsa.RSAPrivateKey) else signer.sign(tbs, ec.ECDSA(digest))
+    return der.element(der.SEQUENCE, tbs, algorithm, der.element(0x03, b"\0", made))
+
+
+# The last bytes of the OIDs ecdsa-with-SHA256, -SHA384 and sha256WithRSAEncryption.
+DIGESTS = {
+    bytes.fromhex("2a8648ce3d040302"): hashes.SHA256(),
+    bytes.fromhex("2a8648ce3d040303"): hashes.SHA384(),
+    bytes.fromhex("2a864886f70d01010b"): hashes.SHA256(),
+}
+
+
+def unsorted(tag: int, parts: Parts) -> Parts:
+    """As Nuvoton writes names: the attributes in one set, and the set not in order."""
+    return parts[::-1] if tag == 0x31 else parts
+
+
+def explicit(tag: int, parts: Parts) -> Parts:
+    """As Intel's PTT writes extensions: critical FALSE, and in BasicConstraints cA FALSE."""
+    if tag == der.SEQUENCE and len(parts) == 2 and parts[0].startswith(b"\x06\x03\x55\x1d") and parts[1].startswith(b"\x04"):
+        return [parts[0], b"\x01\x01\x00", parts[1]]
+    if tag == der.SEQUENCE and parts[:1] == [BASIC]:
+        return [*parts[:-1], der.element(0x04, parts[-1][2:].replace(b"\x30\x00", bytes.fromhex("3003010100")))]
+    return parts
+
+
+def nulled(tag: int, parts: Parts) -> Parts:
+    """As Intel's OnDie CA writes the algorithm of a signature: with a NULL after it."""
+    return [*parts, b"\x05\x00"] if tag == der.SEQUENCE and len(parts) == 1 and parts[0][2:] in DIGESTS else parts
+
+
+def in_one_set(**attributes: str) -> x509.Name:
+    """A name whose attributes are in one set: common_name, organization_name, country_name, or TPM attributes by t and the last arc."""
+    known = {f"t{last}": x509.ObjectIdentifier(f"2.23.133.2.{last}") for last in (1, 2, 3)}
+    oids = {name: known.get(name) or getattr(NameOID, name.upper()) for name in attributes}
+    return x509.Name([x509.RelativeDistinguishedName([x509.NameAttribute(oids[name], value) for name, value in attributes.items()])])
+
+
+NUVOTON = in_one_set(common_name="Lab Like Nuvoton Root 2111", organization_name="Lab Technology Corporation", country_name="TW")
+NUVOTON_TPM = in_one_set(t1="id:4E544300", t2="NPCT75x", t3="id:00070002")
+
+
+def nuvoton_root(**times: datetime.datetime) -> Authority:
+    """A root as Nuvoton's: what it issues through `as_nuvoton` has its subject as issuer, byte for byte."""
+    plain = root(subject=NUVOTON, **times)
+    return dataclasses.replace(plain, odd=signed_anew(plain.der, plain.key, unsorted))
+
+
+def as_nuvoton(authority: Authority, key: PublicKey, *, name: x509.Name = NUVOTON_TPM, **options: t.Any) -> bytes:
+    """An EK certificate as Nuvoton's: the TPM's attributes in one set, no set in order."""
+    return signed_anew(authority.ek(key, extensions=ek_extensions(key, name=name), **options), authority.key, unsorted)
+
+
+def as_sha1(whole: bytes, signer: rsa.RSAPrivateKey) -> bytes:
     """The certificate signed anew with SHA-1, which cryptography no longer does."""
-    found = asn1.Certificate.load(der)
+    found = asn1.Certificate.load(whole)
     for part in (found["tbs_certificate"]["signature"], found["signature_algorithm"]):
         part["algorithm"], part["parameters"] = "sha1_rsa", core.Null()
     tbs = found["tbs_certificate"].dump(force=True)

@@ -87,6 +87,8 @@ PARSERS: dict[str, tuple[Parse, bytes]] = {
     "legacy event log": (_log, event_log.legacy()),
     "der": (_elements, CERTIFICATE),
     "ek certificate": (_certificate, CERTIFICATE),
+    "ek certificate of nuvoton": (_certificate, ek_lab.as_nuvoton(ek_lab.nuvoton_root(), TPM.ek.public_key())),
+    "ek certificate of intel": (_certificate, ek_lab.signed_anew(CERTIFICATE, VENDOR.key, ek_lab.explicit)),
     "chain in nv": (lambda data: certificate.chain_in([data, data[::2]]), VENDOR.der + CERTIFICATE),
 }
 

@@ -56,12 +56,13 @@ def follow(
     """
     if any(certificates.same(leaf, one) for one in anchors):
         problem = path.unknown_critical(leaf) or path.out_of_time(leaf, at)
-        above: tuple[x509.Certificate, ...] = ()
+        above: tuple[certificates.Certificate, ...] = ()
     else:
         above, problem = path.find(leaf, pool, path.anchors(anchors), at)
     if problem:
         raise CertificateError(f"Could not accept {what}: {problem.clause}; {_CURES[problem.reason]}.", problem.reason)
-    return [leaf, *above]
+    # They come from the pool and the anchors, among which no vendor's is.
+    return [leaf, *t.cast("tuple[x509.Certificate, ...]", above)]
 
 
 def broken_link(chain: t.Sequence[x509.Certificate], at: datetime.datetime, *, issues: bool) -> path.Problem | None:

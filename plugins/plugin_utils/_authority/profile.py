@@ -20,6 +20,7 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import der
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import Certificate
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import (
     ExtendedKeyUsageOID,
     ExtensionOID,
@@ -52,7 +53,7 @@ class DeviceSubject(t.NamedTuple):
     organization: str | None = None
 
 
-def hardware_serial(manufacturer: str | None, ek_certificate: x509.Certificate | None, ek_public: t.Any) -> bytes:
+def hardware_serial(manufacturer: str | None, ek_certificate: Certificate | None, ek_public: t.Any) -> bytes:
     """hwSerialNum, which names the TPM (section 8.1.6).
 
     With an EK certificate that has an authority key identifier: C(VENDOR:AKI:SERIAL) in upper-case hex, as Hewlett Packard's

@@ -23,6 +23,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import Ev
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate, ladder
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import TrustError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import subject_der
 
 Answer = t.Mapping[str, t.Any]
 # Where certificates stand in an answer, and how many there can be: the profile has so many NV indices for them.
@@ -211,7 +212,7 @@ def known_issuers(policy: ladder.Policy) -> list[str]:
     # A CA below one that leads to a root leads there too; as often as there are CAs, for they come in any order.
     for _each in found.certificates:
         rooted |= {one.subject for one in found.certificates if one.issuer in rooted}
-    return sorted(der.name_hash(one.public_bytes()) for one in rooted)
+    return sorted({der.name_hash(subject_der(one)) for one in found.certificates if one.subject in rooted})
 
 
 def _rows(observed: t.Any, what: str) -> list[Answer]:

@@ -16,11 +16,18 @@ import re
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import deps
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import extension, is_self_signed, shown
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import x509
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys, _text
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate, verdict
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import canonical, deps
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import path as paths
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import (
+    Certificate,
+    extension,
+    is_self_signed,
+    overlooked,
+    shown,
+)
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import NameOID, x509
 
 MAX_SIZE = 16 << 20
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
@@ -30,15 +37,74 @@ class BundleError(TpmError):
     """A trust bundle or a CRL cannot be used."""
 
 
+# Why a certificate of a bundle is not used; words are stable. C(malformed) is the other.
+NOT_A_CA = "not_a_ca"
+MAX_TOLD = 50  # certificates of a bundle that a result tells of
+
+
+class Told(t.NamedTuple):
+    """A certificate of a bundle that is told of: its number in the file (from 1), and whose it is as far as can be read.
+
+    C(words) are why it is left out, C(malformed) or C(not_a_ca), or which faults in it were overlooked (C(canonical.RULES)).
+    """
+
+    number: int
+    subject: str
+    vendor: str
+    words: tuple[str, ...]
+    detail: str
+
+
 class Bundle(t.NamedTuple):
-    """The CA certificates of one file. C(roots) are those that are self-signed; C(notes) say what was left out."""
+    """The CA certificates of one file. C(roots) are those that are self-signed, C(total) how many certificates the file has.
+
+    C(left_out) are not used; C(lenient) are used though the library does not take them as they are.
+    """
 
     path: str
     sha256: str
-    certificates: tuple[x509.Certificate, ...]
+    certificates: tuple[Certificate, ...]
     roots: frozenset[bytes]  # DER
-    by_subject: dict[x509.Name, list[x509.Certificate]]
-    notes: tuple[str, ...]
+    by_subject: t.Mapping[x509.Name, t.Sequence[Certificate]]
+    total: int
+    left_out: tuple[Told, ...]
+    lenient: tuple[Told, ...]
+
+    def warning(self) -> str:
+        """What was left out, in one sentence for all; empty where nothing was."""
+        if not self.left_out:
+            return ""
+        each: dict[tuple[str, str], int] = {}
+        for one in self.left_out:
+            key = one.vendor or one.subject or "one without a readable name", one.words[0]
+            each[key] = each.get(key, 0) + 1
+        told = [f"{count} of {vendor} ({word})" for (vendor, word), count in sorted(each.items())]
+        more = f" and {len(told) - 10} more" if len(told) > 10 else ""
+        lost = (
+            "was left out, and no EK is trusted through it"
+            if len(self.left_out) == 1
+            else "were left out, and no EK is trusted through them"
+        )
+        return (
+            f"Of the {self.total} certificates of the trust bundle {self.path}, {len(self.left_out)} {lost}: {', '.join(told[:10])}{more}. "
+            "The result lists each in trust_bundle.left_out."
+        )
+
+    def describe(self) -> dict[str, t.Any]:
+        """For a result: what was read, what was left out and what was overlooked."""
+        return {
+            "path": self.path,
+            "sha256": self.sha256,
+            "certificates": self.total,
+            "left_out": [_row(one, "reason", one.words[0]) for one in self.left_out[:MAX_TOLD]],
+            "left_out_count": len(self.left_out),
+            "lenient": [_row(one, "rules", list(one.words)) for one in self.lenient[:MAX_TOLD]],
+            "lenient_count": len(self.lenient),
+        }
+
+
+def _row(one: Told, name: str, words: t.Any) -> dict[str, t.Any]:
+    return {"number": one.number, "subject": one.subject, "vendor": one.vendor, name: words, "detail": one.detail}
 
 
 def _content(path: str, what: str) -> bytes:
@@ -64,25 +130,49 @@ def _blocks(data: bytes, label: str) -> t.Iterator[tuple[int, bytes | None]]:
             yield number, None
 
 
-def _certificates(data: bytes) -> tuple[dict[bytes, x509.Certificate], list[str]]:
-    found: dict[bytes, x509.Certificate] = {}
-    notes = []
-    for number, der in _blocks(data, "CERTIFICATE"):
+def _known(number: int, one: Certificate, words: tuple[str, ...], detail: str) -> Told:
+    found = one.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    return Told(number, shown(one.subject), _text.shown(found[0].value, 80) if found else "", words, detail)
+
+
+def _unreadable(number: int, der: bytes | None, why: str) -> Told:
+    """One that cannot be read, by the names that stand in it nevertheless."""
+    named = canonical.subject_texts(der or b"")
+    vendor = next((text for kind, text in named if kind == canonical.ORGANIZATION), "")
+    return Told(number, _text.shown(", ".join(text for _kind, text in named), 120), _text.shown(vendor, 80), (verdict.MALFORMED,), why)
+
+
+class _Reading:
+    """The certificates of a file, sorted into those that are used, those that are not, and those read leniently."""
+
+    def __init__(self) -> None:
+        self.found: dict[bytes, Certificate] = {}
+        self.left_out: list[Told] = []
+        self.lenient: list[Told] = []
+        self.total = 0
+
+    def take(self, number: int, der: bytes | None) -> None:
+        """Take in one block."""
+        self.total += 1
         try:
-            one = certificate.parse(der or b"")
+            if der is None:
+                raise ValueError("it is no base64")
+            one = certificate.parse(der)
             basic = extension(one, x509.BasicConstraints)
-        except ValueError:
-            notes.append(f"Certificate {number} of the trust bundle was left out: it cannot be read.")
-            continue
+        except ValueError as error:
+            self.left_out.append(_unreadable(number, der, str(error)))
+            return
         if basic is None or not basic.ca:
-            notes.append(f"Certificate {number} of the trust bundle ({shown(one.subject)}) was left out: it is not that of a CA.")
-        else:
-            found[der or b""] = one
-    return found, notes
+            self.left_out.append(_known(number, one, (NOT_A_CA,), "it is not that of a CA"))
+            return
+        if der not in self.found and overlooked(one):
+            why = " and ".join(canonical.RULES[rule] for rule in overlooked(one))
+            self.lenient.append(_known(number, one, overlooked(one), why))
+        self.found[der] = one
 
 
 def load_bundle(path: str, sha256: str) -> Bundle:
-    """Read a PEM file of CA certificates whose SHA-256 is C(sha256) (hex, any case). Certificates of no CA are left out, with a note.
+    """Read a PEM file of CA certificates whose SHA-256 is C(sha256) (hex, any case). What is left out, and why, the bundle says.
 
     Raises BundleError where path or hash is not given, the file is missing, not readable, another one or holds no CA certificate;
     DependencyError without C(cryptography).
@@ -101,14 +191,15 @@ def load_bundle(path: str, sha256: str) -> Bundle:
             f"Could not use the trust bundle {path}: its SHA-256 is {actual}, not {sha256.lower()}; "
             "see who has changed it before you give the new hash."
         )
-    found, notes = _certificates(data)
+    read = _Reading()
+    for number, der in _blocks(data, "CERTIFICATE"):
+        read.take(number, der)
+    found = read.found
     if not found:
         raise BundleError(f"Could not use the trust bundle {path}: there is no CA certificate in it; give a PEM file of TPM vendors' CAs.")
-    by_subject: dict[x509.Name, list[x509.Certificate]] = {}
-    for one in found.values():
-        by_subject.setdefault(one.subject, []).append(one)
+    by_subject = paths.anchors(found.values()).by_subject
     roots = frozenset(der for der, one in found.items() if is_self_signed(one))
-    return Bundle(path, actual, tuple(found.values()), roots, by_subject, tuple(notes))
+    return Bundle(path, actual, tuple(found.values()), roots, by_subject, read.total, tuple(read.left_out), tuple(read.lenient))
 
 
 def load_crls(paths: t.Iterable[str]) -> tuple[x509.CertificateRevocationList, ...]:
@@ -133,4 +224,4 @@ def load_crls(paths: t.Iterable[str]) -> tuple[x509.CertificateRevocationList, .
     return tuple(found)
 
 
-__all__ = ("Bundle", "BundleError", "load_bundle", "load_crls")
+__all__ = ("MAX_TOLD", "NOT_A_CA", "Bundle", "BundleError", "Told", "load_bundle", "load_crls")

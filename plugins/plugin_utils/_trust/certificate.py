@@ -19,14 +19,19 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import verdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import TrustError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import certificates
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import extension, public_key
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import canonical, certificates
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import Certificate, extension, public_key
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import x509
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.der import element_at
 
 MAX_SIZE = 8 << 10
 MAX_CHAIN_SIZE = 64 << 10
 MAX_CHAIN = 16
+
+# Beside the faults of C(canonical.RULES), what is overlooked in an EK certificate; words are stable, as they are stored.
+OAEP_KEY = "oaep_key"
+TPM12_HEADER = "tpm12_header"
+TRAILING_BYTES = "trailing_bytes"
 
 OID_MANUFACTURER = "2.23.133.2.1"
 OID_MODEL = "2.23.133.2.2"
@@ -42,14 +47,18 @@ _STORED_CERT, _FULL_CERT = bytes.fromhex("100100"), bytes.fromhex("1002")
 
 
 class EkCertificate(t.NamedTuple):
-    """An EK certificate, read. Texts are as written in it, empty where it has none; C(spki) is the DER of its key as rsaEncryption or ECC."""
+    """An EK certificate, read. Texts are as written in it, empty where it has none; C(spki) is the DER of its key as rsaEncryption or ECC.
+
+    C(overlooked) are the faults in it that were overlooked, each a word.
+    """
 
     der: bytes
-    parsed: x509.Certificate
+    parsed: Certificate
     spki: bytes
     manufacturer: str
     model: str
     version: str
+    overlooked: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -73,7 +82,7 @@ def _unwrap(data: bytes) -> bytes:
 
 
 def cut(data: bytes) -> bytes:
-    """The certificate alone: what follows its DER is padding of 00 or FF. Raises TrustError: no_certificate, oversized or malformed."""
+    """The certificate alone, by the length that its DER has; what follows is padding. Raises TrustError: no_certificate, oversized or malformed."""
     if len(data) > MAX_SIZE:
         raise refuse(
             verdict.OVERSIZED,
@@ -91,18 +100,16 @@ def cut(data: bytes) -> bytes:
         raise malformed(str(error)) from None
     if tag != _SEQUENCE:
         raise malformed("it does not begin as a DER certificate does")
-    if data[end:].strip(_PADDING):
-        raise malformed(f"it is followed by {len(data) - end} bytes that are no padding")
     return data[:end]
 
 
-def parse(der: bytes) -> x509.Certificate:
-    """A DER certificate. Raises ValueError; DependencyError without C(cryptography)."""
+def parse(der: bytes) -> Certificate:
+    """A vendor's DER certificate. Raises ValueError; DependencyError without C(cryptography)."""
     _keys.require()
-    return certificates.parse(der)
+    return certificates.parse_vendor(der)
 
 
-def _attributes(certificate: x509.Certificate) -> dict[str, str]:
+def _attributes(certificate: Certificate) -> dict[str, str]:
     """The TPM's attributes in subjectAltName, by OID. Raises ValueError where one is there twice with two values."""
     found: dict[str, str] = {}
     san = extension(certificate, x509.SubjectAlternativeName)
@@ -123,11 +130,31 @@ def read(data: bytes) -> EkCertificate:
         about = _attributes(parsed)
     except ValueError as error:
         raise malformed(str(error)) from None
-    notes = (
-        ("The EK certificate names its key's algorithm RSAES-OAEP, as Infineon does; it was read as an ordinary RSA key.",) if quirk else ()
-    )
+    found = [*certificates.overlooked(parsed), *([OAEP_KEY] if quirk else []), *_around(data, der)]
     manufacturer, model, version = (about.get(oid, "") for oid in (OID_MANUFACTURER, OID_MODEL, OID_VERSION))
-    return EkCertificate(der, parsed, _keys.spki_of(key), manufacturer, model, version, notes)
+    return EkCertificate(der, parsed, _keys.spki_of(key), manufacturer, model, version, tuple(found), tuple(map(_note, found)))
+
+
+def _around(data: bytes, der: bytes) -> t.Iterator[str]:
+    """What was found around a certificate in its NV index."""
+    if not data.startswith(der):
+        yield TPM12_HEADER
+    # Vendors pad with what they like. Only the certificate is used, stored and hashed.
+    elif data[len(der) :].strip(_PADDING):
+        yield TRAILING_BYTES
+
+
+_OVERLOOKED = {
+    **canonical.RULES,
+    OAEP_KEY: "its key's algorithm is called RSAES-OAEP, as Infineon does; it was read as an ordinary RSA key",
+    TPM12_HEADER: "a header of TPM 1.2 is before it",
+    TRAILING_BYTES: "bytes that are neither 00 nor FF follow it in its NV index",
+}
+
+
+def _note(word: str) -> str:
+    """What was overlooked in the EK certificate, in a sentence."""
+    return f"The EK certificate was read although it is not as it should be ({word}): {_OVERLOOKED[word]}."
 
 
 def check_usage(found: EkCertificate) -> None:
@@ -168,13 +195,13 @@ def _pieces(blob: bytes) -> t.Iterator[bytes]:
         at = end
 
 
-def chain_in(indices: t.Sequence[bytes]) -> tuple[list[x509.Certificate], list[str]]:
+def chain_in(indices: t.Sequence[bytes]) -> tuple[list[Certificate], list[str]]:
     """The certificates in the NV indices from 0x01C00100 on, and notes on what could not be used.
 
     They may follow one another in one index, and go on in the next one in the middle of a certificate (EK Credential Profile,
     section 2.2.1.5.2); so the row is read as a whole, then index by index. Nobody trusts them: they only help to find a way.
     """
-    found: dict[bytes, x509.Certificate] = {}
+    found: dict[bytes, Certificate] = {}
     whole = b"".join(indices)
     if len(whole) > MAX_CHAIN_SIZE:
         return [], [f"The certificate chain in the TPM was left aside: it has {len(whole)} bytes, more than {MAX_CHAIN_SIZE}."]

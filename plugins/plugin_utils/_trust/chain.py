@@ -16,7 +16,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certi
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.bundle import Bundle
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import TrustError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import path
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import x509
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import Certificate
 
 _CURES = {
     path.EXPIRED: "ask the vendor, or allow expired certificates if that is your policy",
@@ -31,11 +31,11 @@ _CURES = {
 class Outcome(t.NamedTuple):
     """The certificates above the EK's as C(_x509.path.Way) has them, and what is wrong with the way."""
 
-    above: tuple[x509.Certificate, ...]
+    above: tuple[Certificate, ...]
     problem: TrustError | None
 
 
-def build(leaf: x509.Certificate, extra: t.Sequence[x509.Certificate], bundle: Bundle, at: datetime.datetime) -> Outcome:
+def build(leaf: Certificate, extra: t.Sequence[Certificate], bundle: Bundle, at: datetime.datetime) -> Outcome:
     """Find the way from an EK certificate over the bundle's CAs and C(extra) ones to a root of the bundle, valid at C(at) (aware)."""
     way = path.find(leaf, extra, path.Anchors(bundle.roots, bundle.by_subject, "in the trust bundle"), at, certificate.UNNAMED)
     problem = way.problem

@@ -19,7 +19,14 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import verdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.certificate import UNNAMED
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import deps
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import der_of, extension, public_key, shown, titled
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import (
+    Certificate,
+    der_of,
+    extension,
+    public_key,
+    shown,
+    titled,
+)
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import x509
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.path import WEAK_HASHES, weak_key
 
@@ -45,7 +52,7 @@ class _Said(t.NamedTuple):
     why: str
 
 
-def _not_authentic(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> str:
+def _not_authentic(crl: x509.CertificateRevocationList, issuer: Certificate) -> str:
     """Why a CRL of that name is not the issuer's own word (RFC 5280, section 6.3.3 f, g), as a clause; an indirect one is another's."""
     usage, scope = extension(issuer, x509.KeyUsage), extension(crl, x509.IssuingDistributionPoint)
     if usage is not None and not usage.crl_sign:
@@ -62,7 +69,7 @@ def _not_authentic(crl: x509.CertificateRevocationList, issuer: x509.Certificate
     return "" if valid else "is not signed by that CA"
 
 
-def _lists(crl: x509.CertificateRevocationList, child: x509.Certificate) -> bool:
+def _lists(crl: x509.CertificateRevocationList, child: Certificate) -> bool:
     """Whether it names the certificate as revoked. A delta CRL may also take one off the list (section 5.3.1, removeFromCRL)."""
     found = crl.get_revoked_certificate_by_serial_number(child.serial_number)
     if found is None:
@@ -74,7 +81,7 @@ def _lists(crl: x509.CertificateRevocationList, child: x509.Certificate) -> bool
     return bool(reason != x509.ReasonFlags.remove_from_crl)
 
 
-def _partial(crl: x509.CertificateRevocationList, child: x509.Certificate) -> str:
+def _partial(crl: x509.CertificateRevocationList, child: Certificate) -> str:
     """Why a CRL that does not list a certificate does not prove it good whatever the time: it is not made for all such, as a clause."""
     if extension(crl, x509.DeltaCRLIndicator) is not None:
         return "is a delta CRL, which only says what has changed"
@@ -89,7 +96,7 @@ def _partial(crl: x509.CertificateRevocationList, child: x509.Certificate) -> st
     return "" if scope is None or _in_scope(scope, child) else "is one of several, and not that for this certificate"
 
 
-def _in_scope(scope: x509.IssuingDistributionPoint, child: x509.Certificate) -> bool:
+def _in_scope(scope: x509.IssuingDistributionPoint, child: Certificate) -> bool:
     basic = extension(child, x509.BasicConstraints)
     is_ca = basic is not None and basic.ca
     if (
@@ -119,7 +126,7 @@ def _old(crl: x509.CertificateRevocationList, at: datetime.datetime, max_age: da
 
 def _one(
     crl: x509.CertificateRevocationList,
-    pair: tuple[x509.Certificate, x509.Certificate],
+    pair: tuple[Certificate, Certificate],
     at: datetime.datetime,
     max_age: datetime.timedelta | None,
 ) -> _Said:
@@ -137,7 +144,7 @@ def _one(
 _WEIGHT = (verdict.REVOKED, verdict.GOOD, verdict.STALE, verdict.NOT_CHECKED)
 
 
-def check(way: t.Sequence[x509.Certificate], crls: Crls, at: datetime.datetime, max_age: datetime.timedelta | None = None) -> Revocation:
+def check(way: t.Sequence[Certificate], crls: Crls, at: datetime.datetime, max_age: datetime.timedelta | None = None) -> Revocation:
     """What CRLs say of a way of certificates, the EK's first, the root last; C(max_age): how old one may be, beside its own nextUpdate.
 
     C(good) takes a fresh CRL for every certificate below the root. Where the way does not reach a root, C(revoked) still counts.

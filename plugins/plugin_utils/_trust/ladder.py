@@ -22,7 +22,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys, _text
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate, chain, crl, ek, vendors, verdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.bundle import Bundle
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import TrustError, Verdict
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import der_of, shown
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import Certificate, der_of, label, overlooked, shown
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import x509
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.path import TIME
 
@@ -59,7 +59,7 @@ class _Case:
         self.against: list[TrustError] = []
         self.notes: list[str] = []
         self.certificate: certificate.EkCertificate | None = None
-        self.above: tuple[x509.Certificate, ...] = ()
+        self.above: tuple[Certificate, ...] = ()
         self.revocation = verdict.NOT_CHECKED
 
     def hold(self, check: t.Callable[..., None], *arguments: t.Any) -> None:
@@ -96,7 +96,8 @@ def judge(device: Device, policy: Policy, *, now: datetime.datetime, pinned: str
 def _verdict(case: _Case, rung: str, reason: str, detail: str) -> Verdict:
     der = case.certificate.der if case.certificate else None
     above = tuple(der_of(one) for one in case.above)
-    return Verdict(rung, reason, detail, der, above, case.revocation, tuple(case.notes))
+    faults = {word for one in case.above for word in overlooked(one)} | set(case.certificate.overlooked if case.certificate else ())
+    return Verdict(rung, reason, detail, der, above, case.revocation, tuple(case.notes), tuple(sorted(faults)))
 
 
 def _praise(case: _Case, found: certificate.EkCertificate) -> str:
@@ -157,6 +158,8 @@ def _weigh_chain(
     case.notes += notes
     outcome = chain.build(found.parsed, extra, bundle, now)
     case.above = outcome.above
+    for one in filter(overlooked, case.above):
+        case.notes.append(f"The certificate of {label(one)} was read although it is not as it should be ({', '.join(overlooked(one))}).")
     if outcome.problem is not None:
         if outcome.problem.reason == verdict.EXPIRED and policy.allow_expired:
             case.notes.append("A certificate of the chain has expired, which the policy allows.")
@@ -165,9 +168,7 @@ def _weigh_chain(
     _weigh_revocation(case, (found.parsed, *outcome.above), outcome, policy, now)
 
 
-def _weigh_revocation(
-    case: _Case, way: t.Sequence[x509.Certificate], outcome: chain.Outcome, policy: Policy, now: datetime.datetime
-) -> None:
+def _weigh_revocation(case: _Case, way: t.Sequence[Certificate], outcome: chain.Outcome, policy: Policy, now: datetime.datetime) -> None:
     found = crl.check(way, policy.crls, now, policy.crl_max_age)
     case.revocation = found.state
     whole = outcome.problem is None or outcome.problem.reason in TIME

@@ -65,6 +65,8 @@ class Verdict(t.NamedTuple):
     is that in a sentence. C(ek_certificate) is DER without padding, None if there was none that could be read. C(chain) are the
     certificates above it that were found, DER, the issuer first and the root last. C(revocation) is C(good), C(revoked),
     C(stale) (a CA on the way has no CRL but an old one) or C(not checked). C(notes) are sentences for people which decide nothing.
+    C(overlooked) are the faults of encoding that the EK certificate and its chain have and that were overlooked, each a word
+    (C(_x509.canonical.RULES), and those of C(certificate)).
     """
 
     rung: str
@@ -74,6 +76,7 @@ class Verdict(t.NamedTuple):
     chain: tuple[bytes, ...]
     revocation: str
     notes: tuple[str, ...] = ()
+    overlooked: tuple[str, ...] = ()
 
 
 __all__ = ("FINAL", "REASONS", "RUNGS", "TrustError", "Verdict")

@@ -7,19 +7,22 @@
 
 """X.509 certificates: reading them with the known quirks of vendors, and what is said of one to a person (RFC 5280).
 
-Whether a certificate may be believed is for C(path). What only a reader of vendors' certificates overlooks stands here too, so that
-there is one definition of what is read and one of what is accepted.
+C(parse) takes what the library takes, for certificates that we ask for: those of our own CAs, and of the keys that they certify.
+C(parse_vendor) is for those of TPMs and their vendors, which are as they are. Whether a certificate may be believed is for C(path).
+What only a reader of vendors' certificates overlooks stands here too, so that there is one definition of what is read and one of what
+is accepted.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime
+import re
 import typing as t
 import warnings
 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _text
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import deps, der
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import canonical, deps, der
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import (
     ec,
     hashes,
@@ -28,12 +31,15 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import (
     serialization,
     x509,
 )
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.lenient import Certificate, Lenient, verify_directly_issued_by
 
 PublicKey = t.Union["ec.EllipticCurvePublicKey", "rsa.RSAPublicKey"]
 
 _SEQUENCE = 0x30
 _RSA_ENCRYPTION = bytes.fromhex("300d06092a864886f70d0101010500")
 _OAEP_OID = bytes.fromhex("06092a864886f70d010107")
+# How the library names a breach of DER.
+_KIND = re.compile(r"kind: (\w+)")
 
 
 @contextlib.contextmanager
@@ -53,26 +59,55 @@ def parse(data: bytes) -> x509.Certificate:
                 getattr(found, part)
             der.check_signature_octets(data, found.signature)
         return found
-    except deps.malformed():
-        raise ValueError("it is no certificate that can be read") from None
+    except deps.malformed() as error:
+        kind = _KIND.search(str(error))
+        raise ValueError(f"it is no certificate that can be read{f' ({kind[1]})' if kind else ''}") from None
 
 
-def der_of(one: x509.Certificate) -> bytes:
+def parse_vendor(data: bytes) -> Certificate:
+    """As C(parse), and what vendors have shipped with one of the faults of C(canonical.RULES), as a C(Lenient). Raises ValueError."""
+    try:
+        return parse(data)
+    except ValueError as error:
+        refused = error
+    with contextlib.suppress(ValueError):
+        mended, rules = canonical.copy(data)
+        if rules:
+            return Lenient(data, parse(mended), rules)
+    raise refused
+
+
+def overlooked(one: Certificate) -> tuple[str, ...]:
+    """The faults in a certificate that were overlooked, words of C(canonical.RULES)."""
+    return one.rules if isinstance(one, Lenient) else ()
+
+
+def subject_der(one: Certificate) -> bytes:
+    """A certificate's subject as it is written in it."""
+    return canonical.fields(one.der).subject if isinstance(one, Lenient) else one.subject.public_bytes()
+
+
+def issuer_der(one: Certificate) -> bytes:
+    """A certificate's issuer as it is written in it."""
+    return canonical.fields(one.der).issuer if isinstance(one, Lenient) else one.issuer.public_bytes()
+
+
+def der_of(one: Certificate) -> bytes:
     """A certificate's DER."""
     return one.public_bytes(serialization.Encoding.DER)
 
 
-def pem(certificates: t.Iterable[x509.Certificate]) -> str:
+def pem(certificates: t.Iterable[Certificate]) -> str:
     """PEM, one after the other."""
     return "".join(one.public_bytes(serialization.Encoding.PEM).decode("ascii") for one in certificates)
 
 
-def same(one: x509.Certificate, other: x509.Certificate) -> bool:
+def same(one: Certificate, other: Certificate) -> bool:
     """Whether two are the same certificate."""
     return der_of(one) == der_of(other)
 
 
-def extension(one: x509.Certificate | x509.CertificateRevocationList, kind: t.Any) -> t.Any:
+def extension(one: Certificate | x509.CertificateRevocationList, kind: t.Any) -> t.Any:
     """The value of an extension of a certificate or CRL, by its class in `cryptography.x509`; None where there is none."""
     try:
         return one.extensions.get_extension_for_class(kind).value
@@ -85,12 +120,12 @@ def shown(name: x509.Name) -> str:
     return _text.shown(name.rfc4514_string(), 120) or "nobody"
 
 
-def label(one: x509.Certificate) -> str:
+def label(one: Certificate) -> str:
     """A certificate's subject for a sentence, or its serial number where it has none."""
     return shown(one.subject) if list(one.subject) else f"serial number {one.serial_number:x}"
 
 
-def titled(one: x509.Certificate, unnamed: str = "") -> str:
+def titled(one: Certificate, unnamed: str = "") -> str:
     """A certificate by its subject; C(unnamed) is what one without a subject is called, as an EK's often is."""
     return f"the certificate of {label(one)}" if list(one.subject) or not unnamed else unnamed
 
@@ -100,21 +135,21 @@ def moment(when: datetime.datetime) -> str:
     return when.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def is_self_issued(one: x509.Certificate) -> bool:
+def is_self_issued(one: Certificate) -> bool:
     """Whether subject and issuer are the same, as in a root."""
     return one.subject == one.issuer
 
 
-def issued(issuer: x509.Certificate, one: x509.Certificate) -> bool:
+def issued(issuer: Certificate, one: Certificate) -> bool:
     """Whether names and signature say that C(issuer) issued C(one); for C(path) to say whether that counts."""
     try:
-        one.verify_directly_issued_by(issuer)
+        verify_directly_issued_by(one, issuer)
     except deps.not_signed():
         return False
     return True
 
 
-def is_self_signed(one: x509.Certificate) -> bool:
+def is_self_signed(one: Certificate) -> bool:
     """Whether a certificate is signed with its own key. SHA-1 will do: a root is trusted because it is in a file, not for its signature."""
     if not is_self_issued(one):
         return False
@@ -164,19 +199,26 @@ def public_key(data: bytes) -> tuple[PublicKey, bool]:
 
 
 __all__ = (
+    "Certificate",
+    "Lenient",
     "PublicKey",
     "der_of",
     "extension",
     "is_self_issued",
     "is_self_signed",
     "issued",
+    "issuer_der",
     "label",
     "moment",
+    "overlooked",
     "parse",
+    "parse_vendor",
     "pem",
     "public_key",
     "same",
     "shown",
     "spki_in",
+    "subject_der",
     "titled",
+    "verify_directly_issued_by",
 )

@@ -22,7 +22,7 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import roca
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import certificates, deps
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import der_of, extension, shown, titled
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import Certificate, der_of, extension, shown, titled
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import ec, rsa, x509
 
 MAX_DEPTH = 8  # certificates from the lowest to the anchor
@@ -59,7 +59,7 @@ class Way(t.NamedTuple):
     With a problem, they are those that were found: whole with C(expired) and C(not_yet_valid), else a part.
     """
 
-    above: tuple[x509.Certificate, ...]
+    above: tuple[Certificate, ...]
     problem: Problem | None
 
 
@@ -70,19 +70,19 @@ class Anchors(t.NamedTuple):
     """
 
     ends: frozenset[bytes]
-    by_subject: t.Mapping[x509.Name, t.Sequence[x509.Certificate]]
+    by_subject: t.Mapping[x509.Name, t.Sequence[Certificate]]
     where: str = "among the CAs that are trusted here"
 
 
-def anchors(found: t.Iterable[x509.Certificate]) -> Anchors:
+def anchors(found: t.Iterable[Certificate]) -> Anchors:
     """Anchors of which each ends a way, self-signed or not."""
-    by_subject: dict[x509.Name, list[x509.Certificate]] = {}
+    by_subject: dict[x509.Name, list[Certificate]] = {}
     for one in found:
         by_subject.setdefault(one.subject, []).append(one)
     return Anchors(frozenset(der_of(one) for ones in by_subject.values() for one in ones), by_subject)
 
 
-def out_of_time(one: x509.Certificate, at: datetime.datetime, unnamed: str = "") -> Problem | None:
+def out_of_time(one: Certificate, at: datetime.datetime, unnamed: str = "") -> Problem | None:
     """Whether a certificate is not valid at that time (RFC 5280, section 4.1.2.5)."""
     if at > one.not_valid_after_utc:
         return Problem(EXPIRED, f"{titled(one, unnamed)} expired on {one.not_valid_after_utc:%Y-%m-%d}")
@@ -91,7 +91,7 @@ def out_of_time(one: x509.Certificate, at: datetime.datetime, unnamed: str = "")
     return None
 
 
-def unknown_critical(one: x509.Certificate, unnamed: str = "") -> Problem | None:
+def unknown_critical(one: Certificate, unnamed: str = "") -> Problem | None:
     """Whether a certificate has a critical extension that we do not know, or constrains names (RFC 5280, section 4.2)."""
     for each in one.extensions:
         if (each.critical and each.oid.dotted_string not in KNOWN_CRITICAL) or each.oid == x509.NameConstraints.oid:
@@ -110,7 +110,7 @@ def weak_key(data: bytes) -> str:
     return ""
 
 
-def _weak(issuer: x509.Certificate, child: x509.Certificate) -> str:
+def _weak(issuer: Certificate, child: Certificate) -> str:
     """Why the signature on a certificate could be forged, as a clause."""
     digest = child.signature_hash_algorithm
     if digest is not None and digest.name in WEAK_HASHES:
@@ -118,20 +118,21 @@ def _weak(issuer: x509.Certificate, child: x509.Certificate) -> str:
     return weak_key(der_of(issuer))
 
 
-def bad_signature(issuer: x509.Certificate, child: x509.Certificate, unnamed: str = "") -> Problem | None:
+def bad_signature(issuer: Certificate, child: Certificate, unnamed: str = "") -> Problem | None:
     """Whether C(issuer) did not sign C(child), or did so in a way that can be forged."""
     try:
         weak = _weak(issuer, child)
         if not weak:
-            child.verify_directly_issued_by(issuer)
+            certificates.verify_directly_issued_by(child, issuer)
     except deps.not_signed():
-        weak = "it does not verify"
+        same = certificates.issuer_der(child) == certificates.subject_der(issuer)
+        weak = "it does not verify" if same else "the name of the CA is encoded in another way in its own certificate"
     if weak:
         return Problem(BAD_SIGNATURE, f"the signature of {shown(issuer.subject)} on {titled(child, unnamed)} is bad: {weak}")
     return None
 
 
-def not_a_ca(issuer: x509.Certificate) -> Problem | None:
+def not_a_ca(issuer: Certificate) -> Problem | None:
     """Whether a certificate may not issue others at all (RFC 5280, sections 4.2.1.3 and 4.2.1.9)."""
     basic, usage = extension(issuer, x509.BasicConstraints), extension(issuer, x509.KeyUsage)
     if basic is None or not basic.ca:
@@ -141,7 +142,7 @@ def not_a_ca(issuer: x509.Certificate) -> Problem | None:
     return None
 
 
-def _too_long(issuer: x509.Certificate, path: t.Sequence[x509.Certificate]) -> Problem | None:
+def _too_long(issuer: Certificate, path: t.Sequence[Certificate]) -> Problem | None:
     """Whether more CAs stand below an issuer than it allows (RFC 5280, section 6.1.4 l and m)."""
     basic = extension(issuer, x509.BasicConstraints)
     below = sum(not certificates.is_self_issued(one) for one in path[1:])
@@ -150,13 +151,13 @@ def _too_long(issuer: x509.Certificate, path: t.Sequence[x509.Certificate]) -> P
     return None
 
 
-def link(issuer: x509.Certificate, path: t.Sequence[x509.Certificate], unnamed: str = "") -> Problem | None:
+def link(issuer: Certificate, path: t.Sequence[Certificate], unnamed: str = "") -> Problem | None:
     """Why C(issuer) cannot stand above the last certificate of C(path), dates left aside."""
     found = bad_signature(issuer, path[-1], unnamed if len(path) == 1 else "")
     return found or not_a_ca(issuer) or _too_long(issuer, path) or unknown_critical(issuer)
 
 
-def _identifiers_fit(issuer: x509.Certificate, child: x509.Certificate) -> bool:
+def _identifiers_fit(issuer: Certificate, child: Certificate) -> bool:
     """Key identifiers tell apart CAs of one name; where one is missing they tell nothing (RFC 5280, section 4.2.1.1 f.)."""
     above, below = extension(issuer, x509.SubjectKeyIdentifier), extension(child, x509.AuthorityKeyIdentifier)
     return above is None or below is None or below.key_identifier is None or above.digest == below.key_identifier
@@ -166,31 +167,31 @@ class _Search:
     """One depth-first search; problems of the times in C(ignored) do not count."""
 
     def __init__(
-        self, extra: t.Sequence[x509.Certificate], trusted: Anchors, at: datetime.datetime, unnamed: str, ignored: tuple[str, ...]
+        self, extra: t.Sequence[Certificate], trusted: Anchors, at: datetime.datetime, unnamed: str, ignored: tuple[str, ...]
     ) -> None:
         self.extra, self.trusted, self.at, self.unnamed, self.ignored = extra, trusted, at, unnamed, ignored
         self.steps = 0
         self.late = False  # a way was given up because of a date
-        self.best: tuple[int, int, list[x509.Certificate], Problem] | None = None
+        self.best: tuple[int, int, list[Certificate], Problem] | None = None
 
-    def fail(self, path: list[x509.Certificate], problem: Problem) -> None:
+    def fail(self, path: list[Certificate], problem: Problem) -> None:
         """Remember the problem of the way that led the highest."""
         self.late = self.late or problem.reason in TIME
         rank = len(path), -_RANK.index(problem.reason)
         if self.best is None or rank > self.best[:2]:
             self.best = (*rank, path, problem)
 
-    def late_one(self, one: x509.Certificate, unnamed: str = "") -> Problem | None:
+    def late_one(self, one: Certificate, unnamed: str = "") -> Problem | None:
         """Whether a certificate's dates speak against it, as far as they count."""
         found = out_of_time(one, self.at, unnamed)
         return found if found and found.reason not in self.ignored else None
 
-    def candidates(self, child: x509.Certificate) -> list[x509.Certificate]:
+    def candidates(self, child: Certificate) -> list[Certificate]:
         """Who may have issued a certificate by name and key identifier, those of ours first."""
         named = [*self.trusted.by_subject.get(child.issuer, ()), *(one for one in self.extra if one.subject == child.issuer)]
         return [one for one in dict.fromkeys(named) if _identifiers_fit(one, child)]
 
-    def unknown(self, path: list[x509.Certificate]) -> Problem:
+    def unknown(self, path: list[Certificate]) -> Problem:
         """Why nobody can be asked who stands above a path."""
         if len(path) >= MAX_DEPTH:
             return Problem(UNKNOWN_ISSUER, f"its chain is longer than {MAX_DEPTH} certificates")
@@ -198,7 +199,7 @@ class _Search:
         what = titled(child, self.unnamed if len(path) == 1 else "")
         return Problem(UNKNOWN_ISSUER, f"{shown(child.issuer)}, who issued {what}, is not known")
 
-    def up(self, path: list[x509.Certificate]) -> list[x509.Certificate] | None:
+    def up(self, path: list[Certificate]) -> list[Certificate] | None:
         """Go on from the last certificate in C(path); return the whole way to an anchor, or None."""
         open_ways = [one for one in self.candidates(path[-1]) if one not in path]
         if not open_ways or len(path) >= MAX_DEPTH:
@@ -224,7 +225,7 @@ class _Search:
         return None
 
 
-def find(leaf: x509.Certificate, extra: t.Sequence[x509.Certificate], trusted: Anchors, at: datetime.datetime, unnamed: str = "") -> Way:
+def find(leaf: Certificate, extra: t.Sequence[Certificate], trusted: Anchors, at: datetime.datetime, unnamed: str = "") -> Way:
     """Find the way from a certificate over the CAs of C(trusted) and C(extra) ones to an anchor, valid at C(at) (aware).
 
     C(unnamed): what the certificate is called where it has no subject. Dates come last: C(expired) or C(not_yet_valid) is said only of

@@ -38,7 +38,8 @@ def test_a_bundle(tmp_path: pathlib.Path) -> None:
     for written in (sha256, sha256.upper()):
         loaded = bundle.load_bundle(path, written)
         assert [one.public_bytes(DER) for one in loaded.certificates] == [root.der, middle.der]
-        assert (loaded.roots, loaded.notes, loaded.sha256) == (frozenset({root.der}), (), sha256)
+        assert (loaded.roots, loaded.left_out, loaded.lenient, loaded.sha256) == (frozenset({root.der}), (), (), sha256)
+        assert loaded.warning() == ""
 
 
 def test_windows_line_ends(tmp_path: pathlib.Path) -> None:
@@ -46,17 +47,41 @@ def test_windows_line_ends(tmp_path: pathlib.Path) -> None:
     assert bundle.load_bundle(*write(tmp_path / "b.pem", ek_lab.pem(root.der).replace(b"\n", b"\r\n"))).roots == {root.der}
 
 
-def test_what_is_no_ca_is_left_out_with_a_note(tmp_path: pathlib.Path) -> None:
-    root = ek_lab.root()
-    data = ek_lab.pem(root.ek(KEY, subject=ek_lab.common_name("TPM")), root.der, b"\x30\x00")
+def test_what_is_left_out_is_told(tmp_path: pathlib.Path) -> None:
+    root, nuvoton = ek_lab.root(), ek_lab.nuvoton_root()
+    broken = ek_lab.signed_anew(
+        nuvoton.der, nuvoton.key, lambda _tag, parts: [b"\x01\x01\x01" if one == b"\x01\x01\xff" else one for one in parts]
+    )
+    data = ek_lab.pem(root.ek(KEY, subject=ek_lab.common_name("TPM")), root.der, b"\x30\x00", broken)
     data += b"-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n"
     loaded = bundle.load_bundle(*write(tmp_path / "b.pem", data))
     assert len(loaded.certificates) == 1
-    assert loaded.notes == (
-        "Certificate 1 of the trust bundle (CN=TPM) was left out: it is not that of a CA.",
-        "Certificate 3 of the trust bundle was left out: it cannot be read.",
-        "Certificate 4 of the trust bundle was left out: it cannot be read.",
+    told = loaded.describe()
+    assert (told["certificates"], told["left_out_count"], told["lenient"]) == (5, 4, [])
+    assert [(one["number"], one["vendor"], one["reason"]) for one in told["left_out"]] == [
+        (1, "", "not_a_ca"),
+        (3, "", "malformed"),
+        (4, "Lab Technology Corporation", "malformed"),
+        (5, "", "malformed"),
+    ]
+    assert told["left_out"][0]["subject"] == "CN=TPM" and "Lab Like Nuvoton Root 2111" in told["left_out"][2]["subject"]
+    warned = loaded.warning()
+    assert warned.startswith(
+        f"Of the 5 certificates of the trust bundle {tmp_path / 'b.pem'}, 4 were left out, and no EK is trusted through them: "
     )
+    for each in ("1 of CN=TPM (not_a_ca)", "1 of Lab Technology Corporation (malformed)", "2 of one without a readable name (malformed)"):
+        assert each in warned
+
+
+def test_vendors_whose_certificates_are_not_der(tmp_path: pathlib.Path) -> None:
+    nuvoton, ondie = ek_lab.nuvoton_root(), ek_lab.root("Lab OnDie Root")
+    odd = ek_lab.signed_anew(ondie.der, ondie.key, ek_lab.nulled)
+    loaded = bundle.load_bundle(*write(tmp_path / "b.pem", ek_lab.pem(nuvoton.der, odd, odd)))
+    assert (loaded.roots, loaded.left_out) == (frozenset({nuvoton.der, odd}), ())
+    assert [(one["number"], one["vendor"], one["rules"]) for one in loaded.describe()["lenient"]] == [
+        (1, "Lab Technology Corporation", ["unsorted_set"]),
+        (2, "", ["null_parameters"]),
+    ]
 
 
 def test_a_self_issued_ca_that_did_not_sign_itself_is_no_root(tmp_path: pathlib.Path) -> None:

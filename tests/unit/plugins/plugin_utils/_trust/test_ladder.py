@@ -107,7 +107,6 @@ def test_no_certificate(line: Line) -> None:
         (lambda der: b"\x30", "ends within"),
         (lambda der: b"\x30\x80" + der[4:], "length in it is malformed"),
         (lambda der: b"\x04" + der[1:], "does not begin as"),
-        (lambda der: der + b"\xff\x01", "2 bytes that are no padding"),
         (lambda der: der[:4] + b"\x31" + der[5:], "no certificate that can be read"),
         (lambda der: b"\x30\x03\x02\x01\x05", "no certificate that can be read"),
     ],
@@ -388,6 +387,39 @@ def test_an_infineon_certificate(line: Line) -> None:
     found = line.judge(der, ek_public=public, manufacturer="IFX", firmware="7.85.4555.0", manufacturers=frozenset({"IFX"}))
     assert found.rung == "certificate", found
     assert len(found.notes) == 2 and "RSAES-OAEP" in found.notes[0]
+    assert found.overlooked == ("oaep_key",)
+
+
+def test_a_nuvoton_certificate(line: Line) -> None:
+    """Names in sets that are not sorted, in the EK certificate, its issuer and the root; what is kept is what is in the TPM."""
+    root = ek_lab.nuvoton_root()
+    loaded = bundle.load_bundle(*ek_lab.write_bundle(line.folder / "nuvoton.pem", line.root, root))
+    whole = ek_lab.as_nuvoton(root, line.key)
+    found = line.judge(whole + b"\xff" * 9, bundle=loaded, manufacturer="NTC", firmware="7.2.0.1", manufacturers=frozenset({"NTC"}))
+    assert (found.rung, found.reason, found.overlooked) == ("certificate", "", ("unsorted_set",)), found
+    assert (found.ek_certificate, found.chain) == (whole, (root.der,))
+    assert "(unsorted_set)" in found.notes[0] and "Lab Like Nuvoton Root 2111" in " ".join(found.notes)
+    # Whoever else has that name is nobody.
+    other = bundle.load_bundle(*ek_lab.write_bundle(line.folder / "other.pem", ek_lab.nuvoton_root()))
+    refused(line.judge(whole, bundle=other, manufacturer="NTC"), "unknown_issuer", "is not known")
+    # The same words, signed by the same key, are another issuer where they are written in another order.
+    plain = root.ek(line.key, extensions=ek_lab.ek_extensions(line.key, name=ek_lab.NUVOTON_TPM))
+    refused(line.judge(plain, bundle=loaded, manufacturer="NTC"), "bad_signature", "encoded in another way")
+
+
+@pytest.mark.parametrize(("change", "rule"), [(ek_lab.explicit, "explicit_default"), (ek_lab.nulled, "null_parameters")])
+def test_intel_certificates(line: Line, change: t.Callable[..., t.Any], rule: str) -> None:
+    whole = ek_lab.signed_anew(line.certificate, line.middle.key, change)
+    found = line.judge(whole)
+    assert (found.rung, found.overlooked, found.ek_certificate) == ("certificate", (rule,), whole), found
+    forged = ek_lab.signed_anew(line.certificate, ek_lab.ecc_key(), change)
+    refused(line.judge(forged), "bad_signature", "does not verify")
+
+
+def test_what_follows_a_certificate_in_nv_is_padding(line: Line) -> None:
+    for padding in (b"\x01", b"and more", b"\xa5" * 700, b"\xff\x30\x00"):
+        found = line.judge(line.certificate + padding)
+        assert (found.rung, found.ek_certificate, found.overlooked) == ("certificate", line.certificate, ("trailing_bytes",))
 
 
 def test_a_record_of_the_registry_can_be_made_of_it(line: Line) -> None:

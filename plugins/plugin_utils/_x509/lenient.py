@@ -1,0 +1,131 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""A vendor's certificate that cryptography takes only as a copy that `canonical` has made: read from the copy, verified as it is.
+
+What is asked of such a certificate is answered by the library out of the copy, so that key, validity and extensions come from one
+reading. Its bytes, its signed part, and its names where an issuer is compared with a subject, are those of the original.
+"""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import canonical
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import ec, padding, rsa, serialization, x509
+
+
+class Lenient:
+    """A certificate with the faults that `rules` name, words of `canonical.RULES`. It answers as `x509.Certificate` does.
+
+    Two are equal where their original bytes are, whatever their copies are.
+    """
+
+    def __init__(self, der: bytes, copy: x509.Certificate, rules: tuple[str, ...]) -> None:
+        self.der, self.rules = der, rules
+        self._copy = copy
+        self._written = canonical.fields(der)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Lenient) and other.der == self.der
+
+    def __hash__(self) -> int:
+        return hash(self.der)
+
+    def __repr__(self) -> str:
+        return f"<Lenient {self._copy.subject.rfc4514_string()!r} {self.rules}>"
+
+    @property
+    def extensions(self) -> x509.Extensions:
+        """Its extensions."""
+        return self._copy.extensions
+
+    @property
+    def issuer(self) -> x509.Name:
+        """Who issued it, the attributes of each set in DER's order."""
+        return self._copy.issuer
+
+    @property
+    def subject(self) -> x509.Name:
+        """Whom it is about, the attributes of each set in DER's order."""
+        return self._copy.subject
+
+    @property
+    def serial_number(self) -> int:
+        """Its serial number."""
+        return self._copy.serial_number
+
+    @property
+    def not_valid_before_utc(self) -> datetime.datetime:
+        """The first moment of its validity."""
+        return self._copy.not_valid_before_utc
+
+    @property
+    def not_valid_after_utc(self) -> datetime.datetime:
+        """The last moment of its validity."""
+        return self._copy.not_valid_after_utc
+
+    @property
+    def version(self) -> x509.Version:
+        """The version of its form."""
+        return self._copy.version
+
+    @property
+    def signature_hash_algorithm(self) -> t.Any:
+        """The hash that was signed."""
+        return self._copy.signature_hash_algorithm
+
+    @property
+    def signature_algorithm_parameters(self) -> t.Any:
+        """The padding of an RSA signature, or the scheme of another one."""
+        return self._copy.signature_algorithm_parameters
+
+    @property
+    def signature(self) -> bytes:
+        """Its signature."""
+        return self._copy.signature
+
+    @property
+    def tbs_certificate_bytes(self) -> bytes:
+        """What was signed: the original bytes."""
+        return self._written.tbs
+
+    def public_key(self) -> t.Any:
+        """Its key."""
+        return self._copy.public_key()
+
+    def public_bytes(self, encoding: serialization.Encoding) -> bytes:
+        """The original, as DER or PEM."""
+        if encoding is serialization.Encoding.DER:
+            return self.der
+        return canonical.reader.pem("CERTIFICATE", self.der).encode("ascii")
+
+
+Certificate = t.Union["x509.Certificate", Lenient]
+
+
+def verify_directly_issued_by(child: Certificate, issuer: Certificate) -> None:
+    """As the method of `x509.Certificate`, over the bytes of both as they are. Raises what `deps.not_signed` lists."""
+    if not isinstance(child, Lenient) and not isinstance(issuer, Lenient):
+        child.verify_directly_issued_by(issuer)
+        return
+    below, above = (canonical.fields(one.public_bytes(serialization.Encoding.DER)) for one in (child, issuer))
+    if below.issuer != above.subject:
+        raise ValueError("its issuer is not written as the subject of that CA is")
+    if below.signed_algorithm != below.algorithm:
+        raise ValueError("it names two algorithms of its signature")
+    key, scheme = issuer.public_key(), child.signature_algorithm_parameters
+    if isinstance(key, rsa.RSAPublicKey) and isinstance(scheme, (padding.PKCS1v15, padding.PSS)) and child.signature_hash_algorithm:
+        key.verify(child.signature, below.tbs, scheme, child.signature_hash_algorithm)
+    elif isinstance(key, ec.EllipticCurvePublicKey) and isinstance(scheme, ec.ECDSA):
+        key.verify(child.signature, below.tbs, scheme)
+    else:
+        raise ValueError("its signature is not one that the key of its issuer makes")
+
+
+__all__ = ("Certificate", "Lenient", "verify_directly_issued_by")
