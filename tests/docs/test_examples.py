@@ -104,6 +104,11 @@ def test_variables_are_those_of_the_role(block: Block) -> None:
     named = {key for key in variables(block.data) if _VARIABLE.match(key)}
     assert named
     assert named - set(ROLES) == set()
+    resources = [
+        block.data[name] for name in ("tpm2_profile_more", "tpm2_profile_resources") if isinstance(block.data, dict) and name in block.data
+    ]
+    for listed in resources:
+        assert isinstance(listed, str) or objections({f"{PREFIX}tpm2_profile": {"resources": listed}}) == []
 
 
 def syntax_check(playbooks: dict[str, str], folder: pathlib.Path) -> subprocess.CompletedProcess[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 
+from docs.documents import YAML_BLOCKS
 from support import secrets
 from support.controller import said, totals
 from support.factory import Line
@@ -36,6 +37,26 @@ def test_a_device_is_enrolled_and_recognised(each_line: Line) -> None:
             check=False,
         )
         assert checked.returncode == 0, checked.stderr
+
+
+def test_what_is_added_stays_beside_what_enrolment_brings(line: Line) -> None:
+    """The example of the guide, with a second and longer tag, on a hardened device; the registry's answer does not replace it."""
+    unit = line.put("edge-01")
+    tools = Tools(unit.swtpm.tcti)
+    tools.close_platform()
+    (example,) = [one for one in YAML_BLOCKS if one.text.startswith("# group_vars/edge/resources.yml")]
+    more = example.data["tpm2_profile_more"]
+    hardened = {"tpm2_profile_hardened": True, "tpm2_identity_escrow": {"mode": "derived", "master": MASTER}}
+    for playbook, tag in (("day_zero", "A-1"), ("day_zero", "A-1234567"), ("renew", "A-1234567")):
+        done = line.play(f"edgefleet.tpm2.{playbook}", tpm2_profile_more=more, asset_tag=tag, **hardened)
+        assert done.returncode == 0, said(done)
+        assert tools.nvread(0x01800011) == tag.ljust(32).encode()
+    assert (unit.folder / "iak.cert.pem").exists() and (unit.folder / "sign.pub.pem").exists() and all(tools.auth_is_set().values())
+    # A list of one's own does not lose what is declared elsewhere without a word.
+    own = line.play("edgefleet.tpm2.audit", tpm2_profile_resources="{{ tpm2_profile_reference }}", **hardened)
+    assert own.returncode != 0
+    assert "edge-01: tpm2_profile_resources is a list of your own, and lacks the auth of owner, endorsement, lockout" in said(own)
+    assert f"and the certificates {unit.folder}/iak.cert.pem," in said(own)
 
 
 def test_hardened_day_zero_shows_no_secret_to_anybody(line: Line) -> None:

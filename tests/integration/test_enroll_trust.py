@@ -103,7 +103,8 @@ def test_a_list_of_ones_own_gives_no_secret_to_an_unverified_tpm(each_line: Line
     unit, tap = each_line.put("edge-01"), Tap(tmp_path / "tap", system_python)
     (unit.folder / "src").write_text("made on the device")
     variables = {
-        "tpm2_profile_resources": own_list(unit),
+        "lab_resources": own_list(unit),
+        "tpm2_profile_resources": "{{ lab_resources + tpm2_profile_certificates }}",
         "tpm2_profile_owner_auth": OWN["owner"],
         "ansible_python_interpreter": tap.python,
     }

@@ -99,6 +99,8 @@ def test_the_default_resources_are_the_reference_profile(each_controller: Contro
     assert done.returncode == 0, said(done)
     rendered = json.loads((each_controller.folder / "rendered.json").read_text())
     wanted = profile.reference(profile.SERIAL, KEY, host["tpm2_profile_dir"])
+    for (options,) in (one.values() for one in rendered):
+        assert options.pop("on_mismatch", "fail") == "fail"
     assert sorted(json.dumps(one, sort_keys=True) for one in rendered) == sorted(json.dumps(one, sort_keys=True) for one in wanted)
 
 
@@ -218,9 +220,18 @@ def test_hardening_sets_the_auths_once(each_controller: Controller, host: Host, 
     assert second.returncode == 0, said(second)
     assert totals(second)["edge-01"]["changed"] == 0
     # A value that the lockout auth has to open is still changed, with the auth that was set.
-    host["tpm2_profile_resources"] = [{"da_lockout": {"max_tries": 31}}]
+    host["tpm2_profile_da_lockout"] = {"max_tries": 31}
     third = each_controller("edgefleet.tpm2.day_zero", {"edge-01": host})
     assert third.returncode == 0, said(third)
+    # A list that takes the place of all of that is not half of it by accident.
+    host["tpm2_profile_resources"] = [{"da_lockout": {"max_tries": 30}}]
+    for playbook in ("edgefleet.tpm2.day_zero", "edgefleet.tpm2.audit"):
+        fourth = each_controller(playbook, {"edge-01": host})
+        assert fourth.returncode != 0
+        assert "edge-01: tpm2_profile_resources is a list of your own, and lacks the auth of owner, endorsement, lockout" in said(fourth)
+    host["tpm2_profile_resources"] = "{{ [{'da_lockout': {'max_tries': 31}}] + tpm2_profile_hardening }}"
+    fifth = each_controller("edgefleet.tpm2.audit", {"edge-01": host})
+    assert fifth.returncode == 0, said(fifth)
     assert tools.da()[0] == 31
     assert tools.lockout_counter() == 0
 

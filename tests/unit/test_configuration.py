@@ -151,3 +151,17 @@ def test_whose_birth_records_count_is_said_alike() -> None:
     (play,) = yaml.safe_load((ROOT / "playbooks/rotate_auth.yml").read_text())
     for name in ("signer", "record_roots"):
         assert play["vars"][f"__rotate_{name}"] == role[f"__identity_{name}"].replace("__identity_signer", "__rotate_signer")
+
+
+def _options() -> set[str]:
+    """Every variable that a user may set for a role."""
+    points = [yaml.safe_load(path.read_text())["argument_specs"] for path in (ROOT / "roles").glob("*/meta/argument_specs.yml")]
+    return {name for one in points for point in one.values() for name in point.get("options", {})}
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if _holds_tasks(path)], ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_users_variable_is_never_set_over(path: pathlib.Path) -> None:
+    # Both outrank the inventory until the run ends: a role's facts have private names, and a result is no option.
+    for task in _tasks(yaml.safe_load(path.read_text())):
+        assert not [name for name in task.get("ansible.builtin.set_fact", {}) if not name.startswith("__")], task["name"]
+        assert task.get("register") not in _options(), task["name"]
