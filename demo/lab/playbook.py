@@ -90,7 +90,7 @@ def environment(settings: Settings) -> dict[str, str]:
     """The caller's environment, without choices that would change what the demo shows."""
     found = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "TPM2TOOLS_", "EDGEFLEET_TPM2_"))}
     found.update(
-        ANSIBLE_CONFIG=str(REPO / "ansible.cfg"),
+        ANSIBLE_CONFIG=str(REPO / "docs/ansible.cfg"),
         ANSIBLE_COLLECTIONS_PATH=str(settings.collections),
         ANSIBLE_HOME=str(settings.root / "ansible"),
         ANSIBLE_NOCOLOR="1",

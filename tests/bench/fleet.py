@@ -137,7 +137,7 @@ def _environment(folder: pathlib.Path) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if key not in dropped and not key.startswith("ANSIBLE_")}
     return {
         **kept,
-        "ANSIBLE_CONFIG": str(places.ROOT / "ansible.cfg"),
+        "ANSIBLE_CONFIG": str(places.USERS_CFG),
         "ANSIBLE_FORKS": "10",
         "ANSIBLE_COLLECTIONS_PATH": str(places.COLLECTIONS),
         "ANSIBLE_HOME": str(folder / "ansible"),

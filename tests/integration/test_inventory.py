@@ -84,7 +84,7 @@ class Line:
         places.python_path()  # makes the collection's tree
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "EDGEFLEET_", "PYTHON"))}
         environment |= {
-            "ANSIBLE_CONFIG": str(places.ROOT / "ansible.cfg"),
+            "ANSIBLE_CONFIG": str(places.USERS_CFG),
             "ANSIBLE_COLLECTIONS_PATH": str(places.COLLECTIONS),
             "ANSIBLE_HOME": str(self.folder / "ansible"),
             "ANSIBLE_NOCOLOR": "1",

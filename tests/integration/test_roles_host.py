@@ -314,6 +314,7 @@ def worked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     (folder / "inventory.yml").write_text(yaml.safe_dump({"all": {"vars": shared, "children": inventory}}))
     (folder / "play.yml").write_text(yaml.safe_dump([play(role) for role in ROLES]))
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "TPM2", "PYTHON"))}
+    environment |= {"ANSIBLE_CONFIG": str(places.USERS_CFG), "ANSIBLE_COLLECTIONS_PATH": str(places.COLLECTIONS)}
     environment |= {"ANSIBLE_HOME": str(folder / "ansible"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
     command = [request.param["ansible_playbook"], "-i", str(folder / "inventory.yml"), str(folder / "play.yml"), "--forks=4"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)

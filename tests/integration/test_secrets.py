@@ -120,7 +120,7 @@ class Controller:
         (self.folder / "vault.yml").write_text(yaml.safe_dump(vault))
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "TPM2", "PYTHON"))}
         environment |= {
-            "ANSIBLE_CONFIG": str(places.ROOT / "ansible.cfg"),
+            "ANSIBLE_CONFIG": str(places.USERS_CFG),
             "ANSIBLE_COLLECTIONS_PATH": str(places.COLLECTIONS),
             "ANSIBLE_HOME": str(self.temporary / "home"),
             "ANSIBLE_REMOTE_TMP": str(self.temporary / "remote"),

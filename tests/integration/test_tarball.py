@@ -17,11 +17,14 @@ import tarfile
 
 import pytest
 import yaml
+from docs.documents import links
 from support import places, profile
 from support.controller import cores
 from support.swtpm import Swtpm
 from support.tools import Tools
 
+TOPS = {"MANIFEST.json", "FILES.json", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "REUSE.toml", "LICENSES"}
+TOPS |= {"changelogs", "docs", "meta", "playbooks", "plugins", "roles", "tests"}
 PLAYBOOK = """\
 - hosts: all
   gather_facts: false
@@ -41,7 +44,7 @@ PLAYBOOK = """\
 
 
 class Elsewhere:
-    """A folder outside the checkout, with nothing of Ansible's but what is installed in it, the lines of ansible.cfg that the guide asks for, and one
+    """A folder outside the checkout, with nothing of Ansible's but what is installed in it, the ansible.cfg that the guide prints, and one
     ansible-core."""
 
     def __init__(self, folder: pathlib.Path, core: dict[str, str]) -> None:
@@ -90,8 +93,8 @@ def changed(output: str) -> int:
 def test_the_tarball_holds_the_collection_and_nothing_else(tarball: pathlib.Path) -> None:
     with tarfile.open(tarball) as archive:
         names = archive.getnames()
-    tops = {name.split("/")[0] for name in names}
-    assert {"MANIFEST.json", "FILES.json", "README.md", "LICENSES", "meta", "plugins", "roles", "playbooks"} <= tops
+    assert {name.split("/")[0] for name in names} == TOPS
+    assert {name for name in names if name.startswith(("tests/", "changelogs/"))} == {"changelogs/changelog.yaml", "tests/config.yml"}
     group = yaml.safe_load((places.ROOT / "meta/runtime.yml").read_text())["action_groups"]["tpm2"]
     # Two ask the registry, and no TPM.
     modules = {*group, "tpm2_auth_generation", "tpm2_registry_info"}
@@ -99,10 +102,24 @@ def test_the_tarball_holds_the_collection_and_nothing_else(tarball: pathlib.Path
     controller = {"action", "filter", "inventory", "lookup", "plugin_utils"}
     assert controller <= {name.split("/")[1] for name in names if name.startswith("plugins/") and name.count("/") > 1}
     assert any(name.startswith("plugins/plugin_utils/_registry/migrations/versions/") for name in names)
-    generated = [
-        name for name in names if re.search(r"(^|/)(\.work|\.git|\.nox|\.ansible|\.\w+_cache|__pycache__)(/|$)|\.pyc$|\.tar\.gz$", name)
-    ]
+    generated = [name for name in names if re.search(r"(^|/)(\.|__pycache__(/|$))|\.pyc$|\.tar\.gz$", name)]
     assert generated == []
+    pages = [places.ROOT / name for name in names if re.fullmatch(r"[A-Z]+\.md|docs/[\w-]+\.md", name)]
+    assert len(pages) > 10
+    # A page may speak of tests and of what makes a release; what a user is sent to is there.
+    left_out = ("tests/", "RELEASE.md", "Makefile", "demo/", "molecule/", "scripts/", "plugins/")
+    targets = {os.path.relpath(page.parent / target.partition("#")[0], places.ROOT) for page in pages for target in links(page)}
+    assert {target for target in targets if not target.startswith((*left_out, "."))} - set(names) == set()
+
+
+def test_every_file_in_it_has_its_licence(elsewhere: Elsewhere, tarball: pathlib.Path) -> None:
+    unpacked = elsewhere.folder / "unpacked"
+    with tarfile.open(tarball) as archive:
+        archive.extractall(unpacked, filter="data")
+    done = subprocess.run([str(places.venv() / "bin/reuse"), "--root", str(unpacked), "lint"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    manifest = json.loads((unpacked / "MANIFEST.json").read_text())["collection_info"]
+    assert {path.stem for path in (unpacked / "LICENSES").iterdir()} == set(manifest["license"])
 
 
 def test_it_provisions_a_tpm_from_there(

@@ -59,7 +59,7 @@ class Controller:
         inventory.write_text(yaml.safe_dump({"edge": {"vars": shared, "hosts": hosts}}))
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "TPM2", "PYTHON"))}
         environment |= {
-            "ANSIBLE_CONFIG": str(places.ROOT / "ansible.cfg"),
+            "ANSIBLE_CONFIG": str(places.USERS_CFG),
             "ANSIBLE_COLLECTIONS_PATH": str(places.COLLECTIONS),
             "ANSIBLE_HOME": str(self.folder / "ansible"),
             "ANSIBLE_NOCOLOR": "1",

@@ -50,7 +50,7 @@ class Lab:
     def playbook(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a playbook of the collection over the lab's inventory, as an operator would."""
         environment = self._environment() | {
-            "ANSIBLE_CONFIG": str(places.ROOT / "ansible.cfg"),
+            "ANSIBLE_CONFIG": str(places.USERS_CFG),
             "ANSIBLE_COLLECTIONS_PATH": str(places.COLLECTIONS),
             "ANSIBLE_HOME": str(self.root / "ansible"),
         }

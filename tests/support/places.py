@@ -15,6 +15,8 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WORK = ROOT / ".work"
 COLLECTIONS = WORK / "collections"
+# What users copy beside their inventory: tests run what users run.
+USERS_CFG = ROOT / "docs" / "ansible.cfg"
 SYSTEM_PYTHON = pathlib.Path("/usr/bin/python3")
 
 

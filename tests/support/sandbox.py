@@ -13,7 +13,7 @@ import typing as t
 
 import yaml
 
-from support.places import COLLECTIONS, ROOT, venv
+from support.places import COLLECTIONS, ROOT, USERS_CFG, venv
 
 _SETUP = """
 set -e
@@ -87,7 +87,7 @@ class Sandbox:
         command += ["--check"] if check else []
         environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
         environment |= {
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_CONFIG": str(USERS_CFG),
             "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
             "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "demo" / "callback_plugins"),
             "ANSIBLE_CALLBACKS_ENABLED": "edgefleet_events",

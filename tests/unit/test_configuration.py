@@ -14,8 +14,10 @@ import pytest
 import yaml
 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _configuration
+from docs import documents
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+SHIPPED = ROOT / "docs/ansible.cfg"
 GUARD = "edgefleet.tpm2.controller"
 # Folders, colours and counts; nothing that changes what Ansible does with a task, a result or a variable.
 HARMLESS = {"CALLBACKS_ENABLED", "CALLBACK_PLUGINS", "CALLBACK_RESULT_FORMAT", "COLLECTIONS_PATH", "CONFIG", "FORKS", "HOME", "INVENTORY"}
@@ -33,7 +35,7 @@ Tasks = list[dict[str, t.Any]]
 
 def shipped() -> dict[str, dict[str, str]]:
     parser = configparser.ConfigParser(interpolation=None)
-    parser.read(ROOT / "ansible.cfg")
+    parser.read(SHIPPED)
     return {section: dict(parser[section]) for section in parser.sections()}
 
 
@@ -44,7 +46,23 @@ def test_the_shipped_configuration_keeps_facts_apart() -> None:
 
 def test_there_is_one_ansible_cfg() -> None:
     found = [path for path in ROOT.rglob("ansible.cfg") if ".work" not in path.relative_to(ROOT).parts]
-    assert found == [ROOT / "ansible.cfg"]
+    # In the folder of the checkout one would decide where ansible-galaxy installs to.
+    assert found == [SHIPPED]
+
+
+def test_it_leaves_the_places_of_collections_to_the_user() -> None:
+    assert "collections_path" not in shipped()["defaults"]
+
+
+def test_it_keeps_the_output_to_what_happened() -> None:
+    assert shipped()["defaults"]["display_skipped_hosts"] == "false"
+    assert shipped()["defaults"]["interpreter_python"] == "auto_silent"
+
+
+def test_the_guide_prints_it() -> None:
+    (block,) = documents.blocks(ROOT / "docs/first-fleet.md", "ini")
+    _header, _first, settings = SHIPPED.read_text().partition("[defaults]")
+    assert block.text == "[defaults]" + settings
 
 
 def settings() -> t.Iterator[tuple[str, str]]:
