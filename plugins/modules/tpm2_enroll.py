@@ -112,8 +112,8 @@ verdict:
 overlooked:
   description:
     - Faults in the encoding of the EK certificate, or of a CA certificate above it, that were overlooked because genuine TPMs have them, a word for each.
-    - V(unsorted_set), V(explicit_default) and V(null_parameters) are not DER, V(oaep_key) names another algorithm, V(trailing_bytes) and
-      V(tpm12_header) surround the certificate in NV. Signatures are verified over the bytes as they are.
+    - V(unsorted_set), V(explicit_default) and V(null_parameters) are not DER, V(string_types) is a name in two types of string, V(oaep_key) names
+      another algorithm, V(trailing_bytes) and V(tpm12_header) surround the certificate in NV. Signatures are verified over the bytes as they are.
   returned: when this run has judged the EK
   type: list
   elements: str

@@ -277,6 +277,11 @@ def explicit(tag: int, parts: Parts) -> Parts:
     return parts
 
 
+def printable(tag: int, parts: Parts) -> Parts:
+    """As STMicroelectronics writes the names of a root: PrintableString, where the CAs below have UTF8String."""
+    return [parts[0], b"\x13" + parts[1][1:]] if tag == der.SEQUENCE and len(parts) == 2 and parts[1][:1] == b"\x0c" else parts
+
+
 def nulled(tag: int, parts: Parts) -> Parts:
     """As Intel's OnDie CA writes the algorithm of a signature: with a NULL after it."""
     return [*parts, b"\x05\x00"] if tag == der.SEQUENCE and len(parts) == 1 and parts[0][2:] in DIGESTS else parts

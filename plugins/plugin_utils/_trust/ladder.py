@@ -22,7 +22,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys, _text
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate, chain, crl, ek, vendors, verdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.bundle import Bundle
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import TrustError, Verdict
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import Certificate, der_of, label, overlooked, shown
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import Certificate, der_of, overlooked_on, shown
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import x509
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.path import TIME
 
@@ -96,7 +96,8 @@ def judge(device: Device, policy: Policy, *, now: datetime.datetime, pinned: str
 def _verdict(case: _Case, rung: str, reason: str, detail: str) -> Verdict:
     der = case.certificate.der if case.certificate else None
     above = tuple(der_of(one) for one in case.above)
-    faults = {word for one in case.above for word in overlooked(one)} | set(case.certificate.overlooked if case.certificate else ())
+    own = (case.certificate.parsed, *case.above) if case.certificate else ()
+    faults = {*overlooked_on(own), *(case.certificate.overlooked if case.certificate else ())}
     return Verdict(rung, reason, detail, der, above, case.revocation, tuple(case.notes), tuple(sorted(faults)))
 
 
@@ -158,8 +159,9 @@ def _weigh_chain(
     case.notes += notes
     outcome = chain.build(found.parsed, extra, bundle, now)
     case.above = outcome.above
-    for one in filter(overlooked, case.above):
-        case.notes.append(f"The certificate of {label(one)} was read although it is not as it should be ({', '.join(overlooked(one))}).")
+    told = overlooked_on((found.parsed, *case.above))
+    if told:
+        case.notes.append(f"Faults of encoding in the certificates from the EK's to the root were overlooked ({', '.join(told)}).")
     if outcome.problem is not None:
         if outcome.problem.reason == verdict.EXPIRED and policy.allow_expired:
             case.notes.append("A certificate of the chain has expired, which the policy allows.")

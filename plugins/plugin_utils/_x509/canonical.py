@@ -27,14 +27,17 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.der import BI
 UNSORTED_SET = "unsorted_set"
 EXPLICIT_DEFAULT = "explicit_default"
 NULL_PARAMETERS = "null_parameters"
+STRING_TYPES = "string_types"  # of two certificates; what is in each is DER
 # What a vendor did, as the end of a sentence.
 RULES = {
     UNSORTED_SET: "the attributes of a name are not in DER's order, as in Nuvoton's",
     EXPLICIT_DEFAULT: "a FALSE is written that is the default, as in Intel's",
+    STRING_TYPES: "a name is a PrintableString where the CA's own certificate has a UTF8String, or the other way round, as in STMicroelectronics'",
     NULL_PARAMETERS: "a NULL follows the algorithm of an ECDSA signature, as in Intel's",
 }
 
 _BOOLEAN, _INTEGER, _SET = 0x01, 0x02, 0x31
+_UTF8, _PRINTABLE = 0x0C, 0x13
 _VERSION, _EXTENSIONS, _DIRECTORY_NAME = 0xA0, 0xA3, 0xA4
 _FALSE, _NULL = b"\x01\x01\x00", b"\x05\x00"
 _SAN, _BASIC = oid("2.5.29.17"), oid("2.5.29.19")
@@ -194,6 +197,26 @@ def copy(data: bytes) -> tuple[bytes, tuple[str, ...]]:
     return made, tuple(sorted(work.rules))
 
 
+def same_name(one: bytes, other: bytes) -> bool:
+    """Whether two Names in DER are the same texts of the same attributes in the same order (RFC 5280, section 7.1).
+
+    PrintableString and UTF8String are one: of the first, both have the same bytes. Nothing else is: no case, no blanks, no other type.
+    """
+    try:
+        return one == other or _texts(one) == _texts(other)
+    except ValueError:
+        return False
+
+
+def _texts(name: bytes) -> list[list[list[tuple[int, bytes]]]]:
+    """Type and value of each attribute, in the sets of a Name."""
+    sets = [_within(one.whole, _SET) for one in _within(name, SEQUENCE)]
+    return [
+        [[(_UTF8 if part.tag == _PRINTABLE else part.tag, part.body) for part in _within(one.whole, SEQUENCE)] for one in each]
+        for each in sets
+    ]
+
+
 def subject_texts(data: bytes) -> list[tuple[bytes, str]]:
     """The attributes in a certificate's subject, DER of the OID and text, for a person who is told of one that is not used.
 
@@ -206,4 +229,16 @@ def subject_texts(data: bytes) -> list[tuple[bytes, str]]:
         return []
 
 
-__all__ = ("EXPLICIT_DEFAULT", "NULL_PARAMETERS", "ORGANIZATION", "RULES", "UNSORTED_SET", "Written", "copy", "fields", "subject_texts")
+__all__ = (
+    "EXPLICIT_DEFAULT",
+    "NULL_PARAMETERS",
+    "ORGANIZATION",
+    "RULES",
+    "STRING_TYPES",
+    "UNSORTED_SET",
+    "Written",
+    "copy",
+    "fields",
+    "same_name",
+    "subject_texts",
+)

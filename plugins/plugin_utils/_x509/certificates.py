@@ -31,7 +31,13 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import (
     serialization,
     x509,
 )
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.lenient import Certificate, Lenient, verify_directly_issued_by
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.lenient import (
+    Certificate,
+    Lenient,
+    issuer_der,
+    subject_der,
+    verify_directly_issued_by,
+)
 
 PublicKey = t.Union["ec.EllipticCurvePublicKey", "rsa.RSAPublicKey"]
 
@@ -82,14 +88,12 @@ def overlooked(one: Certificate) -> tuple[str, ...]:
     return one.rules if isinstance(one, Lenient) else ()
 
 
-def subject_der(one: Certificate) -> bytes:
-    """A certificate's subject as it is written in it."""
-    return canonical.fields(one.der).subject if isinstance(one, Lenient) else one.subject.public_bytes()
-
-
-def issuer_der(one: Certificate) -> bytes:
-    """A certificate's issuer as it is written in it."""
-    return canonical.fields(one.der).issuer if isinstance(one, Lenient) else one.issuer.public_bytes()
+def overlooked_on(way: t.Sequence[Certificate]) -> tuple[str, ...]:
+    """Those in all certificates of a way, the lowest first, and between one and the next."""
+    found = {word for one in way for word in overlooked(one)}
+    if any(issuer_der(child) != subject_der(issuer) for child, issuer in zip(way, way[1:])):
+        found.add(canonical.STRING_TYPES)
+    return tuple(sorted(found))
 
 
 def der_of(one: Certificate) -> bytes:
@@ -211,6 +215,7 @@ __all__ = (
     "label",
     "moment",
     "overlooked",
+    "overlooked_on",
     "parse",
     "parse_vendor",
     "pem",

@@ -29,7 +29,7 @@ class Lenient:
     def __init__(self, der: bytes, copy: x509.Certificate, rules: tuple[str, ...]) -> None:
         self.der, self.rules = der, rules
         self._copy = copy
-        self._written = canonical.fields(der)
+        self.written = canonical.fields(der)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Lenient) and other.der == self.der
@@ -93,7 +93,7 @@ class Lenient:
     @property
     def tbs_certificate_bytes(self) -> bytes:
         """What was signed: the original bytes."""
-        return self._written.tbs
+        return self.written.tbs
 
     def public_key(self) -> t.Any:
         """Its key."""
@@ -109,14 +109,27 @@ class Lenient:
 Certificate = t.Union["x509.Certificate", Lenient]
 
 
+def subject_der(one: Certificate) -> bytes:
+    """A certificate's subject as it is written in it."""
+    return one.written.subject if isinstance(one, Lenient) else one.subject.public_bytes()
+
+
+def issuer_der(one: Certificate) -> bytes:
+    """A certificate's issuer as it is written in it."""
+    return one.written.issuer if isinstance(one, Lenient) else one.issuer.public_bytes()
+
+
 def verify_directly_issued_by(child: Certificate, issuer: Certificate) -> None:
-    """As the method of `x509.Certificate`, over the bytes of both as they are. Raises what `deps.not_signed` lists."""
-    if not isinstance(child, Lenient) and not isinstance(issuer, Lenient):
+    """As the method of `x509.Certificate`, over the bytes of both as they are. Raises what `deps.not_signed` lists.
+
+    Names may differ as `canonical.same_name` has it.
+    """
+    if not isinstance(child, Lenient) and not isinstance(issuer, Lenient) and issuer_der(child) == subject_der(issuer):
         child.verify_directly_issued_by(issuer)
         return
-    below, above = (canonical.fields(one.public_bytes(serialization.Encoding.DER)) for one in (child, issuer))
-    if below.issuer != above.subject:
+    if not canonical.same_name(issuer_der(child), subject_der(issuer)):
         raise ValueError("its issuer is not written as the subject of that CA is")
+    below = canonical.fields(child.public_bytes(serialization.Encoding.DER))
     if below.signed_algorithm != below.algorithm:
         raise ValueError("it names two algorithms of its signature")
     key, scheme = issuer.public_key(), child.signature_algorithm_parameters
@@ -128,4 +141,4 @@ def verify_directly_issued_by(child: Certificate, issuer: Certificate) -> None:
         raise ValueError("its signature is not one that the key of its issuer makes")
 
 
-__all__ = ("Certificate", "Lenient", "verify_directly_issued_by")
+__all__ = ("Certificate", "Lenient", "issuer_der", "subject_der", "verify_directly_issued_by")

@@ -21,7 +21,7 @@ import datetime
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import roca
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import certificates, deps
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import canonical, certificates, deps
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import Certificate, der_of, extension, shown, titled
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import ec, rsa, x509
 
@@ -125,7 +125,7 @@ def bad_signature(issuer: Certificate, child: Certificate, unnamed: str = "") ->
         if not weak:
             certificates.verify_directly_issued_by(child, issuer)
     except deps.not_signed():
-        same = certificates.issuer_der(child) == certificates.subject_der(issuer)
+        same = canonical.same_name(certificates.issuer_der(child), certificates.subject_der(issuer))
         weak = "it does not verify" if same else "the name of the CA is encoded in another way in its own certificate"
     if weak:
         return Problem(BAD_SIGNATURE, f"the signature of {shown(issuer.subject)} on {titled(child, unnamed)} is bad: {weak}")

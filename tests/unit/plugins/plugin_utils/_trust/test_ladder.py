@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import functools
+import hashlib
 import pathlib
 import typing as t
 
@@ -414,6 +415,17 @@ def test_intel_certificates(line: Line, change: t.Callable[..., t.Any], rule: st
     assert (found.rung, found.overlooked, found.ek_certificate) == ("certificate", (rule,), whole), found
     forged = ek_lab.signed_anew(line.certificate, ek_lab.ecc_key(), change)
     refused(line.judge(forged), "bad_signature", "does not verify")
+
+
+def test_a_root_that_writes_its_name_as_another_type_of_string(line: Line) -> None:
+    """As STMicroelectronics' ECC root and the CAs below it."""
+    root = ek_lab.signed_anew(line.root.der, line.root.key, ek_lab.printable)
+    (line.folder / "st.pem").write_bytes(ek_lab.pem(root, line.middle.der))
+    loaded = bundle.load_bundle(str(line.folder / "st.pem"), hashlib.sha256((line.folder / "st.pem").read_bytes()).hexdigest())
+    found = line.judge(line.certificate, bundle=loaded)
+    assert (found.rung, found.overlooked, found.chain) == ("certificate", ("string_types",), (line.middle.der, root)), found
+    forged = ek_lab.root().sub("Lab TPM CA").ek(line.key, aki=False)
+    refused(line.judge(forged, bundle=loaded), "bad_signature", "it does not verify")
 
 
 def test_what_follows_a_certificate_in_nv_is_padding(line: Line) -> None:
