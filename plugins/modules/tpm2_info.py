@@ -186,6 +186,23 @@ findings:
       description: What to do.
       type: str
       returned: always
+advisories_checked:
+  description:
+    - How old the rules behind RV(advisories) are, by the days on which they were compared with their sources. Each verdict has its own in C(checked).
+    - They travel with the collection and learn nothing by themselves, so keep the collection recent.
+  returned: with advisories
+  type: dict
+  contains:
+    oldest:
+      description: The day of the rule that was not looked at for the longest time.
+      type: str
+      returned: always
+      sample: "2026-11-22"
+    newest:
+      description: The last day on which a rule was looked at.
+      type: str
+      returned: always
+      sample: "2026-11-30"
 advisories:
   description: >-
     Every published fault that we know of this firmware's vendor and of the installed TPM software, with the verdict. Unknown is not safe.

@@ -63,6 +63,7 @@ _INFO = {
     "reachable": BOOL,
     "findings": listed(fields(_FINDING)),
     "advisories": listed(fields({**_ADVISORY, "also": listed(TEXT)})),
+    "advisories_checked": fields({"oldest": TEXT, "newest": TEXT}),
     "host": fields(_HOST),
 }
 _EVIDENCE = {

@@ -222,6 +222,8 @@ def test_what_is_published_about_this_tpm(both: Bench) -> None:
     assert found["advisories"]
     assert {one["verdict"] for one in found["advisories"]} <= {"affected", "not_affected", "unknown"}
     assert any("libtpms" in one["object"] for one in found["advisories"])
+    days = {one["checked"] for one in found["advisories"]}
+    assert found["advisories_checked"]["oldest"] <= min(days) <= max(days) <= found["advisories_checked"]["newest"]
     assert "findings" not in found and "host" not in found
     assert both.proxy.writes() == both.proxy.sessions() == []
 

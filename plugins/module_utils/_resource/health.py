@@ -168,7 +168,7 @@ def gather(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | N
         also = ["identity"] if "advisories" in subsets else []
         found.update(info.ask(place, own + also, pcrs) if own or also else {})
         if also:
-            found["advisories"] = _rows(_judged_alone(found, host))
+            found.update(_told(_judged_alone(found, host)))
     if "host" in subsets:
         found["host"] = host
     return found
@@ -181,8 +181,9 @@ def _judged_alone(found: Facts, host: Facts | None) -> Facts:
     return judged(found, installed, machine)
 
 
-def _rows(verdicts: Facts) -> list[Facts]:
-    return [*verdicts["firmware"], *verdicts["software"]]
+def _told(verdicts: Facts) -> Facts:
+    """The verdicts, and how old the rules are that gave them."""
+    return {"advisories": [*verdicts["firmware"], *verdicts["software"]], "advisories_checked": advisories.checked()}
 
 
 def _found(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | None, host: Facts) -> Facts:
@@ -204,7 +205,7 @@ def _found(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | N
     if pcrs and "pcrs" in found:
         found["pcrs"] = [one for one in found["pcrs"] if one["index"] in pcrs]
     if "advisories" in subsets:
-        found["advisories"] = _rows(view["advisories"])
+        found.update(_told(view["advisories"]))
     return found
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import advisory_rules, verdicts
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import advisory_rules, software_rules, verdicts
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.verdicts import AFFECTED, ANY, NOT_AFFECTED, UNKNOWN, Rule, Verdict
 
 NO_RULE = "no-advisory-rule"
@@ -128,9 +128,15 @@ def _none(subject: str) -> Verdict:
     )
 
 
+def checked() -> dict[str, str]:
+    """How old the rules about firmware and software are: the days, ISO 8601, on which the first and the last was compared with its source."""
+    days = [rule.checked for rule in advisory_rules.RULES] + [hole.checked for hole in software_rules.HOLES]
+    return {"oldest": min(days), "newest": max(days)}
+
+
 def as_facts(found: t.Iterable[Verdict]) -> list[dict[str, t.Any]]:
     """Verdicts as a module returns them: plain mappings with lists in them."""
     return [{**verdict._asdict(), "also": list(verdict.also)} for verdict in found]
 
 
-__all__ = ("NO_RULE", "as_facts", "concerning", "decode", "judge", "vendor_id")
+__all__ = ("NO_RULE", "as_facts", "checked", "concerning", "decode", "judge", "vendor_id")

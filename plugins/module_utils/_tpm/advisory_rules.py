@@ -33,6 +33,8 @@ def _listed(verdict: str, *versions: Version) -> tuple[Firmware, ...]:
 
 _UPDATE = "update the TPM firmware with the board vendor's package, on one device first and with its secrets escrowed"
 _ASK = "ask the board vendor which firmware holds the fix"
+_LEAKS = "flushed objects are not wiped, and the time of an RSA-OAEP decryption tells of its content (TCG reference code up to 184)"
+_LEAKED = "a program that may send commands might forge an attestation or read secrets, and one that measures decryption might read what was encrypted"
 # The part of each branch that INTEL-SA-00241 (as reported in 2019) and the later CVE text agree on; in between is unknown.
 _INTEL = (
     Firmware(AFFECTED, (11, 0), (11, 8, 65)),
@@ -192,6 +194,21 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="CVE-2025-2884",
+        also=("VRT0009", "DSA-2025-232"),
+        vendor="NTC",
+        title="the HMAC code reads beyond its buffer (TCG reference code)",
+        severity=WARNING,
+        # Which versions are affected is not in what we have read; these two are said to hold the fix.
+        firmware=_listed(NOT_AFFECTED, (7, 2, 4, 1), (7, 2, 5, 0)),
+        fixed_in="7.2.4.1 (certified), 7.2.5.0 (NPCT7xx)",
+        look_at="the board vendor's advisory; Dell's names 7.2.4.1 and 7.2.5.0 of the NPCT7xx as mended",
+        means="who may send commands can stop the TPM until the power is cut",
+        remedy=f"keep strangers out of the group tss; {_UPDATE}",
+        source="Dell DSA-2025-232; TCG VRT0009 advisory",
+        checked="2026-11-30",
+    ),
+    Rule(
+        name="CVE-2025-2884",
         also=("VRT0009", "AMD-SB-4011"),
         vendor="AMD",
         title="the HMAC code reads beyond its buffer (TCG reference code)",
@@ -214,6 +231,46 @@ RULES: tuple[Rule, ...] = (
         remedy=f"keep strangers out of the group tss; {_ASK}",
         source="TCG VRT0009 advisory; CERT/CC VU#282450; Siemens SSA-628843",
         checked="2026-11-22",
+    ),
+    Rule(
+        name="CVE-2026-6726",
+        also=("CVE-2026-6727", "VRT0010", "VRT0011", "AMD-SB-7064"),
+        vendor="AMD",
+        title=_LEAKS,
+        severity=WARNING,
+        fixed_in="by the board's firmware",
+        look_at="AMD-SB-7064 and what the board's vendor says of its firmware; AMD names its firmware TPMs as affected",
+        means=_LEAKED,
+        remedy="update the board's firmware; it may clear the TPM, so escrow and unseal first",
+        source="AMD-SB-7064; CERT/CC VU#431093",
+        checked="2026-11-30",
+    ),
+    Rule(
+        name="CVE-2026-6726",
+        also=("CVE-2026-6727", "VRT0010", "VRT0011", "INTEL-SA-01372", "INTEL-SA-01371"),
+        vendor="INTC",
+        title=_LEAKS,
+        severity=WARNING,
+        fixed_in="by the board's firmware, which carries CSME or SPS",
+        look_at="INTEL-SA-01372, INTEL-SA-01371 and what the board's vendor says of its firmware; Intel names CSME and SPS as affected",
+        means=_LEAKED,
+        remedy="update the board's firmware; it may clear the TPM, so escrow and unseal first",
+        source="INTEL-SA-01372; INTEL-SA-01371; CERT/CC VU#431093",
+        checked="2026-11-30",
+    ),
+    Rule(
+        name="CVE-2026-6726",
+        also=("CVE-2026-6727", "VRT0010", "VRT0011"),
+        vendor=ANY,
+        # Of libtpms CERT/CC says so. A build of it without OpenSSL's RSA, which no distribution makes, has CVE-2026-6727.
+        not_vendors=("IBM",),
+        title=_LEAKS,
+        severity=WARNING,
+        look_at="the vendor's statement on TCG VRT0010 and VRT0011; the specification's version does not tell",
+        means=_LEAKED,
+        remedy=f"keep strangers out of the group tss; {_ASK}",
+        source="TCG VRT0010 and VRT0011 advisories; CERT/CC VU#431093; stefanberger/libtpms pull requests 598 and 602",
+        checked="2026-11-30",
     ),
     Rule(
         name="CVE-2025-49133",

@@ -61,6 +61,10 @@ def hardware_serial(manufacturer: str | None, ek_certificate: Certificate | None
     Else the SHA-256 digest (32 bytes) of the EK's DER SubjectPublicKeyInfo, the same hash that a manifest pins (C(ek_sha256)).
     Raises InputError for another form of the manufacturer.
     """
+    # The specification (version 1.00, revision 12) says "three ASCII values: the TCG TPM Manufacturer code", the identifier and the serial
+    # number, and not how a code of four bytes becomes ASCII. Keylime's samples have its characters ("STM :1ADB..."), HPE's tool has hex, as
+    # an EK certificate itself writes the code ("id:53544D20"; EK Credential Profile, section 3.1.2). Hex is also right for a code that is no
+    # text (swtpm's 00001014). Nothing here compares the value with a certificate of somebody else, so either form of theirs is accepted.
     if ek_certificate is not None:
         found = _VENDOR.fullmatch(manufacturer or "")
         if not found:

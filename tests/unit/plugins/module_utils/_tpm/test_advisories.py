@@ -108,6 +108,11 @@ CASES: dict[tuple[str, str], dict[str, list[Case]]] = {
         NOT_AFFECTED: fw("15.23.69.0", "15.24.0.0"),
         UNKNOWN: fw("7.85.17.51968", "16.13.0.1", "26.13.69.27136", "0.0.0.0"),
     },
+    ("CVE-2025-2884", "NTC"): {
+        AFFECTED: [],  # which versions are is not published
+        NOT_AFFECTED: fw("7.2.4.1", "7.2.5.0"),
+        UNKNOWN: fw("7.2.3.1", "7.2.4.0", "7.2.4.2", "7.2.5.1", "7.3.0.0", "1.3.2.8", "0.0.0.0"),
+    },
     ("faulTPM", "AMD"): {
         AFFECTED: [("3.92.0.5", {"cpu": cpu}) for cpu in ZEN_2_AND_3],
         NOT_AFFECTED: [],  # the paper clears nobody
@@ -137,6 +142,9 @@ CASES: dict[tuple[str, str], dict[str, list[Case]]] = {
     ("CVE-2023-1017", ANY): NOTHING_PUBLISHED,
     ("CVE-2025-2884", ANY): NOTHING_PUBLISHED,
     ("CVE-2025-2884", "AMD"): NOTHING_PUBLISHED,
+    ("CVE-2026-6726", ANY): NOTHING_PUBLISHED,
+    ("CVE-2026-6726", "AMD"): NOTHING_PUBLISHED,
+    ("CVE-2026-6726", "INTC"): NOTHING_PUBLISHED,
     ("CVE-2025-49133", "IBM"): NOTHING_PUBLISHED,
 }
 ALL = [(rule, verdict, *case) for rule in RULES for verdict, cases in CASES.get((rule.name, rule.vendor), {}).items() for case in cases]
@@ -243,6 +251,18 @@ def test_a_firmware_that_nobody_knows_is_never_safe(manufacturer: str, firmware:
 def test_the_rule_of_the_vendor_comes_before_the_one_for_all() -> None:
     assert [rule.vendor for rule in advisories.concerning("AMD") if rule.name == "CVE-2025-2884"] == ["AMD"]
     assert [rule.vendor for rule in advisories.concerning("STM ") if rule.name == "CVE-2025-2884"] == [ANY]
+
+
+def test_libtpms_has_not_the_fault_of_the_reference_code() -> None:
+    assert "CVE-2026-6726" not in {rule.name for rule in advisories.concerning("IBM")}
+    assert [rule.vendor for rule in advisories.concerning("INTC") if rule.name == "CVE-2026-6726"] == ["INTC"]
+    assert [rule.vendor for rule in advisories.concerning("IFX") if rule.name == "CVE-2026-6726"] == [ANY]
+
+
+def test_the_data_say_how_old_they_are() -> None:
+    days = {one.checked for one in (*RULES, *software_rules.HOLES)}
+    assert advisories.checked() == {"oldest": min(days), "newest": max(days)}
+    assert all(datetime.date.fromisoformat(day) for day in advisories.checked().values())
 
 
 def test_a_rule_for_another_chip_or_a_discrete_one_is_left_out() -> None:

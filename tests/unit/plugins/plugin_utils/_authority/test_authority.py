@@ -21,7 +21,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, chain, profile
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.chain import CertificateError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.keys import AuthorityError, KeyTypeError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import certificates
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import certificates, der
 
 SUBJECT = profile.DeviceSubject("SN-0001", b"49424D00:AB12:01", organization="Edge Fleet")
 KEY = lab_ca.new_key()
@@ -321,10 +321,26 @@ def test_the_tpm_is_named_after_its_ek_certificate() -> None:
         assert found == f"49464D58:{identifier.hex().upper()}:{number}".encode()
 
 
+@pytest.mark.parametrize(
+    "number",
+    [
+        der.element(der.OCTET_STRING, b"STM :1ADB994AB58BE57A0CC9B900E7851E1A43C08660:4D07BB57"),
+        der.element(der.OCTET_STRING, b"53544D20:1ADB994AB58BE57A0CC9B900E7851E1A43C08660:4D07BB57"),
+        der.element(0x84, b"STM :1ADB994AB58BE57A0CC9B900E7851E1A43C08660:4D07BB57"),
+    ],
+    ids=["characters", "hex", "tagged"],
+)
+def test_a_device_of_somebody_else_is_known_by_either_form_of_its_name(number: bytes) -> None:
+    """hwSerialNum as keylime's samples have it, as HPE's tool writes it, and as some certificates tag it."""
+    value = der.element(der.SEQUENCE, der.oid("2.23.133.1.2"), number)
+    name = x509.SubjectAlternativeName([x509.OtherName(x509.ObjectIdentifier("1.3.6.1.5.5.7.8.4"), value)])
+    assert profile.is_device(lab_ca.root().certify("x", KEY, ca=False, extra=[(name, False)]))
+
+
 def test_the_tpm_is_named_after_its_ek_where_there_is_no_certificate() -> None:
     key = lab_ca.new_key("rsa_2048").public_key()
-    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    assert profile.hardware_serial(None, None, key) == hashlib.sha256(der).digest()
+    spki = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    assert profile.hardware_serial(None, None, key) == hashlib.sha256(spki).digest()
 
 
 def test_an_ek_certificate_without_authority_key_identifier_names_nothing() -> None:
