@@ -139,8 +139,7 @@ class Engine:
             resource.declare(run)
         try:
             self._observe(ordered, check, outcome)
-            plans = [self._plan(resource, run) for resource in ordered]
-            outcome.plans = plans
+            plans = outcome.plans = self._plan_all(ordered, run)
             if any(plan.steps for plan in plans):
                 self._check(plans)
                 if check:
@@ -188,6 +187,19 @@ class Engine:
             raise errors.other_key(handle, found[0].name, name)
         if found is None and all(resource.handle != handle for resource in resources):
             raise errors.no_key(handle, name)
+
+    def _plan_all(self, resources: t.Sequence[model.Resource], run: Run) -> list[model.Plan]:
+        """The plan of each. Raises TpmError: one that names everything in the TPM that is in the way, so that one run tells all of it."""
+        plans: list[model.Plan] = []
+        obstacles: list[errors.TpmError] = []
+        for resource in resources:
+            try:
+                plans.append(self._plan(resource, run))
+            except (errors.MismatchError, errors.StateError) as found:
+                obstacles.append(found)
+        if obstacles:
+            raise _together(obstacles)
+        return plans
 
     def _plan(self, resource: model.Resource, run: Run) -> model.Plan:
         try:
@@ -247,6 +259,15 @@ class Engine:
             plan.result.update(step.run(self._open()) or {})
         if step.local:
             step.local(plan.result)
+
+
+def _together(obstacles: t.Sequence[errors.TpmError]) -> errors.TpmError:
+    """One error for all of them, with the reason and object of the first."""
+    first = obstacles[0]
+    if len(obstacles) > 1:
+        told = " ".join(f"({number}) {one.message}" for number, one in enumerate(obstacles, 1))
+        first.message = f"Nothing was changed, as {len(obstacles)} things are in the way. {told}"
+    return first
 
 
 def _in_order(resources: t.Sequence[model.Resource], salt: int, pinned: bool) -> list[model.Resource]:
