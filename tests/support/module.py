@@ -1,7 +1,11 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run a module of the collection in its own process on a chosen Python, and read its answer."""
+"""Run a module of the collection in its own process on a chosen Python, and read its answer.
+
+That process is forked from a warm Python (support/warm.py), unless it is itself what a test looks at: with an environment of its own, or `cold`,
+an interpreter is started for it.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,11 @@ import dataclasses
 import json as _json
 import os
 import pathlib
-import signal
 import subprocess
 import tempfile
 import typing as t
 
+from support import warm
 from support.places import python_path
 from support.proxy import Drop, Proxy
 
@@ -63,24 +67,24 @@ class Result:
 class Running:
     """A module's process under way."""
 
-    def __init__(self, command: list[str], arguments: dict[str, t.Any], environment: dict[str, str]) -> None:
+    def __init__(self, module_name: str, python: str, arguments: dict[str, t.Any], environment: dict[str, str], cold: bool) -> None:
         # Files, not pipes: a killed process then needs nobody to drain it.
         self._stdout, self._stderr = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         with tempfile.TemporaryFile() as stdin:
             stdin.write(_json.dumps(arguments).encode())
             stdin.seek(0)
-            self.process = subprocess.Popen(command, stdin=stdin, stdout=self._stdout, stderr=self._stderr, env=environment)
+            self._process = (_cold if cold else _warm)(module_name, python, (stdin, self._stdout, self._stderr), environment)
 
     def kill(self) -> None:
         """SIGKILL this process alone, and wait until it is gone."""
-        if self.process.poll() is None:
-            os.kill(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
 
     def wait(self, timeout: float = TIMEOUT_SECONDS) -> Result:
         """Wait for its end. A process that does not end is killed, and that is an AssertionError."""
         try:
-            rc = self.process.wait(timeout)
+            rc = self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"the module did not end within {timeout} s\n{self._read(self._stderr)}") from None
@@ -91,6 +95,19 @@ class Running:
     def _read(file: t.IO[bytes]) -> str:
         file.seek(0)
         return file.read().decode(errors="replace")
+
+
+Streams = tuple[t.IO[bytes], t.IO[bytes], t.IO[bytes]]
+
+
+def _cold(module_name: str, python: str, streams: Streams, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    stdin, stdout, stderr = streams
+    return subprocess.Popen([python, str(_RUNNER), module_name], stdin=stdin, stdout=stdout, stderr=stderr, env=environment)
+
+
+def _warm(module_name: str, python: str, streams: Streams, environment: dict[str, str]) -> warm.Child:
+    server = warm.server(str(_RUNNER), python, environment)
+    return server.start(module_name, [stream.fileno() for stream in streams], environment)
 
 
 def _parse(stdout: str) -> dict[str, t.Any] | None:
@@ -109,12 +126,13 @@ def start(
     check: bool = False,
     diff: bool = False,
     env: dict[str, str] | None = None,
+    cold: bool = False,
 ) -> Running:
-    """Start `module_name` with `args` on the interpreter `python`."""
+    """Start `module_name` with `args` on the interpreter `python`; with `env` or `cold` that is started for it too, as on a device."""
     arguments = dict(args, _ansible_check_mode=check, _ansible_diff=diff, _ansible_remote_tmp=tempfile.gettempdir())
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
     environment.update(env or {}, PYTHONPATH=python_path())
-    return Running([python, str(_RUNNER), module_name], arguments, environment)
+    return Running(module_name, python, arguments, environment, cold or env is not None)
 
 
 def run(
@@ -125,9 +143,10 @@ def run(
     check: bool = False,
     diff: bool = False,
     env: dict[str, str] | None = None,
+    cold: bool = False,
 ) -> Result:
     """Run `module_name` with `args` on the interpreter `python` to its end."""
-    return start(module_name, args, python=python, check=check, diff=diff, env=env).wait()
+    return start(module_name, args, python=python, check=check, diff=diff, env=env, cold=cold).wait()
 
 
 def killed_run(
@@ -138,6 +157,7 @@ def killed_run(
     *,
     python: str,
     when: t.Literal["before", "after"] = "before",
+    cold: bool = False,
 ) -> Result:
     """Run a module through `proxy` and SIGKILL it just before the TPM gets command `position`, or just after the TPM acted on it.
 
@@ -150,5 +170,5 @@ def killed_run(
         raise Drop
 
     (proxy.before if when == "before" else proxy.after)(position, strike)
-    running.append(start(module_name, args, python=python))
+    running.append(start(module_name, args, python=python, cold=cold))
     return running[0].wait()
