@@ -31,11 +31,13 @@ class ActionModule(ActionBase):
         """Begin or finish for the device of this task."""
         result: Result = super().run(tmp, task_vars)
         _valid, given = self.validate_argument_spec(argument_spec=SPEC)
-        return _action.told(result, lambda: _move(_action.plain(given), self._loader.path_dwim, check=bool(self._task.check_mode)))
+        check = bool(self._task.check_mode)
+        return _action.told(result, lambda: _move(self._task.args, _action.plain(given), self._loader.path_dwim, check=check))
 
 
-def _move(options: _action.Options, path: t.Callable[[str], str], *, check: bool) -> Result:
+def _move(raw: t.Any, options: _action.Options, path: t.Callable[[str], str], *, check: bool) -> Result:
     _configuration.refuse_injection()
+    _action.check_texts(raw, SPEC)
     with open_registry(options["registry"], timeout=options["timeout"], create=not check) as registry:
         device = _action.find(registry, options)
         if device is None:

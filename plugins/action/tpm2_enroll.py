@@ -23,6 +23,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import as
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.bundle import Bundle
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import names
 
 Result = dict[str, t.Any]
 CONNECTION = tuple(_argspec.connection())
@@ -41,6 +42,8 @@ class ActionModule(DeviceAction):
         self._exchanges, bundle = 0, None
         try:
             _configuration.refuse_injection()
+            _action.check_texts(self._task.args, SPEC)
+            names.check_serial(options["serial"])
             plan = self._plan(options)
             bundle = plan.policy.bundle
             result.update(self._enroll(plan, options, task_vars or {}))

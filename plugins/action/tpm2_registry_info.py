@@ -28,11 +28,14 @@ class ActionModule(ActionBase):
         """Look the device of this task up."""
         result: Result = super().run(tmp, task_vars)
         _valid, given = self.validate_argument_spec(argument_spec=SPEC)
-        return _action.told(result, lambda: _look(_action.plain(given), self._loader.path_dwim, create=not self._task.check_mode))
+        return _action.told(
+            result, lambda: _look(self._task.args, _action.plain(given), self._loader.path_dwim, create=not self._task.check_mode)
+        )
 
 
-def _look(options: _action.Options, path: t.Callable[[str], str], *, create: bool) -> Result:
+def _look(raw: t.Any, options: _action.Options, path: t.Callable[[str], str], *, create: bool) -> Result:
     _configuration.refuse_injection()
+    _action.check_texts(raw, SPEC)
     # Only an auth value that is asked for the first time is written down.
     writes = create and bool(options["escrow"])
     with open_registry(options["registry"], timeout=options["timeout"], create=writes) as registry:

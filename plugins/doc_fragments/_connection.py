@@ -28,7 +28,9 @@ options:
     type: str
   owner_auth:
     description:
-      - The auth value of the owner hierarchy that holds before the run; text, or V(hex:) and hex digits.
+      - The auth value of the owner hierarchy that holds before the run; text, or V(hex:) and hex digits, or V(str:) and text.
+      - V(file:), V(session:) and V(pcr:) at its beginning are refused. They are words of tpm2-tools, and the text would be taken as the value itself.
+      - Put digits into quotes. What YAML reads as a number, a date or a truth value is refused, here and in every option that takes text.
       - It is used only where the TPM says that an auth is set.
     type: str
   endorsement_auth:

@@ -38,7 +38,8 @@ options:
     default: ecc_p256
   auth:
     description:
-      - The auth value of the key; text of at most 32 bytes, or V(hex:) and hex digits. It is set when the key is created and
+      - The auth value of the key; text of at most 32 bytes, or V(hex:) and hex digits, or V(str:) and text that would
+        else be read otherwise (V(hex:), V(file:), V(session:) and V(pcr:) at its beginning are words of tpm2-tools). It is set when the key is created and
         cannot be compared later.
     type: str
   no_da:

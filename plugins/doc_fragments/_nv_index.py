@@ -42,11 +42,13 @@ options:
     elements: str
   auth:
     description:
-      - The auth value of the index; text of at most 32 bytes, or V(hex:) and hex digits.
+      - The auth value of the index; text of at most 32 bytes, or V(hex:) and hex digits, or V(str:) and text that would
+        else be read otherwise (V(hex:), V(file:), V(session:) and V(pcr:) at its beginning are words of tpm2-tools).
     type: str
   content:
     description:
-      - What the index is to hold, as text. Content that everybody may read is shown in the diff; other content is not.
+      - What the index is to hold, as text. Put digits into quotes. V(0012345) without them is the number 5349 to YAML, and refused.
+      - Content that everybody may read is shown in the diff; other content is not.
     type: str
   content_b64:
     description:

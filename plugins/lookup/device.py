@@ -124,11 +124,13 @@ class LookupModule(LookupBase):
 
     def run(self, terms: list[t.Any], variables: dict[str, t.Any] | None = None, **kwargs: t.Any) -> list[dict[str, t.Any]]:
         """Return one mapping. Raises AnsibleLookupError."""
-        self.set_options(var_options=variables, direct=kwargs)
-        key = {name: str(self.get_option(name) or "") for name in ("ek_name", "serial", "host")}
-        if not any(key.values()):
-            key["host"] = str((variables or {}).get("inventory_hostname", ""))
         try:
+            # Before Ansible makes text of what is none, or quotes it.
+            _action.check_texts(kwargs, _action.KEYS)
+            self.set_options(var_options=variables, direct=kwargs)
+            key = {name: str(self.get_option(name) or "") for name in ("ek_name", "serial", "host")}
+            if not any(key.values()):
+                key["host"] = str((variables or {}).get("inventory_hostname", ""))
             _configuration.refuse_injection()
             with open_registry(str(self.get_option("registry")), timeout=self.get_option("timeout"), create=False) as registry:
                 path = self._loader.path_dwim if self._loader else str

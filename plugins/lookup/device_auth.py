@@ -148,9 +148,11 @@ class LookupModule(LookupBase):
 
     def run(self, terms: list[t.Any], variables: dict[str, t.Any] | None = None, **kwargs: t.Any) -> list[str]:
         """Return one text for each term. Raises AnsibleLookupError."""
-        self.set_options(var_options=variables, direct=kwargs)
         here = str((variables or {}).get("inventory_hostname", ""))
         try:
+            # Before Ansible makes text of what is none, or quotes it.
+            _action.check_texts(kwargs, _action.KEYS)
+            self.set_options(var_options=variables, direct=kwargs)
             return self._auths([str(term) for term in terms], here)
         except TpmError as error:
             raise AnsibleLookupError(_text.shown(error)) from None

@@ -15,7 +15,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _secret
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _secret, _values
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.engine import Engine, Outcome
@@ -37,6 +37,13 @@ class Module(AnsibleModule):
 
     # ansible-core can fail before it has read them.
     params: t.Any = None
+    # What is wrong with them as they came, which ansible-core hides by converting them.
+    misread = ""
+
+    def _load_params(self) -> None:
+        """Read the options, and look at them before ansible-core makes text of what is none."""
+        super()._load_params()
+        self.misread = _values.misread(self.params, self.argument_spec)
 
     def log(self, msg: str | bytes, log_args: t.Any = None) -> None:
         """Log nothing: warnings go into the result, and the device's log is read by others and kept for years."""
@@ -61,6 +68,8 @@ def create(spec: _argspec.Spec) -> AnsibleModule:
     """The module object. From here on SIGTERM is an error like others, so that sessions and objects are flushed."""
     module = Module(argument_spec={**_argspec.connection(), **spec}, supports_check_mode=True)
     module.no_log_values.update(_secret.hidden(module.params, module.argument_spec))
+    if module.misread:
+        module.fail_json(msg=module.misread, reason="input")
 
     def stop(number: int, _frame: t.Any) -> None:
         raise errors.TpmError(f"Stopped by signal {number} (SIGTERM) in mid-work; run again to finish.", reason="interrupted")

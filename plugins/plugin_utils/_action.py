@@ -12,6 +12,7 @@ from __future__ import annotations
 import pathlib
 import typing as t
 
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _values
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _text
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import Escrow
@@ -20,6 +21,8 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import as
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 
 Options = t.Mapping[str, t.Any]
+# What lookups are given as text: what names a device, and the secrets of an escrow.
+KEYS = {name: {"type": "str"} for name in ("ek_name", "serial", "host", "registry", "master", "former_master")}
 
 
 def plain(value: t.Any) -> t.Any:
@@ -34,6 +37,13 @@ def plain(value: t.Any) -> t.Any:
         if isinstance(value, kind):
             return kind(value)
     return str(value)
+
+
+def check_texts(given: t.Any, spec: t.Mapping[str, t.Mapping[str, t.Any]]) -> None:
+    """Raises InputError where an option that is to be text is none; ``given``: the options as they came, before Ansible has converted them."""
+    misread = _values.misread(given, spec)
+    if misread:
+        raise InputError(misread)
 
 
 def told(result: dict[str, t.Any], work: t.Callable[[], t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
@@ -95,4 +105,4 @@ def escrow(registry: Registry | None, options: Options, *, create: bool, path: t
     return Escrow(registry, mode=options["mode"], master=master, former_master=former, recovery_key=key, create=create)
 
 
-__all__ = ("Options", "Seen", "escrow", "find", "plain", "proven", "seen", "told")
+__all__ = ("KEYS", "Options", "Seen", "check_texts", "escrow", "find", "plain", "proven", "seen", "told")

@@ -15,7 +15,7 @@ import typing as t
 from ansible.module_utils.json_utils import _filter_non_json_lines
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity, _kinds, _secret
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity, _kinds, _secret, _values
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _answer, _answer_tables, _text
 
 Result = dict[str, t.Any]
@@ -56,6 +56,9 @@ class DeviceAction(ActionBase):
             The answer: keys of the table with values of its types. One that is malformed is a failure with the reason `malformed_answer`.
         """
         self._table, self._notes = table, list[str]()
+        misread = _values.misread(options, _spec(module))
+        if misread:
+            return {"failed": True, "changed": False, "reason": "input", "msg": misread}
         if self._writes_files() and any(True for _one in _secret.secret_values(options, _spec(module))):
             return {"failed": True, "changed": False, "reason": "no_pipelining", "msg": NO_PIPELINING.format(module=module)}
         try:

@@ -168,7 +168,8 @@ class _YamlManifest:
                 self.complain(record.line, f"the column {column} is there twice")
             elif wrong:
                 self.complain(record.line, f"{column} is {wrong} and no text; put it into quotes if it is meant as one")
-            record.fields.setdefault(column, None if wrong else value.strip())
+            # Blanks and line breaks in quotes or in a block were written on purpose, or by mistake: in a serial number they are complained of.
+            record.fields.setdefault(column, None if wrong else value if column == "serial" else value.strip())
         return record
 
     def scalar(self, event: t.Any) -> tuple[str, str]:

@@ -25,12 +25,13 @@ FRAGMENTS = "ansible_collections.edgefleet.tpm2.plugins.doc_fragments."
 # What a part may import of the other parts; of itself it may import anything. The longest matching name counts.
 MAY_IMPORT: dict[str, set[str]] = {
     "modules": {"_module", "_kinds", "_argspec", "_argspec_identity", "_deps", "_resource", "_host", "_tpm"},
-    "_module": {"_argspec", "_secret", "_deps", "_resource", "_backend", "_transport", "_auth", "_tpm"},
+    "_module": {"_argspec", "_secret", "_values", "_deps", "_resource", "_backend", "_transport", "_auth", "_tpm"},
     "_argspec": {"_resource", "_tpm"},
     "_kinds": {"_argspec", "_resource", "_tpm"},
     "_argspec_identity": {"_argspec", "_tpm"},
     "_deps": {"_tpm"},
     "_secret": set(),
+    "_values": set(),
     "_resource": {"_backend.base", "_auth", "_secret", "_tpm"},
     # Those that make the parts meet: one carries out a run, the two others only ask the reader.
     "_resource.engine": {"_backend", "_transport", "_auth", "_tpm"},
@@ -54,8 +55,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "filter": {"plugin_utils", "_kinds", "_secret", "_tpm"},
     "inventory": {"plugin_utils", "_tpm"},
     "lookup": {"plugin_utils", "_tpm"},
-    "plugin_utils": {"_secret", "_tpm"},
-    "plugin_utils._device_action": {"_argspec", "_argspec_identity", "_kinds", "_secret", "_tpm"},
+    "plugin_utils": {"_secret", "_values", "_tpm"},
+    "plugin_utils._device_action": {"_argspec", "_argspec_identity", "_kinds", "_secret", "_values", "_tpm"},
 }
 CONTROLLER = {"action", "filter", "inventory", "lookup", "plugin_utils"}
 # What the controller's side may build on beside the standard library, and the files that are meant for it.

@@ -17,6 +17,8 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import 
 
 # The digest size of SHA-256, which every TPM 2.0 takes for hierarchies (TPM_PT_CONTEXT_HASH) and for our objects (nameAlg).
 MAX_AUTH = 32
+# What tpm2-tools reads at the beginning of an auth beside hex: and str: (tpm2_util_auth_util_from_optarg).
+PLACES = ("file:", "session:", "pcr:")
 
 
 class Auth(t.Protocol):
@@ -41,10 +43,17 @@ def for_use(value: bytes) -> Auth:
 def read(text: str | None, option: str) -> bytes | None:
     """An auth value as a playbook gives it: text, or C(hex:…) and C(str:…) as tpm2-tools takes them. None stays None.
 
-    Raises InputError for what a TPM would mistake: longer than 32 bytes, or with a trailing zero byte, which it cuts off.
+    Raises InputError for what a TPM would mistake: longer than 32 bytes, or with a trailing zero byte, which it cuts off; and for C(file:…),
+    C(session:…) and C(pcr:…), which to tpm2-tools name the place of a value.
     """
     if text is None:
         return None
+    place = next((word for word in PLACES if text.startswith(word)), "")
+    if place:
+        raise InputError(
+            f"Could not use {option}: it begins with '{place}', by which tpm2-tools names the place of a value, and would be taken as the value "
+            f"itself; give the value, or write 'str:' before it if its text begins with '{place}'."
+        )
     try:
         value = bytes.fromhex(text[4:]) if text.startswith("hex:") else text[4 if text.startswith("str:") else 0 :].encode()
     except ValueError:

@@ -15,6 +15,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _text
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.side_rows import concerns
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.names import check_serial
 
 _SHOWN: tuple[str, ...] = ("ek_name", "ak_name", "idevid_name", "ldevid_name", "serial", "host", "mac", "site", "model")
 _SHOWN += ("manufacturer", "firmware", "tpm_model", "auth_generation", "auth_pending")
@@ -23,7 +24,12 @@ NEW, QUARANTINED, ENROLLED, UNPROVEN = "new", "quarantined", "enrolled", "unprov
 
 
 def find(registry: Registry, *, ek_name: str | None, serial: str | None, host: str | None) -> records.Device | None:
-    """The device by what names it best: its EK Name, else its serial number, else the host that it was enrolled as."""
+    """The device by what names it best: its EK Name, else its serial number, else the host that it was enrolled as.
+
+    Raises InputError for a serial number that no device can have, RegistryError.
+    """
+    if serial:
+        check_serial(serial)
     if ek_name:
         return registry.find(ek_name=ek_name)
     return registry.find(serial=serial) if serial else registry.find(host=host)

@@ -10,10 +10,42 @@
 from __future__ import annotations
 
 import re
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _values
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _text
 
 MAX_SERIAL = 64  # ub-serial-number (RFC 5280, appendix A.1)
 # PrintableString, as X.520 wants it for serialNumber.
 SERIAL_CHARACTER = r"[A-Za-z0-9 '()+,./:=?-]"
-SERIAL = re.compile(rf"{SERIAL_CHARACTER}{{1,{MAX_SERIAL}}}")
+SERIAL = re.compile(rf"(?! ){SERIAL_CHARACTER}{{1,{MAX_SERIAL}}}(?<! )")
 
-__all__ = ("MAX_SERIAL", "SERIAL", "SERIAL_CHARACTER")
+
+def serial_fault(serial: str) -> str:
+    """What is wrong with a serial number, as a clause after its value; "" where nothing is. The one rule for manifest, inventory and modules."""
+    if SERIAL.fullmatch(serial):
+        return ""
+    if not serial:
+        return "is empty"
+    if serial != serial.strip():
+        return "begins or ends with a blank or a line break, which nobody sees"
+    strange = re.sub(SERIAL_CHARACTER, "", serial)
+    if strange:
+        return f"has the character {strange[0]!r}, which no certificate can hold (letters, digits, spaces and '()+,-./:=? are allowed)"
+    return f"has {len(serial)} characters, more than {MAX_SERIAL}"
+
+
+def check_serial(serial: t.Any, where: str = "serial") -> str:
+    """Return a serial number that can be used everywhere. Raises InputError for other values, and for what is no text."""
+    wrong = _values.fault(where, serial)
+    if wrong:
+        raise InputError(wrong)
+    text = str("" if serial is None else serial)
+    found = serial_fault(text)
+    if found:
+        raise InputError(f"Could not use the serial number '{_text.shown(text)}': it {found}; correct {where}.")
+    return text
+
+
+__all__ = ("MAX_SERIAL", "SERIAL", "SERIAL_CHARACTER", "check_serial", "serial_fault")

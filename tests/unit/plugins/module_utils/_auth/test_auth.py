@@ -23,6 +23,9 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import 
         ("word", b"word"),
         ("str:word", b"word"),
         ("str:hex:00", b"hex:00"),
+        ("str:file:/etc/auth", b"file:/etc/auth"),
+        ("profile:x", b"profile:x"),
+        ("File:x", b"File:x"),
         ("hex:0aFF", b"\x0a\xff"),
         ("hex:00 01", b"\x00\x01"),
         ("ä", "ä".encode()),
@@ -44,6 +47,10 @@ def test_values(text: str | None, value: bytes | None) -> None:
         ("hex:" + "01" * 33, "owner_auth: it has 33 bytes"),
         ("hex:0100", "owner_auth: it ends in a zero byte"),
         ("hex:00", "owner_auth: it ends in a zero byte"),
+        ("file:/etc/auth", "owner_auth: it begins with 'file:'.*'str:'"),
+        ("file:-", "owner_auth: it begins with 'file:'"),
+        ("session:s.ctx", "owner_auth: it begins with 'session:'"),
+        ("pcr:sha256:7", "owner_auth: it begins with 'pcr:'"),
     ],
 )
 def test_values_that_a_tpm_would_mistake_are_refused_without_showing_them(text: str, phrase: str) -> None:
