@@ -13,6 +13,7 @@ import subprocess
 
 import pytest
 import yaml
+from ansiblelint.config import Options
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -83,6 +84,22 @@ def test_the_oldest_core_is_the_one_that_the_collection_promises() -> None:
     floor = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())["requires_ansible"]
     cores = runpy.run_path(str(ROOT / "scripts/cores.py"))["CORES"]
     assert floor == ">=" + ".".join(next(iter(cores)).split(".")[:2]) + ".0"
+
+
+def test_the_floor_is_one_that_the_checker_of_certification_takes() -> None:
+    floor = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())["requires_ansible"]
+    found = re.fullmatch(r">=(2\.\d+\.)0", floor)
+    assert found and found[1] in Options().supported_ansible
+    assert found[1] != "2.19."  # a technology preview in Automation Platform
+
+
+def test_the_workflow_runs_what_can_be_run_anywhere_with_pinned_actions() -> None:
+    text = (ROOT / ".github/workflows/ci.yml").read_text()
+    (job,) = yaml.safe_load(text)["jobs"].values()
+    assert job["steps"][-1]["run"] == ".ci/run"
+    used = re.findall(r"\buses: (\S+) # v\d", text)
+    assert used and len(used) == text.count("uses:") and all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", one) for one in used)
+    assert yaml.safe_load(text)["permissions"] == {"contents": "read"}
 
 
 def test_no_sanity_finding_is_ignored() -> None:
