@@ -50,7 +50,17 @@ options:
   path:
     description:
       - Keep the key in this TSS2 PEM file. A symbolic link is refused.
+      - A file that is there and names a hierarchy as its parent (0x40000001), as those of OpenSSL's TPM 2.0 provider do, belongs under the default
+        primary key of that hierarchy, ECC P-256. That key is made for the moment where the file is loaded; C(parent) is left at its default then.
     type: path
+  verify:
+    description:
+      - What of a key file that is there is compared. V(public) compares its public part and its parent, which needs no session; it tells a file of
+        another TPM only where the file names its parent, as those that we write do.
+      - V(load) also loads the key, in check mode too. A file that is to be put at C(handle) is always loaded first.
+    type: str
+    choices: [public, load]
+    default: public
   handle:
     description:
       - Keep the key at this persistent handle; ours are 0x81000200 to 0x810002ff.

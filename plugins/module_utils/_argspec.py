@@ -98,6 +98,7 @@ def key() -> Spec:
         auth=dict(type="str", no_log=True),
         no_da=dict(type="bool", default=True),
         path=dict(type="path"),
+        verify=dict(type="str", choices=["public", "load"], default="public"),
         handle=dict(type="str"),
         public_path=dict(type="path"),
         allow_unmeasured=dict(type="bool", default=False),

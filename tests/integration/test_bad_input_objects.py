@@ -259,16 +259,18 @@ def refuse_foreign_files(bench: Bench, files: dict[str, str], *says: str) -> Non
     """Files of another TPM: those that name their parent are refused unseen, the others when the TPM does not load them."""
     blob, key, bare_blob, bare_key = files["blob"], files["key"], files["bare_blob"], files["bare_key"]
     bench.refused(SEAL, blob, *says, REPLACE, path=blob, content=CONTENT, pcrs=PCR7)
-    bench.refused(UNSEAL, blob, *says, "seal the content again on this TPM", path=blob, pcrs=PCR7)
+    bench.refused(UNSEAL, blob, *says, "use it where it was made", path=blob, pcrs=PCR7)
     bench.refused(KEY, key, *says, REPLACE, path=key)
     bench.refused(KEY, key, "0x81000210", *says, REPLACE, path=key, handle="0x81000210")
-    bench.refused(PERSISTENT, key, *says, "make the key anew on this TPM", path=key, handle="0x81000210")
+    bench.refused(PERSISTENT, key, *says, "use it where it was made", path=key, handle="0x81000210")
     integrity = ("TPM_RC_INTEGRITY (0x1df, parameter 1)", "made by another TPM", "make it again under the present parent")
     bench.refused(UNSEAL, bare_blob, *integrity, path=bare_blob, pcrs=PCR7)
     verified = {"path": bare_blob, "content": CONTENT, "pcrs": PCR7, "verify": "unseal"}
     bench.refused(SEAL, bare_blob, "this TPM does not load it", REPLACE, **verified)
-    bench.refused(KEY, bare_key, *integrity, "step 1 of 1", predicted=False, path=bare_key, handle="0x81000210")
-    bench.refused(PERSISTENT, bare_key, *integrity, "step 1 of 1", predicted=False, path=bare_key, handle="0x81000210")
+    loaded = (bare_key, "this TPM does not load it")
+    bench.refused(KEY, "0x81000210", *loaded, REPLACE, path=bare_key, handle="0x81000210")
+    bench.refused(KEY, *loaded, REPLACE, path=bare_key, verify="load")
+    bench.refused(PERSISTENT, *loaded, "use it where it was made", path=bare_key, handle="0x81000210")
     # The cure is one.
     bench.made(SEAL, on_mismatch="replace", **verified)
     assert bench.tools.load_unseal(bare_blob).decode() == CONTENT
@@ -283,7 +285,7 @@ def test_files_of_another_tpm(both: Bench, files: dict[str, str], new_swtpm: t.C
 def test_files_after_a_clear(both: Bench, files: dict[str, str]) -> None:
     both.tools.run("clear")
     gone = "its parent 0x81000001 does not"
-    both.refused(SEAL, files["blob"], gone, REPLACE, path=files["blob"], content=CONTENT, pcrs=PCR7)
+    both.refused(SEAL, files["blob"], gone, "make the parent first", path=files["blob"], content=CONTENT, pcrs=PCR7)
     both.refused(UNSEAL, files["blob"], gone, path=files["blob"], pcrs=PCR7)
     both.refused(KEY, files["key"], gone, path=files["key"])
     both.made(PRIMARY)
@@ -303,7 +305,8 @@ def test_a_damaged_private_part(both: Bench, files: dict[str, str]) -> None:
     both.refused(UNSEAL, blob, "TPM_RC_INTEGRITY", path=blob, pcrs=PCR7)
     verified = {"path": blob, "content": CONTENT, "pcrs": PCR7, "verify": "unseal"}
     both.refused(SEAL, blob, "this TPM does not load it", "or is damaged", REPLACE, **verified)
-    both.refused(KEY, key, "TPM_RC_INTEGRITY", "0x81000210", predicted=False, path=key, handle="0x81000210")
+    both.refused(KEY, key, "this TPM does not load it", "0x81000210", path=key, handle="0x81000210")
+    both.refused(KEY, key, "this TPM does not load it", path=key, verify="load")
     assert leftovers(both.swtpm) == []
 
 
@@ -315,7 +318,7 @@ def test_a_key_where_a_blob_should_be_and_the_reverse(both: Bench, files: dict[s
 
 def test_a_key_of_openssl(both: Bench, files: dict[str, str]) -> None:
     path = files["openssl"]
-    says = (path, "no whole 'TSS2 PRIVATE KEY' PEM block")
+    says = (path, "no 'TSS2 PRIVATE KEY' PEM block but a 'PRIVATE KEY'", "name another file")
     both.refused(SEAL, *says, path=path, content=CONTENT, pcrs=PCR7)
     both.refused(SEAL, *says, path=path, content=CONTENT, pcrs=PCR7, on_mismatch="replace")
     both.refused(UNSEAL, *says, path=path, pcrs=PCR7)
@@ -346,7 +349,7 @@ def test_a_torn_blob(bench: Bench, part: str) -> None:
         "binary": bytes(range(256)),
     }
     path.write_bytes(torn[part])
-    says = (str(path), "restore the file, or remove it to have it made anew")
+    says = (str(path), "restore the file from a backup")
     bench.refused(SEAL, *says, path=str(path), content=CONTENT, pcrs=PCR7)
     bench.refused(UNSEAL, *says, path=str(path), pcrs=PCR7)
     bench.refused(KEY, *says, path=str(path))

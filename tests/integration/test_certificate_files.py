@@ -70,8 +70,8 @@ def test_what_is_no_certificate_of_ours_stays(bench: Bench, tmp_path: pathlib.Pa
     path.write_text("not to be lost")
     message = bench.failed(MODULE, resources=[item(path, issued("iak"))])
     assert message == (
-        f"Could not write the certificate {path}: it holds something else; set on_mismatch: replace to replace it (it cannot be got back), "
-        "or name another file."
+        f"Could not write the certificate {path}: it holds something else; name another file, or set on_mismatch: replace to replace it "
+        "(it cannot be got back)."
     )
     assert path.read_text() == "not to be lost"
 

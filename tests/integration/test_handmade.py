@@ -136,7 +136,7 @@ def test_key_file(bench: Bench, hand: Hand) -> None:
     hand.primary("0x81000001", "-C", "o", "-G", "ecc")
     file = hand.encoded("-G", "ecc256", "-a", f"{CHILD}|sign")
     bench.idle("tpm2_key", path=str(file))
-    done = bench.cycle("tpm2_key", path=str(file), handle="0x81000210")
+    done = bench.cycle("tpm2_key", path=str(file), handle="0x81000210", loads=True)
     assert done["steps"][0]["cost"]["key_generations"] == 0
 
 

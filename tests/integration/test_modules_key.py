@@ -105,7 +105,7 @@ def test_a_missing_handle_is_filled_from_the_file(both: Bench, path: pathlib.Pat
     both.ok(MODULE, path=str(path), handle=HANDLE)
     name = both.tools.readpublic(NUMBER).name
     both.tools.run("evictcontrol", "-Q", "-C", "o", "-c", HANDLE)
-    done = both.cycle(MODULE, path=str(path), handle=HANDLE)
+    done = both.cycle(MODULE, path=str(path), handle=HANDLE, loads=True)
     assert done["steps"][0]["cost"]["key_generations"] == 0
     assert "load the key of its file" in done["steps"][0]["sentence"]
     assert both.tools.readpublic(NUMBER).name == name == done["resources"][0]["name"]

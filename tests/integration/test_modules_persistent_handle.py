@@ -31,7 +31,7 @@ def path(both: Bench, device_dir: pathlib.Path) -> str:
 
 
 def test_a_key_file_at_a_handle(both: Bench, path: str) -> None:
-    done = both.cycle(MODULE, handle=HANDLE, path=path)
+    done = both.cycle(MODULE, handle=HANDLE, path=path, loads=True)
     assert done["steps"][0]["cost"]["persistent_slots"] == 1 and done["steps"][0]["cost"]["key_generations"] == 0
     name = both.tools.readpublic(NUMBER).name
     assert done["resources"][0]["name"] == name == done["diff"]["after"][HANDLE]["name"]
@@ -70,7 +70,7 @@ def test_another_object_is_replaced_only_when_told(both: Bench, path: str) -> No
     both.ok("tpm2_key", handle=HANDLE)
     other = both.tools.readpublic(NUMBER).name
     assert f"it has the Name {other}" in both.failed(MODULE, handle=HANDLE, path=path)
-    done = both.cycle(MODULE, handle=HANDLE, path=path, on_mismatch="replace")
+    done = both.cycle(MODULE, handle=HANDLE, path=path, on_mismatch="replace", loads=True)
     assert done["steps"][0]["reversible"] is False
     assert both.tools.readpublic(NUMBER).name == done["resources"][0]["name"] != other
 
@@ -86,6 +86,6 @@ def test_with_an_owner_auth(both: Bench, path: str) -> None:
     owner = both.secret("owner")
     both.tools.run("changeauth", "-c", "o", owner)
     assert "give owner_auth" in both.failed(MODULE, handle=HANDLE, path=path)
-    both.cycle(MODULE, handle=HANDLE, path=path, owner_auth=owner)
+    both.cycle(MODULE, handle=HANDLE, path=path, owner_auth=owner, loads=True)
     assert "give owner_auth" in both.failed(MODULE, handle=HANDLE, state="absent")
     both.cycle(MODULE, handle=HANDLE, state="absent", owner_auth=owner)

@@ -56,7 +56,7 @@ def replace(options: Options) -> bool:
 def mismatch(attempt: str, reasons: t.Sequence[str], keep: str) -> errors.MismatchError:
     """The error for something different that is already there; C(keep) says what else can be done."""
     return errors.MismatchError(
-        f"Could not {attempt}: {'; '.join(reasons)}; set on_mismatch: replace to replace it (it cannot be got back), or {keep}."
+        f"Could not {attempt}: {'; '.join(reasons)}; {keep}, or set on_mismatch: replace to replace it (it cannot be got back)."
     )
 
 

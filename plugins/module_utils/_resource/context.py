@@ -80,6 +80,8 @@ class Run:
         """The auth value that holds now. Raises StateError where it is set and cannot be known, or the hierarchy is disabled."""
         if hierarchy in self._now:
             return self._now[hierarchy]
+        if hierarchy == handles.RH_NULL:
+            return b""
         values, name = self.candidates(hierarchy), handles.HIERARCHY_NAMES[hierarchy]
         self.check_enabled(hierarchy)
         if hierarchy == handles.RH_PLATFORM and ("platform_auth", None) not in self.seen:

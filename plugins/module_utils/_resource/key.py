@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model, places
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model, parents, places
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.primary_key import evict, evicting, persist
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, names, policy, policy_read, templates
 
@@ -43,7 +43,12 @@ class Key(model.Noun):
         self.policy = policy_read.read(options.get("policy"))
         self.value = choose.read(options.get("auth"), "auth") or b""
         self.file = common.PublicFile(options)
+        self._loading = options.get("verify") == "load"
         self._check()
+
+    def declare(self, run: Run) -> None:
+        """Remember the run: loading the file may need its auth values."""
+        self._run = run
 
     def _check(self) -> None:
         if self.handle is not None:
@@ -73,7 +78,20 @@ class Key(model.Noun):
         known = all((fact.kind, fact.key) in seen for fact in facts if fact.kind != "pcrs")
         if known and (seen.public(self.parent) is None or (self.handle is not None and not self._settled(seen))):
             facts.append(model.Fact("properties"))
-        return facts
+        return facts + (self._load_facts(seen) if known and not self.absent else [])
+
+    def _load_facts(self, seen: model.Observation) -> list[model.Fact]:
+        """Whether the TPM loads the file, where that was asked for, and where it is about to be loaded: then before anything is changed."""
+        stored = self._stored(seen)
+        about_to = self.handle is not None and seen.public(self.handle) is None
+        if stored is None or not (self._loading or about_to):
+            return []
+        needed = parents.facts(stored)
+        path = str(self.path)
+        loadable = parents.known(stored, seen) and parents.loadable(stored, self.parent, seen, path)
+        if loadable and not self._reasons(self._want(seen), stored, seen):
+            needed.append(parents.loads(stored, self._run, path))
+        return needed
 
     def _settled(self, seen: model.Observation) -> bool:
         """Whether nothing is to be done at the handle, so that the TPM's properties do not matter."""
@@ -107,11 +125,13 @@ class Key(model.Noun):
         parent = seen.public(self.parent)
         if held:
             reasons = names.differences(want, held[0])
-            if not reasons and parent and names.qualified_name(parent[1], held[0]) != held[1]:
+            # A file under a hierarchy's default primary key says nothing of the parent that is asked for.
+            known = parent and not (stored and stored.in_hierarchy)
+            if not reasons and parent and known and names.qualified_name(parent[1], held[0]) != held[1]:
                 reasons.append(f"it is no child of {handles.text(self.parent)}")
         if stored:
             reasons += [f"in {self.path}, {reason}" for reason in names.differences(want, stored.public)]
-            reasons += origin(stored, self.parent, parent, str(self.path))
+            reasons += parents.origin(stored, self.parent, parent, str(self.path))
         if held and stored and held[0].raw != stored.public.raw:
             reasons.append(f"{self.path} holds another key than {self.object}")
         if held and self.path is not None and not stored:
@@ -128,14 +148,20 @@ class Key(model.Noun):
             return self._plan_absent(held, run, before, seen)
         common.check_enabled(self.parent, seen, run)
         want = self._want(seen)
-        reasons = self._reasons(want, stored, seen) + (replaced(self.parent, seen, run) if held or stored else [])
+        if not common.replace(self._options):
+            parents.check_there(stored, self.parent, seen, f"make the key {self.object}", str(self.path))
+        reasons = self._reasons(want, stored, seen) + parents.unloadable(str(self.path), seen)
+        reasons += parents.replaced(stored.parent if stored else self.parent, seen, run) if held or stored else []
         if reasons and not common.replace(self._options):
             raise common.mismatch(f"make the key {self.object}", reasons, "name another handle or path")
         if there and not reasons:
             steps = self.file.steps(seen, there)
             old, new = self.file.diff(seen, steps)
             return model.Plan(self.kind, self.object, tuple(steps), {**before, **old}, {**before, **new}, common.identified(there))
-        common.parent(self.parent, seen, run, f"make the key {self.object}")
+        if stored and not reasons:
+            parents.check(stored, seen, run, f"make the key {self.object}")
+        else:
+            common.parent(self.parent, seen, run, f"make the key {self.object}")
         steps = self._make(want, None if reasons else stored, held is not None, run)
         steps += self.file.steps(seen, None)
         old, new = self.file.diff(seen, steps)
@@ -164,47 +190,36 @@ class Key(model.Noun):
             run.made.add(self.handle)
 
         def make(backend: Backend) -> model.Result:
-            parent = backend.persistent(self.parent)
-            if stored:
-                private, public = stored.private, stored.public
-            else:
+            kept = stored
+            if kept is None:
+                parent = backend.persistent(self.parent)
                 common.prove_pcrs(backend, run.seen, self.policy, f"make the key {self.object}")
                 private, public = backend.create(parent, choose.for_value(b"", bool(self.value)), want, self.value, b"")
-                self._keep(private, public, backend.name(parent))
+                kept = keyfile.KeyFile(False, not self.value, self.parent, public, private, backend.name(parent))
+                self._keep(kept)
                 run.touched = self.path is not None
             if self.handle is not None:
-                token = backend.load(parent, choose.for_value(b""), private, public, str(self.path or "the new key"))
+                token = parents.load(backend, kept, run, str(self.path or "the new key"), choose.for_value(b""))
                 persist(backend, token, self.handle, occupied, run)
-            return common.identified(public)
+            return common.identified(kept.public)
 
         where = " and ".join([self.object] + ([str(self.path)] if self.path is not None and self.handle is not None else []))
         verb = "load the key of its file and keep it at" if stored else "create a key under its parent and keep it at"
         slots = int(self.handle is not None and not occupied)
-        cost = model.Cost(persistent_slots=slots, key_generations=0 if stored else 1)
-        return [model.Step(f"{verb} {where} (parent {handles.text(self.parent)})", "create", make, cost, reversible=not occupied)]
+        cost = model.Cost(persistent_slots=slots, key_generations=int(stored is None or stored.in_hierarchy))
+        return [
+            model.Step(
+                f"{verb} {where} (parent {handles.text(stored.parent if stored else self.parent)})",
+                "create",
+                make,
+                cost,
+                reversible=not occupied,
+            )
+        ]
 
-    def _keep(self, private: bytes, public: names.Public, name: bytes) -> None:
-        if self.path is None:
-            return
-        files.write(self.path, keyfile.write(keyfile.KeyFile(False, not self.value, self.parent, public, private, name)).encode())
-
-
-def origin(stored: keyfile.KeyFile, parent: int, found: tuple[names.Public, bytes] | None, path: str) -> list[str]:
-    """Why a file cannot belong to this parent on this TPM, as far as that can be told without loading it."""
-    if stored.parent != parent:
-        return [f"{path} was made under the parent {handles.text(stored.parent)}, not {handles.text(parent)}"]
-    if found is None:
-        return [f"{path} exists, but its parent {handles.text(parent)} does not, so that this TPM may not be the one it was made for"]
-    if stored.parent_name is not None and stored.parent_name != found[0].name:
-        there, here = stored.parent_name.hex(), found[0].name.hex()
-        return [f"{path} was made for another TPM (or this one was cleared): its parent has the Name {there}, here it is {here}"]
-    return []
+    def _keep(self, made: keyfile.KeyFile) -> None:
+        if self.path is not None:
+            files.write(self.path, keyfile.write(made).encode())
 
 
-def replaced(parent: int, seen: model.Observation, run: Run) -> list[str]:
-    """Why nothing under a parent stays what it is: this run puts another key in the parent's place."""
-    goes = parent in run.made and seen.public(parent) is not None
-    return [f"its parent {handles.text(parent)} is replaced by this run"] if goes else []
-
-
-__all__ = ("Key", "origin", "replaced")
+__all__ = ("Key",)

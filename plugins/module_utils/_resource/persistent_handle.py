@@ -12,8 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.key import origin, replaced
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model, parents
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.primary_key import evict, evicting, persist
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, names
 
@@ -57,8 +56,19 @@ class PersistentHandle(model.Noun):
             stored = self._stored(seen)
             if bool(held) == self.absent or (common.replace(self._options) and self._reasons(held, self._wanted(stored))):
                 facts.append(model.Fact("properties"))
-                facts += [model.Fact("public", stored.parent)] if stored else []
+                facts += self._load_facts(stored, seen) if stored else []
         return facts
+
+    def declare(self, run: Run) -> None:
+        """Remember the run: loading the file may need its auth values."""
+        self._run = run
+
+    def _load_facts(self, stored: keyfile.KeyFile, seen: model.Observation) -> list[model.Fact]:
+        """The parent, and whether the TPM loads the file: before anything is changed."""
+        needed = parents.facts(stored)
+        if parents.known(stored, seen) and parents.loadable(stored, stored.parent, seen, str(self.path)):
+            needed.append(parents.loads(stored, self._run, str(self.path)))
+        return needed
 
     def _stored(self, seen: model.Observation) -> keyfile.KeyFile | None:
         if not self.path or self.absent:
@@ -106,18 +116,22 @@ class PersistentHandle(model.Noun):
 
     def _load(self, stored: keyfile.KeyFile, occupied: bool, seen: model.Observation, run: Run) -> model.Step:
         attempt = f"load {self.path}"
-        reasons = origin(stored, stored.parent, common.parent(stored.parent, seen, run, attempt), str(self.path))
-        reasons += replaced(stored.parent, seen, run)
+        parents.check_there(stored, stored.parent, seen, attempt, str(self.path))
+        found = seen.public(stored.parent) if handles.is_persistent(stored.parent) else None
+        reasons = parents.origin(stored, stored.parent, found, str(self.path)) + parents.unloadable(str(self.path), seen)
+        reasons += parents.replaced(stored.parent, seen, run)
         if reasons:
-            raise errors.StateError(f"Could not {attempt}: {reasons[0]}; make the key anew on this TPM.")
+            raise errors.StateError(f"Could not {attempt}: {reasons[0]}; {parents.ELSEWHERE}.")
+        parents.check(stored, seen, run, attempt)
         run.auth(evicting(self.handle))
 
         def load(backend: Backend) -> None:
-            token = backend.load(backend.persistent(stored.parent), choose.for_value(b""), stored.private, stored.public, str(self.path))
+            token = parents.load(backend, stored, run, str(self.path), choose.for_value(b""))
             persist(backend, token, self.handle, occupied, run)
 
         sentence = f"load {self.path} and make it persistent at {self.object}"
-        return model.Step(sentence, "evict_control", load, model.Cost(persistent_slots=int(not occupied)), reversible=not occupied)
+        cost = model.Cost(persistent_slots=int(not occupied), key_generations=int(stored.in_hierarchy))
+        return model.Step(sentence, "evict_control", load, cost, reversible=not occupied)
 
 
 __all__ = ("PersistentHandle",)

@@ -13,8 +13,7 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.policy import PolicySession
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model, places
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.key import origin, replaced
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model, parents, places
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import (
     attributes,
     errors,
@@ -80,9 +79,9 @@ def check_counted(path: str, stored: keyfile.KeyFile, asked: policy.Policy, seen
         )
 
 
-def unseal(backend: Backend, stored: keyfile.KeyFile, auth: choose.Auth, path: str) -> bytes:
+def unseal(backend: Backend, stored: keyfile.KeyFile, auth: choose.Auth, path: str, run: Run) -> bytes:
     """Load and open a blob; leaves nothing loaded."""
-    token = backend.load(backend.persistent(stored.parent), choose.for_use(b""), stored.private, stored.public, path)
+    token = parents.load(backend, stored, run, path)
     try:
         return backend.unseal(token, auth, path)
     finally:
@@ -160,13 +159,15 @@ class SealedBlob(model.Noun):
 
     def _open(self, backend: Backend, seen: model.Observation) -> bytes | None:
         stored, run = t.cast("keyfile.KeyFile", self._stored(seen)), self._run
-        if names.differences(self._want(seen, stored), stored.public) or origin(stored, self.parent, seen.public(self.parent), self.path):
+        if names.differences(self._want(seen, stored), stored.public) or parents.origin(
+            stored, self.parent, seen.public(self.parent), self.path
+        ):
             return None
-        common.warn_counted(stored.parent, t.cast("tuple[names.Public, bytes]", seen.public(stored.parent))[0], run)
+        parents.check(stored, seen, run, f"open {self.path}")
         try:
-            return unseal(backend, stored, authorisation(self.policy, seen, run, self.value), self.path)
+            return unseal(backend, stored, authorisation(self.policy, seen, run, self.value), self.path, run)
         except errors.TpmResponseError as failed:
-            if not errors.is_rc(failed.rc, errors.RC_INTEGRITY):
+            if not errors.is_rc(failed.rc, *parents.NOT_OURS):
                 raise
             return None
 
@@ -205,11 +206,11 @@ class SealedBlob(model.Noun):
         reasons = names.differences(want, stored.public)
         if want.auth_policy != stored.public.auth_policy and policy.selections(self.policy):
             reasons.append("PCRs may have changed since it was sealed")
-        reasons += origin(stored, self.parent, seen.public(self.parent), self.path)
+        reasons += parents.origin(stored, self.parent, seen.public(self.parent), self.path)
         data = self._data(seen)
         opened = seen.get(("session", ("unsealed", self.path)), data or b"")
         if not reasons and opened is None:
-            reasons.append("this TPM does not load it, so that it was made by another TPM or under another parent, or is damaged")
+            reasons.append(parents.NOT_LOADED)
         if not reasons and data is not None and opened != data:
             reasons.append("it holds other content")
         return reasons
@@ -221,8 +222,10 @@ class SealedBlob(model.Noun):
         common.check_enabled(self.parent, seen, run)
         want, stored = self._want(seen), self._stored(seen)
         reasons = ["it does not exist"]
+        if not common.replace(self._options):
+            parents.check_there(stored, self.parent, seen, self._attempt, self.path)
         if stored:
-            reasons = self._reasons(self._want(seen, stored), stored, seen) + replaced(self.parent, seen, run)
+            reasons = self._reasons(self._want(seen, stored), stored, seen) + parents.replaced(stored.parent, seen, run)
         before = {self.object: _describe(stored)}
         if stored and not reasons:
             return model.Plan(self.kind, self.object, (), before, before, {"name": stored.public.name.hex()})

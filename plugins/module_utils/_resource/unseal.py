@@ -13,8 +13,7 @@ import base64
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model, places, sealed_blob
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.key import origin
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model, parents, places, sealed_blob
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, names, policy
 
 if t.TYPE_CHECKING:
@@ -56,8 +55,8 @@ class Unseal(model.Noun):
         if ("file", self.path) not in seen:
             return facts
         stored = self._stored(seen)
-        facts.append(model.Fact("public", stored.parent))
-        if ("public", stored.parent) in seen:
+        facts += parents.facts(stored)
+        if parents.known(stored, seen):
             self._check(stored, seen)
             facts.append(model.Fact("session", ("unsealed", self.path), lambda backend: self._open(backend, stored, seen)))
         return facts
@@ -74,18 +73,23 @@ class Unseal(model.Noun):
         return found
 
     def _check(self, stored: keyfile.KeyFile, seen: model.Observation) -> None:
-        found = seen.public(stored.parent)
-        reasons = origin(stored, stored.parent, found, self.path)
+        attempt, found = f"unseal {self.path}", None
+        if handles.is_persistent(stored.parent):
+            found = seen.public(stored.parent)
+            parents.check_there(stored, stored.parent, seen, attempt, self.path)
+        reasons = parents.origin(stored, stored.parent, found, self.path)
         if not reasons and found and not names.is_storage_parent(found[0]):
             reasons = [f"its parent {handles.text(stored.parent)} is no storage key"]
         if reasons:
-            raise errors.StateError(f"Could not unseal {self.path}: {reasons[0]}; seal the content again on this TPM.", object=self.path)
+            raise errors.StateError(f"Could not {attempt}: {reasons[0]}; {parents.ELSEWHERE}.", object=self.path)
+        parents.check(stored, seen, self._run, attempt)
         sealed_blob.check_openable(self.path, stored, self.policy, seen)
         sealed_blob.check_counted(self.path, stored, self.policy, seen, self._options.get("auth") is not None)
-        common.warn_counted(stored.parent, t.cast("tuple[names.Public, bytes]", found)[0], self._run)
 
     def _open(self, backend: Backend, stored: keyfile.KeyFile, seen: model.Observation) -> bytes:
-        return sealed_blob.unseal(backend, stored, sealed_blob.authorisation(self.policy, seen, self._run, self.value), self.path)
+        return sealed_blob.unseal(
+            backend, stored, sealed_blob.authorisation(self.policy, seen, self._run, self.value), self.path, self._run
+        )
 
     def plan(self, seen: model.Observation, run: Run) -> model.Plan:
         """The content never appears in the plan, only in the result, and only where it is not written to a file."""

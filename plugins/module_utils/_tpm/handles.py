@@ -74,6 +74,11 @@ NV = (
 )
 
 
+def is_persistent(handle: int) -> bool:
+    """Whether a handle is one of a persistent object."""
+    return FIRST_PERSISTENT <= handle <= LAST_PERSISTENT
+
+
 def text(handle: int) -> str:
     """A handle as it is printed everywhere: C(0x81000001)."""
     return f"{handle:#010x}"
@@ -117,4 +122,4 @@ def check_nv(index: int, allowed: bool = False) -> None:
     _check(index, "nv", NV, allowed, "0x01800000-0x01bfffff")
 
 
-__all__ = ("HIERARCHIES", "HIERARCHY_NAMES", "SRK", "Range", "check_nv", "check_persistent", "owner_of", "text")
+__all__ = ("HIERARCHIES", "HIERARCHY_NAMES", "SRK", "Range", "check_nv", "check_persistent", "is_persistent", "owner_of", "text")

@@ -18,28 +18,40 @@ import re
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, der
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, der, handles
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import Cursor, sized
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.names import Public, parse_public
 
+_OID_IMPORTABLE = bytes.fromhex("06066781050a0104")
 OID_LOADABLE = bytes.fromhex("06066781050a0103")
 OID_SEALED = bytes.fromhex("06066781050a0105")
-_LABEL = "TSS2 PRIVATE KEY"
+_LABEL, _OLD_LABEL = "TSS2 PRIVATE KEY", "TSS2 KEY BLOB"
+# Hierarchies that have primary keys.
+_HIERARCHIES = (handles.RH_OWNER, handles.RH_NULL, handles.RH_ENDORSEMENT, handles.RH_PLATFORM)
 _PEM = re.compile(rf"-----BEGIN {_LABEL}-----([A-Za-z0-9+/=\s]+)-----END {_LABEL}-----", re.ASCII)
 _PARENT_NAME = re.compile(r"^Parent-Name: ([0-9a-f]+)\s*$", re.MULTILINE)
 
 _HEADS = (b"Sealed data of a TPM 2.0", b"Private key of a TPM 2.0")
 _INTEGER, _OCTETS, _SEQUENCE, _BOOLEAN_TRUE = 0x02, 0x04, 0x30, b"\x01\x01\xff"
-_EMPTY_AUTH = 0xA0
+_EMPTY_AUTH, _RSA_PARENT = 0xA0, 0xA5
+_RESTORE = "restore the file from a backup, or name another"
 
 
 class _MalformedError(TpmError):
-    """What is wrong with a file, as a clause."""
+    """What is wrong with a file, as a clause, and what to do where another cure than C(_RESTORE) helps."""
+
+    def __init__(self, clause: str, cure: str = _RESTORE) -> None:
+        super().__init__(clause)
+        self.cure = cure
 
 
 class KeyFile(t.NamedTuple):
-    """What a TSS2 key file holds. C(parent) is a handle; C(private) the content of the TPM2B_PRIVATE; C(parent_name) may be unknown."""
+    """What a TSS2 key file holds.
+
+    C(parent) is a persistent handle, or a hierarchy, whose default primary key is meant then: ECC P-256, or RSA-2048 with C(rsa_parent).
+    C(private) is the content of the TPM2B_PRIVATE; C(parent_name) may be unknown.
+    """
 
     sealed: bool
     empty_auth: bool
@@ -47,6 +59,12 @@ class KeyFile(t.NamedTuple):
     public: Public
     private: bytes
     parent_name: bytes | None = None
+    rsa_parent: bool = False
+
+    @property
+    def in_hierarchy(self) -> bool:
+        """Whether the parent is the default primary key of a hierarchy."""
+        return self.parent in _HIERARCHIES
 
 
 def _integer(value: int) -> bytes:
@@ -56,7 +74,8 @@ def _integer(value: int) -> bytes:
 def write(key: KeyFile) -> str:
     """The file's text. No policy is stored: tpm2-tools and OpenSSL's provider refuse files that carry one."""
     flag = der.element(_EMPTY_AUTH, _BOOLEAN_TRUE) if key.empty_auth else b""
-    body = [OID_SEALED if key.sealed else OID_LOADABLE, flag, _integer(key.parent)]
+    rsa = der.element(_RSA_PARENT, _BOOLEAN_TRUE) if key.rsa_parent else b""
+    body = [OID_SEALED if key.sealed else OID_LOADABLE, flag, rsa, _integer(key.parent)]
     body += [der.element(_OCTETS, sized(key.public.raw)), der.element(_OCTETS, sized(key.private))]
     head = f"{_HEADS[0 if key.sealed else 1].decode()}\nParent: {key.parent:#010x}\n"
     if key.parent_name is not None:
@@ -66,7 +85,7 @@ def write(key: KeyFile) -> str:
 
 def is_key_file(data: bytes) -> bool:
     """Whether a file is one of these, whole or torn."""
-    return data.startswith(_HEADS) or f"-----BEGIN {_LABEL}-----".encode() in data
+    return data.startswith(_HEADS) or any(f"-----BEGIN {label}-----".encode() in data for label in (_LABEL, _OLD_LABEL))
 
 
 def _element(cursor: Cursor) -> tuple[int, bytes]:
@@ -98,12 +117,18 @@ def _read_der(data: bytes, parent_name: bytes | None) -> KeyFile:
         raise _MalformedError("it is not one whole DER sequence")
     cursor = Cursor(body)
     kind = der.element(*_element(cursor))
+    if kind == _OID_IMPORTABLE:
+        raise _MalformedError(
+            "it holds an importable key, which another machine has wrapped for one TPM and which has to be imported once (TPM2_Import)",
+            "import it with the program that made it (or tpm2_import), and name the file of the loadable key that comes of it",
+        )
     if kind not in (OID_LOADABLE, OID_SEALED):
         raise _MalformedError("it holds neither a loadable key nor a sealed blob")
-    empty_auth, (tag, value) = False, _element(cursor)
+    empty_auth, rsa_parent, (tag, value) = False, False, _element(cursor)
     while tag >= 0xA0:
         # emptyAuth counts whatever its BOOLEAN looks like (some writers use 01); other fields are not for us.
-        empty_auth = empty_auth or (tag == _EMPTY_AUTH and value[-1:] not in (b"", b"\0"))
+        true = value[-1:] not in (b"", b"\0")
+        empty_auth, rsa_parent = empty_auth or (tag == _EMPTY_AUTH and true), rsa_parent or (tag == _RSA_PARENT and true)
         tag, value = _element(cursor)
     parts = [(tag, value), _element(cursor), _element(cursor)]
     if [tag for tag, _value in parts] != [_INTEGER, _OCTETS, _OCTETS]:
@@ -111,27 +136,40 @@ def _read_der(data: bytes, parent_name: bytes | None) -> KeyFile:
     if cursor.at() != len(body):
         raise _MalformedError("its private part is followed by something else")
     parent = int.from_bytes(parts[0][1], "big")  # unsigned: writers on 32-bit machines leave the leading zero byte out
-    if not 0 < parent <= 0xFFFFFFFF:
+    if not parts[0][1] or parent > 0xFFFFFFFF:
         raise _MalformedError("its parent is no handle")
-    public = parse_public(_two_byte(parts[1][1]))
-    return KeyFile(kind == OID_SEALED or _is_data(public), empty_auth, parent, public, _two_byte(parts[2][1]), parent_name)
+    public, private = parse_public(_two_byte(parts[1][1])), _two_byte(parts[2][1])
+    if not private:
+        raise _MalformedError("its private part is empty, so that it holds the public part of a key alone")
+    # Zero stands for the owner hierarchy, as an absent parent did in the format's first version.
+    return KeyFile(kind == OID_SEALED or _is_data(public), empty_auth, parent or handles.RH_OWNER, public, private, parent_name, rsa_parent)
+
+
+def _no_block(text: str) -> _MalformedError:
+    if f"-----BEGIN {_OLD_LABEL}-----" in text:
+        return _MalformedError(
+            f"it holds a key in the older form '{_OLD_LABEL}', which this collection does not read",
+            f"convert it to a '{_LABEL}' with the program that made it, and name the new file",
+        )
+    other = re.search(r"-----BEGIN ([A-Z0-9 ]{1,40})-----", text)
+    if other and other.group(1) != _LABEL:
+        return _MalformedError(f"it holds no '{_LABEL}' PEM block but a '{other.group(1)}'", "name another file")
+    return _MalformedError(f"it holds no whole '{_LABEL}' PEM block")
 
 
 def read(data: bytes, path: str) -> KeyFile:
     """Parse a TSS2 PEM file. Raises InputError naming C(path) where the file is torn, foreign or of a kind we do not know."""
     text = data.decode("ascii", "replace")
     found = _PEM.search(text)
-    if not found:
-        raise InputError(
-            f"Could not read {path}: it holds no whole '{_LABEL}' PEM block; restore the file, or remove it to have it made anew."
-        )
-    name = _PARENT_NAME.search(text[: found.start()])
     try:
+        if not found:
+            raise _no_block(text)
+        name = _PARENT_NAME.search(text[: found.start()])
         whole = base64.b64decode("".join(found.group(1).split()), validate=True)
         return _read_der(whole, bytes.fromhex(name.group(1)) if name else None)
     except (TpmError, ValueError) as error:
-        reason = str(error) if isinstance(error, _MalformedError) else "it is torn or damaged"
-        raise InputError(f"Could not read {path}: {reason}; restore the file, or remove it to have it made anew.") from None
+        known = error if isinstance(error, _MalformedError) else _MalformedError("it is torn or damaged")
+        raise InputError(f"Could not read {path}: {known}; {known.cure}.") from None
 
 
 _OID_RSA = bytes.fromhex("06092a864886f70d0101010500")

@@ -154,7 +154,7 @@ def test_pcrs_that_have_changed(rooted: Bed) -> None:
 def test_a_file_of_another_tpm(rooted: Bed) -> None:
     rooted.run(blob(rooted))
     del rooted.tpm.objects[handles.SRK]
-    with pytest.raises(errors.MismatchError, match="may not be the one it was made for"):
+    with pytest.raises(errors.StateError, match="its parent 0x81000001 does not.*make the parent first"):
         rooted.run(blob(rooted))
     rooted.run({"primary_key": {"unique": "another"}})
     with pytest.raises(errors.MismatchError, match="another TPM"):

@@ -109,6 +109,25 @@ def test_a_parent_in_the_owner_hierarchy_is_read() -> None:
     assert keyfile.read(pem(der(0x30, OID["03"], der(0x02, bytes.fromhex("40000001")), PUBLIC, PRIVATE)), "x").parent == 0x40000001
 
 
+def test_parent_zero_stands_for_the_owner_hierarchy() -> None:
+    found = keyfile.read(pem(der(0x30, OID["03"], der(0x02, b"\0"), PUBLIC, PRIVATE)), "x")
+    assert (found.parent, found.in_hierarchy) == (0x40000001, True)
+
+
+@pytest.mark.parametrize(
+    ("parent", "inside"), [("40000001", True), ("40000007", True), ("4000000b", True), ("4000000c", True), ("4000000a", False)]
+)
+def test_hierarchies_that_have_primary_keys(parent: str, inside: bool) -> None:
+    assert keyfile.read(pem(der(0x30, OID["03"], der(0x02, bytes.fromhex(parent)), PUBLIC, PRIVATE)), "x").in_hierarchy is inside
+
+
+def test_a_parent_of_rsa_is_said_by_the_file() -> None:
+    body = der(0x30, OID["03"], EMPTY_AUTH, der(0xA5, b"\1\1\xff"), der(0x02, bytes.fromhex("40000001")), PUBLIC, PRIVATE)
+    found = keyfile.read(pem(body), "x")
+    assert found.rsa_parent
+    assert keyfile.read(keyfile.write(found).encode(), "x") == found
+
+
 def test_windows_line_ends_and_text_around_the_block() -> None:
     text = keyfile.write(SEALED).replace("\n", "\r\n")
     assert keyfile.read(f"some words\r\n{text}more words\r\n".encode(), "x") == SEALED
@@ -117,14 +136,15 @@ def test_windows_line_ends_and_text_around_the_block() -> None:
 BAD = {
     "empty": (b"", "no whole"),
     "binary": (bytes(range(256)), "no whole"),
-    "another_label": (pem(WHOLE, "PRIVATE KEY"), "no whole"),
+    "another_label": (pem(WHOLE, "PRIVATE KEY"), "but a 'PRIVATE KEY'"),
+    "old_form": (pem(WHOLE, "TSS2 KEY BLOB"), "older form 'TSS2 KEY BLOB'"),
     "another_end": (pem(WHOLE).replace(b"END TSS2", b"END TSS9"), "no whole"),
     "no_content": (pem(b""), "restore"),
     "not_base64": (pem(WHOLE).replace(b"MI", b"M=", 1), "restore"),
     "trailing_bytes": (pem(WHOLE + b"\0"), "restore"),
     "trailing_element": (pem(der(0x30, OID["05"], PARENT, PUBLIC, PRIVATE, der(0x04, b"x"))), "followed by something else"),
     "not_a_sequence": (pem(der(0x31, OID["05"], PARENT, PUBLIC, PRIVATE)), "restore"),
-    "importable": (pem(der(0x30, OID["04"], PARENT, PUBLIC, PRIVATE)), "neither a loadable key nor a sealed blob"),
+    "importable": (pem(der(0x30, OID["04"], PARENT, PUBLIC, PRIVATE)), "importable key"),
     "foreign_oid": (pem(der(0x30, der(0x06, b"\x2a\x03"), PARENT, PUBLIC, PRIVATE)), "neither a loadable key"),
     "oid_of_another_type": (pem(der(0x30, der(0x04, OID["05"][2:]), PARENT, PUBLIC, PRIVATE)), "neither a loadable key"),
     "pkcs8": (pem(der(0x30, der(2, b"\0"), der(0x30), der(4, b"x"))), "neither a loadable key"),
@@ -134,11 +154,11 @@ BAD = {
     "absurd_length": (pem(b"\x30\x84\xff\xff\xff\xff"), "restore"),
     "length_of_length": (pem(b"\x30\x89" + b"\1" * 9), "restore"),
     "no_parent": (pem(der(0x30, OID["05"], der(0x02), PUBLIC, PRIVATE)), "no handle"),
-    "parent_zero": (pem(der(0x30, OID["05"], der(0x02, b"\0"), PUBLIC, PRIVATE)), "no handle"),
     "parent_too_large": (pem(der(0x30, OID["05"], der(0x02, b"\1" + bytes(8)), PUBLIC, PRIVATE)), "no handle"),
     "public_torn": (pem(der(0x30, OID["05"], PARENT, der(0x04, names.to_2b(SEALED.public)[:-1]), PRIVATE)), "restore"),
     "public_surplus": (pem(der(0x30, OID["05"], PARENT, der(0x04, names.to_2b(SEALED.public) + b"\0"), PRIVATE)), "left over"),
     "public_foreign": (pem(der(0x30, OID["05"], PARENT, der(0x04, b"\0\4\x77\x77\0\x0b"), PRIVATE)), "restore"),
+    "private_empty": (pem(der(0x30, OID["03"], PARENT, PUBLIC, der(0x04, b"\0\0"))), "private part is empty"),
     "private_surplus": (pem(der(0x30, OID["05"], PARENT, PUBLIC, der(0x04, b"\0\1xy"))), "left over"),
     "odd_parent_name": (b"Parent-Name: 00b\n" + pem(WHOLE), "restore"),
 }
@@ -149,7 +169,8 @@ def test_what_is_no_key_file_is_refused_with_the_path_and_a_cure(data: bytes, ph
     with pytest.raises(InputError, match=phrase) as refused:
         keyfile.read(data, "/etc/some.pem")
     assert refused.value.message.startswith("Could not read /etc/some.pem: ")
-    assert "restore the file, or remove it" in refused.value.message
+    assert "; " in refused.value.message
+    assert not any(word in refused.value.message for word in ("remove", "anew", "again")), "it may be a good file of another kind"
 
 
 @pytest.mark.parametrize("key", [SEALED, LOADABLE], ids=["sealed", "loadable"])

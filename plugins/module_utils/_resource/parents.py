@@ -1,0 +1,148 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What a key file is loaded under: a persistent key, or the default primary key of a hierarchy, which is made for the moment.
+
+Files of OpenSSL's TPM 2.0 provider and of most Go programs name a hierarchy (ASN.1 Specification for TPM 2.0 Key Files). The key is then a
+child of the primary key that the SRK template makes in that hierarchy with an empty unique: ECC P-256, or RSA-2048 where the file says so.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, names, templates
+
+if t.TYPE_CHECKING:
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend, Token
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import Run
+
+# What a TPM answers to TPM2_Load of a private part that it did not make under this parent, or that is damaged (Part 3, section 12.2).
+NOT_OURS = (errors.RC_INTEGRITY, errors.RC_SIZE, errors.RC_BINDING, errors.RC_INSUFFICIENT)
+NOT_LOADED = "this TPM does not load it, so that it was made by another TPM or under another parent, or is damaged"
+
+# What to do with a file that is not for this TPM: it may be a good one for another.
+ELSEWHERE = "use it where it was made, or name a file of this TPM"
+
+
+def facts(stored: keyfile.KeyFile) -> list[model.Fact]:
+    """What has to be known of the parent that a file names, before it is loaded."""
+    if handles.is_persistent(stored.parent):
+        return [model.Fact("public", stored.parent)]
+    return [model.Fact("properties")]
+
+
+def known(stored: keyfile.KeyFile, seen: model.Observation) -> bool:
+    """Whether all of C(facts) have been read."""
+    return all((fact.kind, fact.key) in seen for fact in facts(stored))
+
+
+def origin(stored: keyfile.KeyFile, parent: int, found: tuple[names.Public, bytes] | None, path: str) -> list[str]:
+    """Why a file cannot belong to this parent on this TPM, as far as that can be told without loading it.
+
+    A file that names a hierarchy goes with the SRK as the parent that is asked for: that is how a task names no other.
+    """
+    if stored.in_hierarchy and parent in (stored.parent, handles.SRK):
+        return []
+    if not stored.in_hierarchy and not handles.is_persistent(stored.parent):
+        return [f"{path} names as its parent {handles.text(stored.parent)}, which is neither a persistent handle nor a hierarchy"]
+    if stored.parent != parent:
+        return [f"{path} was made under the parent {_name(stored)}, not {handles.text(parent)}"]
+    if found is None:
+        return [f"{path} exists, but its parent {handles.text(parent)} does not, so that it cannot be told whether it is this TPM's"]
+    if stored.parent_name is not None and stored.parent_name != found[0].name:
+        there, here = stored.parent_name.hex(), found[0].name.hex()
+        return [f"{path} was made for another TPM (or this one was cleared): its parent has the Name {there}, here it is {here}"]
+    return []
+
+
+def _name(stored: keyfile.KeyFile) -> str:
+    text = handles.text(stored.parent)
+    return f"{text} (the default primary key of that hierarchy)" if stored.in_hierarchy else text
+
+
+def check_there(stored: keyfile.KeyFile | None, parent: int, seen: model.Observation, attempt: str, path: str) -> None:
+    """Raises StateError where a file's parent is missing: made again of its template it may well be the one that the file belongs to."""
+    if stored and stored.parent == parent and handles.is_persistent(parent) and seen.public(parent) is None:
+        what = "its file" if path in attempt else path
+        raise errors.StateError(
+            f"Could not {attempt}: {what} exists, but its parent {handles.text(parent)} does not, so that it cannot be told whether it is this "
+            "TPM's; make the parent first, with the template that it had (tpm2_primary_key), in a run of its own.",
+            reason="no_parent",
+        )
+
+
+def replaced(parent: int, seen: model.Observation, run: Run) -> list[str]:
+    """Why nothing under a parent stays what it is: this run puts another key in the parent's place."""
+    goes = parent in run.made and ("public", parent) in seen and seen.public(parent) is not None
+    return [f"its parent {handles.text(parent)} is replaced by this run"] if goes else []
+
+
+def check(stored: keyfile.KeyFile, seen: model.Observation, run: Run, attempt: str) -> None:
+    """Raises StateError or InputError where the parent of a file cannot be used; warns of one that counts wrong tries."""
+    if stored.in_hierarchy:
+        run.auth(stored.parent)
+    else:
+        common.parent(stored.parent, seen, run, attempt)
+
+
+def load(backend: Backend, stored: keyfile.KeyFile, run: Run, path: str, auth: choose.Auth | None = None) -> Token:
+    """A file's object, loaded; C(auth) is the parent's, the empty one without proof where it is not given. Leaves nothing else loaded."""
+    auth = choose.for_use(b"") if auth is None else auth
+    if not stored.in_hierarchy:
+        return backend.load(backend.persistent(stored.parent), auth, stored.private, stored.public, path)
+    template = templates.primary("srk_rsa_2048" if stored.rsa_parent else "srk_ecc_p256")
+    parent, _public = backend.create_primary(stored.parent, choose.for_use(run.current(stored.parent)), template)
+    try:
+        return backend.load(parent, auth, stored.private, stored.public, path)
+    finally:
+        backend.flush_context(parent)
+
+
+def loadable(stored: keyfile.KeyFile, parent: int, seen: model.Observation, path: str) -> bool:
+    """Whether the file can be loaded before this run has changed anything, and nothing that has been read speaks against it."""
+    found = seen.public(stored.parent) if handles.is_persistent(stored.parent) else None
+    return (stored.in_hierarchy or found is not None) and not origin(stored, parent, found, path)
+
+
+def loads(stored: keyfile.KeyFile, run: Run, path: str) -> model.Fact:
+    """Whether this TPM loads a file: nothing but the TPM can tell. The fact is true or false."""
+
+    def learn(backend: Backend) -> bool:
+        try:
+            backend.flush_context(load(backend, stored, run, path))
+        except errors.TpmResponseError as failed:
+            if not errors.is_rc(failed.rc, *NOT_OURS):
+                raise
+            return False
+        return True
+
+    return model.Fact("session", ("loads", path), learn)
+
+
+def unloadable(path: str, seen: model.Observation) -> list[str]:
+    """The reason that C(loads) found, if any."""
+    return [] if seen.get(("session", ("loads", path)), True) else [f"{path} is not for this TPM: {NOT_LOADED}"]
+
+
+__all__ = (
+    "ELSEWHERE",
+    "NOT_LOADED",
+    "NOT_OURS",
+    "check",
+    "check_there",
+    "facts",
+    "known",
+    "load",
+    "loadable",
+    "loads",
+    "origin",
+    "replaced",
+    "unloadable",
+)
