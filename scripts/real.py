@@ -84,12 +84,17 @@ def content(file: pathlib.Path) -> bytes:
     return base64.b64decode(found[1]) if found else data
 
 
+def alone(data: bytes) -> bytes:
+    """A certificate without what follows it in its file, which `openssl x509` does not look at."""
+    return next((one.whole for one in der.elements(data)), data)
+
+
 class Certificates:
     """The certificates of a folder, judged by us and by `openssl verify`, with all of its CAs as the trust bundle."""
 
     def __init__(self, folder: pathlib.Path, scratch: pathlib.Path) -> None:
         self.scratch = scratch
-        self.cas = {file: content(file) for file in files(folder, "roots")}
+        self.cas = {file: alone(content(file)) for file in files(folder, "roots")}
         self.eks = files(folder, "ek")
         text = "".join(der.pem("CERTIFICATE", one) for one in self.cas.values()).encode()
         (scratch / "all.pem").write_bytes(text)

@@ -209,9 +209,9 @@ def known_issuers(policy: ladder.Policy) -> list[str]:
     if found is None:
         return []
     rooted = {one.subject for one in found.certificates if one.subject == one.issuer}
-    # A CA below one that leads to a root leads there too; as often as there are CAs, for they come in any order.
-    for _each in found.certificates:
-        rooted |= {one.subject for one in found.certificates if one.issuer in rooted}
+    # A CA below one that leads to a root leads there too; again until there are no more, for they come in any order.
+    while more := {one.subject for one in found.certificates if one.issuer in rooted} - rooted:
+        rooted |= more
     return sorted({der.name_hash(subject_der(one)) for one in found.certificates if one.subject in rooted})
 
 

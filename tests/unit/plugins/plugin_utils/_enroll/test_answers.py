@@ -111,6 +111,14 @@ def test_issuers_that_are_known_are_those_that_lead_to_a_root() -> None:
     assert answers.known_issuers(ladder.Policy()) == []
 
 
+def test_a_vendor_that_does_not_sort_its_names_is_known_by_what_its_certificates_say(tmp_path: pathlib.Path) -> None:
+    """As the device takes it out of the EK certificate in NV, byte for byte."""
+    root = ek_lab.nuvoton_root()
+    loaded = bundle.load_bundle(*ek_lab.write_bundle(tmp_path / "bundle.pem", root))
+    issuer = der.issuer_hash(ek_lab.as_nuvoton(root, ek_lab.ecc_key().public_key()))
+    assert answers.known_issuers(ladder.Policy(bundle=loaded)) == [issuer]
+
+
 def _bundle(certificates: t.Sequence[t.Any]) -> bundle.Bundle:
     data = b"".join(one.public_bytes(serialization.Encoding.PEM) for one in certificates)
     with tempfile.TemporaryDirectory() as folder:
