@@ -31,6 +31,8 @@ options:
   mode:
     description:
       - The file's mode; V(0644) for a new file.
+      - Write it in quotes, as V("0600"), or as V(u=rw,g=r). A number that was not written in octal (V(600) in place of V(0600)) is refused, and so
+        are setuid, setgid and sticky bits.
     type: raw
   owner:
     description:

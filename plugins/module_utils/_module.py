@@ -17,7 +17,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _secret, _values
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, modes
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.engine import Engine, Outcome
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.model import Resource
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles
@@ -108,17 +108,9 @@ def _check_owned(module: AnsibleModule, resource: Resource) -> None:
             raise errors.InputError(
                 f"Could not plan {path}: there is no {kind} {name} on the device; create it, or name another."
             ) from None
-    try:
-        _number = mode is None or isinstance(mode, int) or int(str(mode), 8)
-    except ValueError:
-        _check_symbolic(module, path, str(mode))
-
-
-def _check_symbolic(module: AnsibleModule, path: str, mode: str) -> None:
-    try:
-        module._symbolic_mode_to_octal(os.stat("/"), mode)
-    except ValueError:
-        raise errors.InputError(f"Could not plan {path}: '{mode}' is no mode; write it as \"0600\" or u=rw,g=r.") from None
+    fault = "" if mode is None else modes.fault(mode, lambda text: module._symbolic_mode_to_octal(os.stat("/"), text) & 0o7777)
+    if fault:
+        raise errors.InputError(f"Could not plan {path}: mode '{mode}' {fault}.")
 
 
 def _files(module: AnsibleModule, resources: t.Sequence[Resource]) -> bool:

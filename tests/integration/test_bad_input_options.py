@@ -60,6 +60,7 @@ def profile(*items: t.Any) -> tuple[str, Options]:
     return PROFILE, {"resources": list(items)}
 
 
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
 GOOD_NV = {"nv_index": {"index": OURS, "content": "EF-1"}}
 
 COMBINATIONS: dict[str, tuple[tuple[str, Options], tuple[str, ...]]] = {
@@ -228,6 +229,15 @@ VALUES: dict[str, tuple[tuple[str, Options], tuple[str, ...]]] = {
     "src_is_a_folder": (seal(content=None, src="FOLDER"), ("FOLDER", "it is a folder")),
     "mode_of_no_kind": (seal(mode="u=zz"), ("blob.pem", "'u=zz'", "0600")),
     "mode_of_no_octal": (seal(mode="0999"), ("blob.pem", "'0999'")),
+    "mode_of_a_number": (seal(mode=444), ("blob.pem", "mode '444'", '"0444"')),
+    "mode_of_a_negative_number": (seal(mode=-1), ("blob.pem", "mode '-1'")),
+    "mode_of_a_truth_value": (seal(mode=True), ("blob.pem", "mode 'True'", '"0600"')),
+    "mode_with_setuid": (seal(mode="4600"), ("blob.pem", "mode '4600'", "setuid")),
+    "mode_with_sticky_bit": (seal(mode="u=rw,+t"), ("blob.pem", "sticky")),
+    "mode_of_a_certificate": (
+        profile({"certificate": {"path": "FOLDER/c.pem", "content": CERTIFICATE, "mode": 644}}),
+        ("c.pem", "mode '644'", '"0644"'),
+    ),
     "owner_who_does_not_exist": (seal(owner="nobody-of-that-name"), ("blob.pem", "owner nobody-of-that-name")),
     "group_that_does_not_exist": (seal(group="none-of-that-name"), ("blob.pem", "group none-of-that-name")),
     "name_of_no_hex": ((PERSISTENT, {"handle": FREE, "name": "my key"}), (FREE, "not hexadecimal")),

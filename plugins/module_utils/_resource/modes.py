@@ -1,0 +1,52 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Modes of files that hold a secret or a certificate, as a playbook gives them. YAML reads 0600 as octal and 600 as six hundred."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+_OCTAL = re.compile(r"0?o?[0-7]{1,4}", re.ASCII)
+_SPECIAL = 0o7000
+_CURE = 'write it as "0600" or u=rw,g=r'
+
+
+def _sensible(mode: int) -> bool:
+    """Whether a mode is one that people give: the owner reads, and nobody else may do what those before him may not."""
+    owner, group, others = mode >> 6 & 7, mode >> 3 & 7, mode & 7
+    return 0 < mode <= 0o777 and bool(owner & 4) and group & ~owner == 0 == others & ~group
+
+
+def _meant_in_octal(number: int) -> bool:
+    """Whether a number can only have been written in octal: 0644 is 420, and nobody means 0420; but 444 would be 0674."""
+    digits = str(number)
+    return _sensible(number) and not (_OCTAL.fullmatch(digits) and _sensible(int(digits, 8)))
+
+
+def fault(mode: t.Any, symbolic: t.Callable[[str], int]) -> str:
+    """What is wrong with a mode and what to write, as a clause after its value; "" where nothing is.
+
+    ``symbolic``: the number that words such as u=rw,g=r stand for; it raises ValueError for others.
+    """
+    if isinstance(mode, bool) or not isinstance(mode, (int, str)) or mode == "":
+        return f"is no mode; {_CURE}"
+    if isinstance(mode, int):
+        digits = str(mode)
+        if _meant_in_octal(mode):
+            return ""
+        cure = f'write it as "{digits.zfill(4)}"' if _OCTAL.fullmatch(digits) and int(digits, 8) <= 0o777 else _CURE
+        return f"is a number that was not written in octal (YAML reads 0600 as 384, and 600 as 600); {cure}"
+    try:
+        number = int(mode.replace("o", ""), 8) if _OCTAL.fullmatch(mode) else symbolic(mode)
+    except ValueError:
+        return f"is no mode; {_CURE}"
+    return f"has the setuid, setgid or sticky bit, which such a file must not have; {_CURE}" if number & _SPECIAL else ""
+
+
+__all__ = ("fault",)
