@@ -27,7 +27,7 @@ options:
         default: sha256
       indices:
         description:
-          - PCR numbers, 0 to 23.
+          - PCR numbers, 0 to 23. The assertion V(pcr) of a policy takes the same.
         type: list
         elements: int
         required: true

@@ -10,6 +10,8 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import pcr
+
 Options = t.Mapping[str, t.Any]
 
 
@@ -56,8 +58,11 @@ def _assertion(given: t.Any, bank: str, values: t.Mapping[str, str]) -> t.Any:
     """One selection of PCRs: with the verified values where it has none, and all of its indices are among them."""
     if not isinstance(given, t.Mapping) or given.get("values") or str(given.get("bank") or "sha256") != bank:
         return given
-    indices = given.get("indices")
-    chosen = [str(index) for index in indices] if isinstance(indices, (list, tuple)) else []
+    try:
+        # As the module reads them: what it takes and this does not would be sealed to values that nobody has proven.
+        chosen = [str(index) for index in pcr.numbers(given.get("indices"))]
+    except ValueError:
+        return given
     if not chosen or not all(index in values for index in chosen):
         return given
     return {**given, "values": {index: values[index] for index in chosen}}

@@ -81,7 +81,7 @@ def secret_values(options: t.Any, spec: Spec | None = None, kind: str = "") -> t
         return
     public = _public_content(options, kind)
     for name, value in options.items():
-        if name == "password" and value in (None, True):
+        if name == "password" and (value is None or value is True):
             continue  # the assertion of a policy
         known: t.Mapping[str, t.Any] = {} if spec is None else spec.get(name, {"no_log": not str(name).startswith("_ansible_")})
         if name in ALWAYS or known.get("no_log") is True or (name in CONTENT and not public):

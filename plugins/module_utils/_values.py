@@ -54,7 +54,7 @@ def fault(where: str, value: t.Any) -> str:
 
 
 def misread(options: t.Any, spec: Spec) -> str:
-    """The sentence for the first option that is to be text and is none, however deep it lies; "" where there is none.
+    """The sentence for the first option that is to be text and is none, or a number and is a truth value, however deep it lies; "" for none.
 
     ``options``: as a playbook gives them, so that anything may be malformed. ``spec``: their argument specification.
     """
@@ -72,6 +72,9 @@ def _faults(options: t.Any, spec: Spec, where: str) -> t.Iterator[str]:
             found = fault(f"{name}{where}", value)
             if found:
                 yield found
+        elif known.get("type") in ("int", "float") or known.get("elements") == "int":
+            if any(isinstance(one, bool) for one in (value if isinstance(value, (list, tuple)) else (value,))):
+                yield f"Could not read {name}{where}: it is a truth value and no number; write the number."
         elif known.get("options"):
             yield from _below(value, known["options"], str(name), where)
 

@@ -246,3 +246,12 @@ def test_the_content_never_takes_the_place_of_the_blob_or_of_a_key(bench: Bench,
     assert bench.tools.load_unseal(path) == content.encode()
     bench.ok("tpm2_unseal", path=path, pcrs=PCRS, dest=str(key), on_mismatch="replace")
     assert key.read_text() == content
+
+
+def test_a_policy_takes_pcrs_as_the_shorthand_does(bench: Bench, path: str) -> None:
+    content = bench.secret("content")
+    bench.cycle(MODULE, path=path, content=content, policy=[{"pcr": {"indices": ["7"]}}])
+    assert bench.tools.load_unseal(path) == content.encode()
+    for indices in ([7], ["7"], "7", 7):
+        bench.idle(MODULE, path=path, content=content, pcrs={"indices": indices})
+        bench.idle(MODULE, path=path, content=content, policy=[{"pcr": {"indices": indices}}])

@@ -31,13 +31,36 @@ class Selection(t.NamedTuple):
         return f"{self.bank}:{','.join(str(index) for index in self.indices)}"
 
 
-def selection(bank: str, indices: t.Iterable[int]) -> Selection:
-    """Check and order a selection. Raises InputError: SHA-1 is refused, so is an unknown bank, an empty or impossible list."""
+def numbers(given: t.Any) -> list[int]:
+    """PCR indices as a playbook gives them: a list of integers or of digits in text, such a list in one text (C(0,7)), or one integer.
+
+    Raises ValueError for anything else; truth values are no numbers.
+    """
+    if isinstance(given, (str, int)):
+        given = str(given).split(",")  # of a truth value it makes a word
+    if isinstance(given, t.Mapping) or not isinstance(given, t.Iterable):
+        raise ValueError("no list")
+    found = list(given)
+    if any(isinstance(one, bool) or not isinstance(one, (int, str)) for one in found):
+        raise ValueError("no numbers")
+    return [int(one) for one in found]
+
+
+def selection(bank: str, indices: t.Any) -> Selection:
+    """Check and order a selection; C(indices) as C(numbers) takes them.
+
+    Raises InputError: SHA-1 is refused, so is an unknown bank, an empty or impossible list.
+    """
     if alg.IDS.get(bank) not in alg.HASHES:
         raise InputError(f"Could not use the PCR bank '{bank}': no such hash; take sha256, sha384 or sha512.")
     if bank == "sha1":
         raise InputError("Could not use the PCR bank 'sha1': collisions can be made at will; take sha256.")
-    chosen = tuple(sorted(set(indices)))
+    try:
+        chosen = tuple(sorted(set(numbers(indices))))
+    except ValueError:
+        raise InputError(
+            f"Could not use the PCRs of bank {bank}: their indices must be a list of numbers; name indices from 0 to {COUNT - 1}."
+        ) from None
     if not chosen:
         raise InputError("Could not use an empty list of PCRs: it protects nothing; name at least one index.")
     if chosen[0] < 0 or chosen[-1] >= COUNT:
@@ -93,4 +116,4 @@ def composite(hash_alg: int, chosen: Selection, values: t.Mapping[int, bytes]) -
     return alg.digest(hash_alg, b"".join(values[index] for index in chosen.indices))
 
 
-__all__ = ("COUNT", "Selection", "check_measured", "composite", "marshal", "parse", "selection")
+__all__ = ("COUNT", "Selection", "check_measured", "composite", "marshal", "numbers", "parse", "selection")

@@ -50,9 +50,10 @@ class Pcr(Assertion):
     def read(cls, value: t.Any, nested: t.Callable[[t.Any], Policy]) -> Pcr:
         if not isinstance(value, dict) or not set(value) <= {"bank", "indices", "values"} or "indices" not in value:
             raise bad("pcr needs 'indices' and may have 'bank' and 'values', for example {bank: sha256, indices: [7]}")
-        indices = value["indices"]
-        if not isinstance(indices, list) or not all(isinstance(index, int) and not isinstance(index, bool) for index in indices):
-            raise bad("pcr indices must be a list of integers")
+        try:
+            indices = pcr.numbers(value["indices"])
+        except ValueError:
+            raise bad("pcr indices must be a list of integers") from None
         chosen = pcr.selection(str(value.get("bank") or "sha256"), indices)
         return cls(chosen, _pcr_values(value.get("values"), chosen))
 
@@ -88,9 +89,10 @@ def _pcr_values(given: t.Any, chosen: pcr.Selection) -> dict[int, bytes] | None:
         return None
     size = alg.digest_size(alg.IDS[chosen.bank])
     try:
-        values = {int(index): bytes.fromhex(str(text)) for index, text in given.items()}
+        # bytes.fromhex takes text alone: of digits without quotes YAML makes a number.
+        values = {pcr.numbers(index)[0]: bytes.fromhex(text) for index, text in given.items()}
     except (AttributeError, TypeError, ValueError):
-        raise bad("pcr values must map each index to a digest in hex") from None
+        raise bad("pcr values must map each index to a digest in hex, in quotes") from None
     if sorted(values) != list(chosen.indices) or any(len(value) != size for value in values.values()):
         raise bad(f"pcr values must give one digest of {size} bytes for each of the indices {list(chosen.indices)}")
     return values
@@ -202,9 +204,9 @@ class Secret(Assertion):
         if name not in ("owner", "endorsement", "platform"):
             raise bad("secret works with the hierarchy owner, endorsement or platform; a wrong lockout auth would block the TPM")
         try:
-            ref = bytes.fromhex(str(value.get("ref") or ""))
-        except ValueError:
-            raise bad("the ref of a secret must be hex") from None
+            ref = bytes.fromhex("" if value.get("ref") is None else value["ref"])
+        except (TypeError, ValueError):
+            raise bad("the ref of a secret must be hex, in quotes") from None
         if len(ref) > MAX_REF:
             raise bad(f"the ref of a secret has {len(ref)} bytes and may have {MAX_REF}; shorten it")
         return cls(handles.HIERARCHIES[name], ref)

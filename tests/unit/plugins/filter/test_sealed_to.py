@@ -29,6 +29,9 @@ def blob(**options: t.Any) -> dict[str, t.Any]:
         ({"bank": "sha256", "indices": [7]}, {"7": SEVEN}),
         ({"indices": [7, 0]}, {"7": SEVEN, "0": ZERO}),
         ({"bank": None, "indices": ["7"], "values": None}, {"7": SEVEN}),
+        ({"indices": "7"}, {"7": SEVEN}),
+        ({"indices": 7}, {"7": SEVEN}),
+        ({"indices": "7,0"}, {"7": SEVEN, "0": ZERO}),
     ],
 )
 def test_verified_values_take_the_place_of_current_ones(given: t.Any, values: t.Any) -> None:

@@ -102,6 +102,21 @@ def test_what_is_no_text_is_found_wherever_it_lies(options: t.Any, spec: _argspe
     assert said.startswith(f"Could not read {where}: ") and "1234" not in said
 
 
+@pytest.mark.parametrize(
+    ("options", "spec", "where"),
+    [
+        ({"max_tries": True}, _argspec.da_lockout(), "max_tries"),
+        ({"index": "0x01800010", "size": False}, _argspec.nv_index(), "size"),
+        ({"pcrs": {"indices": [7, True]}}, _argspec.sealed_blob(), "indices (pcrs)"),
+        ({"pcrs": [False]}, _argspec.info(), "pcrs"),
+        ({"resources": [{"da_lockout": {"recovery_time": True}}]}, PROFILE, "recovery_time (item 1 of resources, da_lockout)"),
+        ({"crl_max_age": True}, _argspec_identity._trust(), "crl_max_age"),
+    ],
+)
+def test_a_truth_value_is_no_number(options: t.Any, spec: _argspec.Spec, where: str) -> None:
+    assert _values.misread(options, spec) == f"Could not read {where}: it is a truth value and no number; write the number."
+
+
 # -- serial numbers
 
 GOOD = ["EF-1", "0012345", "a", "A" * 64, "with blanks (2)", "A/B:C"]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import typing as t
 
 import pytest
 
@@ -82,3 +83,9 @@ def test_a_bank_that_is_not_allocated_is_always_refused(allowed: bool) -> None:
         pcr.check_measured(pcr.selection("sha384", [0, 7]), {}, allowed)
     with pytest.raises(StateError, match="PCR 7 of bank sha256.*not allocated"):
         pcr.check_measured(pcr.selection("sha256", [0, 7]), {0: b"\1" * 32}, allowed)
+
+
+@pytest.mark.parametrize("indices", [True, [True], [7, False], ["yes"], None, 7.0, {7: ""}, [[7]]])
+def test_indices_that_are_no_numbers(indices: t.Any) -> None:
+    with pytest.raises(InputError, match="must be a list of numbers"):
+        pcr.selection("sha256", indices)

@@ -55,6 +55,9 @@ def test_a_pcr_digest_is_made_of_selection_and_values() -> None:
     selection = bytes.fromhex("00000001000b03810000")
     expected = sha(bytes(32), struct.pack(">I", 0x17F), selection, sha(A, B)).hex()
     assert digest([{"pcr": {"indices": [7, 0]}}]) == expected
+    for indices in (["0", "7"], [0, "7"], "7,0", (7, 0)):
+        assert digest([{"pcr": {"indices": indices}}]) == expected
+    assert digest([{"pcr": {"indices": 7}}]) == digest([{"pcr": {"indices": "7"}}]) == digest([{"pcr": {"indices": [7]}}])
     given = {"bank": "sha256", "indices": [0, 7], "values": {"0": A.hex(), 7: B.hex().upper()}}
     assert digest([{"pcr": given}], {}) == expected
 
@@ -120,8 +123,13 @@ MALFORMED: list[tuple[t.Any, str]] = [
     ([{"pcr": [7]}], "pcr needs 'indices'"),
     ([{"pcr": {"bank": "sha256"}}], "pcr needs 'indices'"),
     ([{"pcr": {"indices": [7], "index": 7}}], "pcr needs 'indices'"),
-    ([{"pcr": {"indices": 7}}], "list of integers"),
-    ([{"pcr": {"indices": ["7"]}}], "list of integers"),
+    ([{"pcr": {"indices": True}}], "list of integers"),
+    ([{"pcr": {"indices": ["seven"]}}], "list of integers"),
+    ([{"pcr": {"indices": [7.0]}}], "list of integers"),
+    ([{"pcr": {"indices": {"7": None}}}], "list of integers"),
+    ([{"pcr": {"indices": None}}], "list of integers"),
+    ([{"pcr": {"indices": [1], "values": {True: A.hex()}}}], "map each index"),
+    ([{"pcr": {"indices": [7], "values": {7: int("1" * 64)}}}], "map each index"),
     ([{"pcr": {"indices": [True]}}], "list of integers"),
     ([{"pcr": {"indices": []}}], "empty list"),
     ([{"pcr": {"indices": [24]}}], "PCR 24"),
