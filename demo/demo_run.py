@@ -15,6 +15,7 @@ import concurrent.futures
 import fcntl
 import io
 import os
+import shlex
 import sys
 import textwrap
 import typing as t
@@ -76,6 +77,7 @@ def _show(settings: Settings, options: argparse.Namespace) -> None:
     first = _day_zero(settings, chosen, hosts=options.fresh or "all")
     print()
     print(report.table(chosen, first))
+    print(report.legend(impostor=any(device.is_impostor for device in chosen)))
     if not any(first.changed(device.name) for device in chosen):
         print("\nNothing had to change: these devices were enrolled by an earlier run. (`make demo FRESH=edge-01` gives one a new board.)")
 
@@ -86,9 +88,10 @@ def _show(settings: Settings, options: argparse.Namespace) -> None:
         raise DemoError(f"The second run changed {', '.join(busy)}: that is a defect, report it with {second.log}.")
     print(f"  changed=0 on {len(devices)} of {len(devices)} devices")
     _prove(settings, factory, devices)
-    print(
-        f"\nLook for yourself:  export TPM2TOOLS_TCTI={devices[0].tcti}\n                    tpm2_nvread 0x01800010; tpm2_readpublic -c 0x81000001"
-    )
+    print("\nLook for yourself, with tpm2-tools or with the commands after each $ above:")
+    for name, value in {**playbook.chosen(settings), "TPM2TOOLS_TCTI": devices[0].tcti}.items():
+        print(f"  export {name}={shlex.quote(value)}")
+    print("  tpm2_nvread 0x01800010; tpm2_readpublic -c 0x81000001")
     print("`make demo` continues with these devices; `make clean` ends and removes them.")
 
 
@@ -122,16 +125,22 @@ def _power_on(settings: Settings, factory: Factory, devices: t.Sequence[Device],
 
 
 def _day_zero(settings: Settings, devices: t.Sequence[Device], *, hosts: str, again: bool = False) -> playbook.Run:
+    _say_command(settings, "day_zero", hosts)
     progress = report.Progress(len(devices), again=again)
     run = playbook.run(settings, "day_zero", label="day_zero_again" if again else "day_zero", hosts=hosts, on_event=progress.show)
     report.require(run, devices, "Day zero failed")
     return run
 
 
+def _say_command(settings: Settings, name: str, hosts: str) -> None:
+    print(f"  $ {shlex.join(playbook.command(settings, name, hosts))}")
+
+
 def _prove(settings: Settings, factory: Factory, devices: t.Sequence[Device]) -> None:
     """Let others say what came of it: the inventory, the audit, OpenSSL."""
     enrolled = [device for device in devices if not device.is_impostor]
     print("\nThe inventory now: the manifest joined with the registry")
+    print(f"  $ {shlex.join([settings.inventory_program, '-i', str(settings.inventory), '--graph'])}")
     groups = proof.groups(settings)
     for group, hosts in groups.items():
         if hosts:
@@ -140,6 +149,7 @@ def _prove(settings: Settings, factory: Factory, devices: t.Sequence[Device]) ->
         raise DemoError(f"The registry has other devices enrolled or in quarantine than day zero said: report it with {settings.root}.")
 
     print("\nAudit: the profile in check mode, of all that are enrolled")
+    _say_command(settings, "audit", "tpm2_enrolled")
     audit = playbook.run(settings, "audit", label="audit", hosts="tpm2_enrolled", on_event=lambda event: None)
     report.require(audit, enrolled, "The audit found drift")
     print(f"  {len(enrolled)} of {len(enrolled)} devices as declared")

@@ -58,23 +58,27 @@ class Run:
             self.failures[host] = event["msg"].removeprefix(f"{host}: ")
 
 
+def command(settings: Settings, playbook: str, hosts: str = "all") -> list[str]:
+    """The command that runs a playbook of the collection over these hosts of the lab, in the environment of `environment`."""
+    # The diff of the read-back tells what the TPM holds.
+    return [settings.playbook_program, "-i", str(settings.inventory), f"edgefleet.tpm2.{playbook}", "--limit", hosts, "--diff"]
+
+
 def run(settings: Settings, playbook: str, *, hosts: str = "all", label: str, on_event: t.Callable[[Event], None]) -> Run:
-    """Run ``playbooks/<playbook>.yml``; call ``on_event`` while it runs. Ansible's own output goes to ``<label>.log``.
+    """Run a playbook of the collection; call ``on_event`` while it runs. Ansible's own output goes to ``<label>.log``.
 
     Raises:
         DemoError: ansible-playbook does not start.
     """
     read_end, write_end = os.pipe()
     log = settings.root / f"{label}.log"
-    command = [settings.playbook_program, "-i", str(settings.inventory), str(REPO / "playbooks" / f"{playbook}.yml")]
-    # The diff of the read-back tells what the TPM holds.
-    command += ["--limit", hosts, "--diff"]
+    words = command(settings, playbook, hosts)
     env = {**environment(settings), **_events(write_end)}
     with open(log, "w", encoding="utf-8") as out:
         try:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, pass_fds=(write_end,), env=env)
+            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=out, pass_fds=(write_end,), env=env)
         except OSError as exc:
-            raise DemoError(f"{command[0]} does not run ({exc.strerror}): run `scripts/setup demo`.") from exc
+            raise DemoError(f"{words[0]} does not run ({exc.strerror}): run `scripts/setup demo`.") from exc
     os.close(write_end)
     result = Run(log=log)
     with os.fdopen(read_end, encoding="utf-8") as events:
@@ -89,13 +93,12 @@ def run(settings: Settings, playbook: str, *, hosts: str = "all", label: str, on
 def environment(settings: Settings) -> dict[str, str]:
     """The caller's environment, without choices that would change what the demo shows."""
     found = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "TPM2TOOLS_", "EDGEFLEET_TPM2_"))}
-    found.update(
-        ANSIBLE_CONFIG=str(REPO / "docs/ansible.cfg"),
-        ANSIBLE_COLLECTIONS_PATH=str(settings.collections),
-        ANSIBLE_HOME=str(settings.root / "ansible"),
-        ANSIBLE_NOCOLOR="1",
-    )
-    return found
+    return {**found, **chosen(settings), "ANSIBLE_HOME": str(settings.root / "ansible"), "ANSIBLE_NOCOLOR": "1"}
+
+
+def chosen(settings: Settings) -> dict[str, str]:
+    """What a user has to set to run the same commands: users' settings, and the collection as the checkout has it."""
+    return {"ANSIBLE_CONFIG": str(REPO / "docs/ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(settings.collections)}
 
 
 def _events(pipe: int) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .device import Device
+from .device import IMPOSTOR, Device
 from .playbook import PROFILE, Event, Run
 from .settings import DemoError
 
@@ -95,6 +95,23 @@ def table(devices: t.Sequence[Device], run: Run) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join("  " + line for line in [lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def legend(*, impostor: bool) -> str:
+    """What the columns of the table are, and why the TPM of the impostor, where there is one, was written to."""
+    lines = [
+        "because of: why the device is believed, or is not",
+        "EK, SRK, AK: the keys in the TPM at " + ", ".join(_KEYS.values()) + ", by the first eight digits of their Names' hashes",
+        "DA tries/s/s: wrong tries until the TPM locks; seconds until one is forgotten; seconds that a wrong lockout auth locks",
+        "auths: hierarchies with an auth (owner, endorsement, lockout); certs: certificates handed over; sealed: what opens with PCR 7 only",
+        "changed: the things in the TPM, and the files beside it, that this run changed",
+    ]
+    if impostor:
+        lines += [
+            f"{IMPOSTOR} has keys and a serial number all the same: they are made first, as a TPM proves who it is with its keys. None of",
+            "that is a secret. Auths, certificates and what is sealed come after the proof, which it failed: it got none of them.",
+        ]
+    return "\n".join("  " + line for line in lines)
 
 
 def _row(last: Event, seen: Event) -> list[str]:

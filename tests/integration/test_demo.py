@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -71,6 +72,31 @@ def test_the_first_run_enrolls_and_shows_it(lab: Lab) -> None:
         assert (verified in said) == (name != IMPOSTOR)
     assert "EF-2026-000004 is quarantined (key_mismatch): Could not trust the EK certificate: it is for another key" in said
     assert f"  tpm2_enrolled  {', '.join(ENROLLED)}\n  tpm2_quarantined  {IMPOSTOR}\n" in said
+
+
+def test_the_commands_that_it_shows_run_as_shown(lab: Lab, tmp_path: pathlib.Path) -> None:
+    assert lab.first is not None
+    said = lab.first.stdout.splitlines()
+    exports = [line.strip() for line in said if line.startswith("  export ")]
+    commands = [line.removeprefix("  $ ") for line in said if line.startswith("  $ ")]
+    assert len(exports) == 3 and len(commands) == 4
+    chosen = [command for command in commands if "edgefleet.tpm2.audit" in command or "--graph" in command]
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"}
+    script = "\n".join([*exports, *chosen])
+    done = subprocess.run(["bash", "-euc", script], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, output(done)
+    assert "@tpm2_quarantined:" in done.stdout
+    assert re.findall(r"^(\S+) +: .* failed=0 ", done.stdout, re.MULTILINE) == sorted(ENROLLED)
+
+
+def test_each_column_is_explained_and_why_the_impostor_was_written_to(lab: Lab) -> None:
+    assert lab.first is not None
+    table, _head, legend = lab.first.stdout.partition("  because of: ")
+    columns = next(line for line in table.splitlines() if line.lstrip().startswith("device  "))
+    explained = {name for line in ("because of: " + legend).splitlines() for name in re.findall(r"(?:^|; )\s*([A-Za-z][\w/, ]*?): ", line)}
+    named = {word for name in explained for word in name.split(", ")}
+    assert {column.strip() for column in re.split(r"  +", columns.strip())} - {"device", "serial", "state"} <= named
+    assert f"{IMPOSTOR} has keys and a serial number all the same" in legend
 
 
 def test_a_second_make_demo_continues_with_the_same_devices(lab: Lab) -> None:
