@@ -18,6 +18,8 @@ notes:
   - A failure returns beside its sentence C(reason), one stable word (the name of the response code where the TPM refused a command), and
     C(object), the handle, index, path or hierarchy that it is about, where that is known. The sentence may change with a release, these not;
     C(docs/errors.md) of the collection lists them.
+  - Auth values and other secrets stand in no message or result of this module. One of eight characters or more is also masked with asterisks wherever
+    it occurs by chance; a shorter one is not, for it would be found in ordinary words.
 options:
   tcti:
     description:

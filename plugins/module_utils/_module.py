@@ -53,6 +53,7 @@ class Module(AnsibleModule):
 
     def exit_json(self, **kwargs: t.Any) -> None:
         """End the module well (it does not return); the result says nothing of the arguments."""
+        self.no_log_values = _secret.masked(self.no_log_values)
         super().exit_json(**{**kwargs, "invocation": {}})
 
     def fail_json(self, msg: str, **kwargs: t.Any) -> None:
@@ -60,7 +61,7 @@ class Module(AnsibleModule):
 
         Also where the argument specification is not met: ansible-core may not have collected any no_log value by then.
         """
-        self.no_log_values.update(_secret.hidden(self.params, self.argument_spec))
+        self.no_log_values = _secret.masked({*self.no_log_values, *_secret.hidden(self.params, self.argument_spec)})
         super().fail_json(msg, **{**kwargs, "invocation": {}})
 
 

@@ -24,6 +24,7 @@ ALWAYS = frozenset((*_AUTHS, "master", "former_master", "password", "pin"))
 CONTENT = frozenset(("content", "content_b64"))
 # Resources that are there for a secret's sake: what they protect is worth as much as the TPM they are made in.
 PROTECTING = frozenset(("hierarchy", "sealed_blob"))
+SHORTEST_MASKED = 8  # characters
 _BEGIN, _PRIVATE = "-----BEGIN CERTIFICATE-----", "PRIVATE KEY-----"
 # The options of a resource of the kind certificate. What has others beside them is something else.
 _CERTIFICATE = frozenset(("path", "content", "mode", "owner", "group", "state", "on_mismatch"))
@@ -100,6 +101,15 @@ def hidden(options: t.Any, spec: Spec | None = None) -> set[str]:
     }
 
 
+def masked(values: t.Iterable[str]) -> set[str]:
+    """Those secret values that ansible-core may look for in texts, to put asterisks in their place.
+
+    A shorter one is part of ordinary words and numbers: with the auth "e" no sentence could be read, no handle and no Name. It stands in no text of
+    ours in the first place.
+    """
+    return {value for value in values if len(value) >= SHORTEST_MASKED}
+
+
 def is_secret(item: t.Any, kinds: Spec) -> bool:
     """Whether a resource of a profile, ``{kind: options}``, must not go to a TPM that nobody has verified or that is in quarantine.
 
@@ -126,4 +136,4 @@ def misfit(item: t.Any, kinds: Spec) -> str:
     return f"{given[0]} has no option '{unknown[0]}'" if unknown else ""
 
 
-__all__ = ("ALWAYS", "CONTENT", "hidden", "is_secret", "misfit", "readable_by_all", "secret_values")
+__all__ = ("ALWAYS", "CONTENT", "hidden", "is_secret", "masked", "misfit", "readable_by_all", "secret_values")

@@ -307,3 +307,12 @@ def test_an_index_that_only_its_policy_deletes(planned: Bench) -> None:
     says = ("0x01800030", "policydelete", "only its policy removes it", "name another index")
     planned.refused(NV, *says, index="0x01800030", state="absent")
     planned.refused(NV, *says, index="0x01800030", size=8, on_mismatch="replace")
+
+
+def test_an_auth_of_one_letter_leaves_every_sentence_whole(planned: Bench) -> None:
+    set_auth(planned, "o", "e")
+    done = planned.made(NV, owner_auth="e", **SERIAL)
+    assert [step["sentence"] for step in done["steps"]][0] == "define the NV index 0x01800010 of 14 bytes"
+    assert planned.tools.nvread("0x01800010") == b"EF-2026-000001"
+    says = ("Could not make the NV index 0x01800010", "it lacks policywrite", "set on_mismatch: replace")
+    planned.refused(NV, *says, owner_auth="e", **{**SERIAL, "write_once": True})

@@ -13,7 +13,7 @@ import typing as t
 import pytest
 from ansible.module_utils import basic
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _module
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _module
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles
 
 PLUGINS = pathlib.Path(_module.__file__).parents[1]
@@ -83,3 +83,26 @@ def test_no_module_logs_its_arguments(
         assert result.get("made") or result["failed"]
         assert result.get("invocation", {}) == {}
     assert log.lines == []
+
+
+@pytest.mark.parametrize("short", ["e", "0", "no", "Could", "0x0180"])
+def test_a_short_secret_does_not_mask_what_is_said(short: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither where the module ends well nor where it fails, also before the arguments are accepted; a long secret is masked all the same."""
+    long = "a longer secret"
+    told = "Could not plan the NV index 0x01800010: no owner auth"
+
+    def end(made: t.Any) -> None:
+        (made.fail_json if made.params["nv_type"] == "counter" else made.exit_json)(msg=told, other=f"{long}.")
+
+    for options in ({"nv_type": "counter"}, {"nv_type": "ordinary"}, {"nosuchoption": 1}):
+        given = {"index": "0x01800010", "auth": short, "owner_auth": long, **options}
+        monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": given}).encode())
+        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
+        monkeypatch.setattr(basic, "_PARSED_MODULE_ARGS", {}, raising=False)
+        with pytest.raises(SystemExit):
+            end(_module.create(_argspec.nv_index()))
+        result = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+        if "nosuchoption" in options:
+            assert "nosuchoption" in result["msg"] and "*" not in result["msg"]
+        else:
+            assert result["msg"] == told and "longer" not in result["other"]
