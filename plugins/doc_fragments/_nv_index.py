@@ -57,6 +57,7 @@ options:
   write_once:
     description:
       - The index can be written a single time; a policy of the TPM enforces it.
+      - C(clear_stclear) and C(orderly) among C(attributes) are refused with it, for with them the TPM forgets that the index was written.
       - Whoever has the owner auth can still undefine the index. C(on_mismatch=replace) does that.
     type: bool
     default: false

@@ -83,6 +83,14 @@ COMBINATIONS: dict[str, tuple[tuple[str, Options], tuple[str, ...]]] = {
         nv(content="EF-7", write_once=True, attributes=["policywrite", "ownerwrite", "ownerread"]),
         (OURS, "no attribute but policywrite"),
     ),
+    "write_once_until_a_reset": (
+        nv(content="EF-7", write_once=True, attributes=["policywrite", "ownerread", "clear_stclear"]),
+        (OURS, "clear_stclear", "leave both out"),
+    ),
+    "write_once_until_power_is_lost": (
+        nv(content="EF-7", write_once=True, attributes=["policywrite", "ownerread", "authread", "orderly"]),
+        (OURS, "orderly", "leave both out"),
+    ),
     "policydelete_by_owner": (nv(size=8, attributes=["ownerread", "ownerwrite", "policydelete"]), (OURS, "platformcreate")),
     "unknown_attribute": (nv(size=8, attributes=["ownerread", "ownerwrite", "nonsense"]), (OURS, "'nonsense'", "take some of")),
     "attribute_that_the_tpm_sets": (nv(size=8, attributes=["ownerread", "ownerwrite", "written"]), (OURS, "'written'")),

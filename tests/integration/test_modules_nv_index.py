@@ -257,3 +257,17 @@ def test_size_alone_does_not_touch_content(bench: Bench) -> None:
     bench.idle(MODULE, index=INDEX, size=4)
     bench.idle(MODULE, index=INDEX)
     assert bench.tools.nvread(NUMBER) == b"data"
+
+
+def test_what_a_reset_makes_unwritten_is_not_written_once_and_for_all(bench: Bench) -> None:
+    """Why write_once refuses clear_stclear: under the same policy the index is written a second time, and the module does not say otherwise."""
+    policy = [{"command_code": "NV_Write"}, {"nv_written": False}]
+    options = {"index": INDEX, "policy": policy, "attributes": ["policywrite", "ownerread", "authread", "clear_stclear"]}
+    done = bench.cycle(MODULE, content="EDGE-0001", **options)
+    assert bench.tools.nvreadpublic(NUMBER)["authorization policy"].lower() == WRITE_ONCE
+    assert "once and for all" not in done["steps"][1]["sentence"] and done["steps"][1]["reversible"]
+    message = bench.failed(MODULE, content="EDGE-0002", **options)
+    assert "it is written once until the TPM is reset and holds something else (EDGE-0001)" in message
+    bench.proxy.swtpm.restart()
+    assert actions(bench.ok(MODULE, content="EDGE-0002", **options)) == ["nv_write"]
+    assert bench.tools.nvread(NUMBER) == b"EDGE-0002"

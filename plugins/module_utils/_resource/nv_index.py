@@ -135,7 +135,8 @@ class NvIndex(model.Noun):
         data = self._read_content(found, seen) if found.written and not reasons else None
         wrong = self.content is not None and found.written and not reasons and data != self.content
         if wrong and not self._writable(found, seen):
-            reasons = [f"it is written once and for all and holds something else ({self._shown(data)})"]
+            until = "and for all" if self._forever() else "until the TPM is reset"
+            reasons = [f"it is written once {until} and holds something else ({self._shown(data)})"]
         if reasons and not common.replace(self._options):
             raise common.mismatch(f"make the NV index {self.object}", reasons, "name another index")
         if reasons:
@@ -148,6 +149,10 @@ class NvIndex(model.Noun):
         if found.has("writelocked"):
             return False
         return not self._has("policywrite") or self._has("ownerwrite") or self._has("authwrite") or not _once(self.policy)
+
+    def _forever(self) -> bool:
+        """Whether what is written once can never be written again."""
+        return _once(self.policy) and not any(self._has(name) for name in nv_options.FORGETFUL)
 
     def _plan_absent(self, found: nv.NvPublic | None, run: Run) -> model.Plan:
         before = {self.object: nv.describe(found) if found else None}
@@ -224,7 +229,7 @@ class NvIndex(model.Noun):
                 "and a write-once index takes only one; make the content shorter."
             )
         self._authority("write", seen, run, written)
-        forever = _once(self.policy)
+        forever = self._forever()
         sentence = f"write {len(self.content)} bytes to the NV index {self.object}{' once and for all' if forever else ''}"
         return [model.Step(sentence, "nv_write", lambda backend: self._act(backend, "write", seen, run, written), reversible=not forever)]
 

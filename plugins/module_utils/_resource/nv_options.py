@@ -19,6 +19,8 @@ SETTABLE = tuple(name for name in attributes.NV if name not in ("written", "writ
 _ONCE = ("policywrite", "ownerread", "authread")
 _PLAIN = ("ownerwrite", "ownerread", "authread")
 _COUNTER = ("ownerwrite", "authwrite", "ownerread", "authread")
+# With these, the index forgets that it was written: at TPM Reset or Restart, or at a shutdown that is not orderly (Part 2, section 13.4).
+FORGETFUL = ("clear_stclear", "orderly")
 LARGEST = 0xFFFF
 
 Options = t.Mapping[str, t.Any]
@@ -99,6 +101,11 @@ def check(options: Options, word: int, asked: policy.Policy, content: bytes | No
         raise errors.InputError(
             f"Could not {attempt}: with write_once no attribute but policywrite may allow writing; leave ownerwrite, authwrite and ppwrite out."
         )
+    if options.get("write_once") and has(*FORGETFUL):
+        raise errors.InputError(
+            f"Could not {attempt}: with clear_stclear a reset of the TPM, and with orderly a loss of power, makes the index unwritten, so that it could "
+            "be written again; leave both out, or write_once."
+        )
     if has("policydelete") and not has("platformcreate"):
         raise errors.InputError(f"Could not {attempt}: policydelete is only possible together with platformcreate; leave it out.")
     readers_counted = not has("no_da") and options.get("auth") is None and not has("ownerread")
@@ -109,4 +116,4 @@ def check(options: Options, word: int, asked: policy.Policy, content: bytes | No
         )
 
 
-__all__ = ("attributes_of", "check", "policy_of", "size_of")
+__all__ = ("FORGETFUL", "attributes_of", "check", "policy_of", "size_of")
