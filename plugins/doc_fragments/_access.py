@@ -17,19 +17,19 @@ class ModuleDocFragment:
 options:
   allowed:
     description:
-      - Users who shall get an answer of the TPM.
+      - Users who must get an answer from the TPM.
     type: list
     elements: str
     default: []
   refused:
     description:
-      - Users who shall be refused, by permissions or by D-Bus.
+      - Users who must be refused, by permissions or by D-Bus.
     type: list
     elements: str
     default: []
   timeout:
     description:
-      - How many seconds each user's command may take. What has not answered by then is reported as silent.
+      - How many seconds each user's command may take. A TPM that has not answered by then is reported as silent.
     type: int
     default: 30
 """

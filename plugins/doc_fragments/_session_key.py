@@ -17,8 +17,8 @@ class ModuleDocFragment:
 options:
   session_key:
     description:
-      - The key to which alone the sessions that carry secrets may be salted, for example the endorsement key that enrolment has verified.
-      - Where the key at its handle has another Name, nothing secret is sent, and the task fails.
+      - The only key that sessions which carry secrets may be salted to, for example the endorsement key that enrolment has verified.
+      - If the key at this handle has another Name, the task fails and no secret is sent.
     type: dict
     suboptions:
       handle:

@@ -14,7 +14,7 @@ author:
   - edgefleet maintainers (@edgefleet)
 description:
   - Reads the factory's list of devices (the manifest) and the device registry, and makes a host of each device.
-  - A device is V(quarantined) while the registry has an open incident of its host name or serial number, else V(new) if the registry does
+  - A device is V(quarantined) while the registry has an open incident that names its host or its serial number, else V(new) if the registry does
     not have its serial number. One that it has is V(enrolled) if its birth record is verified with O(record_roots) and says what its row
     does, else V(unproven).
   - Without O(record_roots) V(enrolled) is the registry's word, for devices of the manifest alone, and nothing else of the registry becomes
@@ -41,7 +41,7 @@ notes:
     C(tpm2_quarantine_detail) (of all). None of them is a secret, and none is ever taken for a template.
   - What is not in the manifest comes from the signed birth record and the signed statements of the device's place, and
     C(tpm2_auth_generation) alone from the row. Manufacturer and firmware are there only where a certificate of the EK was trusted
-    (the rung V(certificate)), by that certificate and by what the AK attested at enrolment.
+    (the verdict's C(rung) is V(certificate)), by that certificate and by what the AK attested at enrolment.
   - Keep manifest and SQLite file out of a folder that is itself the inventory, since Ansible would read them as inventory sources too;
     or name the source file, not the folder.
   - Ansible goes on with no hosts where an inventory source cannot be read. Set C(any_unparsed_is_failed=true) in the section C(inventory) of
@@ -57,7 +57,7 @@ options:
     choices: [edgefleet.tpm2.registry]
   manifest:
     description:
-      - The path of the manifest; where it is relative, it is so to the folder of the source file. Templates are filled in.
+      - The path of the manifest; a relative one starts at the folder of the source file. Templates are filled in.
     type: str
     required: true
     env:
@@ -78,8 +78,8 @@ options:
         key: registry
   unlisted:
     description:
-      - Whether a device that the registry has and the manifest has not is a host too, then in the group V(tpm2_unlisted) as well.
-      - Only one that is proven with O(record_roots) is. Whoever can write to the registry could else have any TPM provisioned as one of the
+      - Whether a device that is in the registry but not in the manifest is a host too. It is then also in the group V(tpm2_unlisted).
+      - Only one that is proven with O(record_roots) is. Otherwise anybody who can write to the registry could have any TPM provisioned as one of the
         fleet's. The others are left out, with a warning that counts them; without O(record_roots) these are all.
     type: bool
     default: true
@@ -87,7 +87,7 @@ options:
     description:
       - Files with the certificates of those whose birth records count, the CA or who signs in its place. The first certificate of each file
         counts. After a change of the CA, name the former one too.
-      - Relative paths are so to the folder of the source file. Templates are filled in.
+      - Relative paths start at the folder of the source file. Templates are filled in.
     type: list
     elements: str
     default: []

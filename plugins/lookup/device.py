@@ -13,9 +13,9 @@ author:
 description:
   - Returns the registry's row for a device as one mapping, for tasks that are to run for new or for enrolled devices only.
   - A device is new, quarantined, enrolled or unproven. It is enrolled where its signed birth record is verified with O(record_roots) and says
-    what the row says, unproven where the registry has it and no such record. It is quarantined while an incident of that host, serial number
-    or EK is open, also where another device is enrolled under that serial number.
-  - Changes nothing, and never makes a registry; where there is none yet, every device is new.
+    what the row says, and unproven if the registry has the device without such a record. It is quarantined while an incident that names its host,
+    serial number or EK is open, also where another device is enrolled under that serial number.
+  - It changes nothing and never creates a registry. While there is none, every device is new.
 options:
   registry:
     description:

@@ -12,13 +12,13 @@ author:
   - edgefleet maintainers (@edgefleet)
 description:
   - Returns the auth values of a device's hierarchies, one for each term. An auth is a text of 32 characters.
-  - When a value is returned, the controller cannot lose it any more, so it may be set in the TPM.
+  - A value is returned only after the controller has stored it or can derive it again, so it may be set in the TPM.
   - A device that is not enrolled has none, as nothing is set before its EK is verified, so the answer is an empty text for each term.
-    The same holds for a device that is looked up by O(serial) or O(host) while an incident of the host, or of the device's EK, is open.
-    A value that is another device's would otherwise reach an impostor.
+    The same holds for a device that is looked up by O(serial) or O(host) while an incident that names the host, or the device's EK, is open,
+    because an impostor would otherwise get the auth values of the device that it claims to be.
   - No value is derived or opened before the device's signed birth record is verified with O(record_roots), and says of EK, AK, IDevID key,
-    serial number and host what the registry's row says; whoever can write to the registry could claim any EK. Else the lookup fails.
-  - So it does where the value is for another host than the one that is signed.
+    serial number and host what the registry's row says; anybody who can write to the registry could otherwise claim any EK. If that fails, the lookup fails.
+  - The lookup also fails if the value is wanted for another host than the one that is signed.
 options:
   _terms:
     description:

@@ -14,12 +14,12 @@ author:
   - edgefleet maintainers (@edgefleet)
 description:
   - Asks the TPM for eight random bytes as each of the users named, in a process of that user with that user's groups.
-  - Fails where a user who shall get an answer gets none, and where a user who shall be refused gets one.
-  - A refusal counts only where permissions or D-Bus refused; a TPM that is not there or silent refuses nobody.
+  - Fails if a user in O(allowed) gets no answer, or a user in O(refused) gets one.
+  - Only a refusal by permissions or by D-Bus counts as one. A TPM that is missing or silent refuses nobody.
   - It changes nothing, and does the same in check mode.
 notes:
-  - To become another user takes root. As another user, only that user can be tried.
-  - A TPM behind TCP (V(swtpm:), V(mssim:)) has no access control. Whoever can connect is let in, whatever the user.
+  - Only root can try other users; any other user can try only itself.
+  - A TPM behind TCP (V(swtpm:), V(mssim:)) has no access control. Every user who can connect has access.
 extends_documentation_fragment:
   - edgefleet.tpm2._attributes.info
   - edgefleet.tpm2._connection

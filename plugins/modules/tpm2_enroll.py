@@ -23,12 +23,12 @@ description:
     device has shown the EK of this one, that is only noted in verdict and birth record, as certificates can be copied.
   - An enrolled device is recognised by what O(observed) says, without a TPM command. Its LDevID is renewed when it is due.
   - Where an enrolled device is at another O(host) than the registry says, or was in quarantine, its attestation key signs the serial number first.
-  - A device that is enrolled or recognised ends every incident of its O(host), whatever the serial number, and those of its serial number
-    that are of no host.
+  - Each quarantine is kept in the registry as an incident. When the device at O(host) is enrolled or recognised, the open incidents of that
+    host are closed, whatever serial number they name, and so are those that name its serial number and no host.
   - Where the controller's clock cannot be right, nothing is issued, written or registered, as identities cannot be replaced. It is compared with
     the registry's last event, the dates of the CA and of the EK certificate, and the age of this collection. A clock that may be ahead, because
     nothing was registered for 90 days, is noted in verdict and birth record.
-  - It runs on the controller and speaks with the device at most twice, through M(edgefleet.tpm2.tpm2_evidence).
+  - It runs on the controller and talks to the device at most twice, through M(edgefleet.tpm2.tpm2_evidence).
 notes:
   - The controller needs cryptography and SQLAlchemy, with Alembic where the registry is made or brought up to date.
   - A device that is quarantined fails; the others go on. The reason is in RV(reason), and in the registry.

@@ -17,10 +17,10 @@ description:
   - O(collect) reads the certificates of the endorsement key, makes identity keys that are missing, and has the attestation key sign the
     serial number in NV, the PCRs and other keys.
   - O(activate) certifies the IDevID by the attestation key and opens a credential that was made for the endorsement key and the
-    attestation key, in a session salted to the endorsement key. It answers with a proof, from which nobody learns the secret.
+    attestation key, in a session salted to the endorsement key. The answer is a proof that does not reveal the secret.
   - O(sign) signs digests with unrestricted keys, for certificate requests.
   - In check mode nothing is signed and no credential is opened.
-  - It verifies nothing. Whoever asks must check every part of the answer, against a fresh nonce.
+  - It verifies nothing. The caller must check every part of the answer against a fresh nonce.
 notes:
   - The attestation key and the keys that are asked to sign are used with their empty auth.
   - A proof is HMAC-SHA256 with the secret as key over C(edgefleet.tpm2 activation) and the nonce.

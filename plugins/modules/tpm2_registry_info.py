@@ -15,9 +15,10 @@ author:
 description:
   - Looks a device up, on the controller. With O(escrow) it also returns the auth values of its hierarchies.
   - A device is V(enrolled) only where its signed birth record is verified with O(record_roots) and says of EK, AK, IDevID key,
-    serial number and host what the registry's row says. Else it is V(unproven), whoever wrote that row, and no auth value of it is derived or opened.
-  - None is derived either for a device in quarantine, and for another O(host) than the one that is signed.
-  - Nothing is sent to the device.
+    serial number and host what the registry's row says. Otherwise it is V(unproven),
+    and none of its auth values is derived or opened.
+  - Nor are those of a device in quarantine, or of one whose signed host is another than O(host).
+  - It does not contact the device.
 notes:
   - With O(escrow), what it returns is kept out of logs and callbacks.
   - A random auth value is made and stored when it is asked for the first time, but never in check mode.

@@ -49,18 +49,18 @@ EXAMPLES = r"""
 RETURN = r"""
 resources:
   description:
-    - What each resource is like after the run; in check mode, as far as it can be known before.
+    - The state of each resource after the run; in check mode, what can be predicted of it.
   returned: always
   type: list
   elements: dict
   contains:
     kind:
-      description: The noun.
+      description: The kind of resource, as a profile names it.
       type: str
       returned: always
       sample: sealed_blob
     object:
-      description: The handle, index, path or hierarchy.
+      description: The handle, NV index, path or hierarchy that the resource is about.
       type: str
       returned: always
       sample: /var/lib/edgefleet-tpm2/telemetry.key.pem
@@ -77,20 +77,20 @@ resources:
     accepted:
       description: Why something other than what was asked for is left in place.
       type: str
-      returned: when another storage key stands in for the SRK
+      returned: when a storage key of another kind is kept as the SRK
 steps:
   description:
-    - What was done, or in check mode would be.
+    - What was done or, in check mode, what would be done.
   returned: always
   type: list
   elements: dict
   contains:
     kind:
-      description: The noun of the resource that the step belongs to.
+      description: The kind of the resource that the step belongs to.
       type: str
       returned: always
     object:
-      description: Its handle, index, path or hierarchy.
+      description: The handle, NV index, path or hierarchy that the step is about.
       type: str
       returned: always
     action:
@@ -98,7 +98,7 @@ steps:
       type: str
       returned: always
     sentence:
-      description: What it does, for people.
+      description: What the step does, in words. It may change with a release.
       type: str
       returned: always
     cost:
