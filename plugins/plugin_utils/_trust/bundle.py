@@ -31,21 +31,23 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import N
 
 MAX_SIZE = 16 << 20
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
+_OTHER_LABEL = re.compile(rb"-----BEGIN (?!CERTIFICATE-|X509 CRL-)([A-Z0-9 ]+)-----")
 
 
 class BundleError(TpmError):
     """A trust bundle or a CRL cannot be used."""
 
 
-# Why a certificate of a bundle is not used; words are stable. C(malformed) is the other.
+# Why a certificate of a bundle is not used; words are stable. `malformed` is the other.
 NOT_A_CA = "not_a_ca"
 MAX_TOLD = 50  # certificates of a bundle that a result tells of
 
 
 class Told(t.NamedTuple):
-    """A certificate of a bundle that is told of: its number in the file (from 1), and whose it is as far as can be read.
+    """A certificate of a bundle that is told of: its number in the file (from 1; 0 for a block of another label), and whose it is as far
+    as can be read.
 
-    C(words) are why it is left out, C(malformed) or C(not_a_ca), or which faults in it were overlooked (C(canonical.RULES)).
+    `words` are why it is left out, `malformed` or `not_a_ca`, or which faults in it were overlooked (`canonical.RULES`).
     """
 
     number: int
@@ -56,9 +58,9 @@ class Told(t.NamedTuple):
 
 
 class Bundle(t.NamedTuple):
-    """The CA certificates of one file. C(roots) are those that are self-signed, C(total) how many certificates the file has.
+    """The CA certificates of one file. `roots` are those that are self-signed, `total` how many certificates the file has.
 
-    C(left_out) are not used; C(lenient) are used though the library does not take them as they are.
+    `left_out` are not used; `lenient` are used though the library does not take them as they are.
     """
 
     path: str
@@ -172,10 +174,10 @@ class _Reading:
 
 
 def load_bundle(path: str, sha256: str) -> Bundle:
-    """Read a PEM file of CA certificates whose SHA-256 is C(sha256) (hex, any case). What is left out, and why, the bundle says.
+    """Read a PEM file of CA certificates whose SHA-256 is `sha256` (hex, any case). What is left out, and why, the bundle says.
 
     Raises BundleError where path or hash is not given, the file is missing, not readable, another one or holds no CA certificate;
-    DependencyError without C(cryptography).
+    DependencyError without `cryptography`.
     """
     _keys.require()
     if not path or not sha256:
@@ -194,6 +196,9 @@ def load_bundle(path: str, sha256: str) -> Bundle:
     read = _Reading()
     for number, der in _blocks(data, "CERTIFICATE"):
         read.take(number, der)
+    for label in _OTHER_LABEL.findall(data):
+        read.total += 1
+        read.left_out.append(_unreadable(0, None, f"it is a PEM block of {label.decode('ascii')}; write it as one of CERTIFICATE"))
     found = read.found
     if not found:
         raise BundleError(f"Could not use the trust bundle {path}: there is no CA certificate in it; give a PEM file of TPM vendors' CAs.")
@@ -205,7 +210,7 @@ def load_bundle(path: str, sha256: str) -> Bundle:
 def load_crls(paths: t.Iterable[str]) -> tuple[x509.CertificateRevocationList, ...]:
     """Read CRLs, each file DER or PEM with one or more. Their signatures are checked where they are used.
 
-    Raises BundleError naming the file that is missing, not readable or no CRL; DependencyError without C(cryptography).
+    Raises BundleError naming the file that is missing, not readable or no CRL; DependencyError without `cryptography`.
     """
     _keys.require()
     found = []

@@ -7,7 +7,7 @@
 
 """An EK certificate as it lies in NV: cut to its length, read with the known quirks of vendors, its own promises checked.
 
-TCG EK Credential Profile for TPM 2.0 v2.x, section 3.2 (fields); RFC 5280. Chain and vendor policy are for C(chain) and C(ladder).
+TCG EK Credential Profile for TPM 2.0 v2.x, section 3.2 (fields); RFC 5280. Chain and vendor policy are for `chain` and `ladder`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_SIZE = 8 << 10
 MAX_CHAIN_SIZE = 64 << 10
 MAX_CHAIN = 16
 
-# Beside the faults of C(canonical.RULES), what is overlooked in an EK certificate; words are stable, as they are stored.
+# Beside the faults of `canonical.RULES`, what is overlooked in an EK certificate; words are stable, as they are stored.
 OAEP_KEY = "oaep_key"
 TPM12_HEADER = "tpm12_header"
 TRAILING_BYTES = "trailing_bytes"
@@ -47,9 +47,9 @@ _STORED_CERT, _FULL_CERT = bytes.fromhex("100100"), bytes.fromhex("1002")
 
 
 class EkCertificate(t.NamedTuple):
-    """An EK certificate, read. Texts are as written in it, empty where it has none; C(spki) is the DER of its key as rsaEncryption or ECC.
+    """An EK certificate, read. Texts are as written in it, empty where it has none; `spki` is the DER of its key as rsaEncryption or ECC.
 
-    C(overlooked) are the faults in it that were overlooked, each a word.
+    `overlooked` are the faults in it that were overlooked, each a word.
     """
 
     der: bytes
@@ -63,7 +63,7 @@ class EkCertificate(t.NamedTuple):
 
 
 def refuse(reason: str, what: str, cure: str) -> TrustError:
-    """The error for an EK certificate: C(what) speaks against it, C(cure) is what to do."""
+    """The error for an EK certificate: `what` speaks against it, `cure` is what to do."""
     return TrustError(f"Could not trust the EK certificate: {what}; {cure}.", reason)
 
 
@@ -104,7 +104,7 @@ def cut(data: bytes) -> bytes:
 
 
 def parse(der: bytes) -> Certificate:
-    """A vendor's DER certificate. Raises ValueError; DependencyError without C(cryptography)."""
+    """A vendor's DER certificate. Raises ValueError; DependencyError without `cryptography`."""
     _keys.require()
     return certificates.parse_vendor(der)
 

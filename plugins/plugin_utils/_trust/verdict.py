@@ -44,7 +44,7 @@ NO_BUNDLE = "no_bundle"
 PIN_MISMATCH = "pin_mismatch"
 NOT_AN_EK = "not_an_ek"
 NO_FRESH_CRL = "no_fresh_crl"
-EK_TEMPLATE = "ek_template"  # of a judgement of its own (C(ek.check_template)), which no pin lifts
+EK_TEMPLATE = "ek_template"  # of a judgement of its own (`ek.check_template`), which no pin lifts
 REASONS = (
     *(NO_CERTIFICATE, MALFORMED, OVERSIZED, KEY_MISMATCH, EXPIRED, NOT_YET_VALID, UNKNOWN_ISSUER, UNKNOWN_ROOT, BAD_SIGNATURE),
     *(WRONG_USAGE, NOT_A_LEAF, REVOKED, MANUFACTURER_NOT_ALLOWED, MANUFACTURER_MISMATCH, WEAK_KEY, NO_BUNDLE, PIN_MISMATCH, NOT_AN_EK),
@@ -55,18 +55,18 @@ FINAL = (REVOKED, WEAK_KEY, NOT_AN_EK, PIN_MISMATCH)
 
 
 class TrustError(ReasonedError):
-    """Something speaks against an EK or its certificate; C(reason) is one of C(REASONS), the message its one sentence."""
+    """Something speaks against an EK or its certificate; `reason` is one of `REASONS`, the message its one sentence."""
 
 
 class Verdict(t.NamedTuple):
     """What is decided about one EK.
 
-    C(rung) is one of C(RUNGS). C(reason) is why it is not on the rung C(certificate), one of C(REASONS), and empty if it is; C(detail)
-    is that in a sentence. C(ek_certificate) is DER without padding, None if there was none that could be read. C(chain) are the
-    certificates above it that were found, DER, the issuer first and the root last. C(revocation) is C(good), C(revoked),
-    C(stale) (a CA on the way has no CRL but an old one) or C(not checked). C(notes) are sentences for people which decide nothing.
-    C(overlooked) are the faults of encoding that the EK certificate and its chain have and that were overlooked, each a word
-    (C(_x509.canonical.RULES), and those of C(certificate)).
+    `rung` is one of `RUNGS`. `reason` is why it is not on the rung `certificate`, one of `REASONS`, and empty if it is; `detail`
+    is that in a sentence. `ek_certificate` is DER without padding, None if there was none that could be read. `chain` are the
+    certificates above it that were found, DER, the issuer first and the root last. `revocation` is `good`, `revoked`,
+    `stale` (a CA on the way has no CRL but an old one) or `not checked`. `notes` are sentences for people which decide nothing.
+    `overlooked` are the faults of encoding that the EK certificate and its chain have and that were overlooked, each a word
+    (`_x509.canonical.RULES`, and those of `certificate`).
     """
 
     rung: str

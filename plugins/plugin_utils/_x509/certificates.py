@@ -7,8 +7,8 @@
 
 """X.509 certificates: reading them with the known quirks of vendors, and what is said of one to a person (RFC 5280).
 
-C(parse) takes what the library takes, for certificates that we ask for: those of our own CAs, and of the keys that they certify.
-C(parse_vendor) is for those of TPMs and their vendors, which are as they are. Whether a certificate may be believed is for C(path).
+`parse` takes what the library takes, for certificates that we ask for: those of our own CAs, and of the keys that they certify.
+`parse_vendor` is for those of TPMs and their vendors, which are as they are. Whether a certificate may be believed is for `path`.
 What only a reader of vendors' certificates overlooks stands here too, so that there is one definition of what is read and one of what
 is accepted.
 """
@@ -71,7 +71,7 @@ def parse(data: bytes) -> x509.Certificate:
 
 
 def parse_vendor(data: bytes) -> Certificate:
-    """As C(parse), and what vendors have shipped with one of the faults of C(canonical.RULES), as a C(Lenient). Raises ValueError."""
+    """As `parse`, and what vendors have shipped with one of the faults of `canonical.RULES`, as a `Lenient`. Raises ValueError."""
     try:
         return parse(data)
     except ValueError as error:
@@ -84,7 +84,7 @@ def parse_vendor(data: bytes) -> Certificate:
 
 
 def overlooked(one: Certificate) -> tuple[str, ...]:
-    """The faults in a certificate that were overlooked, words of C(canonical.RULES)."""
+    """The faults in a certificate that were overlooked, words of `canonical.RULES`."""
     return one.rules if isinstance(one, Lenient) else ()
 
 
@@ -130,7 +130,7 @@ def label(one: Certificate) -> str:
 
 
 def titled(one: Certificate, unnamed: str = "") -> str:
-    """A certificate by its subject; C(unnamed) is what one without a subject is called, as an EK's often is."""
+    """A certificate by its subject; `unnamed` is what one without a subject is called, as an EK's often is."""
     return f"the certificate of {label(one)}" if list(one.subject) or not unnamed else unnamed
 
 
@@ -145,7 +145,7 @@ def is_self_issued(one: Certificate) -> bool:
 
 
 def issued(issuer: Certificate, one: Certificate) -> bool:
-    """Whether names and signature say that C(issuer) issued C(one); for C(path) to say whether that counts."""
+    """Whether names and signature say that `issuer` issued `one`; for `path` to say whether that counts."""
     try:
         verify_directly_issued_by(one, issuer)
     except deps.not_signed():

@@ -73,6 +73,20 @@ def test_what_is_left_out_is_told(tmp_path: pathlib.Path) -> None:
         assert each in warned
 
 
+def test_a_block_of_another_label_is_told(tmp_path: pathlib.Path) -> None:
+    """OpenSSL reads such blocks too; revocation lists beside the certificates are not meant for the bundle."""
+    root, other = ek_lab.root(), ek_lab.root("Other")
+    data = (
+        ek_lab.pem(root.der)
+        + ek_lab.pem(other.der, label="TRUSTED CERTIFICATE")
+        + ek_lab.pem(root.crl().public_bytes(DER), label="X509 CRL")
+    )
+    loaded = bundle.load_bundle(*write(tmp_path / "b.pem", data))
+    (lost,) = loaded.describe()["left_out"]
+    assert (loaded.total, len(loaded.certificates), lost["number"], lost["reason"]) == (2, 1, 0, "malformed")
+    assert "TRUSTED CERTIFICATE" in lost["detail"]
+
+
 def test_vendors_whose_certificates_are_not_der(tmp_path: pathlib.Path) -> None:
     nuvoton, ondie = ek_lab.nuvoton_root(), ek_lab.root("Lab OnDie Root")
     odd = ek_lab.signed_anew(ondie.der, ondie.key, ek_lab.nulled)
