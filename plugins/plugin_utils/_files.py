@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pathlib
 import tempfile
@@ -27,7 +28,9 @@ def read(path: str, what: str) -> bytes:
 
 
 def replace(path: pathlib.Path, data: bytes, mode: int = 0o644) -> None:
-    """Make a file hold C(data), whole or not at all, also where the machine loses power. Raises OSError."""
+    """Make a file hold C(data), whole or not at all, also where the machine loses power. Raises OSError, also for a symbolic link."""
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, "it is a symbolic link, which is not replaced by a file")
     number, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(number, "wb") as file:

@@ -142,7 +142,7 @@ def _da(tools: Tools, _folder: pathlib.Path) -> None:
 
 def _key_gone(tools: Tools, folder: pathlib.Path) -> None:
     tools.run("evictcontrol", "-C", "o", "-c", hex(profile.MQTT_KEY))
-    (folder / "ak.pub.pem").write_text("something else")
+    (folder / "ak.pub.pem").write_text("-----BEGIN PUBLIC KEY-----\nof another key")
     (folder / "telemetry.key.pem").unlink()
 
 

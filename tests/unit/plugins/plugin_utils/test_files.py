@@ -59,3 +59,12 @@ def test_a_folder_that_is_none(tmp_path: pathlib.Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TpmError, match="Could not write .*Not a directory|File exists"):
         _files.write(tmp_path / "file/record", b"x")
+
+
+def test_a_symbolic_link_is_not_replaced(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("file")
+    with pytest.raises(TpmError, match="link: it is a symbolic link, which is not replaced by a file; "):
+        _files.write(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "file").read_bytes() == b"old"
+    assert not _files.write(tmp_path / "link", b"old")
