@@ -38,6 +38,8 @@ options:
     description:
       - Attributes by the names that tpm2-tools uses, in place of the usual ones.
       - Usual are ownerwrite, ownerread and authread; policywrite, ownerread and authread for C(write_once=true).
+      - An index that is locked (write_stclear, globallock, read_stclear) stays as it is; where the lock is in the way, the module says when it
+        ends. Only a lock by writedefine is for good.
     type: list
     elements: str
   auth:

@@ -66,7 +66,7 @@ class NvIndex(model.Noun):
         found = seen.nv_public(self.index)
         if found is None or self.absent or not found.written or self._differences(found, seen):
             return facts if found is None and self.absent else [*facts, *self._needed()]
-        if self.content is not None or self.counter:
+        if (self.content is not None or self.counter) and not nv.read_lock(found):
             facts += self._content_facts(found, seen)
             if self.content not in (None, self._read_content(found, seen)):
                 facts += self._needed()
@@ -134,9 +134,12 @@ class NvIndex(model.Noun):
         reasons = self._differences(found, seen)
         data = self._read_content(found, seen) if found.written and not reasons else None
         wrong = self.content is not None and found.written and not reasons and data != self.content
+        if not reasons:
+            self._check_locks(found, wrong, self._shown(data))
         if wrong and not self._writable(found, seen):
-            until = "and for all" if self._forever() else "until the TPM is reset"
-            reasons = [f"it is written once {until} and holds something else ({self._shown(data)})"]
+            once = "it is written once " + ("and for all" if self._forever() else "until the TPM is reset")
+            why = (nv.write_lock(found) or (once, True))[0]
+            reasons = [f"{why} and holds something else ({self._shown(data)})"]
         if reasons and not common.replace(self._options):
             raise common.mismatch(f"make the NV index {self.object}", reasons, "name another index")
         if reasons:
@@ -144,6 +147,22 @@ class NvIndex(model.Noun):
             return self._finish(found, data, steps, seen)
         steps = self._write(found, seen, run) if wrong or not found.written else []
         return self._finish(found, data, steps, seen)
+
+    def _check_locks(self, found: nv.NvPublic, wrong: bool, shown: str | None) -> None:
+        """Raises StateError for a lock that is in the way and ends by itself: no replacement is needed then."""
+        lock, hidden, attempt = nv.write_lock(found), nv.read_lock(found), f"write the NV index {self.object}"
+        why = None
+        if hidden and self.content is not None and found.written:
+            why, attempt = hidden, f"compare the content of the NV index {self.object}"
+        elif lock and not lock[1] and not common.replace(self._options):
+            why = f"{lock[0]} and holds something else ({shown})" if wrong else None
+            why = lock[0] if not found.written and (self.content is not None or self.counter) else why
+        if why:
+            raise errors.StateError(
+                f"Could not {attempt}: {why}; reboot the device, and run again before the lock is set anew.",
+                reason="nv_locked",
+                object=self.object,
+            )
 
     def _writable(self, found: nv.NvPublic, seen: model.Observation) -> bool:
         if found.has("writelocked"):

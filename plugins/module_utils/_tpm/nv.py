@@ -75,6 +75,24 @@ def parse(data: bytes) -> NvPublic:
     return found
 
 
+def write_lock(public: NvPublic) -> tuple[str, bool] | None:
+    """Which write lock holds, as a clause that says when it ends, and whether it is for good; None where none holds.
+
+    A lock survives TPM Reset and TPM Restart only where the index is written and has WRITEDEFINE (Part 2, section 13.4; Part 3, section 31.11).
+    """
+    if not public.has("writelocked"):
+        return None
+    if public.has("writedefine") and public.written:
+        return "it is write-locked for good (writedefine)", True
+    kinds = [name for name in ("writedefine", "write_stclear", "globallock") if public.has(name)]
+    return f"it is write-locked ({' or '.join(kinds) or 'writelocked'}) until the TPM is next reset", False
+
+
+def read_lock(public: NvPublic) -> str | None:
+    """The same of the read lock, which TPM Reset and TPM Restart always end (Part 3, section 31.14)."""
+    return "it is read-locked (read_stclear) until the TPM is next reset" if public.has("readlocked") else None
+
+
 def differences(want: NvPublic, have: NvPublic) -> list[str]:
     """What distinguishes two definitions, the state bits (written, locked) left aside: a phrase for each difference."""
     found = []
@@ -106,4 +124,4 @@ def describe(public: NvPublic) -> dict[str, t.Any]:
     }
 
 
-__all__ = ("COUNTER_SIZE", "WRITE_ONCE_POLICY", "NvPublic", "describe", "differences", "parse")
+__all__ = ("COUNTER_SIZE", "WRITE_ONCE_POLICY", "NvPublic", "describe", "differences", "parse", "read_lock", "write_lock")

@@ -371,6 +371,7 @@ REASONS: dict[str, str] = {
     "no_tpm": "there is no TPM at that address",
     "not_a_tpm": "what answers does not speak TPM 2.0",
     "not_activated": "the TPM did not open a credential, since it or one of its keys is not the one that was shown",
+    "nv_locked": "an NV index is locked against writing or reading until the TPM is next reset",
     "other_key": "the key at the handle is not the one that was verified",
     "pcr_other": "a PCR was read with another value than the one that the TPM proves",
     "policy_not_met": "the policy of a sealed blob is not the one that was asked for, or PCRs have changed since",

@@ -91,8 +91,9 @@ def test_other_content_is_written_where_it_may_be(bed: Bed) -> None:
 
 def test_a_write_locked_index_is_not_written(bed: Bed) -> None:
     put(bed, PLAIN_WORD | attributes.NV["writelocked"])
-    with pytest.raises(errors.MismatchError, match="something else"):
+    with pytest.raises(errors.StateError, match="until the TPM is next reset and holds something else") as refused:
         bed.run(index(content="EDGE-0002-TEST"))
+    assert refused.value.reason == "nv_locked" and "replace" not in refused.value.message
     assert bed.plan(PLAIN) == []
 
 
