@@ -161,12 +161,23 @@ class Key(model.Noun):
         if stored and not reasons:
             parents.check(stored, seen, run, f"make the key {self.object}")
         else:
-            common.parent(self.parent, seen, run, f"make the key {self.object}")
+            self._check_parent(common.parent(self.parent, seen, run, f"make the key {self.object}"))
         steps = self._make(want, None if reasons else stored, held is not None, run)
         steps += self.file.steps(seen, None)
         old, new = self.file.diff(seen, steps)
         after = {self.object: names.describe(stored.public) if stored and not reasons else names.describe(want, made=False)}
         return model.Plan(self.kind, self.object, tuple(steps), {**before, **old}, {**after, **new}, {})
+
+    def _check_parent(self, parent: tuple[names.Public, bytes] | None) -> None:
+        """A storage key that never leaves its parent must have the parent's algorithms (Part 1, section 23.3). Raises InputError."""
+        if parent is None or self._options.get("usage") != "storage":
+            return
+        own = templates.key("storage", str(self._options.get("algorithm") or "ecc_p256"))
+        if (own.name_alg, own.symmetric) != (parent[0].name_alg, parent[0].symmetric):
+            raise errors.InputError(
+                f"Could not make the key {self.object}: a storage key has the hash and the symmetric algorithm of its parent, and those of "
+                f"{handles.text(self.parent)} are not SHA-256 and AES-128-CFB; name another parent."
+            )
 
     def _plan_absent(
         self, held: tuple[names.Public, bytes] | None, run: Run, before: dict[str, t.Any], seen: model.Observation

@@ -207,6 +207,12 @@ class NvIndex(model.Noun):
                 f"Could not {self._attempt}: it does not exist and neither size nor content is given; give one of them."
             )
         public = self._want(seen, self.size)
+        limit = seen.properties().get(model.PT_NV_BUFFER_MAX)
+        if limit and public.has("writeall") and public.size > limit:
+            raise errors.CapacityError(
+                f"Could not {self._attempt}: with writeall it is written in one command, which takes {limit} bytes on this TPM, and it has "
+                f"{public.size}; leave writeall out, or make it smaller."
+            )
         run.auth(self.hierarchy)
 
         def define(backend: Backend) -> None:
@@ -271,6 +277,9 @@ class NvIndex(model.Noun):
         if self._has(f"auth{suffix}"):
             return self.index, choose.for_value(self.value, secret)
         code = {"write": policy.CC_NV_WRITE, "increment": policy.CC_NV_INCREMENT, "read": policy.CC_NV_READ}[verb]
+        if not self._has(f"policy{suffix}"):
+            # Nobody else may: the platform may, of the owner's indices too.
+            return handles.RH_PLATFORM, run.auth(handles.RH_PLATFORM, secret)
         steps = policy.steps(self.policy, code, seen.pcrs(), written)
         return self.index, PolicySession(steps, self.value, secret, run.hierarchy_auths())
 

@@ -87,13 +87,10 @@ def check(options: Options, word: int, asked: policy.Policy, content: bytes | No
 
     if options.get("nv_type") not in (None, "ordinary", "counter"):
         raise errors.InputError(f"Could not {attempt}: only ordinary indices and counters can be ensured.")
-    if not has("ownerread", "authread", "policyread", "ppread"):
-        raise errors.InputError(f"Could not {attempt}: nobody could read it; add ownerread, authread, policyread or ppread to attributes.")
-    if not has("ownerwrite", "authwrite", "policywrite", "ppwrite"):
-        raise errors.InputError(
-            f"Could not {attempt}: nobody could write it; add ownerwrite, authwrite, policywrite or ppwrite to attributes."
-        )
-    if has("policywrite", "policyread") != bool(asked):
+    never = nv.refused(word)
+    if never:
+        raise errors.InputError(f"Could not {attempt}: {never[0]}; {never[1]}.")
+    if has("policywrite", "policyread") != bool(asked) and not has("policydelete"):
         raise errors.InputError(
             f"Could not {attempt}: policywrite or policyread and a policy (or write_once) belong together; give both or neither."
         )
@@ -106,8 +103,8 @@ def check(options: Options, word: int, asked: policy.Policy, content: bytes | No
             f"Could not {attempt}: with clear_stclear a reset of the TPM, and with orderly a loss of power, makes the index unwritten, so that it could "
             "be written again; leave both out, or write_once."
         )
-    if has("policydelete") and not has("platformcreate"):
-        raise errors.InputError(f"Could not {attempt}: policydelete is only possible together with platformcreate; leave it out.")
+    if has("policydelete") and not asked:
+        raise errors.InputError(f"Could not {attempt}: with policydelete and without a policy nobody could ever remove it; leave it out.")
     readers_counted = not has("no_da") and options.get("auth") is None and not has("ownerread")
     if content is not None and readers_counted:
         raise errors.InputError(

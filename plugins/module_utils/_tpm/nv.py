@@ -75,6 +75,29 @@ def parse(data: bytes) -> NvPublic:
     return found
 
 
+# Rules of TPM2_NV_DefineSpace for the attributes of ordinary indices and counters (Part 2, section 13.4; Part 3, section 31.3): those of
+# which one must be set, and those that exclude each other. The first clause says what is wrong, the second what to do.
+_ONE_OF = (
+    (("ownerread", "authread", "policyread", "ppread"), "nobody could read it"),
+    (("ownerwrite", "authwrite", "policywrite", "ppwrite"), "nobody could write it"),
+)
+
+
+def refused(word: int) -> tuple[str, str] | None:
+    """Why every TPM refuses to define an ordinary index or counter with these attributes, and what to do; None where it takes them."""
+    for names, why in _ONE_OF:
+        if not any(word & attributes.NV[name] for name in names):
+            return why, f"add {', '.join(names[:-1])} or {names[-1]} to attributes"
+    has = {name for name, bit in attributes.NV.items() if word & bit}
+    if "policydelete" in has and "platformcreate" not in has:
+        return "policydelete is only possible together with platformcreate", "leave it out"
+    if "clear_stclear" in has and attributes.nv_type(word) == "counter":
+        return "a counter counts on, and clear_stclear would forget at each reset that it was written", "leave clear_stclear out"
+    if {"clear_stclear", "writedefine"} <= has:
+        return "writedefine locks for good and clear_stclear forgets at each reset", "leave one of them out"
+    return None
+
+
 def write_lock(public: NvPublic) -> tuple[str, bool] | None:
     """Which write lock holds, as a clause that says when it ends, and whether it is for good; None where none holds.
 
@@ -124,4 +147,4 @@ def describe(public: NvPublic) -> dict[str, t.Any]:
     }
 
 
-__all__ = ("COUNTER_SIZE", "WRITE_ONCE_POLICY", "NvPublic", "describe", "differences", "parse", "read_lock", "write_lock")
+__all__ = ("COUNTER_SIZE", "WRITE_ONCE_POLICY", "NvPublic", "describe", "differences", "parse", "read_lock", "refused", "write_lock")
