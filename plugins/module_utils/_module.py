@@ -190,6 +190,8 @@ def inform(spec: _argspec.Spec, gather: t.Callable[[t.Mapping[str, t.Any], tcti.
         facts = gather(module.params, tcti.resolve(module.params["tcti"]))
     except errors.TpmError as failed:
         module.fail_json(msg=failed.message, **failed.words())
+    for note in facts.pop("notes", []):
+        module.warn(note)
     module.exit_json(changed=False, **facts)
 
 

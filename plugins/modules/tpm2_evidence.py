@@ -135,7 +135,7 @@ def _talk(
     if opening and not check:
         found.update(evidence.activate(place, given, opening))
     if digests and not check:
-        found["signatures"] = evidence.sign(place, digests)
+        found["signatures"] = evidence.sign(place, digests, outcome)
     return found
 
 

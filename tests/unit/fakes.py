@@ -75,6 +75,7 @@ class FakeTpm:
     """Reader and backend in one; see `_backend.reader.Reader` and `_backend.base.Backend`."""
 
     def __init__(self) -> None:
+        self.flushed: list[str] = []
         self.objects: dict[int, Loaded] = {}
         self.indices: dict[int, Index] = {}
         self.auths = dict.fromkeys(handles.HIERARCHIES.values(), b"")

@@ -41,8 +41,8 @@ class Attestor(Reader):
     C(nv_buffer): how many bytes the TPM reads at once, where it is known already; else it is asked when it matters.
     """
 
-    def __init__(self, transport: Transmitter, nv_buffer: int | None = None) -> None:
-        super().__init__(transport)
+    def __init__(self, transport: Transmitter, nv_buffer: int | None = None, alone: bool = False) -> None:
+        super().__init__(transport, alone)
         self._nv_buffer = nv_buffer
 
     def properties(self, group: int = 0x200) -> dict[int, int]:

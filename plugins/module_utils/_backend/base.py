@@ -26,6 +26,9 @@ Token = t.Any
 class Reads(t.Protocol):
     """What can be read of a TPM without a session; ``reader.py`` is the implementation."""
 
+    # What the user should hear: objects of interrupted programs that were flushed to make room.
+    flushed: list[str]
+
     def properties(self, group: int = 0x200) -> dict[int, int]:
         """The TPM properties of a group, by number."""
 
@@ -46,9 +49,6 @@ class Reads(t.Protocol):
 
     def pcr_read(self, chosen: t.Sequence[Selection]) -> dict[str, dict[int, bytes]]:
         """TPM2_PCR_Read (22.4): values by bank and index; those of banks that are not allocated are missing."""
-
-    def make_room(self) -> list[int]:
-        """TPM2_FlushContext (28.4) of all transient objects; only where nobody else can be using the TPM."""
 
 
 class Backend(t.Protocol):

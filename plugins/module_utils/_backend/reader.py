@@ -34,10 +34,16 @@ class Transmitter(t.Protocol):
 
 
 class Reader:
-    """Facts of a TPM, one command each. Every method raises TransportError or TpmResponseError."""
+    """Facts of a TPM, one command each. Every method raises TransportError or TpmResponseError.
 
-    def __init__(self, transport: Transmitter) -> None:
+    C(alone): there is no resource manager, so that nobody else can be using the TPM. What others have left loaded is flushed then where
+    a read finds no room, for even a read takes room in a TPM. C(flushed) has a note for the user on each time.
+    """
+
+    def __init__(self, transport: Transmitter, alone: bool = False) -> None:
         self._transport = transport
+        self._alone = alone
+        self.flushed: list[str] = []
         self._properties: dict[int, dict[int, int]] = {}
 
     def _once(self, command: bytes) -> tuple[int, bytes]:
@@ -51,7 +57,19 @@ class Reader:
         return code, body
 
     def _send(self, command: bytes) -> tuple[int, bytes]:
-        return backoff.repeat(lambda: self._once(command))
+        code, body = backoff.repeat(lambda: self._once(command))
+        if self._alone and errors.is_rc(code, errors.RC_OBJECT_MEMORY, errors.RC_SESSION_MEMORY) and self._make_room():
+            code, body = backoff.repeat(lambda: self._once(command))
+        return code, body
+
+    def _make_room(self) -> bool:
+        """Flush all transient objects and loaded sessions. Returns whether there were any."""
+        left = [handle for first in (handles.FIRST_TRANSIENT, handles.LOADED_SESSION) for handle in self.handles(first)]
+        for handle in left:
+            self._once(marshal.flush_context(handle))
+        if left:
+            self.flushed.append(errors.flushed(left))
+        return bool(left)
 
     def _ask(self, attempt: str, obj: str, command: bytes) -> bytes:
         code, body = self._send(command)
@@ -84,13 +102,6 @@ class Reader:
         """All handles of the type of C(first) (its top byte) from there on."""
         found = self.capability(marshal.CAP_HANDLES, first, lambda c: (c.u32(), None))
         return [handle for handle in found if handle >> 24 == first >> 24]
-
-    def make_room(self) -> list[int]:
-        """Flush all transient objects, and return their handles: only where nobody else can be using the TPM."""
-        left = self.handles(handles.FIRST_TRANSIENT)
-        for handle in left:
-            self._ask("flush", handles.text(handle), marshal.flush_context(handle))
-        return left
 
     def banks(self) -> list[pcr.Selection]:
         """The allocated PCR banks."""
@@ -202,7 +213,7 @@ def connect(place: tcti.Tcti) -> t.Iterator[Reader]:
     """A reader of the TPM at C(place). Its connection ends with the block: swtpm and /dev/tpm0 take one client at a time."""
     connection = tcti.connect(place)
     try:
-        yield Reader(connection)
+        yield Reader(connection, place.resource_manager == "none")
     finally:
         connection.close()
 

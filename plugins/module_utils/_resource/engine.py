@@ -138,7 +138,7 @@ class Engine:
         for resource in ordered:
             resource.declare(run)
         try:
-            self._observe(ordered, check, outcome)
+            self._observe(ordered, outcome)
             plans = outcome.plans = self._plan_all(ordered, run)
             if any(plan.steps for plan in plans):
                 self._check(plans)
@@ -152,20 +152,13 @@ class Engine:
                 outcome.notes += self._backend.notes()
                 self._backend.close()
 
-    def _observe(self, resources: t.Sequence[model.Resource], check: bool, outcome: Outcome) -> None:
+    def _observe(self, resources: t.Sequence[model.Resource], outcome: Outcome) -> None:
         asking = [*resources, *self._pinned(resources)]
         with self._connect(self._tcti) as found:
             try:
                 left = observe.observe(found, asking, self._seen)
-            except errors.TpmResponseError as failed:
-                # Even a read takes room in a TPM, and without resource manager killed runs leave it full. Check mode changes nothing.
-                if check or self._tcti.resource_manager != "none" or not errors.is_rc(failed.rc, errors.RC_OBJECT_MEMORY):
-                    raise
-                flushed = found.make_room()
-                if not flushed:
-                    raise
-                outcome.notes.append(errors.flushed(flushed))
-                left = observe.observe(found, asking, self._seen)
+            finally:
+                outcome.notes += found.flushed
         self._check_salt(resources)
         for fact in left:
             learn = t.cast("t.Callable[[Backend], t.Any]", fact.learn)

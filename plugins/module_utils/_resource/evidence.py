@@ -89,12 +89,13 @@ class Collector:
             return {}
         made = {common.handle(plan.object, "handle"): bytes.fromhex(plan.result["public"]) for plan in outcome.plans}
         connection = tcti.connect(self._place)
+        attestor = Attestor(connection, self._reads.nv_buffer, self._place.resource_manager == "none")
         try:
-            attestor = Attestor(connection, self._reads.nv_buffer)
             found = self._look(attestor, made)
             if not check:
                 found.update(self._attestations(attestor))
         finally:
+            outcome.notes += attestor.flushed
             connection.close()
         if self._options.get("certify_idevid") and not check:
             found["certify_idevid"] = self._certify_idevid(found["publics"], handles.text(next(iter(made))))
@@ -260,13 +261,14 @@ def _steps(key: _Key, code: int, what: str) -> list[t.Any]:
     return key_policies.steps(key.public, code, f"{what} at {handles.text(key.handle)}")
 
 
-def sign(place: tcti.Tcti, given: t.Sequence[asked.Signing]) -> list[str]:
+def sign(place: tcti.Tcti, given: t.Sequence[asked.Signing], outcome: Outcome) -> list[str]:
     """Signatures of unrestricted keys over digests, base64 of the marshalled TPMT_SIGNATUREs, in the order asked for."""
     connection = tcti.connect(place)
+    attestor = Attestor(connection, alone=place.resource_manager == "none")
     try:
-        attestor = Attestor(connection)
         return [_b64(attestor.sign(*one)) for one in given]
     finally:
+        outcome.notes += attestor.flushed
         connection.close()
 
 

@@ -122,7 +122,10 @@ def read(reader: Reader, found: dict[str, Facts]) -> Facts | None:
 
 
 def examine(place: tcti.Tcti, held: t.Sequence[Facts] = ()) -> tuple[dict[str, Facts], Facts | None]:
-    """The readings of a TPM that may not be there, and why one is missing; one whose user hangs is not opened, as we would hang with it."""
+    """The readings of a TPM that may not be there (and C(notes) for the user), and why one is missing.
+
+    One whose user hangs is not opened, as we would hang with it.
+    """
     stuck = next((one for one in held if one["hung"]), None)
     if stuck and place.name == "device":
         message = f"Could not open {place.conf}: {stuck['process']} (pid {stuck['pid']}) holds {stuck['path']} and does not move; end it."
@@ -130,7 +133,10 @@ def examine(place: tcti.Tcti, held: t.Sequence[Facts] = ()) -> tuple[dict[str, F
     found: dict[str, Facts] = {}
     try:
         with _limited(place), connect(place) as reader:
-            return found, read(reader, found)
+            error = read(reader, found)
+            if reader.flushed:
+                found["notes"] = {"notes": reader.flushed}
+            return found, error
     except errors.TpmError as failed:
         return found, _why(failed)
 
@@ -198,7 +204,11 @@ def _found(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | N
         "place": {"tcti": place.text, "name": place.name, "resource_manager": place.resource_manager},
         "advisories": judged(facts, host["software"], host["machine"]),
     }
-    found: Facts = {"reachable": bool(parts), "findings": findings.judge(findings.View(view), catalogue.KINDS)}
+    found: Facts = {
+        "notes": facts.pop("notes", []),
+        "reachable": bool(parts),
+        "findings": findings.judge(findings.View(view), catalogue.KINDS),
+    }
     for name in info.SUBSETS:
         if name in subsets or "all" in subsets:
             found.update(parts.get(name, {}))

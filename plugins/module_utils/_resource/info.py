@@ -147,7 +147,7 @@ BESIDE = ("host", "advisories", "findings")
 
 
 def gather(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | None) -> Facts:
-    """All facts of the subsets. Raises TransportError, TpmResponseError, InputError."""
+    """All facts of the subsets, and C(notes), what the user should hear beside them. Raises TransportError, TpmResponseError, InputError."""
     if pcrs:
         pcr.selection("sha256", pcrs)
     if set(subsets) & set(BESIDE):
@@ -161,7 +161,7 @@ def gather(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | N
 def ask(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | None) -> Facts:
     """As C(gather), of the TPM alone."""
     with connect(place) as reader:
-        return read(reader, place, subsets, pcrs)
+        return {**read(reader, place, subsets, pcrs), "notes": reader.flushed}
 
 
 def read(reader: Reader, place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | None) -> Facts:
