@@ -267,7 +267,7 @@ def test_what_a_reset_makes_unwritten_is_not_written_once_and_for_all(bench: Ben
     assert bench.tools.nvreadpublic(NUMBER)["authorization policy"].lower() == WRITE_ONCE
     assert "once and for all" not in done["steps"][1]["sentence"] and done["steps"][1]["reversible"]
     message = bench.failed(MODULE, content="EDGE-0002", **options)
-    assert "it is written once until the TPM is reset and holds something else (EDGE-0001)" in message
+    assert "it is written once until the TPM is reset and holds something else (EDGE-0001); reboot" in message and "replace" not in message
     bench.proxy.swtpm.restart()
     assert actions(bench.ok(MODULE, content="EDGE-0002", **options)) == ["nv_write"]
     assert bench.tools.nvread(NUMBER) == b"EDGE-0002"

@@ -135,7 +135,7 @@ class NvIndex(model.Noun):
         data = self._read_content(found, seen) if found.written and not reasons else None
         wrong = self.content is not None and found.written and not reasons and data != self.content
         if not reasons:
-            self._check_locks(found, wrong, self._shown(data))
+            self._check_locks(found, seen, wrong, self._shown(data))
         if wrong and not self._writable(found, seen):
             once = "it is written once " + ("and for all" if self._forever() else "until the TPM is reset")
             why = (nv.write_lock(found) or (once, True))[0]
@@ -148,9 +148,11 @@ class NvIndex(model.Noun):
         steps = self._write(found, seen, run) if wrong or not found.written else []
         return self._finish(found, data, steps, seen)
 
-    def _check_locks(self, found: nv.NvPublic, wrong: bool, shown: str | None) -> None:
+    def _check_locks(self, found: nv.NvPublic, seen: model.Observation, wrong: bool, shown: str | None) -> None:
         """Raises StateError for a lock that is in the way and ends by itself: no replacement is needed then."""
         lock, hidden, attempt = nv.write_lock(found), nv.read_lock(found), f"write the NV index {self.object}"
+        if lock is None and wrong and self._has("clear_stclear") and not self._writable(found, seen):
+            lock = ("it is written once until the TPM is reset", False)
         why = None
         if hidden and self.content is not None and found.written:
             why, attempt = hidden, f"compare the content of the NV index {self.object}"
