@@ -63,6 +63,7 @@ def _write_group(settings: Settings, factory: Factory, vendor: str) -> None:
         "tpm2_profile_tcti": _NO_TPM,
         "tpm2_profile_hardened": True,
         "tpm2_identity_registry": str(factory.registry),
+        "tpm2_identity_new_registry": True,  # the demo begins with none
         "tpm2_identity_trust": {"bundle": str(factory.bundle), "sha256": hashlib.sha256(vendor.encode()).hexdigest()},
         "tpm2_identity_authority": {
             "certificate": str(factory.ca_certificate),

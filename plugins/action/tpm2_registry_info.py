@@ -12,7 +12,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec_ide
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _configuration
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import HIERARCHIES
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import is_there, missing, open_registry
 
 Result = dict[str, t.Any]
 SPEC = _argspec_identity.registry_info()
@@ -36,13 +36,15 @@ class ActionModule(ActionBase):
 def _look(raw: t.Any, options: _action.Options, path: t.Callable[[str], str], *, create: bool) -> Result:
     _configuration.refuse_injection()
     _action.check_texts(raw, SPEC)
-    # Only an auth value that is asked for the first time is written down.
-    writes = create and bool(options["escrow"])
-    with open_registry(options["registry"], timeout=options["timeout"], create=writes) as registry:
+    url, timeout = options["registry"], options["timeout"]
+    # Only an auth value that is asked for the first time is written down; where nothing is, nothing is made.
+    writes = create and bool(options["escrow"]) and is_there(url, timeout=timeout)
+    with open_registry(url, timeout=timeout, create=writes) as registry:
         device, doubt = _action.seen(registry, options, path=path)
         host, serial = options["host"] or (device.host if device else ""), options["serial"] or (device.serial if device else "")
         problem = ask.incident(registry, host=host, serial=serial)
         found: Result = {"changed": False, "device": ask.describe(device, problem, doubt)}
+        found["registry"] = {"where": registry.shown, "exists": registry.there, "detail": "" if registry.there else missing(url)}
         if options["escrow"]:
             # Nothing is derived for whoever is in quarantine, for what is not proven, or for another host than the one that is signed.
             trusted = None if problem or doubt or device is None or ask.elsewhere(device, options["host"]) else device

@@ -134,6 +134,13 @@ def _result(module: AnsibleModule, outcome: Outcome, predicted: bool) -> dict[st
     return dict(changed=changed, steps=outcome.steps, resources=[plan.report() for plan in outcome.plans], **diff)
 
 
+def _failure(outcome: Outcome) -> dict[str, t.Any]:
+    """What has been done; what was planned and never came is no part of a failure."""
+    resources = [plan.report() for plan in outcome.finished]
+    changed = outcome.done > 0 or outcome.touched
+    return dict(changed=changed, steps_done=outcome.done, steps=outcome.steps[: outcome.done], resources=resources)
+
+
 def ensure(spec: _argspec.Spec, build: Build, flat: bool = False) -> None:
     """Run the resources that C(build) makes of the module's parameters, and end the module.
 
@@ -148,7 +155,7 @@ def ensure(spec: _argspec.Spec, build: Build, flat: bool = False) -> None:
         engine = Engine(tcti.resolve(module.params["tcti"]), given(module.params), salt=salt(module.params))
         engine.run(resources, module.check_mode, outcome)
     except errors.TpmError as failed:
-        module.fail_json(msg=failed.message, **failed.words(), steps_done=outcome.done, **_result(module, outcome, predicted=False))
+        module.fail_json(msg=failed.message, **failed.words(), **_failure(outcome))
     for note in outcome.notes:
         module.warn(note)
     result = _result(module, outcome, predicted=module.check_mode)
@@ -205,7 +212,7 @@ def exchange(spec: _argspec.Spec, talk: Talk) -> None:
     try:
         found = talk(module.params, tcti.resolve(module.params["tcti"]), given(module.params), module.check_mode, outcome)
     except errors.TpmError as failed:
-        module.fail_json(msg=failed.message, **failed.words(), steps_done=outcome.done, **_result(module, outcome, predicted=False))
+        module.fail_json(msg=failed.message, **failed.words(), **_failure(outcome))
     for note in outcome.notes:
         module.warn(note)
     module.exit_json(**_result(module, outcome, predicted=module.check_mode), **found)

@@ -58,6 +58,12 @@ EXAMPLES = r"""
 - name: Refuse a TPM in lockout
   ansible.builtin.assert:
     that: not tpm.da_lockout.in_lockout
+
+- name: What is in the second TPM of a board
+  edgefleet.tpm2.tpm2_info:
+    tcti: device:/dev/tpmrm1
+    gather: [identity, capacity]
+  register: second
 """
 
 RETURN = r"""

@@ -38,6 +38,19 @@ EXAMPLES = r"""
   edgefleet.tpm2.tpm2_key:
     usage: sign
     path: /var/lib/edgefleet-tpm2/tls.key.pem
+
+- name: A key that signs only while PCR 7 is as it is now, in a TPM that is reached through tpm2-abrmd
+  edgefleet.tpm2.tpm2_key:
+    tcti: tabrmd:bus_name=com.intel.tss2.Tabrmd
+    usage: sign
+    handle: "0x81000211"
+    policy:
+      - pcr: {bank: sha256, indices: [7]}
+
+- name: Take a key away
+  edgefleet.tpm2.tpm2_key:
+    handle: "0x81000211"
+    state: absent
 """
 
 RETURN = r"""

@@ -37,6 +37,21 @@ EXAMPLES = r"""
   edgefleet.tpm2.tpm2_nv_index:
     index: "0x01800020"
     nv_type: counter
+
+- name: A value that is read only where PCR 7 is as it is now
+  edgefleet.tpm2.tpm2_nv_index:
+    index: "0x01800021"
+    content: "{{ vault_value }}"
+    attributes: [ownerwrite, policyread]
+    policy:
+      - pcr: {bank: sha256, indices: [7]}
+    tcti: device:/dev/tpmrm0
+
+- name: Take an index away
+  edgefleet.tpm2.tpm2_nv_index:
+    index: "0x01800021"
+    state: absent
+    owner_auth: "{{ vault_owner_auth }}"
 """
 
 RETURN = r"""

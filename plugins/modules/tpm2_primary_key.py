@@ -35,6 +35,12 @@ EXAMPLES = r"""
   edgefleet.tpm2.tpm2_primary_key:
     template: iak_ecc_p256
     public_path: /var/lib/edgefleet-tpm2/ak.pub.pem
+
+- name: Take away a primary key that is no longer used
+  edgefleet.tpm2.tpm2_primary_key:
+    template: ek_ecc_p256
+    handle: "0x81010002"
+    state: absent
 """
 
 RETURN = r"""

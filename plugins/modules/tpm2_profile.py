@@ -54,6 +54,22 @@ EXAMPLES = r"""
           auth: "{{ vault_lockout_auth }}"
   check_mode: true
   diff: true
+
+- name: Keys and an index, and one that is no longer wanted, through tpm2-abrmd
+  edgefleet.tpm2.tpm2_profile:
+    tcti: tabrmd:bus_name=com.intel.tss2.Tabrmd
+    owner_auth: "{{ vault_owner_auth }}"
+    resources:
+      - primary_key:
+          template: srk_ecc_p256
+      - sealed_blob:
+          path: /var/lib/edgefleet-tpm2/telemetry.key.pem
+          content_b64: "{{ vault_telemetry_key }}"
+          policy:
+            - pcr: {bank: sha256, indices: [7]}
+      - nv_index:
+          index: "0x01800021"
+          state: absent
 """
 
 RETURN = r"""

@@ -58,6 +58,12 @@ device:
       V(certificate_other_issuer).
   returned: always
   type: dict
+registry:
+  description:
+    - C(where) the registry is, with no password in it, C(exists), whether there is one, and C(detail), a sentence where there is none. A registry
+      is never made here.
+  returned: always
+  type: dict
 auths:
   description: With O(escrow), the current auth value of each hierarchy; empty where the device is not enrolled and proven.
   returned: with O(escrow)

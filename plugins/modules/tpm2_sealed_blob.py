@@ -44,6 +44,11 @@ EXAMPLES = r"""
       - or:
           - - pcr: {bank: sha256, indices: [7]}
           - - auth_value
+
+- name: Take a sealed key away
+  edgefleet.tpm2.tpm2_sealed_blob:
+    path: /var/lib/edgefleet-tpm2/recovery.key.pem
+    state: absent
 """
 
 RETURN = r"""

@@ -36,6 +36,17 @@ EXAMPLES = r"""
     pcrs:
       bank: sha256
       indices: [7]
+
+- name: Open what was sealed to a policy of two branches, with the value of the second
+  edgefleet.tpm2.tpm2_unseal:
+    path: /var/lib/edgefleet-tpm2/recovery.key.pem
+    auth: "{{ vault_recovery_pin }}"
+    policy:
+      - or:
+          - - pcr: {bank: sha256, indices: [7]}
+          - - auth_value
+  register: opened
+  no_log: true
 """
 
 RETURN = r"""

@@ -22,7 +22,8 @@ PAGES = [
 ROLES: dict[str, dict[str, t.Any]] = {
     name: option
     for specs in sorted(ROOT.glob("roles/*/meta/argument_specs.yml"))
-    for name, option in yaml.safe_load(specs.read_text())["argument_specs"]["main"]["options"].items()
+    for point in yaml.safe_load(specs.read_text())["argument_specs"].values()
+    for name, option in point["options"].items()
 }
 MODULES = sorted((ROOT / "plugins/modules").glob("*.py"))
 PREFIX = "edgefleet.tpm2."

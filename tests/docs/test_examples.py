@@ -74,6 +74,23 @@ def test_a_module_takes_the_example(block: Block) -> None:
     assert [task for task in block.tasks if "name" not in task] == []
 
 
+def test_the_examples_show_what_is_asked_for_most() -> None:
+    """How something is taken away, of each module that can; policies; and another way to the TPM."""
+    of = {
+        block.where.partition(":")[0]: [task for task in block.tasks if any(key.startswith(PREFIX) for key in task)] for block in EXAMPLES
+    }
+    shown = {name: [options for task in tasks for key, options in task.items() if key.startswith(PREFIX)] for name, tasks in of.items()}
+    for noun, spec in ((name, SPECS[name]()) for name in SPECS):
+        options = shown.get(f"plugins/modules/tpm2_{noun}.py")
+        if options is None:  # a resource of a profile, and no module
+            continue
+        if "absent" in spec.get("state", {}).get("choices", []):
+            assert any(one.get("state") == "absent" for one in options), noun
+        if "policy" in spec and noun != "hierarchy":
+            assert any("policy" in one for one in options), noun
+    assert sum("tcti" in one for options in shown.values() for one in options) >= 3
+
+
 @pytest.mark.parametrize(
     ("options", "objection"),
     [

@@ -39,6 +39,27 @@ def test_a_device_is_enrolled_and_recognised(each_line: Line) -> None:
         assert checked.returncode == 0, checked.stderr
 
 
+def test_the_roles_in_a_play_of_ones_own(line: Line) -> None:
+    """The example of docs/playbooks.md, as it stands there: a device is enrolled, then recognised; and what it needs is refused where it is left out."""
+    unit = line.put("edge-01")
+    (example,) = [one for one in YAML_BLOCKS if one.text.startswith("# factory.yml")]
+    playbook = line.folder / "factory.yml"
+    playbook.write_text(example.text)
+    hardened = {"tpm2_profile_hardened": True, "tpm2_identity_escrow": {"mode": "derived", "master": MASTER}}
+    Tools(unit.swtpm.tcti).close_platform()
+    for changed in (True, False):
+        done = line.play(str(playbook), **hardened)
+        assert done.returncode == 0 and bool(totals(done)["edge-01"]["changed"]) is changed, said(done)
+        assert "edge-01 has the keys 0x81000001, 0x81010001, 0x81020001, 0x81000210" in said(done)
+    assert (unit.folder / "idevid.cert.pem").exists() and all(Tools(unit.swtpm.tcti).auth_is_set().values())
+    # Without a look into the registry the device would count as verified.
+    playbook.write_text("\n\n".join(part for part in example.text.split("\n\n") if "edgefleet.tpm2.identity" not in part))
+    done = line.play(str(playbook), **hardened)
+    assert done.returncode != 0 and "edge-01: tpm2_identity_registry is set, and the device was not looked up in it;" in said(done), said(
+        done
+    )
+
+
 def test_what_is_added_stays_beside_what_enrolment_brings(line: Line) -> None:
     """The example of the guide, with a second and longer tag, on a hardened device; the registry's answer does not replace it."""
     unit = line.put("edge-01")
@@ -90,6 +111,9 @@ def test_hardened_day_zero_shows_no_secret_to_anybody(line: Line) -> None:
         proxy.reset()
         third = line.controller("edgefleet.tpm2.day_zero", hosts, "-vvvv")
         assert third.returncode != 0 and "is quarantined (" in said(third), said(third)
+        # The last sentence is the cause, not what was noticed first, and stands there once.
+        outcome = " ".join(third.stdout.partition("PLAY [Outcome]")[2].split())
+        assert outcome.count("is quarantined (") == 1 and "Could not open a secure session" not in outcome
         assert secrets.on_the_wire(proxy.wire(), values) == [] and lockout_counter(unit.swtpm) == 0
     password = {"password of the CA's key": line.ca.options["password"].encode()}
     for done in (first, second, third):

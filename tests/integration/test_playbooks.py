@@ -147,7 +147,12 @@ def test_without_a_telemetry_key_nothing_is_sealed(controller: Controller, host:
 
 
 def test_a_device_that_fails_does_not_stop_the_others(each_controller: Controller, host: Host, tools: Tools) -> None:
-    dead = dict(host, tpm2_profile_tcti="swtpm:host=127.0.0.1,port=1", tpm2_profile_dir=str(each_controller.folder / "dead"))
+    dead = dict(
+        host,
+        tpm2_profile_tcti="swtpm:host=127.0.0.1,port=1",
+        tpm2_profile_serial="DEAD",
+        tpm2_profile_dir=str(each_controller.folder / "dead"),
+    )
     done = each_controller("edgefleet.tpm2.day_zero", {"edge-01": dead, "edge-02": host})
     assert done.returncode != 0
     # Rescued where it failed, and failed at the end, where the outcome of each device stands.
@@ -158,6 +163,19 @@ def test_a_device_that_fails_does_not_stop_the_others(each_controller: Controlle
     assert "edge-02: " not in outcome
     assert tools.nvread(profile.SERIAL_INDEX).decode() == profile.SERIAL
     assert not (each_controller.folder / "dead").exists()
+    # At the end it is said once.
+    assert outcome.count("Could not ") == 1
+
+
+def test_devices_that_are_out_of_reach_are_named_though_no_other_is_left(each_controller: Controller) -> None:
+    off = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    hosts = {name: {**off, "tpm2_profile_serial": name} for name in ("edge-01", "edge-02")}
+    done = each_controller("edgefleet.tpm2.day_zero", hosts)
+    assert done.returncode != 0
+    outcome = " ".join(done.stdout.partition("PLAY [Outcome]")[2].split())
+    for name in hosts:
+        assert outcome.count(f"Could not reach {name}; see power, cable and SSH, then run again with --limit {name}.") == 1
+        assert totals(done)[name]["failed"] == 1
 
 
 def test_a_host_pattern_can_be_given(controller: Controller, host: Host) -> None:
@@ -190,13 +208,56 @@ def test_the_preflight_refuses_a_tpm_in_lockout(controller: Controller, host: Ho
     assert tools.handles("persistent") == []
 
 
-def test_a_missing_serial_number_is_named(each_controller: Controller, host: Host, tools: Tools) -> None:
-    del host["tpm2_profile_serial"]
-    for playbook in ("edgefleet.tpm2.day_zero", "edgefleet.tpm2.audit"):
-        done = each_controller(playbook, {"edge-01": host})
-        assert done.returncode != 0
-        assert "missing required arguments: tpm2_profile_serial" in said(done)
-    assert tools.handles("nv-index") == []
+def test_hosts_that_cannot_be_told_apart_fail_before_anything_is_done(each_controller: Controller, host: Host, tools: Tools) -> None:
+    """No serial number, and one on two hosts, one of which is not in this run; nobody asks their TPMs."""
+    nameless = {name: value for name, value in host.items() if name != "tpm2_profile_serial"}
+    hosts = {
+        "edge-01": nameless,
+        "edge-02": {**host, "tpm2_profile_serial": "{{ 'EF-' ~ 7 }}"},
+        "edge-03": {**host, "tpm2_profile_serial": " EF-7"},
+    }
+    done = each_controller("edgefleet.tpm2.day_zero", hosts, "-e", "tpm2_hosts=edge-01,edge-02")
+    assert done.returncode != 0 and totals(done).keys() == {"edge-01", "edge-02"}
+    assert "edge-01 has no serial number;" in said(done) and "edge-02 has the serial number EF-7, and so has edge-03;" in said(done)
+    assert "Read the TPM's facts" not in said(done)
+    assert tools.handles("persistent") == tools.handles("nv-index") == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "arguments", "sentence"),
+    [
+        (
+            {"tpm2_profile_hardend": True},
+            (),
+            "Nobody here knows the variable tpm2_profile_hardend of edge-01; did you mean tpm2_profile_hardened?",
+        ),
+        (
+            {},
+            ("-e", "tpm2_profile_seral=X"),
+            "Nobody here knows the variable tpm2_profile_seral of edge-01; did you mean tpm2_profile_serial?",
+        ),
+        ({"tpm2_hosts": "edge-01"}, (), "The inventory sets tpm2_hosts, and no play reads it there"),
+        ({}, ("-e", "tpm2_hosts=edge-01,edgy"), "Could not begin: edgy matches none of the 1 hosts of the inventory"),
+        (
+            {},
+            ("--tags", "provison"),
+            "Could not begin: nothing is left to do with --tags provison; the tags of this playbook are tpm_stack, ",
+        ),
+        (
+            {"tpm2_identity_registry": "{{ inventory_dir }}/factry/registry.sqlite"},
+            (),
+            "registry.sqlite: there is none; is it the right path or URL",
+        ),
+    ],
+    ids=["misspelt", "misspelt-on-the-command-line", "hosts-in-the-inventory", "hosts-that-match-nobody", "tags", "registry"],
+)
+def test_what_cannot_be_meant_ends_the_run_before_it_begins(
+    controller: Controller, variables: Host, arguments: tuple[str, ...], sentence: str
+) -> None:
+    dead = {"tpm2_profile_serial": "EF-1", "tpm2_profile_tcti": "swtpm:host=127.0.0.1,port=1"}
+    done = controller("edgefleet.tpm2.day_zero", {"edge-01": {**dead, **variables}}, *arguments)
+    assert done.returncode != 0 and sentence in said(done), said(done)
+    assert "PLAY [Day zero]" not in done.stdout and not list(controller.folder.glob("**/*.sqlite"))
 
 
 def test_another_serial_number_than_the_written_one_is_refused(controller: Controller, host: Host, tools: Tools) -> None:
@@ -237,6 +298,7 @@ def test_hardening_sets_the_auths_once(each_controller: Controller, host: Host, 
 
 
 def test_hardening_needs_all_three_auths(each_controller: Controller, host: Host, tools: Tools) -> None:
+    tools.close_platform()
     host |= {"tpm2_profile_hardened": True, **AUTHS, "tpm2_profile_lockout_auth": ""}
     done = each_controller("edgefleet.tpm2.day_zero", {"edge-01": host})
     assert done.returncode != 0
@@ -248,11 +310,14 @@ def test_hardening_needs_all_three_auths(each_controller: Controller, host: Host
 
 
 def test_hardening_refuses_an_open_platform_hierarchy(controller: Controller, host: Host, tools: Tools) -> None:
+    """Before anything is written, also where hardening comes last: after an enrolment."""
     host |= {"tpm2_profile_hardened": True, **AUTHS}
-    done = controller("edgefleet.tpm2.day_zero", {"edge-01": host})
-    assert done.returncode != 0
-    assert "Could not accept the platform hierarchy: its auth is empty" in said(done)
-    assert tools.handles("persistent") == [] and not any(tools.auth_is_set().values())
+    enrolling = {"tpm2_identity_registry": str(controller.folder / "registry.sqlite"), "tpm2_identity_new_registry": True}
+    for variables in ({}, enrolling):
+        done = controller("edgefleet.tpm2.day_zero", {"edge-01": {**host, **variables}})
+        assert done.returncode != 0
+        assert "edge-01: The platform hierarchy is open, and there everybody can undo what tpm2_profile_hardened does;" in said(done)
+        assert tools.handles("persistent") == [] and not any(tools.auth_is_set().values())
 
 
 def test_no_secret_is_printed(each_controller: Controller, host: Host, tools: Tools) -> None:

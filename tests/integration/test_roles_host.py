@@ -209,6 +209,16 @@ CASES: dict[str, Case] = {
         "/dev/tpmrm0 is root:root 0600, not for this user",
         asked="faults",
     ),
+    "tcti-of-the-profile-alike": stack(host(), tpm2_profile_tcti="device:/dev/tpmrm0"),
+    "tcti-of-the-profile-said-in-both": stack(host(), tpm2_profile_tcti="device:/dev/tpmrm1", tpm_stack_tcti="device:/dev/tpmrm1"),
+    "tcti-of-the-profile-contradicts": stack(
+        host(),
+        "Could not set up the TPM stack for one TPM: tpm2_profile_tcti is device:/dev/tpm0, and this role brings the host to device:/dev/tpmrm0",
+        tpm2_profile_tcti="device:/dev/tpm0",
+    ),
+    "tcti-of-the-profile-contradicts-abrmd": stack(
+        host(), "and this role brings the host to tabrmd:bus_name=com.intel.tss2.Tabrmd", tpm2_profile_tcti="device:/dev/tpmrm0", **ABRMD
+    ),
     "kernel": manager(host()),
     "kernel-beside-abrmd": manager(host(RUNNING)),
     "kernel-rm-too-old": manager(host(OLD_KERNEL), "Could not use the kernel's resource manager: kernel 4.9.0-19-armmp has none"),
@@ -419,7 +429,7 @@ def test_every_distribution_names_every_feature() -> None:
 
 def test_the_playbook_gathers_no_facts_and_passes_the_syntax_check(tmp_path: pathlib.Path) -> None:
     path = places.ROOT / "playbooks" / "host.yml"
-    assert [(one["gather_facts"], one["any_errors_fatal"]) for one in yaml.safe_load(path.read_text())] == [(False, False)]
+    assert {(one["gather_facts"], one["any_errors_fatal"]) for one in yaml.safe_load(path.read_text())} == {(False, False)}
     places.python_path()  # makes the collection's tree
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(places.COLLECTIONS), "ANSIBLE_HOME": str(tmp_path)}
     command = [cores()[-1]["ansible_playbook"], "-i", "localhost,", "--syntax-check", "edgefleet.tpm2.host"]

@@ -101,6 +101,7 @@ class Line:
         return {
             "tpm2_day_zero_stack": False,
             "tpm2_identity_registry": self.registry,
+            "tpm2_identity_new_registry": True,
             "tpm2_identity_trust": self.vendor.trust,
             "tpm2_identity_authority": self.ca.options,
             "tpm2_identity_record_dir": str(self.records),

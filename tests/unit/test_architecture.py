@@ -68,7 +68,7 @@ CONTROLLER_LIBRARIES = {
     "pkcs11": {"plugin_utils._authority.pkcs11"},
     "psycopg": {"plugin_utils._registry.link"},
     "sqlalchemy": {"plugin_utils._registry"},
-    "yaml": {"plugin_utils._manifest_formats"},
+    "yaml": {"plugin_utils._manifest_formats", "plugin_utils._variables"},
 }
 # These are there wherever Ansible is, or where the file is loaded at all (by Alembic): importing them needs no guard.
 ALWAYS_THERE = {"ansible", "yaml"}
@@ -76,7 +76,7 @@ LOADED_BY_ALEMBIC = "plugin_utils._registry.migrations"
 # The parts of plugin_utils, from the ground up: each may import itself and what lies below it.
 CONTROLLER_LAYERS = (
     {"_text"},
-    {"_birth_schema", "_configuration", "_files", "_keys", "_manifest_formats", "_master", "_versions", "_x509"},
+    {"_birth_schema", "_configuration", "_files", "_keys", "_manifest_formats", "_master", "_variables", "_versions", "_x509"},
     {"_answer", "_birth_envelope", "_credential", "_evidence", "_manifest", "_registry", "_trust"},
     {"_answer_tables", "_authority", "_escrow", "_inventory"},
     {"_birth_checks", "_device_action"},

@@ -13,7 +13,7 @@ import typing as t
 import pytest
 import yaml
 
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _configuration
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _configuration, _variables
 from docs import documents
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -138,6 +138,7 @@ def test_no_text_of_ours_reads_what_a_host_can_set(path: pathlib.Path) -> None:
         assert not re.search(rf"\b{word}\b", text), f"{word} in {path}"
     # A fact under its own name; what Ansible itself sets is no fact.
     own = {"ansible_check_mode", "ansible_play_role_names", "ansible_play_hosts", "ansible_play_hosts_all", "ansible_failed_result"}
+    own |= {"ansible_run_tags", "ansible_skip_tags"}
     assert set(re.findall(r"\bansible_[a-z_]+\b(?!\.)", text)) - own - {"ansible_facts", "ansible_version"} <= {"min_ansible_version"}, path
 
 
@@ -166,9 +167,47 @@ def _holds_tasks(path: pathlib.Path) -> bool:
 def test_whose_birth_records_count_is_said_alike() -> None:
     # A playbook takes no variables out of a role that it does not run, so the role's own expressions stand in it again.
     role = yaml.safe_load((ROOT / "roles/identity/vars/main.yml").read_text())
-    (play,) = yaml.safe_load((ROOT / "playbooks/rotate_auth.yml").read_text())
+    _begin, play = yaml.safe_load((ROOT / "playbooks/rotate_auth.yml").read_text())
     for name in ("signer", "record_roots"):
         assert play["vars"][f"__rotate_{name}"] == role[f"__identity_{name}"].replace("__identity_signer", "__rotate_signer")
+
+
+@pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: path.stem)
+def test_every_playbook_begins_with_what_can_be_told_before(path: pathlib.Path) -> None:
+    if path.stem == "fleet_check":  # it runs on the controller, over files
+        return
+    begin, *others = yaml.safe_load(path.read_text())
+    assert begin["hosts"].startswith("{{ lookup('edgefleet.tpm2.hosts', ") and begin["strategy"] == "ansible.builtin.linear"
+    _guard, see, refuse, look = begin["tasks"]
+    assert look["ansible.builtin.import_role"] == {"name": GUARD, "tasks_from": "inventory", "rolespec_validate": False}
+    # The tags that it knows are those of the tasks, and it names them.
+    used = {tag for play in others for task in _tasks(play["tasks"]) for tag in task.get("tags", [])} - {"always"}
+    assert set(see.get("tags", [])) == used and refuse["tags"] == ["always"]
+    assert all(tag in refuse["ansible.builtin.assert"]["fail_msg"] for tag in used)
+
+
+def test_what_recognises_a_device_is_done_whatever_the_tags_are() -> None:
+    _begin, play, _outcome = yaml.safe_load((ROOT / "playbooks/day_zero.yml").read_text())
+    tasks = {task["name"]: task for task in _tasks(play["tasks"])}
+    assert tasks["Look the device up"]["tags"] == ["always"]
+    assert {name: task for name, task in tasks.items() if "block" not in task and not task.get("tags")} == {}
+
+
+def test_the_variables_that_the_inventory_is_compared_with() -> None:
+    known = _variables.options() | _variables.RESULTS
+    text = "".join(path.read_text() for path in FILES)
+    modules = {path.stem for path in (ROOT / "plugins/modules").glob("*.py")}
+    used = set(re.findall(r"(?<![\w.])tpm2_\w+", re.sub(r"edgefleet\.tpm2\.\w+|M\(.*?\)|O\(.*?\)|RV\(.*?\)", "", text))) - modules
+    assert used - known - {"tpm2_enrolled", "tpm2_getcap", "tpm2_clear"} == set()
+    assert _variables.options() >= _options() and not _variables.options() & _variables.RESULTS
+    inventory = (ROOT / "plugins/inventory/registry.py").read_text() + (ROOT / "plugins/plugin_utils/_inventory.py").read_text()
+    assert {name for name in re.findall(r"tpm2_[a-z_]+[a-z]", inventory) if name in known} >= {
+        "tpm2_state",
+        "tpm2_unproven_reason",
+        "tpm2_mac",
+    }
+    page = (ROOT / "docs/playbooks.md").read_text()
+    assert set(re.findall(r"^\| `(tpm2_\w+)`", page, re.MULTILINE)) == _variables.PLAYBOOKS
 
 
 def _options() -> set[str]:

@@ -19,6 +19,13 @@ OLD_KERNEL = (5, 4)
 # 256 is TPM_RC_INITIALIZE: the kernel then starts the TPM itself, which is as it should be.
 TPM_FAULT = re.compile(r"(?i)\btpm.*(error|fail|timed? ?out|timeout|unable)")
 HARMLESS = re.compile(r"(?i)starting up the TPM manually|TPM error \(256\)|No TPM chip found|bypass")
+# What the kernel says of a program, whatever the program's name is: it crashed (arch/*/mm/fault.c, arch/*/kernel/traps.c), it was killed for want of
+# memory (mm/oom_kill.c), it dumped core, or it was refused something (audit). systemd, which dmesg also shows, speaks with its number in brackets.
+PROGRAM = re.compile(
+    r"^(\[ *[\d.]+\] *)?((traps: )?\S+\[\d+\][:\s]|Out of memory|Memory cgroup out of memory|oom[-_]|audit\b|process \d+ ?\(|coredump:"
+    r"|\S+: Process \d+|(Modules linked in|CPU: \d+|Code: |Comm: ))|\b(segfault|general protection fault|unhandled signal|core ?dump\w*) |\bcomm=\"",
+    re.IGNORECASE,
+)
 BUS_FAULT = re.compile(r"(?i)\b(spi|i2c)\S*[: ].*(error|fail|time(d )?out|nack|arbitration)")
 HEAT = re.compile(r"(?i)under-?voltage|critical temperature|temperature above threshold|thermal.*(thrott|shutdown|trip)")
 DISCRETE = ("spi", "i2c")
@@ -26,7 +33,8 @@ DISCRETE = ("spi", "i2c")
 
 def _lines(pattern: re.Pattern[str], but: re.Pattern[str] | None = None) -> t.Callable[[View], list[Seen]]:
     def look(view: View) -> list[Seen]:
-        found = [line for line in view.rows("host.kernel_log.lines") if pattern.search(line) and not (but and but.search(line))]
+        found = [line for line in view.rows("host.kernel_log.lines") if pattern.search(line) and not PROGRAM.search(line)]
+        found = [line for line in found if not (but and but.search(line))]
         return when(found, "kernel log", f"{len(found)} of them, the last: {found[-1]}") if found else []
 
     return look

@@ -39,6 +39,25 @@ def open_registry(url: str, *, timeout: int = 30, create: bool = True) -> Regist
     return Registry(link if upgrade.check(link) else None, address.shown)
 
 
+def is_there(url: str, *, timeout: int = 30) -> bool:
+    """Whether there is a registry at an address: not so with a wrong path, or an empty database. Raises as open_registry()."""
+    try:
+        return open_registry(url, timeout=timeout, create=False).there
+    except faults.RegistryError as error:
+        if error.reason != faults.OLDER:
+            raise
+        return True  # the first run that writes brings it up to date
+
+
+def missing(url: str) -> str:
+    """The sentence where there is no registry at an address. Raises InputError."""
+    return (
+        f"Could not {faults.OPEN} {parse(url).shown}: there is none; is it the right path or URL (tpm2_identity_registry), and is its disk "
+        "mounted? If this is the very first run of a factory, and the registry is to be made there, run once with "
+        "-e tpm2_identity_new_registry=true."
+    )
+
+
 def _make_file(path: str, shown: str) -> None:
     """An empty file is an empty database. SQLite itself would let everybody read it."""
     try:
@@ -55,4 +74,4 @@ def _make_file(path: str, shown: str) -> None:
         raise faults.told(faults.OPEN, shown, reasons.get(error.errno or 0, faults.UNREACHABLE), os.strerror(error.errno or 0)) from None
 
 
-__all__ = ("open_registry",)
+__all__ = ("is_there", "missing", "open_registry")

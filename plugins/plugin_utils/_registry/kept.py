@@ -33,6 +33,11 @@ class Opened:
         return f"Registry({self.shown!r})"
 
     @property
+    def there(self) -> bool:
+        """Whether there is a registry at this address."""
+        return self._link is not None
+
+    @property
     def writable(self) -> bool:
         """Whether it may be written."""
         return self._link is not None and self._link.writable

@@ -381,3 +381,23 @@ def test_a_sentence_is_told_in_two_halves(world: World) -> None:
 def test_harmless_lines_of_the_kernel_are_no_faults(world: World) -> None:
     log("tpm tpm0: A TPM error (256) occurred attempting the self test", "tpm tpm0: starting up the TPM manually")(world)
     assert world.findings() == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "tpm2_getcap[812]: segfault at 10 ip 00007f3e1c2d5a41 sp 00007ffd2f8a3c10 error 4 in libtss2-tcti-device.so.0.0.0[7f3e1c2d5000+2000]",
+        "traps: tpm2-abrmd[77] general protection fault ip:7f21 sp:7ffe error:0 in libtss2-sys.so.1[7f21]",
+        "traps: tpm2_unseal[9] trap invalid opcode ip:55d1 sp:7ffc error:0 in tpm2[55d1]",
+        "Out of memory: Killed process 812 (tpm2_nvread) total-vm:1000kB, error 0",
+        'audit: type=1701 audit(1790000000.1:55): auid=0 uid=59 pid=812 comm="tpm2_getcap" exe="/usr/bin/tpm2" sig=11 res=failed',
+        "systemd[1]: tpm2-abrmd.service: Failed with result 'exit-code'.",
+        "[   12.345678] spi-config[33]: segfault at 0 ip 0000 sp 0000 error 6 in spi-config[5000+1000]",
+    ],
+)
+def test_a_program_that_crashed_is_no_fault_of_the_tpm(world: World, line: str) -> None:
+    log(line)(world)
+    assert not {"kernel_reports_tpm_faults", "kernel_reports_bus_faults"} & {one["name"] for one in world.findings()}
+    # The same line beside a true one does not hide it.
+    log("tpm tpm0: Operation Timed out", line)(world)
+    assert "kernel_reports_tpm_faults" in [one["name"] for one in world.findings()]

@@ -1,0 +1,92 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: hosts
+short_description: A pattern of hosts, refused where it matches nobody
+version_added: 0.1.0
+author:
+  - edgefleet maintainers (@edgefleet)
+description:
+  - Returns the pattern that it was given, for C(hosts) of a play. A play whose pattern matches no host does nothing and succeeds, and a timer
+    with such an audit looks like a fleet that is as declared. With this lookup the run fails instead.
+  - Each part of the pattern has to match a host, so that one misspelt name in a list is found as well.
+  - Nothing is refused where a playbook is only read (C(--syntax-check), C(--list-hosts), C(--list-tasks) and C(--list-tags)).
+options:
+  _terms:
+    description:
+      - The pattern, as C(hosts) of a play and C(--limit) take it.
+    type: str
+    required: true
+  may_be_empty:
+    description:
+      - A group that is there may be without hosts.
+    type: bool
+    default: false
+seealso:
+  - plugin: edgefleet.tpm2.inventory_faults
+    plugin_type: lookup
+"""
+
+EXAMPLES = r"""
+- name: What must not run on nobody
+  hosts: "{{ lookup('edgefleet.tpm2.hosts', tpm2_hosts | default('all')) }}"
+  gather_facts: false
+  tasks: []
+"""
+
+RETURN = r"""
+_raw:
+  description:
+    - The pattern.
+  type: list
+  elements: str
+"""
+
+import typing as t
+
+from ansible import context
+from ansible.errors import AnsibleLookupError
+from ansible.inventory.manager import InventoryManager, split_host_pattern
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _text
+
+_READING = ("syntax", "listhosts", "listtasks", "listtags")
+
+
+class LookupModule(LookupBase):
+    """The lookup."""
+
+    def run(self, terms: list[t.Any], variables: dict[str, t.Any] | None = None, **kwargs: t.Any) -> list[str]:
+        """Return the pattern. Raises AnsibleLookupError."""
+        self.set_options(var_options=variables, direct=kwargs)
+        pattern = ",".join(str(part) for term in terms for part in (term if isinstance(term, (list, tuple)) else [term]))
+        groups = (variables or {}).get("groups") or {}
+        if not any(context.CLIARGS.get(name) for name in _READING):
+            for part in _parts(pattern):
+                if not (_matches(self._loader, groups, part) or (self.get_option("may_be_empty") and part in groups)):
+                    number = len(groups.get("all") or ())
+                    raise AnsibleLookupError(
+                        f"Could not begin: {_text.shown(part)} matches none of the {number} hosts of the inventory; is it the right inventory (-i), and "
+                        "the right pattern (-e tpm2_hosts=...)?"
+                    )
+        return [pattern]
+
+
+def _parts(pattern: str) -> list[str]:
+    """The parts of a pattern that add hosts; those that take away (!) or narrow (&) may match nobody."""
+    return [part for part in split_host_pattern(pattern) if not part.startswith(("!", "&"))] or [pattern]
+
+
+def _matches(loader: t.Any, groups: t.Mapping[str, t.Sequence[str]], pattern: str) -> bool:
+    # As ansible.builtin.inventory_hostnames does it.
+    manager = InventoryManager(loader, parse=False)
+    for group, hosts in groups.items():
+        manager.add_group(group)
+        for host in hosts:
+            manager.add_host(host, group=group)
+    return bool(manager.get_hosts(pattern=pattern))

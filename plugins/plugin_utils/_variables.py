@@ -1,0 +1,126 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The variables that roles, playbooks and the inventory plugin know, and what is wrong with the variables of an inventory."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import pathlib
+import re
+import typing as t
+
+import yaml  # ansible-core itself requires it, so it is there
+
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _text
+
+ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
+# Variables of playbooks; docs/playbooks.md says what each is for.
+PLAYBOOKS = frozenset(
+    "tpm2_become tpm2_day_zero_stack tpm2_fleet_records tpm2_fleet_roots tpm2_hosts tpm2_mac tpm2_model tpm2_pinned_ek_sha256 tpm2_report_dir "
+    "tpm2_resource_manager tpm2_site".split()
+)
+# What the inventory plugin sets, and what roles and playbooks leave for later plays: known, and nobody's to give.
+RESULTS = frozenset(
+    "tpm2_ak_name tpm2_auth_generation tpm2_ek_name tpm2_enrolled_at tpm2_examination tpm2_firmware tpm2_identity_known tpm2_identity_result "
+    "tpm2_manufacturer tpm2_profile_audit tpm2_profile_certificates tpm2_profile_facts tpm2_profile_hardening tpm2_profile_reference "
+    "tpm2_profile_result tpm2_quarantine_detail tpm2_quarantine_reason tpm2_rotate_begun tpm2_state tpm2_unproven_reason".split()
+)
+# Below these no name is anybody else's.
+_OURS = ("tpm2_profile_", "tpm2_identity_", "tpm2_fleet_", "tpm2_day_zero_")
+_LIKE_OURS = re.compile("tpm_?2?_|tmp_?2?_|platform_hierarchy_|resource_manager_", re.IGNORECASE)
+# How alike a misspelt name and the right one are (difflib's ratio): under our prefix, and elsewhere.
+_ALIKE, _VERY_ALIKE = 0.72, 0.88
+
+Hosts = t.Mapping[str, t.Mapping[str, t.Any]]
+
+
+@functools.cache
+def options() -> frozenset[str]:
+    """The names of all variables that roles and playbooks take."""
+    found = set(PLAYBOOKS)
+    for path in ROLES.glob("*/meta/argument_specs.yml"):
+        for point in yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"].values():
+            found.update(point.get("options") or {})
+    return frozenset(found)
+
+
+@functools.cache
+def meant(name: str) -> str | None:
+    """The variable that a name nobody knows is most like.
+
+    Args:
+        name: the name of a variable.
+
+    Returns:
+        None where the name is known, or is not like any of ours; empty where it has a prefix of ours, and is like none.
+    """
+    if name in options() or name in RESULTS or not _LIKE_OURS.match(name):
+        return None
+    ours = name.startswith("tpm2_")
+    close = difflib.get_close_matches(name.lower(), sorted(options()), 1, _ALIKE if ours else _VERY_ALIKE)
+    # tpm2_serial for tpm2_profile_serial.
+    close = close or [one for one in sorted(options()) if ours and one.endswith(name[len("tpm2") :])]
+    if close:
+        return close[0]
+    return "" if name.startswith(_OURS) else None
+
+
+def misspelt(hosts: Hosts) -> list[str]:
+    """A sentence for each name that is a misspelt variable.
+
+    Args:
+        hosts: by host name, its variables as the inventory has them.
+    """
+    found: dict[str, tuple[str, list[str]]] = {}
+    for host, variables in hosts.items():
+        for name in variables:
+            like = meant(str(name))
+            # Where both are set, and the name may be the user's own, it is no slip.
+            if like is not None and (name.startswith(_OURS) or like not in variables):
+                found.setdefault(str(name), (like, []))[1].append(host)
+    return [
+        f"Nobody here knows the variable {_text.shown(name)} of {_few(named)}; "
+        + (f"did you mean {like}?" if like else "ansible-doc -t role, and docs/playbooks.md, list those that there are.")
+        for name, (like, named) in sorted(found.items())
+    ]
+
+
+def serial_faults(serials: t.Mapping[str, str], concerned: t.Collection[str]) -> dict[str, str]:
+    """Why hosts cannot be told apart by their serial numbers: a sentence by host.
+
+    Args:
+        serials: by host name, the serial number; empty where there is none.
+        concerned: the hosts of the play. Another host with the same serial number counts as well.
+    """
+    sharing: dict[str, list[str]] = {}
+    for host, serial in serials.items():
+        sharing.setdefault(serial, []).append(host)
+    found = {}
+    for host in concerned:
+        serial = serials.get(host, "")
+        others = [one for one in sharing.get(serial, []) if one != host]
+        if not serial:
+            found[host] = (
+                f"{host} has no serial number; give it the one that is printed on the device, as tpm2_profile_serial in the inventory or as its row of "
+                "the manifest."
+            )
+        elif others:
+            found[host] = (
+                f"{host} has the serial number {_text.shown(serial)}, and so has {_few(others)}; a serial number is that of one device: see which box it is, "
+                "and correct tpm2_profile_serial of the other, or take out the second name of the same box."
+            )
+    return found
+
+
+def _few(names: t.Sequence[str], most: int = 5) -> str:
+    told = [_text.shown(one) for one in names[:most]]
+    return ", ".join(told) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+__all__ = ("Hosts", "misspelt", "options", "serial_faults")

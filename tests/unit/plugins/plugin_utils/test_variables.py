@@ -1,0 +1,61 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong with the variables of an inventory: misspelt names, serial numbers that are missing or used twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _variables
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("tpm2_profile_hardend", "tpm2_profile_hardened"),
+        ("tpm2_profil_hardened", "tpm2_profile_hardened"),
+        ("tpm2_hardened", "tpm2_profile_hardened"),
+        ("tpm2_serial", "tpm2_profile_serial"),
+        ("tpm2_host", "tpm2_hosts"),
+        ("tpm2_identity_registery", "tpm2_identity_registry"),
+        ("TPM2_profile_hardened", "tpm2_profile_hardened"),
+        ("tmp2_profile_serial", "tpm2_profile_serial"),
+        ("tpm_stack_overlays", "tpm_stack_overlay"),
+        ("tpm2_profile_zzzzzzzz", ""),
+        ("tpm2_profile_serial", None),
+        ("tpm2_unproven_reason", None),
+        ("tpm2_asset_tag", None),
+        ("tpm_of_the_month", None),
+        ("asset_tag", None),
+    ],
+)
+def test_a_misspelt_name_and_the_right_one(name: str, meant: str | None) -> None:
+    assert _variables.meant(name) == meant
+
+
+def test_every_known_name_is_let_pass() -> None:
+    everything = dict.fromkeys(_variables.options() | _variables.RESULTS, 1)
+    assert _variables.misspelt({"edge-01": everything}) == []
+
+
+def test_one_sentence_for_a_name_on_many_hosts() -> None:
+    (sentence,) = _variables.misspelt({f"edge-{number}": {"tpm2_profile_hardend": True} for number in range(1, 8)})
+    assert sentence == (
+        "Nobody here knows the variable tpm2_profile_hardend of edge-1, edge-2, edge-3, edge-4, edge-5 and 2 more; did you mean tpm2_profile_hardened?"
+    )
+
+
+def test_a_name_of_the_users_own_beside_the_right_one_is_no_slip() -> None:
+    assert _variables.misspelt({"edge-01": {"tpm2_serial": "A", "tpm2_profile_serial": "{{ tpm2_serial }}"}}) == []
+    assert _variables.misspelt({"edge-01": {"tpm2_profile_hardend": True, "tpm2_profile_hardened": True}}) != []
+
+
+def test_each_host_that_cannot_be_told_apart_has_its_sentence() -> None:
+    serials = {"edge-01": "A", "edge-02": "A", "edge-03": "", "edge-04": "D", "other": "D", "camera": ""}
+    found = _variables.serial_faults(serials, ["edge-01", "edge-02", "edge-03", "edge-04"])
+    assert found.keys() == {"edge-01", "edge-02", "edge-03", "edge-04"}
+    assert found["edge-01"].startswith("edge-01 has the serial number A, and so has edge-02;")
+    assert found["edge-03"].startswith("edge-03 has no serial number;")
+    assert found["edge-04"].startswith("edge-04 has the serial number D, and so has other;")
+    assert _variables.serial_faults({"edge-01": "A", "edge-02": "B"}, ["edge-01"]) == {}
