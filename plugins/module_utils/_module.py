@@ -136,7 +136,11 @@ def _result(module: AnsibleModule, outcome: Outcome, predicted: bool) -> dict[st
 
 def _failure(outcome: Outcome) -> dict[str, t.Any]:
     """What has been done; what was planned and never came is no part of a failure."""
-    resources = [plan.report() for plan in outcome.finished]
+    left, resources = outcome.done, []
+    for plan in outcome.plans:
+        left -= len(plan.steps)
+        if plan.steps and left >= 0:
+            resources.append(plan.report())
     changed = outcome.done > 0 or outcome.touched
     return dict(changed=changed, steps_done=outcome.done, steps=outcome.steps[: outcome.done], resources=resources)
 

@@ -57,16 +57,6 @@ class Outcome:
         return [_describe(plan, step) for plan in self.plans for step in plan.steps]
 
     @property
-    def finished(self) -> list[model.Plan]:
-        """The plans all of whose steps were carried out, those that had none left out: what a run that failed has brought about."""
-        left, found = self.done, []
-        for plan in self.plans:
-            left -= len(plan.steps)
-            if plan.steps and left >= 0:
-                found.append(plan)
-        return found
-
-    @property
     def diff(self) -> dict[str, t.Any]:
         """Before and after, by object."""
         before: dict[str, t.Any] = {}
