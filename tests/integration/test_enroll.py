@@ -69,7 +69,7 @@ def test_what_is_added_stays_beside_what_enrolment_brings(line: Line) -> None:
     more = example.data["tpm2_profile_more"]
     hardened = {"tpm2_profile_hardened": True, "tpm2_identity_escrow": {"mode": "derived", "master": MASTER}}
     for playbook, tag in (("day_zero", "A-1"), ("day_zero", "A-1234567"), ("renew", "A-1234567")):
-        done = line.play(f"edgefleet.tpm2.{playbook}", tpm2_profile_more=more, asset_tag=tag, **hardened)
+        done = line.play(f"edgefleet.tpm2.{playbook}", "-e", "tpm2_hosts=edge", tpm2_profile_more=more, asset_tag=tag, **hardened)
         assert done.returncode == 0, said(done)
         assert tools.nvread(0x01800011) == tag.ljust(32).encode()
     assert (unit.folder / "iak.cert.pem").exists() and (unit.folder / "sign.pub.pem").exists() and all(tools.auth_is_set().values())
