@@ -37,6 +37,7 @@ class Module(AnsibleModule):
 
     # ansible-core can fail before it has read them.
     params: t.Any = None
+    no_log_values: set[str]
     # What is wrong with them as they came, which ansible-core hides by converting them.
     misread = ""
 

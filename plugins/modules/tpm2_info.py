@@ -128,6 +128,14 @@ algorithms:
   returned: with algorithms
   type: list
   elements: str
+post_quantum:
+  description:
+    - Whether the TPM has the post-quantum algorithms of library version 1.85, each C(yes), C(no) or C(unknown). They are C(ml_kem), C(ml_dsa) and
+      C(hash_ml_dsa), and the parameter sets C(ml_kem_512), C(ml_kem_768), C(ml_kem_1024), C(ml_dsa_44), C(ml_dsa_65) and C(ml_dsa_87).
+    - A TPM lists all algorithms that it implements, so one that is missing from its list is C(no). C(unknown) is what the TPM does not tell.
+  returned: with algorithms
+  type: dict
+  sample: {ml_kem: "no", ml_dsa: "no", hash_ml_dsa: "no", ml_kem_768: "no", ml_dsa_65: "no"}
 curves:
   description: Elliptic curves by name.
   returned: with algorithms

@@ -56,7 +56,7 @@ _HOST = {
 }
 _INFO = {
     **dict.fromkeys(("tcti", "resource_manager", "family", "revision", "manufacturer", "model", "firmware"), TEXT),
-    **dict.fromkeys(("da_lockout", "hierarchies", "capacity"), TREE),
+    **dict.fromkeys(("da_lockout", "hierarchies", "capacity", "post_quantum"), TREE),
     **dict.fromkeys(("persistent_handles", "nv_indices"), listed(TREE)),
     **dict.fromkeys(("algorithms", "curves", "commands", "pcr_banks"), listed(TEXT)),
     "pcrs": listed(fields({"bank": TEXT, "index": INT, "digest": TEXT})),

@@ -49,6 +49,7 @@ def test_identity_and_algorithms(both: Bench) -> None:
     assert {"ecc_p256", "ecc_p384"} <= set(found["curves"])
     assert {"rsa", "ecc", "sha256", "aes"} <= set(found["algorithms"])
     assert len(found["commands"]) == int(fixed["TPM2_PT_TOTAL_COMMANDS"]["raw"])
+    assert set(found["post_quantum"].values()) == {"no"}, "libtpms lists all its algorithms, and none of these"
     assert "pcrs" not in found and "nv_indices" not in found
 
 

@@ -14,7 +14,16 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import FIXED, Reader, connect
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import AUTH_SET
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms, handles, marshal, names, nv, pcr, templates
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import (
+    algorithms,
+    handles,
+    marshal,
+    names,
+    nv,
+    pcr,
+    post_quantum,
+    templates,
+)
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
 
 Facts = dict[str, t.Any]
@@ -113,9 +122,11 @@ def indices(reader: Reader) -> Facts:
 
 
 def algorithm_lists(reader: Reader) -> Facts:
-    """Algorithms and curves by name, commands by code."""
+    """Algorithms and curves by name, commands by code; and what of library version 1.85 the TPM has."""
+    listed = reader.numbers(marshal.CAP_ALGS, 6)
     return {
-        "algorithms": [algorithms.alg_name(number) for number in reader.numbers(marshal.CAP_ALGS, 6)],
+        "post_quantum": post_quantum.readiness(listed, reader.properties(FIXED)),
+        "algorithms": [algorithms.alg_name(number) for number in listed],
         "curves": [algorithms.CURVE_NAMES.get(number, f"{number:#06x}") for number in reader.numbers(marshal.CAP_ECC_CURVES, 2)],
         "commands": [f"{number:#x}" for number in reader.numbers(marshal.CAP_COMMANDS, 4)],
     }

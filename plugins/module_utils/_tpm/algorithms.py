@@ -32,6 +32,9 @@ ECDAA = 0x001A
 ECC = 0x0023
 SYMCIPHER = 0x0025
 CFB = 0x0043
+MLKEM = 0x00A0
+MLDSA = 0x00A1
+HASH_MLDSA = 0x00A2
 
 NAMES = {
     RSA: "rsa",
@@ -73,6 +76,9 @@ NAMES = {
     0x0042: "cbc",
     CFB: "cfb",
     0x0044: "ecb",
+    MLKEM: "mlkem",
+    MLDSA: "mldsa",
+    HASH_MLDSA: "hash_mldsa",
 }
 IDS = {name: number for number, name in NAMES.items()}
 

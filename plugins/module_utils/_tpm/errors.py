@@ -263,6 +263,7 @@ def decode(rc: int) -> ResponseCode:
         name = "TPM_RC_" + name
     elif layer not in ("tpm", "unknown") and rc & 0xFFFF in rc_table.TSS:
         name, meaning, cure = rc_table.TSS[rc & 0xFFFF]
+        name = rc_table.LAYER_NAMES.get((layer, name), name)
         name = "TSS2_{}_RC_{}".format("RESMGR" if layer == "rm" else layer.upper(), name)
     meaning, cure = rc_table.EXACT.get(rc, (meaning, cure))
     return ResponseCode(rc, layer, name or f"UNKNOWN_0x{rc:x}", base, subject(rc), meaning, cure, 0x900 <= base <= 0x97F)

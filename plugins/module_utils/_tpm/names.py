@@ -16,6 +16,10 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attribu
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import Cursor, sized
 
+# TPM 2.0 Library 1.85 Part 2, section 11.2: TPM_MLKEM_512 …, TPM_MLDSA_44 …
+_MLDSA_SETS = {1: "44", 2: "65", 3: "87"}
+PARAMETER_SETS = {alg.MLKEM: {1: "512", 2: "768", 3: "1024"}, alg.MLDSA: _MLDSA_SETS, alg.HASH_MLDSA: _MLDSA_SETS}
+
 
 class Public(t.NamedTuple):
     """A TPMT_PUBLIC, taken apart as far as comparisons need it; C(raw) is the marshalled whole."""
@@ -49,6 +53,9 @@ class Public(t.NamedTuple):
         if self.type == alg.ECC:
             curve = int.from_bytes(self.detail[:2], "big")
             return alg.CURVE_NAMES.get(curve, f"ecc_{curve:#06x}")
+        if self.type in PARAMETER_SETS:
+            number = int.from_bytes(self.detail[:2], "big")
+            return f"{alg.alg_name(self.type)}_{PARAMETER_SETS[self.type].get(number, hex(number))}"
         return alg.alg_name(self.type)
 
 
@@ -71,6 +78,10 @@ def _parameters(kind: int, cursor: Cursor) -> tuple[bytes, bytes, bytes]:
         return b"", _optional(cursor, {alg.XOR: 4}, 2), b""
     if kind == alg.SYMCIPHER:
         return _optional(cursor, {}, 4), b"", b""
+    if kind in PARAMETER_SETS:
+        # TPMS_MLKEM_PARMS: symmetric, set; TPMS_MLDSA_PARMS: set, allowExternalMu; TPMS_HASH_MLDSA_PARMS: set, hash.
+        symmetric = _optional(cursor, {}, 4) if kind == alg.MLKEM else b""
+        return symmetric, b"", cursor.take({alg.MLKEM: 2, alg.MLDSA: 3, alg.HASH_MLDSA: 4}[kind])
     raise TpmError(f"Could not read a public area: it has the unknown type {alg.alg_name(kind)}; see whether a newer release knows it.")
 
 

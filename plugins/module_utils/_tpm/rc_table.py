@@ -325,6 +325,9 @@ TSS: dict[int, Row] = {
     54: ("CALLBACK_NULL", "a callback of the TSS is missing", _BUG),
 }
 
+# Two layers call one base code otherwise than the others do (tss2_common.h, tss2_policy.h).
+LAYER_NAMES = {("fapi", "CALLBACK_NULL"): "NULL_CALLBACK", ("policy", "CALLBACK_NULL"): "NULL_CALLBACK"}
+
 # Whole codes that say more than their base code does: (meaning, cure).
 EXACT: dict[int, tuple[str, str]] = {
     0x08E: (

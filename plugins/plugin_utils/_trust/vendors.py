@@ -13,9 +13,7 @@ import re
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import verdicts
 
-# Beside the vendors whose faults we know.
-_ALSO = ("CSCO", "FLYS", "HISI", "HPE", "HPI", "LEN", "NSM", "ROCC", "SEAL", "SECE", "SMSC", "SMSN", "SNS", "TXN", "WEC")
-NAMES = frozenset((*verdicts.VENDORS, *_ALSO))
+NAMES = frozenset(verdicts.VENDORS)
 # swtpm's certificates carry a number that is no text; the TPM itself says IBM, as libtpms does.
 ALIASES = {"00001014": "IBM"}
 

@@ -292,3 +292,11 @@ def test_the_page_lists_every_rule() -> None:
     rows |= {f"| {one.name} | {one.project} | {', '.join(one.fixed_in)} | {one.title} |" for one in software_rules.HOLES}
     listed = page.partition("## The rules about firmware")[2].splitlines()
     assert {line for line in listed if line.startswith("| ") and not line.startswith(("| ---", "| rule |"))} == rows
+
+
+# TCG TPM Vendor ID Registry 1.07, as several programs that check it have it (go-webauthn, smallstep).
+REGISTRY = "AMD ANT ATML BRCM CSCO FLYS GOOG HISI HPE HPI IBM IFX INTC LEN MSFT NSG NSM NTC NTZ QCOM ROCC SEAL SECE SMSC SMSN SNS STM TXN WEC".split()
+
+
+def test_every_vendor_of_the_registry_has_a_name() -> None:
+    assert sorted(verdicts.VENDORS) == REGISTRY

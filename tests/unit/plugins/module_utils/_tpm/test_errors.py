@@ -289,3 +289,11 @@ def test_the_page_has_every_code_and_its_words() -> None:
         assert f"| {meaning} | {cure} |" in page
     for rc, (name, *_words) in rc_table.TPM.items():
         assert f"| `0x{rc:03x}` | TPM_RC_{name} |" in page
+
+
+@pytest.mark.parametrize(
+    ("rc", "name"),
+    [(0x60036, "TSS2_FAPI_RC_NULL_CALLBACK"), (0xD0036, "TSS2_POLICY_RC_NULL_CALLBACK"), (0x70036, "TSS2_ESYS_RC_CALLBACK_NULL")],
+)
+def test_a_missing_callback_has_its_layers_name(rc: int, name: str) -> None:
+    assert errors.decode(rc).name == name
