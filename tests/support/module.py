@@ -10,6 +10,7 @@ an interpreter is started for it.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json as _json
 import os
 import pathlib
@@ -23,6 +24,8 @@ from support.proxy import Drop, Proxy
 
 _RUNNER = pathlib.Path(__file__).with_name("run_module.py")
 TIMEOUT_SECONDS = 180.0
+Streams = tuple[t.IO[bytes], t.IO[bytes], t.IO[bytes]]
+Start = t.Callable[[str, str, Streams], "subprocess.Popen[bytes] | warm.Child"]
 
 
 @dataclasses.dataclass
@@ -67,13 +70,13 @@ class Result:
 class Running:
     """A module's process under way."""
 
-    def __init__(self, module_name: str, python: str, arguments: dict[str, t.Any], environment: dict[str, str], cold: bool) -> None:
+    def __init__(self, module_name: str, python: str, arguments: dict[str, t.Any], process: Start) -> None:
         # Files, not pipes: a killed process then needs nobody to drain it.
         self._stdout, self._stderr = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         with tempfile.TemporaryFile() as stdin:
             stdin.write(_json.dumps(arguments).encode())
             stdin.seek(0)
-            self._process = (_cold if cold else _warm)(module_name, python, (stdin, self._stdout, self._stderr), environment)
+            self._process = process(module_name, python, (stdin, self._stdout, self._stderr))
 
     def kill(self) -> None:
         """SIGKILL this process alone, and wait until it is gone."""
@@ -97,17 +100,14 @@ class Running:
         return file.read().decode(errors="replace")
 
 
-Streams = tuple[t.IO[bytes], t.IO[bytes], t.IO[bytes]]
-
-
-def _cold(module_name: str, python: str, streams: Streams, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+def _cold(module_name: str, python: str, streams: Streams, *, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     stdin, stdout, stderr = streams
     return subprocess.Popen([python, str(_RUNNER), module_name], stdin=stdin, stdout=stdout, stderr=stderr, env=environment)
 
 
-def _warm(module_name: str, python: str, streams: Streams, environment: dict[str, str]) -> warm.Child:
+def _warm(module_name: str, python: str, streams: Streams, *, environment: dict[str, str], bounds: t.Mapping[str, float]) -> warm.Child:
     server = warm.server(str(_RUNNER), python, environment)
-    return server.start(module_name, [stream.fileno() for stream in streams], environment)
+    return server.start(module_name, [stream.fileno() for stream in streams], environment, bounds)
 
 
 def _parse(stdout: str) -> dict[str, t.Any] | None:
@@ -127,12 +127,20 @@ def start(
     diff: bool = False,
     env: dict[str, str] | None = None,
     cold: bool = False,
+    bounds: t.Mapping[str, float] | None = None,
 ) -> Running:
-    """Start `module_name` with `args` on the interpreter `python`; with `env` or `cold` that is started for it too, as on a device."""
+    """Start `module_name` with `args` on the interpreter `python`; with `env` or `cold` that is started for it too, as on a device.
+
+    `bounds` are constants of module_utils that this run has instead of the shipped ones: ``{"_backend.backoff.TOTAL_WAIT": 2}``.
+    """
     arguments = dict(args, _ansible_check_mode=check, _ansible_diff=diff, _ansible_remote_tmp=tempfile.gettempdir())
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
     environment.update(env or {}, PYTHONPATH=python_path())
-    return Running(module_name, python, arguments, environment, cold or env is not None)
+    if cold or env is not None:
+        process: Start = functools.partial(_cold, environment=environment)
+    else:
+        process = functools.partial(_warm, environment=environment, bounds=bounds or {})
+    return Running(module_name, python, arguments, process)
 
 
 def run(
@@ -144,9 +152,10 @@ def run(
     diff: bool = False,
     env: dict[str, str] | None = None,
     cold: bool = False,
+    bounds: t.Mapping[str, float] | None = None,
 ) -> Result:
     """Run `module_name` with `args` on the interpreter `python` to its end."""
-    return start(module_name, args, python=python, check=check, diff=diff, env=env, cold=cold).wait()
+    return start(module_name, args, python=python, check=check, diff=diff, env=env, cold=cold, bounds=bounds).wait()
 
 
 def killed_run(

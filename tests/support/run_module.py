@@ -42,7 +42,8 @@ def main() -> None:
 class Server:
     """A Python that has imported all that modules import, and has done nothing else; it forks for each request on a socket.
 
-    A request is JSON (`module`, `cwd`, `umask`, `environment`) with four descriptors: the channel of this child, and its standard streams.
+    A request is JSON (`module`, `cwd`, `umask`, `environment`, `bounds`) with four descriptors: the channel of this child, and its standard
+    streams. `bounds` are values of names in module_utils that this child has in place of the shipped ones.
     What is read from a channel, also its end, kills the child; its return code (negative: the signal) is written there.
     """
 
@@ -100,6 +101,11 @@ class Server:
         os.environ.update(request["environment"])  # type: ignore[call-overload]
         os.chdir(str(request["cwd"]))
         os.umask(int(str(request["umask"])))
+        for place, value in request["bounds"].items():  # type: ignore[attr-defined]
+            name, _dot, bound = place.rpartition(".")
+            utility = importlib.import_module(f"{COLLECTION}.module_utils.{name}")
+            getattr(utility, bound)  # a misspelt one is an error
+            setattr(utility, bound, value)
         return str(request["module"])
 
     def _kill(self, child: int) -> None:

@@ -62,9 +62,9 @@ class Server:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment, pass_fds=[other.fileno()])
         atexit.register(self.close)
 
-    def start(self, module: str, streams: t.Sequence[int], environment: dict[str, str]) -> Child:
+    def start(self, module: str, streams: t.Sequence[int], environment: dict[str, str], bounds: t.Mapping[str, float]) -> Child:
         """Fork a child that runs `module` with standard input, output and error as given, in this process's folder and with its umask."""
-        request = {"module": module, "cwd": os.getcwd(), "umask": _umask(), "environment": environment}
+        request = {"module": module, "cwd": os.getcwd(), "umask": _umask(), "environment": environment, "bounds": dict(bounds)}
         mine, other = socket.socketpair()
         with other:
             socket.send_fds(self._control, [json.dumps(request).encode()], [other.fileno(), *streams])

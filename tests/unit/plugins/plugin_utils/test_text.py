@@ -17,9 +17,10 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _text
 
 
 def test_nothing_but_what_prints_as_itself_is_left() -> None:
-    for number in range(sys.maxunicode + 1):
-        told = _text.shown(chr(number))
-        assert all(one == " " or unicodedata.category(one)[0] not in "CZ" for one in told), hex(number)
+    # Some at a time, as there are more than a million.
+    for number in range(0, sys.maxunicode + 1, 256):
+        told = _text.shown("".join(map(chr, range(number, number + 256))))
+        assert all(one == " " or unicodedata.category(one)[0] not in "CZ" for one in set(told)), hex(number)
 
 
 @pytest.mark.parametrize(
