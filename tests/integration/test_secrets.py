@@ -53,6 +53,12 @@ def b64(value: bytes) -> str:
     return base64.b64encode(value).decode()
 
 
+def _read(path: str) -> bytes:
+    # Without buffers and objects of paths: this is done thousands of times a second.
+    with open(path, "rb", buffering=0) as file:
+        return file.readall()
+
+
 class Watch(threading.Thread):
     """Looks at all processes' arguments and environments, and at all files below a folder, as often as it can."""
 
@@ -61,6 +67,7 @@ class Watch(threading.Thread):
         self.folder, self.done = folder, threading.Event()
         self.processes: set[bytes] = set()
         self.files: set[str] = set()
+        self._looked_into: dict[pathlib.Path, tuple[int, ...]] = {}
 
     def __enter__(self) -> Watch:
         self.start()
@@ -75,9 +82,9 @@ class Watch(threading.Thread):
         while not self.done.is_set():
             for process in filter(str.isdigit, os.listdir("/proc")):
                 try:
-                    arguments = pathlib.Path("/proc", process, "cmdline").read_bytes()
+                    arguments = _read(f"/proc/{process}/cmdline")
                     if known.get(process) != arguments:
-                        self.processes |= {arguments, pathlib.Path("/proc", process, "environ").read_bytes()}
+                        self.processes |= {arguments, _read(f"/proc/{process}/environ")}
                         known[process] = arguments
                 except OSError:
                     continue  # ended meanwhile
@@ -88,9 +95,14 @@ class Watch(threading.Thread):
 
     def _look_into(self, path: pathlib.Path) -> None:
         try:
-            found = secrets.in_text(path.read_bytes().decode("latin-1"), SECRETS)
+            status = path.stat()
+            seen = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            if self._looked_into.get(path) == seen:
+                return  # the log is long, and most of the time nothing is written
+            found = secrets.in_text(_read(str(path)).decode("latin-1"), SECRETS)
         except OSError:
             return  # gone meanwhile
+        self._looked_into[path] = seen
         self.files.update(f"{path.name}: {name}" for name in found)
 
     def leaks(self) -> list[str]:
