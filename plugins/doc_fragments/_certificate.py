@@ -26,7 +26,7 @@ options:
     required: true
   content:
     description:
-      - The certificate in PEM, and the chain above it. A certificate that is there already gives way to it.
+      - The certificate in PEM, and the chain above it. It replaces a certificate that is already there.
     type: str
   mode:
     description:

@@ -26,7 +26,7 @@ options:
     required: true
   host:
     description:
-      - The host, for the registry.
+      - The host name of the device, for the registry.
     type: str
   mac:
     description:
@@ -34,11 +34,11 @@ options:
     type: str
   site:
     description:
-      - Where it is, for the registry.
+      - The site of the device, for the registry.
     type: str
   model:
     description:
-      - What it is, for the registry.
+      - The model of the device, for the registry.
     type: str
   organization:
     description:
@@ -57,7 +57,7 @@ options:
       bundle:
         description:
           - A PEM file with the CA certificates of the TPM vendors that you trust, on the controller.
-          - What is not the certificate of a CA, or cannot be read, is left out with a warning that names its vendor. The result lists each.
+          - What is not a CA's certificate, or cannot be read, is left out with a warning that names its vendor. The result lists each.
         type: path
       sha256:
         description:
@@ -65,7 +65,7 @@ options:
         type: str
       manufacturers:
         description:
-          - The only manufacturers that are accepted, for example V(IFX). Without it, all that the bundle vouches for.
+          - The only manufacturers that are accepted, for example V(IFX). Without it, all manufacturers in the bundle are.
         type: list
         elements: str
       crls:
@@ -111,7 +111,7 @@ options:
         required: true
       authorities:
         description:
-          - PEM files with the certificates of the CA, to which what it issues must lead.
+          - PEM files with the certificates of the CA. What it issues must lead to one of them.
         type: list
         elements: path
         required: true
@@ -124,7 +124,7 @@ options:
   record_signer:
     description:
       - Another key that signs birth records, with a certificate for signing documents.
-      - O(external_authority) signs none, so that O(record_dir) needs this there.
+      - A CA elsewhere signs none, so with O(external_authority) this option is needed for O(record_dir).
     type: dict
     suboptions:
 """
@@ -174,7 +174,7 @@ options:
         default: 30
       server_auth:
         description:
-          - Make it good for TLS servers too, not for clients only.
+          - Make it usable for TLS servers too, not only for clients.
         type: bool
         default: false
       dns_names:

@@ -17,8 +17,8 @@ class ModuleDocFragment:
 options:
   mode:
     description:
-      - How auth values come to be.
-      - V(derived) works them out of O(escrow.master), the EK, the hierarchy and the generation; no value is stored.
+      - Where auth values come from.
+      - V(derived) computes them from O(escrow.master), the EK, the hierarchy and the generation; no value is stored.
       - V(random) makes random ones, which the registry keeps encrypted.
     type: str
     choices: [derived, random]

@@ -28,7 +28,7 @@ options:
   auth:
     description:
       - The auth value that the hierarchy is to have; text of at most 32 bytes, or V(hex:) and hex digits, or V(str:) and text that would
-        else be read otherwise (V(hex:), V(file:), V(session:) and V(pcr:) at its beginning are words of tpm2-tools). Empty removes it.
+        otherwise be read differently (V(hex:), V(file:), V(session:) and V(pcr:) at its beginning are words of tpm2-tools). Empty removes it.
       - A TPM tells whether an auth is set, not which. Where one is set and only one value is given, it is taken to be that one.
       - The platform's auth lasts until the TPM is reset.
     type: str

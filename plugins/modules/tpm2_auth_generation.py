@@ -16,7 +16,7 @@ description:
   - Auth values are replaced by generation. The next generation is made durable in the registry before any TPM learns it, and becomes the
     current one when the TPM has it.
   - A host that is in quarantine, or is not the one as which the device was enrolled, is refused. Nothing is begun then.
-  - So is a device whose birth record does not verify with O(record_roots), or is of another device than the registry's row.
+  - The same holds for a device whose birth record does not verify with O(record_roots), or is about another device than the registry's row.
   - It runs on the controller; nothing is sent to the device. The playbook C(edgefleet.tpm2.rotate_auth) uses it.
 notes:
   - What it returns is kept out of logs and callbacks.

@@ -73,7 +73,7 @@ tcti:
   type: str
   sample: device:/dev/tpmrm0
 resource_manager:
-  description: Who swaps sessions and objects on this path.
+  description: The resource manager on this path, which swaps sessions and objects.
   returned: always
   type: str
   sample: kernel
@@ -174,7 +174,7 @@ reachable:
   returned: with findings
   type: bool
 findings:
-  description: What is wrong or worth knowing, the gravest first.
+  description: Problems and remarks, the most severe first.
   returned: with findings
   type: list
   elements: dict
@@ -193,7 +193,7 @@ findings:
       type: str
       returned: always
     evidence:
-      description: Why we say so.
+      description: What the finding is based on.
       type: str
       returned: always
     remedy:
@@ -208,12 +208,12 @@ advisories_checked:
   type: dict
   contains:
     oldest:
-      description: The day of the rule that was not looked at for the longest time.
+      description: The oldest of these days.
       type: str
       returned: always
       sample: "2026-11-22"
     newest:
-      description: The last day on which a rule was looked at.
+      description: The newest of these days.
       type: str
       returned: always
       sample: "2026-11-30"

@@ -14,7 +14,7 @@ author:
   - edgefleet maintainers (@edgefleet)
 description:
   - Ensures that an object of a known Name, or the key of a file, is at a persistent handle; or that nothing is.
-  - An object of another Name than the one given is never removed, unless O(on_mismatch=replace).
+  - An object with another Name than the given one is removed only with O(on_mismatch=replace).
 extends_documentation_fragment:
   - edgefleet.tpm2._attributes
   - edgefleet.tpm2._connection
