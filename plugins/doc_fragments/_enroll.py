@@ -191,8 +191,10 @@ options:
     description:
       - The template from which the endorsement key must be made, whatever its handle. A TPM has one key for each template, and could be
         enrolled as a second device by another.
+      - V(ek_any) takes whichever EK of a TCG template is at the handle, where a verified certificate vouches for it, and records it; a pin alone is not
+        enough then. For devices where systemd (from version 262 on) keeps an EK of its own choice at 0x81010001.
     type: str
-    choices: [ek_rsa_2048, ek_ecc_p256, ek_rsa_3072, ek_rsa_4096, ek_ecc_p384, ek_ecc_p521, ek_high_rsa_2048, ek_high_ecc_p256]
+    choices: [ek_rsa_2048, ek_ecc_p256, ek_rsa_3072, ek_rsa_4096, ek_ecc_p384, ek_ecc_p521, ek_high_rsa_2048, ek_high_ecc_p256, ek_any]
     default: ek_rsa_2048
   ak:
     description:

@@ -24,6 +24,8 @@ options:
       - The TCG template. An SRK has an empty unique field, as systemd makes it.
       - Another storage key that is already at 0x81000001 is accepted in place of an SRK and named in the result, unless
         C(on_mismatch=replace); what is sealed under it would be lost.
+      - V(ek_any) takes the EK that is at the handle, of whichever TCG template it is, and names it in the result; where there is none, it makes
+        V(ek_rsa_2048). systemd from version 262 on keeps an EK at 0x81010001, of the best template that the TPM has a certificate for.
     type: str
     choices:
       - srk_ecc_p256
@@ -42,6 +44,7 @@ options:
       - ek_ecc_p521
       - ek_high_rsa_2048
       - ek_high_ecc_p256
+      - ek_any
     default: srk_ecc_p256
   hierarchy:
     description:

@@ -78,7 +78,7 @@ def da_lockout() -> Spec:
 def primary_key() -> Spec:
     """Options of tpm2_primary_key."""
     return dict(
-        template=dict(type="str", choices=list(templates.PRIMARY_NAMES), default="srk_ecc_p256"),
+        template=dict(type="str", choices=[*templates.PRIMARY_NAMES, templates.EK_ANY], default="srk_ecc_p256"),
         hierarchy=dict(type="str", choices=["owner", "endorsement", "platform"]),
         unique=dict(type="str"),
         handle=dict(type="str"),

@@ -13,7 +13,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import templates
 
 Spec = _argspec.Spec
-EK_TEMPLATES = tuple(name for name in templates.PRIMARY_NAMES if name.startswith("ek_"))
+EK_TEMPLATES = (*templates.EK_NAMES, templates.EK_ANY)
 IDEVID_TEMPLATES = tuple(name for name in templates.PRIMARY_NAMES if name.startswith("idevid_"))
 
 

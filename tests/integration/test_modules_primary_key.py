@@ -211,3 +211,26 @@ def test_a_foreign_handle_must_be_allowed(bench: Bench) -> None:
         assert "allow_foreign_range" in bench.failed(MODULE, template="iak_ecc_p256", handle=handle)
     assert "allow_foreign_range" in bench.failed(MODULE, handle="0x81000000")
     bench.cycle(MODULE, handle="0x81000000", allow_foreign_range=True)
+
+
+def test_an_ek_of_another_template_may_be_a_neighbours(both: Bench) -> None:
+    """systemd from version 262 on keeps an EK at 0x81010001, of a template of its own choice: no message advises to replace it."""
+    neighbour = {"template": "ek_ecc_p384", "handle": "0x81010001"}
+    both.ok("tpm2_primary_key", **neighbour)
+    message = both.failed("tpm2_primary_key", template="ek_rsa_2048")
+    assert "an EK of the template ek_ecc_p384 is there" in message and "ek_any" in message and "replace" not in message
+    found = both.idle("tpm2_primary_key", template="ek_any", commands=1)
+    assert found["resources"][0]["accepted"] == "the EK at 0x81010001 is of the template ek_ecc_p384"
+    assert found["resources"][0]["name"] == both.tools.readpublic(0x81010001).name
+    both.idle("tpm2_primary_key", template="ek_any", on_mismatch="replace", commands=1)
+
+
+def test_without_any_ek_the_usual_one_is_made(both: Bench) -> None:
+    both.cycle("tpm2_primary_key", template="ek_any", commands=1)
+    assert both.idle("tpm2_primary_key", template="ek_rsa_2048", commands=1)
+    both.cycle("tpm2_primary_key", template="ek_any", state="absent", commands=1)
+
+
+def test_what_is_no_ek_is_no_ek_of_any_template(both: Bench) -> None:
+    both.ok("tpm2_primary_key", template="srk_ecc_p256", handle="0x81010001", allow_foreign_range=True)
+    assert "it is an EK of none of the TCG's templates" in both.failed("tpm2_primary_key", template="ek_any")

@@ -32,12 +32,14 @@ class PrimaryKey(model.Noun):
     def __init__(self, options: common.Options) -> None:
         self._options = options
         self.template = str(options.get("template") or "srk_ecc_p256")
-        self.role = templates.PRIMARIES[self.template][0]
+        self._any_ek = self.template == templates.EK_ANY
+        made = templates.EK_USUAL if self._any_ek else self.template
+        self.role = templates.PRIMARIES[made][0]
         self.absent = options.get("state") == "absent"
         handle = _handle(options, self.template)
         super().__init__(handles.text(handle), model.PHASE_ABSENT if self.absent else model.PHASE_PRIMARY, handle=handle)
         self.hierarchy = handles.HIERARCHIES[options.get("hierarchy") or ("owner" if self.role == "srk" else "endorsement")]
-        self.want = templates.primary(self.template, str(options.get("unique") or "").encode())
+        self.want = templates.primary(made, str(options.get("unique") or "").encode())
         self.file = common.PublicFile(options)
         handles.check_persistent(self.handle, self.role, bool(options.get("allow_foreign_range")))
         self._check()
@@ -69,6 +71,8 @@ class PrimaryKey(model.Noun):
         """How the object at the handle differs from the key that is asked for."""
         public, qualified = found
         reasons = names.differences(self.want, public)
+        if self._any_ek:
+            reasons = [] if templates.ek_template(public) else ["it is an EK of none of the TCG's templates"]
         if not reasons and names.qualified_name(names.hierarchy_name(self.hierarchy), public) != qualified:
             reasons = [f"it is not a primary key of the {handles.HIERARCHY_NAMES[self.hierarchy]} hierarchy"]
         return reasons
@@ -94,13 +98,25 @@ class PrimaryKey(model.Noun):
         if found and reasons and self._acceptable(found[0]):
             result["accepted"] = f"another storage parent than {self.template} is at {self.object} and stays: {'; '.join(reasons)}"
             reasons = []
+        if found and not reasons and self._any_ek:
+            result["accepted"] = f"the EK at {self.object} is of the template {templates.ek_template(found[0])}"
         if found and not reasons:
             result.update(common.identified(found[0]))
             return self._done(seen, before, before, self.file.steps(seen, found[0]), result)
         if found and not common.replace(self._options):
+            self._check_other_ek(found[0])
             raise common.mismatch(f"make the primary key {self.template} at {self.object}", reasons, "name another handle")
         after = {self.object: names.describe(self.want, made=False)}
         return self._done(seen, before, after, self._create(seen, run, found is not None), result)
+
+    def _check_other_ek(self, public: names.Public) -> None:
+        """Raises MismatchError for an EK of another template: it may be a neighbour's, as systemd's, so that replacing it is no advice."""
+        other = templates.ek_template(public) if self.role == "ek" else None
+        if other and other != self.template:
+            raise errors.MismatchError(
+                f"Could not make the primary key {self.template} at {self.object}: an EK of the template {other} is there, which may be in use "
+                "(systemd from version 262 on keeps one at 0x81010001); take it as it is with template: {templates.EK_ANY}, or name another handle."
+            )
 
     def _salts(self, seen: model.Observation) -> bool:
         found = seen.public(self.handle)
@@ -152,6 +168,7 @@ class PrimaryKey(model.Noun):
 
 def _handle(options: common.Options, template: str) -> int:
     given = options.get("handle")
+    template = templates.EK_USUAL if template == templates.EK_ANY else template
     if given is None and template not in DEFAULT_HANDLES:
         raise errors.InputError(f"Could not plan a primary key {template}: it has no usual handle; name one with handle.")
     return DEFAULT_HANDLES[template] if given is None else common.handle(given, "handle")

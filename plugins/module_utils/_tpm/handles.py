@@ -50,7 +50,7 @@ PERSISTENT = (
     Range(0x81000200, 0x810002FF, "edgefleet.tpm2", ("srk", "ek", "devid", "key")),
     Range(0x81008F00, 0x81008FFF, "go-tpm-tools attestation keys"),
     Range(0x81000000, 0x8100FFFF, "keys of the owner hierarchy"),
-    Range(0x81010001, 0x81010001, "the endorsement key RSA-2048", ("ek",)),
+    Range(0x81010001, 0x81010001, "the endorsement key RSA-2048, or of another type where systemd from version 262 on keeps one", ("ek",)),
     Range(0x81010000, 0x8101FFFF, "endorsement keys", ("ek",)),
     Range(0x81020000, 0x81020001, "the device identity keys IDevID and IAK", ("devid",)),
     Range(0x81020002, 0x81020002, "a FIDO Device Onboard key"),

@@ -20,7 +20,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorit
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import sized
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.names import Public, parse_public
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.names import Public, differences, parse_public
 
 NO_SCHEME = struct.pack(">H", alg.NULL)
 
@@ -130,6 +130,9 @@ def _devid(shape: Shape, attrs: int, policy: bytes, unique: bytes, scheme: int) 
 
 PRIMARIES = _primaries()
 PRIMARY_NAMES = tuple(PRIMARIES)
+EK_NAMES = tuple(name for name, (role, _make) in PRIMARIES.items() if role == "ek")
+# Not a template but a choice: whichever EK is there; where there is none, the one of EK_USUAL is made.
+EK_ANY, EK_USUAL = "ek_any", "ek_rsa_2048"
 
 
 def primary(template: str, unique: bytes = b"") -> Public:
@@ -138,6 +141,11 @@ def primary(template: str, unique: bytes = b"") -> Public:
     if len(unique) > limit:
         raise InputError(f"Could not use a unique value of {len(unique)} bytes for {template}: at most {limit} bytes fit; shorten it.")
     return PRIMARIES[template][1](unique)
+
+
+def ek_template(public: Public) -> str | None:
+    """The EK template that a public area matches, C(unique) left aside."""
+    return next((name for name in EK_NAMES if not differences(primary(name), public)), None)
 
 
 USAGES = ("sign", "decrypt", "restricted_sign", "storage")
@@ -176,4 +184,18 @@ def sealed(policy: bytes, user_with_auth: bool, no_da: bool = True) -> Public:
 # A parent that exists only to encrypt a session: any storage key will do, ECC is quick.
 SALT = PRIMARIES["srk_ecc_p256"][1](b"")
 
-__all__ = ("KEY_SHAPES", "PRIMARIES", "PRIMARY_NAMES", "SALT", "USAGES", "key", "primary", "public", "sealed")
+__all__ = (
+    "EK_ANY",
+    "EK_NAMES",
+    "EK_USUAL",
+    "KEY_SHAPES",
+    "PRIMARIES",
+    "PRIMARY_NAMES",
+    "SALT",
+    "USAGES",
+    "ek_template",
+    "key",
+    "primary",
+    "public",
+    "sealed",
+)
