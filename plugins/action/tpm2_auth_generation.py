@@ -58,7 +58,7 @@ def _begin(registry: Registry, device: records.Device, held: Escrow, check: bool
     found = {"auths": held.auths(device), "next_auths": held.auths(device, generation=following), "next_generation": following}
     if changed and not check and registry.begin_rotation(device.ek_name) != following:
         raise InputError(
-            f"Could not replace the auth values of {device.serial}: another controller is at it; run again when that has ended."
+            f"Could not replace the auth values of {device.serial}: another controller is rotating them; run again when it has finished."
         )
     return {"ek_name": device.ek_name, "changed": changed, "generation": device.auth_generation, **found}
 

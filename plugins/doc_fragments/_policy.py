@@ -18,7 +18,7 @@ options:
   policy:
     description:
       - Assertions, read top to bottom, each an entry of its own.
-      - V(pcr) takes C(bank), C(indices) and, where not the current ones are meant, C(values).
+      - V(pcr) takes C(bank), C(indices) and optionally C(values). Without C(values) the current PCR values count.
       - V(command_code) takes a command such as V(NV_Write). V(nv_written) takes V(true) or V(false).
       - V(auth_value) and V(password) take nothing; both keep the value off the bus.
       - V(secret) takes C(hierarchy) (owner, endorsement, platform) and C(ref) in hex.

@@ -185,7 +185,7 @@ def unseal() -> Spec:
 
 
 def session_key() -> Spec:
-    """The key to which alone sessions may be salted, for every module that sends a secret or an auth value."""
+    """The only key that sessions may be salted to, for every module that sends a secret or an auth value."""
     options = dict(handle=dict(type="str", default="0x81010001"), name=dict(type="str", required=True))
     return dict(session_key=dict(type="dict", options=options, no_log=False))
 

@@ -173,7 +173,7 @@ def ensure(spec: _argspec.Spec, build: Build, flat: bool = False) -> None:
 
 
 def salt(params: t.Mapping[str, t.Any]) -> tuple[int, bytes] | None:
-    """The key to which alone sessions may be salted, if the task names one. Raises InputError."""
+    """The only key that sessions may be salted to, if the task names one. Raises InputError."""
     chosen = params.get("session_key")
     if not chosen:
         return None
@@ -183,7 +183,7 @@ def salt(params: t.Mapping[str, t.Any]) -> tuple[int, bytes] | None:
         name = b""
     if len(name) < _SHORTEST_NAME:
         raise errors.InputError(
-            "Could not read session_key.name: it is no Name; give that of the verified key, in hex, as the registry has it."
+            "Could not read session_key.name: it is not a TPM Name; use the verified key's Name in hex, as the registry shows it."
         )
     return common.handle(chosen["handle"], "session_key.handle"), name
 

@@ -21,7 +21,7 @@ options:
   gather:
     description:
       - Which facts to read.
-      - V(all) is everything that the TPM tells. What is looked up beside it is read where it is named only.
+      - V(all) is everything that the TPM tells. Host, advisories and findings are gathered only when requested by name.
       - V(host) is what the host tells. It opens no TPM, needs none, and does not fail for want of one.
       - V(advisories) is what is published about the TPM's firmware and the TPM software of the host.
       - V(findings) is all that is wrong or worth knowing, of host and TPM. A TPM that is absent, busy, locked or broken is a finding and no

@@ -218,10 +218,10 @@ def test_tpm_12_behind_a_device(system_python: str, tpm12_device: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", ("does not answer as a TPM does",)),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", ("does not speak TPM 2.0",)),
         (b"", ("closed the connection in mid-command",)),
-        (bytes.fromhex("80010000000500000000"), ("does not answer as a TPM does",)),
-        (bytes.fromhex("8001ffffffff00000000"), ("does not answer as a TPM does",)),
+        (bytes.fromhex("80010000000500000000"), ("does not speak TPM 2.0",)),
+        (bytes.fromhex("8001ffffffff00000000"), ("does not speak TPM 2.0",)),
         (bytes.fromhex("80010000000c000000000102"), ("ends after",)),
         (bytes.fromhex("80010000000a00000101"), ("TPM_RC_FAILURE (0x101)", "tpm2_selftest")),
         (bytes.fromhex("80010000000a00000100"), ("TPM_RC_INITIALIZE (0x100)", "TPM2_Startup")),

@@ -153,7 +153,7 @@ def test_public_area_without_a_name(desk: Desk, answers: list[Json]) -> None:
 def test_index_of_a_pcr_that_is_no_number(desk: Desk, answers: list[Json]) -> None:
     for index in ("9" * 5000, "-1", "٣", "7 "):
         answer = with_junk(answers[0], ("quote", "pcrs"), {**answers[0]["quote"]["pcrs"], index: "00"})
-        desk.refused(Between(again, instead(answer)), "malformed_answer", "its PCRs are none", told=False)
+        desk.refused(Between(again, instead(answer)), "malformed_answer", "its PCR indices are not numbers", told=False)
 
 
 def test_what_a_tpm_calls_itself_is_made_printable(desk: Desk, answers: list[Json]) -> None:

@@ -232,8 +232,8 @@ SUCCESS = "80020000001300000000" + "00000000" + "0000010000"
         (answer(0x101), ("failure mode", "0x101")),
         (answer(0x143), ("does not have this command", "platform_hierarchy_method")),
         (answer(0x12D), ("response code 0x0000012d", "docs/errors.md")),
-        ("485454502f312e3120343030", ("does not answer as a TPM does",)),
-        ("8001", ("does not answer as a TPM does",)),
+        ("485454502f312e3120343030", ("does not speak TPM 2.0",)),
+        ("8001", ("does not speak TPM 2.0",)),
     ],
     ids=["no_startup", "failure", "no_command", "other", "http", "short"],
 )

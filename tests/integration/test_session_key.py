@@ -168,9 +168,9 @@ def test_a_key_that_the_run_makes_again_is_the_verified_one(pinned: Pinned) -> N
     [
         ("handle", "the endorsement key", "Could not read session_key.handle 'the endorsement key': it is no handle"),
         ("handle", "-1", "Could not read session_key.handle '-1': it is no handle"),
-        ("name", "not hexadecimal", "Could not read session_key.name: it is no Name"),
-        ("name", "000b00", "Could not read session_key.name: it is no Name"),
-        ("name", "", "Could not read session_key.name: it is no Name"),
+        ("name", "not hexadecimal", "Could not read session_key.name: it is not a TPM Name"),
+        ("name", "000b00", "Could not read session_key.name: it is not a TPM Name"),
+        ("name", "", "Could not read session_key.name: it is not a TPM Name"),
     ],
 )
 def test_bad_input(pinned: Pinned, option: str, value: str, telling: str) -> None:

@@ -171,7 +171,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "config_txt_contradiction",
         ERROR,
-        "Take the line out that stands against the overlay, then reboot.",
+        "Remove the line that contradicts the overlay, then reboot.",
         lambda v: [Seen(f"{v.at('host.config_txt.path')}", one) for one in v.rows("host.config_txt.contradictions")],
     ),
     Kind(

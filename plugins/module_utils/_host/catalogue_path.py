@@ -133,7 +133,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "node_is_no_device",
         ERROR,
-        "Remove the file that stands in the node's place and run udevadm trigger --subsystem-match=tpm.",
+        "Remove the file that is in the node's place and run udevadm trigger --subsystem-match=tpm.",
         lambda v: [
             Seen(one["path"], "it is no character device") for one in v.rows("host.nodes") if one["exists"] and one["kind"] != "char"
         ],

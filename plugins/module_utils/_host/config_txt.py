@@ -55,7 +55,7 @@ def _contradictions(found: Facts, overlays: t.Sequence[tuple[str, str]]) -> t.It
                 yield f"dtoverlay={value} takes the chip select CE1 that tpm-slb9670 uses"
     for value, section in overlays:
         if "tpm" in value and section not in ("all", ""):
-            yield f"dtoverlay={value} stands under [{section}], which other boards do not read"
+            yield f"dtoverlay={value} is under [{section}], which other boards do not read"
 
 
 __all__ = ("config_txt",)

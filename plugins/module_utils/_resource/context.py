@@ -181,8 +181,8 @@ def _unknown(name: str) -> str:
 
 def _ambiguous(name: str) -> str:
     return (
-        f"Could not choose between two auth values for {name}: its auth is set, and which of lockout_auth (or current_auth) and the declared auth "
-        "it is cannot be asked without a gamble; give only the one that holds."
+        f"Could not choose between two auth values for {name}: its auth is set, and trying lockout_auth (or current_auth) or the declared auth "
+        "could lock the TPM, so neither is tried; give only the current one."
         if name == "lockout"
         else f"Could not choose between two auth values for {name}; give only the one that holds."
     )

@@ -86,7 +86,7 @@ def _describe(plan: model.Plan, step: model.Step) -> dict[str, t.Any]:
 
 
 class _Pinned(t.NamedTuple):
-    """Asks for the public area of the key to which alone sessions may be salted."""
+    """Asks for the public area of the only key that sessions may be salted to."""
 
     handle: int
 
@@ -97,7 +97,7 @@ class _Pinned(t.NamedTuple):
 class Engine:
     """One TPM and the auth values that hold before the run.
 
-    C(seen): what was read of it already. C(salt): the handle and Name of the key to which alone sessions may be salted. C(certified): the
+    C(seen): what was read of it already. C(salt): the handle and Name of the only key that sessions may be salted to. C(certified): the
     attestation key signs for what the run makes, so that its commands need no proof of their own. C(connect) and
     C(open_backend) are the ways to the TPM, for reads and for changes; C(require_library) tells whether the second is there.
     """

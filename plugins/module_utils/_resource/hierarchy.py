@@ -199,7 +199,7 @@ class Hierarchy(model.Noun):
         if len(new) < rotation.SHORTEST:
             raise errors.InputError(
                 f"Could not replace the auth of the lockout hierarchy: the new one has {len(new)} bytes, and less than {rotation.SHORTEST} can be "
-                "guessed by whoever reads the policy that is set meanwhile; give a longer, random one."
+                "guessed by anybody who reads the policy that is set meanwhile; give a longer, random one."
             )
         state = run.rotation(new, old)
         if state == rotation.DONE:

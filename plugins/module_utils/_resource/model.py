@@ -94,7 +94,7 @@ class Fact(t.NamedTuple):
 
 
 class Observation(dict[tuple[str, t.Any], t.Any]):
-    """The facts read so far, by kind and key. What a plan asks for and nobody read is a KeyError: a mistake of ours."""
+    """The facts read so far, by kind and key. A KeyError here is a bug: plan() used a fact that facts() did not request."""
 
     def __init__(self) -> None:
         super().__init__()

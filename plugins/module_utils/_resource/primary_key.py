@@ -47,7 +47,7 @@ class PrimaryKey(model.Noun):
     def _check(self) -> None:
         if self.role != "srk" and self.hierarchy != handles.RH_ENDORSEMENT:
             raise errors.InputError(
-                f"Could not plan the primary key {self.template}: outside the endorsement hierarchy it is another key than its certificate names; "
+                f"Could not plan the primary key {self.template}: in any other hierarchy than endorsement the key will not match its certificate; "
                 "leave hierarchy out."
             )
         if (self.hierarchy == handles.RH_PLATFORM) != (evicting(self.handle) == handles.RH_PLATFORM) and not self.absent:

@@ -101,7 +101,7 @@ def _check(handle: int, role: str, table: t.Sequence[Range], allowed: bool, ours
             break
     if not allowed:
         raise InputError(
-            f"Could not plan {text(handle)}: this place belongs to {owner_of(handle)}, not to us; "
+            f"Could not plan {text(handle)}: it is reserved for {owner_of(handle)}; "
             f"take one of {ours}, or set allow_foreign_range if you mean it."
         )
 

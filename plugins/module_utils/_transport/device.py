@@ -89,7 +89,7 @@ class Device:
             data += more
         if len(data) < 10:
             raise errors.TransportError(
-                f"Could not talk to {self._path}: it does not answer as a TPM does; name the tcti of a TPM 2.0.", errors.NOT_A_TPM
+                f"Could not talk to {self._path}: it does not speak TPM 2.0; name the tcti of a TPM 2.0.", errors.NOT_A_TPM
             )
         return data
 

@@ -69,7 +69,7 @@ class Socket:
             size = int.from_bytes(head[2:6], "big")
             if not HEADER <= size <= MAX_RESPONSE:
                 raise errors.TransportError(
-                    f"Could not talk to {self._text}: what is there does not answer as a TPM does; name the tcti of a TPM 2.0.",
+                    f"Could not talk to {self._text}: the endpoint does not speak TPM 2.0; name the tcti of a TPM 2.0.",
                     errors.NOT_A_TPM,
                 )
             return head + self._receive(size - HEADER)

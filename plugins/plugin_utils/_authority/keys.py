@@ -61,7 +61,7 @@ def load_private_key(path: str, password: str | None, *, allow_unencrypted: bool
         raise AuthorityError(f"Could not open the key {path}: it is no private key in PEM form; name the file that holds it.") from None
     if not allow_unencrypted:
         raise AuthorityError(
-            f"Could not open the key {path}: it is not protected by a password, so whoever reads the file is the CA; encrypt it "
+            f"Could not open the key {path}: it is not protected by a password, so anybody who reads the file can act as the CA; encrypt it "
             "(openssl pkey -aes256), or set allow_unencrypted for a laboratory."
         )
     return check_signing(key, path)

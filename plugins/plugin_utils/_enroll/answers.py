@@ -87,7 +87,7 @@ def _broken(what: str) -> EvidenceError:
 
 def missing(what: str, reason: str) -> EvidenceError:
     """The error where a device leaves out what it was asked for."""
-    return EvidenceError(f"Could not accept {what}: the device sent none, though it was asked; keep it out.", reason)
+    return EvidenceError(f"Could not accept {what}: the device omitted it; keep it out.", reason)
 
 
 def octets(value: t.Any, what: str) -> bytes:
@@ -152,7 +152,7 @@ def _public(keys: Answer, handle: str, what: str) -> names.Public:
 def _pcrs(quote: Answer) -> dict[int, bytes]:
     values = _mapping(quote.get("pcrs"), "PCRs")
     if not all(re.fullmatch("[0-9]{1,2}", str(index)) for index in values):
-        raise _broken("its PCRs are none")
+        raise _broken("its PCR indices are not numbers")
     return {int(index): hexadecimal(value, "PCRs") for index, value in values.items()}
 
 

@@ -32,7 +32,7 @@ class Upkeep:
         plan = self._plan
         did: list[str] = []
         problem = None if check else ask.incident(self._registry, host=plan.host or None, serial=plan.serial)
-        # Public areas are no secret: whoever was in quarantine, or answers as another host, has its AK sign before it is trusted again.
+        # Public areas can be copied, so a device that was in quarantine, or answers as another host, must sign with its AK first.
         if not check and (problem or ask.elsewhere(device, plan.host)):
             self._prove(device)
         if self._moved(device):

@@ -115,7 +115,7 @@ read_answer() {
     esac
     # shellcheck disable=SC2086  # words
     code $answer
-    [ -n "$rc" ] || refuse "it does not answer as a TPM does; see that this is the node of a TPM 2.0"
+    [ -n "$rc" ] || refuse "it does not speak TPM 2.0; see that this is the node of a TPM 2.0"
 }
 
 not_ready() {

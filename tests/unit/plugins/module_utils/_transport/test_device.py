@@ -68,7 +68,7 @@ def test_an_ordinary_file_is_not_written_to(tmp_path: pathlib.Path) -> None:
 
 def test_a_device_that_answers_nothing_is_no_tpm() -> None:
     opened = device.Device("/dev/null")
-    with pytest.raises(errors.TransportError, match="does not answer as a TPM") as refused:
+    with pytest.raises(errors.TransportError, match="does not speak TPM 2.0") as refused:
         opened.transmit(COMMAND)
     assert refused.value.kind == errors.NOT_A_TPM
     opened.close()
@@ -135,7 +135,7 @@ def test_a_response_that_is_read_in_pieces(pieces: list[bytes], found: bytes | N
     with monkeypatch.context() as patch:
         patch.setattr(device.os, "read", lambda _file, _size: left.pop(0))
         if found is None:
-            with pytest.raises(errors.TransportError, match="does not answer as a TPM"):
+            with pytest.raises(errors.TransportError, match="does not speak TPM 2.0"):
                 opened.transmit(COMMAND)
         else:
             assert opened.transmit(COMMAND) == found

@@ -93,7 +93,7 @@ def test_silence_is_bounded(peer: t.Callable[..., Tcti], size: int, monkeypatch:
 
 @pytest.mark.parametrize("banner", [b"SSH-2.0-OpenSSH_9.2p1\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n", bytes(10), b"\xff" * 10])
 def test_somebody_who_is_no_tpm_is_told_at_once(peer: t.Callable[..., Tcti], banner: bytes) -> None:
-    with pytest.raises(errors.TransportError, match="does not answer as a TPM") as failed:
+    with pytest.raises(errors.TransportError, match="does not speak TPM 2.0") as failed:
         ask(peer(banner))
     assert failed.value.kind == errors.NOT_A_TPM
 

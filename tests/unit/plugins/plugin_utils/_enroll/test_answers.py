@@ -74,7 +74,7 @@ def test_what_was_not_asked_for_may_be_missing() -> None:
         ({"chain": [""] * 257}, "its EK certificate chain has 257 entries, more than the 256 that there can be"),
         ({"nv_certify": {"attest": ""}}, "its certified serial number is missing"),
         ({"quote": {"attest": "", "signature": ""}}, "its PCRs is missing"),
-        ({"quote": {"attest": "", "signature": "", "pcrs": {"256": "00"}}}, "its PCRs are none"),
+        ({"quote": {"attest": "", "signature": "", "pcrs": {"256": "00"}}}, "its PCR indices are not numbers"),
         ({"quote": {"attest": "", "signature": "", "pcrs": {"7": "0"}}}, "its PCRs is no hex"),
         ({"certify": ["x"]}, "its certified keys is missing"),
         ({"certify": {"x": "y"}}, "its certified key is missing"),
@@ -179,5 +179,5 @@ def test_what_is_missing() -> None:
     error = answers.missing("the PCRs without a quote", "no_quote")
     assert (error.reason, error.message) == (
         "no_quote",
-        "Could not accept the PCRs without a quote: the device sent none, though it was asked; keep it out.",
+        "Could not accept the PCRs without a quote: the device omitted it; keep it out.",
     )
