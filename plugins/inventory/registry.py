@@ -20,7 +20,8 @@ description:
   - Without O(record_roots) V(enrolled) is the registry's word, for devices of the manifest alone, and nothing else of the registry becomes
     a variable or a group of them.
   - The registry is opened once and only read, with few queries, however many devices there are. Verifying records takes some ten
-    milliseconds each, about two minutes for ten thousand devices. A SQLite file that is not there yet is an empty registry, and is not made.
+    milliseconds each, about two minutes for ten thousand devices. A SQLite file that is not there yet is an empty registry, with a
+    warning, and is not made.
   - The source file's name has to end in C(tpm2_registry.yml) or C(tpm2_registry.yaml).
   - A manifest that is wrong in any row is refused as a whole, with everything that is wrong, by line.
 notes:
@@ -205,6 +206,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         with open_registry(address, timeout=self.get_option("timeout"), create=False) as registry:
             devices, incidents = registry.devices(), registry.incidents(open_only=True)
             papers = registry.papers() if roots else Papers({}, {})
+            if not registry.there:
+                self.display.warning(
+                    f"There is no registry at {registry.shown}, so every device counts as new; is that the right path (the option registry)? In the very "
+                    "first run of a factory it is, and day zero makes the registry."
+                )
 
         def prove(device: t.Any) -> t.Any:
             try:
