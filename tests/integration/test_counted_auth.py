@@ -81,3 +81,25 @@ def test_an_srk_that_does_not_count_is_not_warned_of(bench: Bench, hand: Hand) -
     assert not bench.ok("tpm2_key", path=str(hand.folder / "key.pem")).get("warnings")
     file = hand.encoded("-G", "ecc256", "-a", f"{CHILD}|sign")
     assert not bench.ok("tpm2_persistent_handle", path=str(file), handle="0x81000210").get("warnings")
+
+
+@pytest.mark.parametrize("auth", ["", "its own auth"])
+def test_an_index_that_counts_is_written_with_a_given_auth_only(bench: Bench, auth: str) -> None:
+    """One that is there may have an auth of somebody else."""
+    index = "0x01800020"
+    attributes = "authwrite|ownerread|authread"
+    bench.tools.run("nvdefine", "-Q", index, "-s", "4", "-a", attributes, *(["-p", auth] if auth else []))
+    options = {"index": index, "attributes": attributes.split("|"), "no_da": False, "content": "1234"}
+    assert "counts wrong tries (no_da: false) and no auth is given" in bench.failed("tpm2_nv_index", **options)
+    assert bench.proxy.sessions() == []
+    # Of one that the task defines itself the auth is known.
+    bench.cycle("tpm2_nv_index", **{**options, "index": "0x01800021"})
+    bench.cycle("tpm2_nv_index", **options, auth=auth, reads=True)
+    assert bench.tools.lockout_counter() == 0
+
+
+def test_a_counter_that_counts_wrong_tries_is_read_with_a_given_auth_only(bench: Bench) -> None:
+    options = {"index": "0x01800020", "nv_type": "counter", "attributes": ["ownerwrite", "authread"], "no_da": False}
+    bench.tools.run("nvdefine", "-Q", "0x01800020", "-s", "8", "-a", "ownerwrite|authread|nt=1", "-p", "its own auth")
+    assert "with no_da: false a wrong one counts" in bench.failed("tpm2_nv_index", **options)
+    assert bench.tools.lockout_counter() == 0

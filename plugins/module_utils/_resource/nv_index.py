@@ -242,7 +242,7 @@ class NvIndex(model.Noun):
     def _write(self, found: nv.NvPublic | None, seen: model.Observation, run: Run) -> list[model.Step]:
         written = bool(found and found.written)
         if self.counter:
-            self._authority("increment", seen, run, written)
+            self._check_counted(found, *self._authority("increment", seen, run, written))
             sentence = f"increment the counter {self.object} once, so that it can be read"
             return [
                 model.Step(sentence, "nv_increment", lambda backend: self._act(backend, "increment", seen, run, written), reversible=False)
@@ -255,10 +255,14 @@ class NvIndex(model.Noun):
                 f"Could not {self._attempt}: {len(self.content)} bytes need more than one write on this TPM ({limit} bytes each), "
                 "and a write-once index takes only one; make the content shorter."
             )
-        self._authority("write", seen, run, written)
+        self._check_counted(found, *self._authority("write", seen, run, written))
         forever = self._forever()
         sentence = f"write {len(self.content)} bytes to the NV index {self.object}{' once and for all' if forever else ''}"
         return [model.Step(sentence, "nv_write", lambda backend: self._act(backend, "write", seen, run, written), reversible=not forever)]
+
+    def _check_counted(self, found: nv.NvPublic | None, authority: int, auth: choose.Auth) -> None:
+        if found is not None and authority == self.index:
+            nv_options.check_counted(self._options, self.attributes, auth, self._attempt)
 
     def _act(self, backend: Backend, verb: str, seen: model.Observation, run: Run, written: bool) -> None:
         authority, auth = self._authority(verb, seen, run, written)

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.policy import PolicySession
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms, attributes, errors, nv, policy, policy_read
 
 NAME_ALG = algorithms.SHA256
@@ -106,11 +108,23 @@ def check(options: Options, word: int, asked: policy.Policy, content: bytes | No
     if has("policydelete") and not asked:
         raise errors.InputError(f"Could not {attempt}: with policydelete and without a policy nobody could ever remove it; leave it out.")
     readers_counted = not has("no_da") and options.get("auth") is None and not has("ownerread")
-    if content is not None and readers_counted:
+    if (content is not None or options.get("nv_type") == "counter") and readers_counted:
         raise errors.InputError(
             f"Could not {attempt}: to compare the content its auth would have to be tried, and with no_da: false a wrong one counts towards the lockout; "
             "give auth (it may be empty), add ownerread, or set no_da: true."
         )
 
 
-__all__ = ("FORGETFUL", "attributes_of", "check", "policy_of", "size_of")
+def check_counted(options: Options, word: int, auth: choose.Auth, attempt: str) -> None:
+    """Refuse an auth that nobody has given, on an index that is there and counts wrong tries: it may be another than the empty one."""
+    if word & attributes.NV["no_da"] or options.get("auth") is not None:
+        return
+    if not isinstance(auth, PolicySession) or any(isinstance(step, policy.AuthValue) for step in auth.steps):
+        raise errors.InputError(
+            f"Could not {attempt}: it is there, counts wrong tries (no_da: false) and no auth is given, so that none was tried; give auth, as "
+            "'' where it is empty.",
+            reason="auth_not_given",
+        )
+
+
+__all__ = ("FORGETFUL", "attributes_of", "check", "check_counted", "policy_of", "size_of")
