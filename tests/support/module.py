@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run a module of the collection in its own process on a chosen Python, and read its answer.
 
-That process is forked from a warm Python (support/warm.py), unless it is itself what a test looks at: with an environment of its own, or `cold`,
-an interpreter is started for it.
+That process is forked from a warm Python (support/warm.py), unless it is itself what a test looks at: with an environment or an interpreter of the
+test's own, or `cold`, it is started for it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import subprocess
 import tempfile
 import typing as t
 
-from support import warm
+from support import places, warm
 from support.places import python_path
 from support.proxy import Drop, Proxy
 
@@ -136,7 +136,7 @@ def start(
     arguments = dict(args, _ansible_check_mode=check, _ansible_diff=diff, _ansible_remote_tmp=tempfile.gettempdir())
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
     environment.update(env or {}, PYTHONPATH=python_path())
-    if cold or env is not None:
+    if cold or env is not None or python not in map(str, places.device_pythons()):
         process: Start = functools.partial(_cold, environment=environment)
     else:
         process = functools.partial(_warm, environment=environment, bounds=bounds or {})

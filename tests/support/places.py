@@ -62,9 +62,15 @@ def open_to_all(folder: pathlib.Path) -> None:
         one.chmod(0o755)
 
 
+def device_pythons() -> tuple[pathlib.Path, pathlib.Path]:
+    """The two interpreters that a device may have: the distribution's, and the virtual environment's."""
+    return SYSTEM_PYTHON, venv() / "bin" / "python"
+
+
 def require_python(kind: str) -> str:
     """Return the interpreter "system" or "venv". Raises RuntimeError with the cure where it lacks tpm2-pytss."""
-    python = SYSTEM_PYTHON if kind == "system" else venv() / "bin" / "python"
+    system, virtual = device_pythons()
+    python = system if kind == "system" else virtual
     cure = "apt-get install python3-tpm2-pytss" if kind == "system" else "scripts/setup (or set EDGEFLEET_VENV)"
     if not python.exists():
         raise RuntimeError(f"{python} does not exist: run {cure}")
