@@ -91,7 +91,7 @@ class Warm:
         assert not found.error_messages, found.error_messages
         outcome = engine.Outcome()
         try:
-            engine.Engine(self._place, {}).run([t.cast("model.Resource", noun(found.validated_parameters))], check, outcome)
+            engine.Engine(self._place, {}).run([t.cast(model.Resource, noun(found.validated_parameters))], check, outcome)
         except errors.TpmError as failed:
             return failed.message
         return len(outcome.steps)

@@ -69,7 +69,7 @@ def test_the_library_refuses_it_and_openssl_does_not(vendor: Odd, tmp_path: path
     (tmp_path / "root.pem").write_bytes(ek_lab.pem(vendor.issuer.der))
     (tmp_path / "ek.pem").write_bytes(ek_lab.pem(vendor.whole))
     command = ["openssl", "verify", "-partial_chain", "-no_check_time", "-trusted", "root.pem", "ek.pem"]
-    assert subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60).stdout == "ek.pem: OK\n"
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False).stdout == "ek.pem: OK\n"
 
 
 def test_it_is_read_and_verified_as_it_is(vendor: Odd) -> None:
@@ -100,7 +100,15 @@ def test_the_copy_says_the_same(vendor: Odd) -> None:
         assert read.signature_algorithm_oid == plain.signature_algorithm_oid
 
 
-@pytest.mark.parametrize("data", [ROOT.der, ROOT.ek(KEY), AT_384, ek_lab.as_infineon(ROOT.ek(ek_lab.rsa_key().public_key()), ROOT.key)])
+RIGHT = {
+    "root": ROOT.der,
+    "ek": ROOT.ek(KEY),
+    "p384": AT_384,
+    "infineon": ek_lab.as_infineon(ROOT.ek(ek_lab.rsa_key().public_key()), ROOT.key),
+}
+
+
+@pytest.mark.parametrize("data", RIGHT.values(), ids=RIGHT)
 def test_what_is_right_is_left_as_it_is(data: bytes) -> None:
     assert canonical.copy(data) == (data, ())
     assert isinstance(certificates.parse_vendor(data), x509.Certificate)
@@ -191,7 +199,7 @@ def test_two_algorithms_are_no_signature() -> None:
 
 def longer(data: bytes) -> t.Iterator[bytes]:
     """The same elements with lengths that are not the shortest, or without an end."""
-    signed = next(der.elements(data)).body
+    signed = list(der.elements(data))[0].body
     yield b"\x30\x83" + len(signed).to_bytes(3, "big") + signed
     yield b"\x30\x80" + signed + b"\0\0"
     yield data + b"\0"
