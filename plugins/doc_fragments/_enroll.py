@@ -49,6 +49,12 @@ options:
       - The pinned EK, as the manifest has it. The SHA-256, in hex, of the DER SubjectPublicKeyInfo of the endorsement key.
       - A device with another EK is quarantined, whatever its certificate says.
     type: str
+  new_registry:
+    description:
+      - Whether a registry is made where O(registry) names none. With V(false), a wrong path is an error and not a second, empty registry.
+      - The role C(identity) has V(false), unless C(tpm2_identity_new_registry) is true.
+    type: bool
+    default: true
   trust:
     description:
       - Whose EK certificates to believe. Without it, only pinned devices are enrolled.
@@ -191,10 +197,9 @@ options:
     description:
       - The template from which the endorsement key must be made, whatever its handle. A TPM has one key for each template, and could be
         enrolled as a second device by another.
-      - V(ek_any) takes whichever EK of a TCG template is at the handle, where a verified certificate vouches for it, and records it; a pin alone is not
-        enough then. For devices where systemd (from version 262 on) keeps an EK of its own choice at 0x81010001.
+      - Where systemd (from version 262 on) keeps an EK of its own choice at 0x81010001, declare the template of that one here.
     type: str
-    choices: [ek_rsa_2048, ek_ecc_p256, ek_rsa_3072, ek_rsa_4096, ek_ecc_p384, ek_ecc_p521, ek_high_rsa_2048, ek_high_ecc_p256, ek_any]
+    choices: [ek_rsa_2048, ek_ecc_p256, ek_rsa_3072, ek_rsa_4096, ek_ecc_p384, ek_ecc_p521, ek_high_rsa_2048, ek_high_ecc_p256]
     default: ek_rsa_2048
   ak:
     description:

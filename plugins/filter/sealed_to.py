@@ -18,7 +18,8 @@ Options = t.Mapping[str, t.Any]
 def sealed_to(resources: t.Any, pcrs: t.Any) -> list[t.Any]:
     """The resources of a profile, ``{kind: options}``, with ``values`` in each PCR assertion that means the current ones.
 
-    ``pcrs``: ``{bank: sha256, values: {index: hex}}``, as `tpm2_enroll` returns it; empty where nothing was verified. Raises AnsibleFilterError.
+    ``pcrs``: ``{bank: sha256, values: {index: hex}}``, as `tpm2_enroll` returns it; empty where nothing was verified. Raises AnsibleFilterError,
+    also for a selection that means the current values of PCRs of which none were verified.
     """
     if not isinstance(resources, (list, tuple)) or not all(isinstance(item, t.Mapping) for item in resources):
         raise AnsibleFilterError("Could not bind resources to PCR values: the filter takes a list of resources; give a list.")
@@ -56,15 +57,22 @@ def _policy(policy: t.Any, bank: str, values: t.Mapping[str, str]) -> t.Any:
 
 def _assertion(given: t.Any, bank: str, values: t.Mapping[str, str]) -> t.Any:
     """One selection of PCRs: with the verified values where it has none, and all of its indices are among them."""
-    if not isinstance(given, t.Mapping) or given.get("values") or str(given.get("bank") or "sha256") != bank:
+    if not isinstance(given, t.Mapping) or given.get("values"):
         return given
     try:
         # As the module reads them: what it takes and this does not would be sealed to values that nobody has proven.
         chosen = [str(index) for index in pcr.numbers(given.get("indices"))]
     except ValueError:
         return given
-    if not chosen or not all(index in values for index in chosen):
+    if not chosen:
         return given
+    of = str(given.get("bank") or "sha256")
+    unproven = [index for index in chosen if of != bank or index not in values]
+    if unproven:
+        raise AnsibleFilterError(
+            f"Could not bind resources to PCR values: enrolment does not quote {', '.join(unproven)} of the bank {of}, so nobody has proven them; name them in "
+            "tpm2_identity_pcrs (pcrs of tpm2_enroll), all in one bank, or give the values that you expect."
+        )
     return {**given, "values": {index: values[index] for index in chosen}}
 
 

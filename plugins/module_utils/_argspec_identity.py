@@ -13,7 +13,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import templates
 
 Spec = _argspec.Spec
-EK_TEMPLATES = (*templates.EK_NAMES, templates.EK_ANY)
+EK_TEMPLATES = templates.EK_NAMES
 IDEVID_TEMPLATES = tuple(name for name in templates.PRIMARY_NAMES if name.startswith("idevid_"))
 
 
@@ -72,6 +72,7 @@ def enroll() -> Spec:
         serial=dict(type="str", required=True),
         **device,
         **_registry(),
+        new_registry=dict(type="bool", default=True),
         trust=dict(type="dict", options=_trust()),
         authority=dict(type="dict", options=_signer()),
         external_authority=dict(type="dict", options=external),

@@ -29,7 +29,7 @@ def test_relay_of_a_genuine_tpm(new_scene: NewScene, past: pathlib.Path, ways: t
         host = scene.host(tpm2_profile_tcti=proxy.tcti, tpm2_profile_serial="EF-EDGE-02", tpm2_profile_dir=str(scene.folder / "relay"))
         # The liar shows an open platform hierarchy, of which a hardened line would already say enough.
         host["tpm2_profile_hardened"] = False
-        host["tpm2_profile_resources"] = "{{ tpm2_profile_reference + tpm2_profile_hardening }}"
+        host["tpm2_profile_resources"] = "{{ tpm2_profile_reference + __provision_auths }}"
         done = scene.line.controller("edgefleet.tpm2.day_zero", {"edge-02": host}, "-e", "tpm2_hosts=all")
         assert done.returncode != 0 and "Traceback" not in said(done), said(done)
         assert proxy.sessions() == [] and proxy.writes() == [], proxy.codes()

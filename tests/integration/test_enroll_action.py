@@ -127,6 +127,10 @@ def test_what_stops_it_before_the_device_is_asked(bench: Bench, controller: Cont
             {"registry": "postgresql://factory:{{ vaulted_password }}@127.0.0.1:1/registry", "timeout": 1},
             "Could not open the device registry",
         ),
+        "registry: none, and none is to be made": (
+            {"registry": str(folder / "nobody.sqlite"), "new_registry": False},
+            "there is none; is it the right path",
+        ),
         "external: nonsense": (
             {"authority": None, "external_authority": {**elsewhere, "authorities": [str(folder / "nonsense.pem")]}},
             "it holds no well-formed certificate",
@@ -160,7 +164,7 @@ def test_what_stops_it_before_the_device_is_asked(bench: Bench, controller: Cont
         assert result["failed"] and result["exchanges"] == 0 and result.get("state") != "quarantined", name
         assert sentence in result["msg"] and result["msg"].count("\n") == 0 and result["msg"].endswith("."), f"{name}: {result['msg']}"
     assert secrets.in_text(book.output, HIDDEN) == []
-    assert not (folder / "registry.sqlite").exists() and not (folder / "requests").exists()
+    assert not [one for one in ("registry.sqlite", "nobody.sqlite", "requests") if (folder / one).exists()]
 
 
 def test_results_of_a_device_from_first_to_last(

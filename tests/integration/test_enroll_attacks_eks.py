@@ -13,7 +13,6 @@ import pytest
 from support import module, registry
 from support.enroll import ONE, SERIAL, WHERE, Bench, Desk, Device
 from support.swtpm import Swtpm
-from support.tools import Tools
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
@@ -102,22 +101,3 @@ def test_a_copied_certificate_keeps_nobody_out(desk: Desk, device: Device, where
     assert "A certificate of this EK was also shown by serial EF-STRANGER" in outcome.device.verdict.detail
     with desk.registry() as one:
         assert one.incidents() == [] and "EF-STRANGER" in (one.birth_record(outcome.device.ek_name) and outcome.device.verdict.detail)
-
-
-def test_any_ek_that_a_certificate_vouches_for_is_accepted_and_recorded(desk: Desk, device: Device) -> None:
-    """As where systemd has chosen the template; the other EK of the TPM is then no way in for a second device."""
-    outcome = desk.enroll(device, where=WHERE._replace(ek=ECC, ek_template="ek_any"))
-    assert outcome.did == ("enroll",) and outcome.verdict and outcome.verdict.rung == "certificate"
-    with desk.registry() as one:
-        found = one.find(serial=SERIAL)
-    assert found is not None and found.ek_name == names.parse_public(found.ek_public).name.hex()
-    assert names.parse_public(found.ek_public).algorithm == "ecc_p384"
-    desk.refused(device, "serial_takeover", "that serial number belongs to")
-
-
-def test_a_pin_alone_does_not_make_any_ek_acceptable(desk: Desk, device: Device) -> None:
-    """Of a pinned EK without certificate the template is to be declared."""
-    Tools(device.tcti).run("nvundefine", "-C", "p", "0x1c00016")
-    pinned = ek_at(device, ECC)
-    desk.refused(device, "ek_template", "ek_any takes only one that", where=WHERE._replace(ek=ECC, ek_template="ek_any"), pinned=pinned)
-    assert desk.enroll(device, where=BY_ECC, pinned=pinned).did == ("enroll",)

@@ -95,14 +95,16 @@ class Watch(threading.Thread):
 
     def _look_into(self, path: pathlib.Path) -> None:
         try:
-            status = path.stat()
+            looked, status = time.time_ns(), path.stat()
             seen = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
             if self._looked_into.get(path) == seen:
                 return  # the log is long, and most of the time nothing is written
             found = secrets.in_text(_read(str(path)).decode("latin-1"), SECRETS)
         except OSError:
             return  # gone meanwhile
-        self._looked_into[path] = seen
+        # Times advance by ticks of the kernel: what is written in the tick of this look has the same.
+        if looked - status.st_ctime_ns > 50_000_000:
+            self._looked_into[path] = seen
         self.files.update(f"{path.name}: {name}" for name in found)
 
     def leaks(self) -> list[str]:

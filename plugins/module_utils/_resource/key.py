@@ -125,13 +125,15 @@ class Key(model.Noun):
         parent = seen.public(self.parent)
         if held:
             reasons = names.differences(want, held[0])
-            # A file under a hierarchy's default primary key says nothing of the parent that is asked for.
-            known = parent and not (stored and stored.in_hierarchy)
+            # A file under a hierarchy's default primary key says nothing of the parent that is asked for, unless that is this primary key.
+            known = parent and (not (stored and stored.in_hierarchy) or parents.is_default(stored, parent[0]))
             if not reasons and parent and known and names.qualified_name(parent[1], held[0]) != held[1]:
                 reasons.append(f"it is no child of {handles.text(self.parent)}")
         if stored:
             reasons += [f"in {self.path}, {reason}" for reason in names.differences(want, stored.public)]
             reasons += parents.origin(stored, self.parent, parent, str(self.path))
+        if held and stored and stored.parent == handles.RH_NULL:
+            reasons.append(f"{self.path} is of the null hierarchy, of which no key is ever persistent")
         if held and stored and held[0].raw != stored.public.raw:
             reasons.append(f"{self.path} holds another key than {self.object}")
         if held and self.path is not None and not stored:

@@ -141,7 +141,8 @@ class NvIndex(model.Noun):
             why = (nv.write_lock(found) or (once, True))[0]
             reasons = [f"{why} and holds something else ({self._shown(data)})"]
         if reasons and not common.replace(self._options):
-            raise common.mismatch(f"make the NV index {self.object}", reasons, "name another index")
+            keep = "is it the right device, and the right content? If so, name another index" if wrong else "name another index"
+            raise common.mismatch(f"make the NV index {self.object}", reasons, keep)
         if reasons:
             steps = [self._undefine(run, "its content is lost", found), self._define(seen, run), *self._write(None, seen, run)]
             return self._finish(found, data, steps, seen)

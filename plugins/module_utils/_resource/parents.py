@@ -38,6 +38,16 @@ def facts(stored: keyfile.KeyFile) -> list[model.Fact]:
     return [model.Fact("properties")]
 
 
+def default(stored: keyfile.KeyFile) -> names.Public:
+    """The template of the primary key that a file in a hierarchy is under."""
+    return templates.primary("srk_rsa_2048" if stored.rsa_parent else "srk_ecc_p256")
+
+
+def is_default(stored: keyfile.KeyFile | None, parent: names.Public) -> bool:
+    """Whether a parent is the one that a file in the owner hierarchy means, as far as its template tells."""
+    return stored is not None and stored.parent == handles.RH_OWNER and not names.differences(default(stored), parent)
+
+
 def known(stored: keyfile.KeyFile, seen: model.Observation) -> bool:
     """Whether all of C(facts) have been read."""
     return all((fact.kind, fact.key) in seen for fact in facts(stored))
@@ -97,8 +107,7 @@ def load(backend: Backend, stored: keyfile.KeyFile, run: Run, path: str, auth: c
     auth = choose.for_use(b"") if auth is None else auth
     if not stored.in_hierarchy:
         return backend.load(backend.persistent(stored.parent), auth, stored.private, stored.public, path)
-    template = templates.primary("srk_rsa_2048" if stored.rsa_parent else "srk_ecc_p256")
-    parent, _public = backend.create_primary(stored.parent, choose.for_use(run.current(stored.parent)), template)
+    parent, _public = backend.create_primary(stored.parent, choose.for_use(run.current(stored.parent)), default(stored))
     try:
         return backend.load(parent, auth, stored.private, stored.public, path)
     finally:

@@ -115,7 +115,7 @@ class PrimaryKey(model.Noun):
         if other and other != self.template:
             raise errors.MismatchError(
                 f"Could not make the primary key {self.template} at {self.object}: an EK of the template {other} is there, which may be in use "
-                "(systemd from version 262 on keeps one at 0x81010001); take it as it is with template: {templates.EK_ANY}, or name another handle."
+                f"(systemd from version 262 on keeps one at 0x81010001); take it as it is with template: {templates.EK_ANY}, or name another handle."
             )
 
     def _salts(self, seen: model.Observation) -> bool:

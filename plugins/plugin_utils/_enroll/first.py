@@ -13,7 +13,7 @@ import datetime
 import hashlib
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names, templates
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _evidence as evidence
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys as _ek_keys
@@ -22,14 +22,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate, ek, ladder
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import (
-    CERTIFICATE,
-    EK_TEMPLATE,
-    NOT_YET_VALID,
-    QUARANTINED,
-    TrustError,
-    Verdict,
-)
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import NOT_YET_VALID, QUARANTINED, TrustError, Verdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import shown
 
 # A device of the usual template is not asked for the certificates of its other EKs, which would cost commands: no other EK can come in
@@ -74,12 +67,6 @@ def judge(plan: Plan, found: answers.Shown, now: datetime.datetime) -> tuple[Ver
         raise clock.not_yet_valid(plan, now)
     if verdict.rung == QUARANTINED:
         raise QuarantineError(verdict.detail, verdict.reason)
-    if plan.where.ek_template == templates.EK_ANY and verdict.rung != CERTIFICATE:
-        raise QuarantineError(
-            f"Could not accept the EK: ek_any takes only one that a verified certificate vouches for, and here none does ({verdict.reason}); see what "
-            "the trust bundle lacks, or declare the template of this EK.",
-            EK_TEMPLATE,
-        )
     try:
         ek.check_template(found.ek, plan.where.ek_template)
     except TrustError as error:

@@ -49,6 +49,12 @@ def is_there(url: str, *, timeout: int = 30) -> bool:
         return True  # the first run that writes brings it up to date
 
 
+def check_there(url: str, *, timeout: int = 30) -> None:
+    """Check that there is a registry at an address. Raises RegistryError, C(unreachable), where there is none; else as open_registry()."""
+    if not is_there(url, timeout=timeout):
+        raise faults.RegistryError(missing(url), faults.UNREACHABLE)
+
+
 def missing(url: str) -> str:
     """The sentence where there is no registry at an address. Raises InputError."""
     return (

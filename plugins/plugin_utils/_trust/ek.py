@@ -49,10 +49,8 @@ def check_ek(public: names.Public) -> None:
 def check_template(public: names.Public, template: str) -> None:
     """Check that an EK is made from the template that is declared, C(unique) left aside. Raises TrustError, C(ek_template).
 
-    C(ek_any): any of them. A TPM has an EK for each template, each with a certificate of its own: whatever is at a handle, only one of them counts.
+    A TPM has an EK for each template, each with a certificate of its own: whatever is at a handle, only one of them counts.
     """
-    if template == templates.EK_ANY:
-        return  # of some template it is: C(check_ek)
     odd = names.differences(templates.primary(template), public)
     if odd:
         raise TrustError(

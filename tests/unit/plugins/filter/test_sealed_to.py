@@ -45,8 +45,6 @@ def test_verified_values_take_the_place_of_current_ones(given: t.Any, values: t.
     "given",
     [
         {"bank": "sha256", "indices": [7], "values": {"7": OWN}},
-        {"bank": "sha384", "indices": [7]},
-        {"bank": "sha256", "indices": [7, 8]},
         {"bank": "sha256", "indices": []},
         {"bank": "sha256"},
         "sha256:7",
@@ -55,6 +53,15 @@ def test_verified_values_take_the_place_of_current_ones(given: t.Any, values: t.
 )
 def test_everything_else_stays(given: t.Any) -> None:
     assert sealed_to([blob(pcrs=given)], QUOTED) == [blob(pcrs=given)]
+
+
+@pytest.mark.parametrize(
+    ("given", "named"), [({"bank": "sha384", "indices": [7]}, "7 of the bank sha384"), ({"indices": "7, 8"}, "8 of the bank sha256")]
+)
+def test_what_nobody_has_verified_is_refused(given: t.Any, named: str) -> None:
+    for resource in (blob(pcrs=given), blob(policy=[{"or": [[{"pcr": given}]]}])):
+        with pytest.raises(AnsibleFilterError, match=f"enrolment does not quote {named}"):
+            sealed_to([resource], QUOTED)
 
 
 def test_also_in_a_policy_and_its_branches() -> None:
