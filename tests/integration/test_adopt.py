@@ -89,6 +89,9 @@ def test_the_page_leads_to_a_provisioned_device_and_back_to_an_empty_one(
     assert "changed=0" in run(DAY_ZERO)
 
     remove = str(controller.folder / "remove.yml")
+    # The storage key is not of the profile: it was kept, and it is not removed as if it were.
+    assert "Could not remove the primary key srk_ecc_p256 at 0x81000001: it is rsa_2048" in run(remove, ok=False)
+    tools.run("evictcontrol", "-Q", "-C", "o", "-c", f"{profile.SRK:#x}")
     assert "changed=1" in run(remove, "--check", "--diff") and tools.handles()
     run(remove)
     assert tools.handles() == [] and profile.SERIAL_INDEX not in tools.handles("nv-index")
