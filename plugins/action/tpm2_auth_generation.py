@@ -14,7 +14,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _configuration
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import Escrow
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask, records
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import check_there, open_registry
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 
 Result = dict[str, t.Any]
@@ -38,8 +38,7 @@ class ActionModule(ActionBase):
 def _move(raw: t.Any, options: _action.Options, path: t.Callable[[str], str], *, check: bool) -> Result:
     _configuration.refuse_injection()
     _action.check_texts(raw, SPEC)
-    check_there(options["registry"], timeout=options["timeout"])
-    with open_registry(options["registry"], timeout=options["timeout"], create=not check) as registry:
+    with open_registry(options["registry"], timeout=options["timeout"], create=not check, must_exist=True) as registry:
         device = _action.find(registry, options)
         if device is None:
             who = options["serial"] or options["ek_name"] or options["host"]

@@ -20,7 +20,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.enrolment i
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import ExchangeError, Outcome, Plan, QuarantineError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._proven import NO_RECORD, UnprovenError, load_roots
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import check_there, open_registry
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.bundle import Bundle
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import names
@@ -104,9 +104,8 @@ class ActionModule(DeviceAction):
 
     def _enroll(self, plan: Plan, options: _action.Options, task_vars: Result) -> Result:
         check = bool(self._task.check_mode)
-        if not options["new_registry"]:
-            check_there(options["registry"], timeout=options["timeout"])
-        with open_registry(options["registry"], timeout=options["timeout"], create=not check) as registry:
+        where, must_exist = options["registry"], not options["new_registry"]
+        with open_registry(where, timeout=options["timeout"], create=not check, must_exist=must_exist) as registry:
             enrolment = Enrolment(registry, plan, self._speaker(options, task_vars), _now)
             try:
                 outcome = enrolment.run(check)

@@ -67,8 +67,9 @@ class LookupModule(LookupBase):
         pattern = ",".join(str(part) for term in terms for part in (term if isinstance(term, (list, tuple)) else [term]))
         groups = (variables or {}).get("groups") or {}
         if not any(context.CLIARGS.get(name) for name in _READING):
+            known = _inventory(self._loader, groups)
             for part in _parts(pattern):
-                if not (_matches(self._loader, groups, part) or (self.get_option("may_be_empty") and part in groups)):
+                if not (known.get_hosts(pattern=part) or (self.get_option("may_be_empty") and part in groups)):
                     number = len(groups.get("all") or ())
                     raise AnsibleLookupError(
                         f"Could not begin: {_text.shown(part)} matches none of the {number} hosts of the inventory; is it the right inventory (-i), and "
@@ -82,11 +83,11 @@ def _parts(pattern: str) -> list[str]:
     return [part for part in split_host_pattern(pattern) if not part.startswith(("!", "&"))] or [pattern]
 
 
-def _matches(loader: t.Any, groups: t.Mapping[str, t.Sequence[str]], pattern: str) -> bool:
-    # As ansible.builtin.inventory_hostnames does it.
+def _inventory(loader: t.Any, groups: t.Mapping[str, t.Sequence[str]]) -> InventoryManager:
+    """The hosts in their groups, as ansible.builtin.inventory_hostnames does it."""
     manager = InventoryManager(loader, parse=False)
     for group, hosts in groups.items():
         manager.add_group(group)
         for host in hosts:
             manager.add_host(host, group=group)
-    return bool(manager.get_hosts(pattern=pattern))
+    return manager

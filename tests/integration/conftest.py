@@ -12,6 +12,8 @@ import pytest
 from support import enroll
 from support.controller import Controller, cores
 from support.factory import Line, Vendor
+from support.hand import Hand
+from support.tools import Tools
 
 
 @pytest.fixture(params=cores(), ids=lambda entry: f"core-{entry['core']}")
@@ -24,6 +26,14 @@ def each_controller(request: pytest.FixtureRequest, tmp_path: pathlib.Path, syst
 def controller(tmp_path: pathlib.Path, system_python: str) -> Controller:
     """A controller on the newest core, for what does not hang on Ansible's version."""
     return Controller(tmp_path, cores()[-1]["ansible_playbook"], system_python)
+
+
+@pytest.fixture
+def hand(tools: Tools, tmp_path: pathlib.Path) -> Hand:
+    """Objects made by hand, with tpm2-tools."""
+    folder = tmp_path / "hand"
+    folder.mkdir()
+    return Hand(tools, folder)
 
 
 @pytest.fixture

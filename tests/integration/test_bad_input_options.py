@@ -116,7 +116,10 @@ COMBINATIONS: dict[str, tuple[tuple[str, Options], tuple[str, ...]]] = {
     "storage_key_with_policy": (key(usage="storage", policy=["auth_value"]), (FREE, "storage key with a policy")),
     "key_auth_that_nobody_asks_for": (key(auth="abcdefgh", policy=[{"pcr": PCR7}]), (FREE, "never asks for auth")),
     "primary_without_usual_handle": ((PRIMARY, {"template": "ek_rsa_3072"}), ("ek_rsa_3072", "no usual handle")),
-    "ek_of_the_owner": ((PRIMARY, {"template": "ek_ecc_p256", "hierarchy": "owner"}), ("ek_ecc_p256", "in any other hierarchy than endorsement")),
+    "ek_of_the_owner": (
+        (PRIMARY, {"template": "ek_ecc_p256", "hierarchy": "owner"}),
+        ("ek_ecc_p256", "in any other hierarchy than endorsement"),
+    ),
     "platform_key_at_owner_handle": ((PRIMARY, {"hierarchy": "platform"}), ("0x81000001", "0x81800000-0x81ffffff")),
     "owner_key_at_platform_handle": (
         (PRIMARY, {"handle": "0x81800001", "allow_foreign_range": True}),

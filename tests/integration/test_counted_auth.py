@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-import pathlib
 import typing as t
 
 import pytest
@@ -15,7 +14,6 @@ from support import module
 from support.cycle import Bench
 from support.hand import CHILD, SRK, Hand
 from support.proxy import Proxy
-from support.tools import Tools
 
 COUNTED = "fixedtpm|fixedparent|userwithauth"
 KEY = b"a secret of a machine"
@@ -24,13 +22,6 @@ KEY = b"a secret of a machine"
 @pytest.fixture
 def bench(proxied: Proxy, system_python: str) -> Bench:
     return Bench(proxied, system_python, {"content": KEY})
-
-
-@pytest.fixture
-def hand(tools: Tools, tmp_path: pathlib.Path) -> Hand:
-    folder = tmp_path / "hand"
-    folder.mkdir()
-    return Hand(tools, folder)
 
 
 def opened(bench: Bench, **options: t.Any) -> bytes:

@@ -14,7 +14,6 @@ from support import profile
 from support.cycle import Bench
 from support.hand import CHILD, SRK, Hand
 from support.proxy import Proxy
-from support.tools import Tools
 
 KEY = profile.TELEMETRY_KEY
 
@@ -22,13 +21,6 @@ KEY = profile.TELEMETRY_KEY
 @pytest.fixture
 def bench(proxied: Proxy, system_python: str) -> Bench:
     return Bench(proxied, system_python)
-
-
-@pytest.fixture
-def hand(tools: Tools, tmp_path: pathlib.Path) -> Hand:
-    folder = tmp_path / "hand"
-    folder.mkdir()
-    return Hand(tools, folder)
 
 
 def test_srk_of_the_seeds(bench: Bench, hand: Hand) -> None:

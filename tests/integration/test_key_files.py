@@ -17,7 +17,6 @@ from support import module
 from support.cycle import Bench
 from support.hand import CHILD, SRK, Hand
 from support.proxy import Proxy
-from support.tools import Tools
 
 HANDLE, NUMBER = "0x81000210", 0x81000210
 KEY = b"k3y-0f-4-m4ch1ne"
@@ -33,13 +32,6 @@ def both(proxied: Proxy, device_python: str) -> Bench:
 @pytest.fixture
 def bench(proxied: Proxy, system_python: str) -> Bench:
     return Bench(proxied, system_python, {"content": KEY})
-
-
-@pytest.fixture
-def hand(tools: Tools, tmp_path: pathlib.Path) -> Hand:
-    folder = tmp_path / "hand"
-    folder.mkdir()
-    return Hand(tools, folder)
 
 
 def provider(bench: Bench, *arguments: str) -> bytes:

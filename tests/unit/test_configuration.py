@@ -172,6 +172,13 @@ def test_whose_birth_records_count_is_said_alike() -> None:
         assert play["vars"][f"__rotate_{name}"] == role[f"__identity_{name}"].replace("__identity_signer", "__rotate_signer")
 
 
+def test_which_pcrs_are_quoted_is_said_alike() -> None:
+    # The role provision refuses other ones before the role identity, whose default it is, has run.
+    default = yaml.safe_load((ROOT / "roles/identity/defaults/main.yml").read_text())["tpm2_identity_pcrs"]
+    quoting = yaml.safe_load((ROOT / "roles/provision/vars/main.yml").read_text())["__provision_quoting"]
+    assert quoting == f"{{{{ tpm2_identity_pcrs | default({default}) }}}}"
+
+
 @pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: path.stem)
 def test_every_playbook_begins_with_what_can_be_told_before(path: pathlib.Path) -> None:
     if path.stem == "fleet_check":  # it runs on the controller, over files

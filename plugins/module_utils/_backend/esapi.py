@@ -79,7 +79,7 @@ class Esapi:
     def __init__(self, tcti: Tcti, nv_buffer: int) -> None:
         require_library()
         self._tcti = tcti
-        self._direct = tcti.resource_manager == "none"
+        self._direct = tcti.alone
         self._nv_buffer = nv_buffer
         self._known: dict[int, t.Any] = {}
         self._pcrs: dict[pcr.Selection, dict[int, bytes]] = {}

@@ -213,7 +213,7 @@ def connect(place: tcti.Tcti) -> t.Iterator[Reader]:
     """A reader of the TPM at C(place). Its connection ends with the block: swtpm and /dev/tpm0 take one client at a time."""
     connection = tcti.connect(place)
     try:
-        yield Reader(connection, place.resource_manager == "none")
+        yield Reader(connection, place.alone)
     finally:
         connection.close()
 

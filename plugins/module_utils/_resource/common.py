@@ -117,6 +117,15 @@ def check_overwrite(attempt: str, path: str, seen: model.Observation, options: O
         raise mismatch(f"{attempt} {path}", [f"it holds {found}"], "name another file")
 
 
+def auth_not_given(attempt: str, counts: str, obj: str = "") -> errors.InputError:
+    """The error where the empty auth would have to be tried unasked, and a wrong one counts; C(counts) says why, as a clause."""
+    return errors.InputError(
+        f"Could not {attempt}: {counts} and no auth is given, so that none was tried; give auth, as '' where it is empty.",
+        reason="auth_not_given",
+        object=obj,
+    )
+
+
 def prove_pcrs(backend: Backend, seen: model.Observation, asked: t.Sequence[t.Any], attempt: str) -> None:
     """Read the PCRs whose present values a policy takes again, with the TPM's proof. Raises StateError where they are not those that were seen.
 
@@ -185,6 +194,7 @@ class PublicFile:
 __all__ = (
     "Options",
     "PublicFile",
+    "auth_not_given",
     "check_enabled",
     "check_overwrite",
     "content",

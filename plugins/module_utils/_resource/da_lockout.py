@@ -53,10 +53,6 @@ class DaLockout(model.Noun):
             facts += self._run.policy_facts(changes and self._run.is_set(handles.RH_LOCKOUT))
         return facts
 
-    def declare(self, run: Run) -> None:
-        """Remember the run: whether its lockout auth may be used is asked of the TPM."""
-        self._run = run
-
     @staticmethod
     def _state(seen: model.Observation) -> tuple[dict[str, int], int]:
         properties = seen.properties()

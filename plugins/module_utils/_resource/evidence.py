@@ -89,7 +89,7 @@ class Collector:
             return {}
         made = {common.handle(plan.object, "handle"): bytes.fromhex(plan.result["public"]) for plan in outcome.plans}
         connection = tcti.connect(self._place)
-        attestor = Attestor(connection, self._reads.nv_buffer, self._place.resource_manager == "none")
+        attestor = Attestor(connection, self._reads.nv_buffer, self._place.alone)
         try:
             found = self._look(attestor, made)
             if not check:
@@ -264,7 +264,7 @@ def _steps(key: _Key, code: int, what: str) -> list[t.Any]:
 def sign(place: tcti.Tcti, given: t.Sequence[asked.Signing], outcome: Outcome) -> list[str]:
     """Signatures of unrestricted keys over digests, base64 of the marshalled TPMT_SIGNATUREs, in the order asked for."""
     connection = tcti.connect(place)
-    attestor = Attestor(connection, alone=place.resource_manager == "none")
+    attestor = Attestor(connection, alone=place.alone)
     try:
         return [_b64(attestor.sign(*one)) for one in given]
     finally:

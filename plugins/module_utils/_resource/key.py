@@ -46,10 +46,6 @@ class Key(model.Noun):
         self._loading = options.get("verify") == "load"
         self._check()
 
-    def declare(self, run: Run) -> None:
-        """Remember the run: loading the file may need its auth values."""
-        self._run = run
-
     def _check(self) -> None:
         if self.handle is not None:
             handles.check_persistent(self.handle, "key", bool(self._options.get("allow_foreign_range")))
@@ -88,8 +84,7 @@ class Key(model.Noun):
             return []
         needed = parents.facts(stored)
         path = str(self.path)
-        loadable = parents.known(stored, seen) and parents.loadable(stored, self.parent, seen, path)
-        if loadable and not self._reasons(self._want(seen), stored, seen):
+        if parents.loadable(stored, self.parent, seen, path) and not self._reasons(self._want(seen), stored, seen):
             needed.append(parents.loads(stored, self._run, path))
         return needed
 

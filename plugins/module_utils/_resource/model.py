@@ -212,7 +212,8 @@ class Noun:
         self.handle, self.parent, self.owned_file = handle, parent, owned_file
 
     def declare(self, run: Run) -> None:
-        """Nothing: no auth value of the run comes from here."""
+        """Remember the run, whose auth values a read may need; none of them comes from here."""
+        self._run = run
 
 
 __all__ = ("Asking", "Claim", "Cost", "Fact", "Noun", "Observation", "OwnedFile", "Plan", "Resource", "Result", "Step")

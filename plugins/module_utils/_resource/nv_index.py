@@ -120,10 +120,6 @@ class NvIndex(model.Noun):
         data: bytes | None = seen.get(key, self.content)
         return data
 
-    def declare(self, run: Run) -> None:
-        """Remember the run: reading may need its auth values."""
-        self._run = run
-
     def plan(self, seen: model.Observation, run: Run) -> model.Plan:
         """Raises MismatchError where the index is defined otherwise or holds something else for good."""
         found = seen.nv_public(self.index)

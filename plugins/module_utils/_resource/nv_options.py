@@ -13,6 +13,7 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.policy import PolicySession
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms, attributes, errors, nv, policy, policy_read
 
 NAME_ALG = algorithms.SHA256
@@ -119,12 +120,8 @@ def check_counted(options: Options, word: int, auth: choose.Auth, attempt: str) 
     """Refuse an auth that nobody has given, on an index that is there and counts wrong tries: it may be another than the empty one."""
     if word & attributes.NV["no_da"] or options.get("auth") is not None:
         return
-    if not isinstance(auth, PolicySession) or any(isinstance(step, policy.AuthValue) for step in auth.steps):
-        raise errors.InputError(
-            f"Could not {attempt}: it is there, counts wrong tries (no_da: false) and no auth is given, so that none was tried; give auth, as "
-            "'' where it is empty.",
-            reason="auth_not_given",
-        )
+    if not isinstance(auth, PolicySession) or policy.asks_auth(auth.steps):
+        raise common.auth_not_given(attempt, "it is there, counts wrong tries (no_da: false)")
 
 
 __all__ = ("FORGETFUL", "attributes_of", "check", "check_counted", "policy_of", "size_of")

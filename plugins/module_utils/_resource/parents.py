@@ -38,14 +38,14 @@ def facts(stored: keyfile.KeyFile) -> list[model.Fact]:
     return [model.Fact("properties")]
 
 
-def default(stored: keyfile.KeyFile) -> names.Public:
+def _default(stored: keyfile.KeyFile) -> names.Public:
     """The template of the primary key that a file in a hierarchy is under."""
     return templates.primary("srk_rsa_2048" if stored.rsa_parent else "srk_ecc_p256")
 
 
 def is_default(stored: keyfile.KeyFile | None, parent: names.Public) -> bool:
     """Whether a parent is the one that a file in the owner hierarchy means, as far as its template tells."""
-    return stored is not None and stored.parent == handles.RH_OWNER and not names.differences(default(stored), parent)
+    return stored is not None and stored.parent == handles.RH_OWNER and not names.differences(_default(stored), parent)
 
 
 def known(stored: keyfile.KeyFile, seen: model.Observation) -> bool:
@@ -107,7 +107,7 @@ def load(backend: Backend, stored: keyfile.KeyFile, run: Run, path: str, auth: c
     auth = choose.for_use(b"") if auth is None else auth
     if not stored.in_hierarchy:
         return backend.load(backend.persistent(stored.parent), auth, stored.private, stored.public, path)
-    parent, _public = backend.create_primary(stored.parent, choose.for_use(run.current(stored.parent)), default(stored))
+    parent, _public = backend.create_primary(stored.parent, choose.for_use(run.current(stored.parent)), _default(stored))
     try:
         return backend.load(parent, auth, stored.private, stored.public, path)
     finally:
@@ -115,7 +115,9 @@ def load(backend: Backend, stored: keyfile.KeyFile, run: Run, path: str, auth: c
 
 
 def loadable(stored: keyfile.KeyFile, parent: int, seen: model.Observation, path: str) -> bool:
-    """Whether the file can be loaded before this run has changed anything, and nothing that has been read speaks against it."""
+    """Whether the file can be loaded before this run has changed anything: C(facts) have been read, and nothing speaks against it."""
+    if not known(stored, seen):
+        return False
     found = seen.public(stored.parent) if handles.is_persistent(stored.parent) else None
     return (stored.in_hierarchy or found is not None) and not origin(stored, parent, found, path)
 
@@ -147,6 +149,7 @@ __all__ = (
     "check",
     "check_there",
     "facts",
+    "is_default",
     "known",
     "load",
     "loadable",

@@ -59,14 +59,10 @@ class PersistentHandle(model.Noun):
                 facts += self._load_facts(stored, seen) if stored else []
         return facts
 
-    def declare(self, run: Run) -> None:
-        """Remember the run: loading the file may need its auth values."""
-        self._run = run
-
     def _load_facts(self, stored: keyfile.KeyFile, seen: model.Observation) -> list[model.Fact]:
         """The parent, and whether the TPM loads the file: before anything is changed."""
         needed = parents.facts(stored)
-        if parents.known(stored, seen) and parents.loadable(stored, stored.parent, seen, str(self.path)):
+        if parents.loadable(stored, stored.parent, seen, str(self.path)):
             needed.append(parents.loads(stored, self._run, str(self.path)))
         return needed
 

@@ -70,13 +70,8 @@ def check_counted(path: str, stored: keyfile.KeyFile, asked: policy.Policy, seen
     if given or stored.public.attributes & attributes.OBJECT["noda"]:
         return
     steps = policy.steps(asked, policy.CC_UNSEAL, seen.pcrs()) if asked else []
-    if not asked or any(isinstance(step, policy.AuthValue) for step in steps):
-        raise errors.InputError(
-            f"Could not unseal {path}: it counts wrong tries (it lacks noDA) and no auth is given, so that none was tried; give auth, as '' where it "
-            "is empty.",
-            reason="auth_not_given",
-            object=path,
-        )
+    if not asked or policy.asks_auth(steps):
+        raise common.auth_not_given(f"unseal {path}", "it counts wrong tries (it lacks noDA)", path)
 
 
 def unseal(backend: Backend, stored: keyfile.KeyFile, auth: choose.Auth, path: str, run: Run) -> bytes:
@@ -170,10 +165,6 @@ class SealedBlob(model.Noun):
             if not errors.is_rc(failed.rc, *parents.NOT_OURS):
                 raise
             return None
-
-    def declare(self, run: Run) -> None:
-        """Remember the run: opening a blob may need its auth values."""
-        self._run = run
 
     def _stored(self, seen: model.Observation) -> keyfile.KeyFile | None:
         data = seen.file(self.path)

@@ -39,10 +39,6 @@ class Unseal(model.Noun):
         kept = [model.Claim(model.FILE, self.dest, "dest")] if self.dest else []
         return [model.Claim(model.SOURCE, self.path, "path"), *kept]
 
-    def declare(self, run: Run) -> None:
-        """Remember the run: the policy may need its auth values."""
-        self._run = run
-
     def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
         """File, parent and PCRs first; only what can succeed is then tried."""
         facts = [

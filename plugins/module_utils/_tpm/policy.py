@@ -89,6 +89,11 @@ def steps(policy: Policy, code: int, current: PcrValues, written: bool | None = 
     return found
 
 
+def asks_auth(asked: t.Iterable[Assertion]) -> bool:
+    """Whether assertions, as C(steps) has them, ask for the object's auth value."""
+    return any(isinstance(step, AuthValue) for step in asked)
+
+
 __all__ = (
     "ASSERTIONS",
     "AuthValue",

@@ -49,6 +49,11 @@ class Tcti(t.NamedTuple):
             return "abrmd"
         return "kernel" if self.name == "device" and "tpmrm" in self.conf else "none"
 
+    @property
+    def alone(self) -> bool:
+        """Whether there is no resource manager on this path, so that nobody else can be using the TPM."""
+        return self.resource_manager == "none"
+
 
 def resolve(given: str | None) -> Tcti:
     """The TCTI to use: C(given), else the environment's TPM2TOOLS_TCTI, else the kernel's resource manager, else /dev/tpm0.

@@ -17,18 +17,19 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.link impo
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 
 
-def open_registry(url: str, *, timeout: int = 30, create: bool = True) -> Registry:
+def open_registry(url: str, *, timeout: int = 30, create: bool = True, must_exist: bool = False) -> Registry:
     """Open the registry at C(url): a path, sqlite:////path, or postgresql://user@server/database.
 
     C(timeout): how long to wait for a lock or a server, in seconds. With C(create) it is made or upgraded where needed; without,
-    nothing is ever written, and one that is not there is empty. To be opened in the process that uses it.
+    nothing is ever written, and one that is not there is empty. With C(must_exist) one that is not there is neither made nor empty,
+    but a RegistryError, C(unreachable); it is still upgraded. To be opened in the process that uses it.
     Raises RegistryError, InputError, DependencyError.
     """
     address = parse(url)
     if address.path:
         there = os.path.exists(address.path)
-        if not there and not create:
-            return Registry(None, address.shown)
+        if not there and (must_exist or not create):
+            return _none(url, address.shown, must_exist)
         if not there:
             _make_file(address.path, address.shown)
         elif not os.path.isfile(address.path):
@@ -36,7 +37,16 @@ def open_registry(url: str, *, timeout: int = 30, create: bool = True) -> Regist
         elif not os.access(address.path, os.R_OK):
             raise faults.told(faults.OPEN, address.shown, faults.PERMISSION, "the file must not be read")
     link = Link(address, timeout=timeout, writable=create)
-    return Registry(link if upgrade.check(link) else None, address.shown)
+    if upgrade.check(link, make=not must_exist):
+        return Registry(link, address.shown)
+    return _none(url, address.shown, must_exist)
+
+
+def _none(url: str, shown: str, must_exist: bool) -> Registry:
+    """What stands for a registry that is not there. Raises RegistryError where it must be."""
+    if must_exist:
+        raise faults.RegistryError(missing(url), faults.UNREACHABLE)
+    return Registry(None, shown)
 
 
 def is_there(url: str, *, timeout: int = 30) -> bool:
@@ -47,12 +57,6 @@ def is_there(url: str, *, timeout: int = 30) -> bool:
         if error.reason != faults.OLDER:
             raise
         return True  # the first run that writes brings it up to date
-
-
-def check_there(url: str, *, timeout: int = 30) -> None:
-    """Check that there is a registry at an address. Raises RegistryError, C(unreachable), where there is none; else as open_registry()."""
-    if not is_there(url, timeout=timeout):
-        raise faults.RegistryError(missing(url), faults.UNREACHABLE)
 
 
 def missing(url: str) -> str:

@@ -29,8 +29,8 @@ MIGRATIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "migration
 _LOCK = 0x74706D3220726567
 
 
-def check(link: Link) -> bool:
-    """Return whether the registry is there; bring it up to date where C(link) may write. Raises RegistryError."""
+def check(link: Link, *, make: bool = True) -> bool:
+    """Return whether the registry is there; make it, with C(make), or bring it up to date where C(link) may write. Raises RegistryError."""
     try:
         with link.read(faults.OPEN) as connection:
             # One query is all that a registry which is up to date costs, and Alembic is not imported.
@@ -44,6 +44,8 @@ def check(link: Link) -> bool:
     if found == models.REVISIONS[-1]:
         return True
     _check_known(link, found)
+    if found is None and not make:
+        return False
     if not link.writable:
         if found is None or found in models.READABLE:
             return found is not None

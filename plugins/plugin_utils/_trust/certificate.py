@@ -59,7 +59,11 @@ class EkCertificate(t.NamedTuple):
     model: str
     version: str
     overlooked: tuple[str, ...]
-    notes: tuple[str, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was overlooked, a sentence each."""
+        return tuple(map(_note, self.overlooked))
 
 
 def refuse(reason: str, what: str, cure: str) -> TrustError:
@@ -132,7 +136,7 @@ def read(data: bytes) -> EkCertificate:
         raise malformed(str(error)) from None
     found = [*certificates.overlooked(parsed), *([OAEP_KEY] if quirk else []), *_around(data, der)]
     manufacturer, model, version = (about.get(oid, "") for oid in (OID_MANUFACTURER, OID_MODEL, OID_VERSION))
-    return EkCertificate(der, parsed, _keys.spki_of(key), manufacturer, model, version, tuple(found), tuple(map(_note, found)))
+    return EkCertificate(der, parsed, _keys.spki_of(key), manufacturer, model, version, tuple(found))
 
 
 def _around(data: bytes, der: bytes) -> t.Iterator[str]:

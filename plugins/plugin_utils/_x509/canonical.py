@@ -76,10 +76,7 @@ def _parts(body: bytes) -> list[reader.Element]:
 def _within(whole: bytes, *tags: int) -> list[reader.Element]:
     """The elements within elements that hold nothing but one another, by their tags from the outside. Raises ValueError."""
     for tag in tags:
-        outer = _parts(whole)
-        if [one.tag for one in outer] != [tag]:
-            raise ValueError("an element in it is not where it has to be")
-        whole = outer[0].body
+        whole = _only(whole, tag)
     return _parts(whole)
 
 
