@@ -21,8 +21,9 @@ import struct
 import time
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import activation, attributes, names
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._protocol import activation
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, names
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, ReasonedError
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import Cursor, sized
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys

@@ -17,9 +17,10 @@ from __future__ import annotations
 import hmac
 import typing as t
 
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory import roca
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest as att
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, names, pcr, roca
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, names, pcr
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import ReasonedError, TpmError
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import Cursor
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.nv import NvPublic

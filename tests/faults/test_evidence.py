@@ -17,7 +17,7 @@ from support.proxy import Drop, Proxy
 from support.swtpm import Swtpm
 from support.tools import Tools, leftovers, lockout_counter
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import activation
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._protocol import activation
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _credential
 
 MakeSwtpm = t.Callable[..., Swtpm]

@@ -18,7 +18,8 @@ from support.swtpm import Swtpm
 from support.tools import Tools
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.attestor import Attestor
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names, pcr, rotation
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._protocol import rotation
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names, pcr
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
 
 AK, SUBJECT, INDEX = 0x81020001, 0x81020000, 0x01800010

@@ -20,7 +20,8 @@ from support.raw import RawError
 from support.swtpm import Swtpm
 from support.tools import ToolError, Tools
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import activation, attest, names, nv, pcr, templates
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._protocol import activation
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest, names, nv, pcr, templates
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _credential, _evidence
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import bundle, ek, ladder
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import Verdict

@@ -22,7 +22,7 @@ from support.proxy import Proxy
 from support.swtpm import Swtpm
 from support.tools import ToolError, Tools
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import roca
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory import roca
 
 MODULE = "tpm2_info"
 NO_DA_PARENT = "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt"

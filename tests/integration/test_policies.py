@@ -14,7 +14,8 @@ from support import module, secrets
 from support.swtpm import Swtpm
 from support.tools import ToolError, Tools, leftovers, lockout_counter
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import keyfile, policy, policy_read
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import policy_read
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import keyfile, policy
 
 Items = list[t.Any]
 OWNER_AUTH, BLOB_AUTH = secrets.made_up("policies owner"), secrets.made_up("policies blob")

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The house rules of plugins/, read off the syntax trees: who may import what, what no file may do, and how large one may grow.
 
-On the device, imports point one way: modules -> _module -> _resource -> _backend.base <- _backend.{reader,esapi}, with _auth, _transport and _tpm beneath.
+On the device, imports point one way: modules -> _module -> _resource -> _backend.base <- _backend.{reader,esapi}, with _auth, _transport
+and the pure parts (_tpm, _advisory, _protocol) beneath.
 On the controller: action, filter, inventory, lookup -> plugin_utils, layer by layer (CONTROLLER_LAYERS) -> _tpm.
 """
 
@@ -32,22 +33,25 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_deps": {"_tpm"},
     "_secret": set(),
     "_values": set(),
-    "_resource": {"_backend.base", "_auth", "_secret", "_tpm"},
+    "_resource": {"_backend.base", "_auth", "_secret", "_protocol", "_tpm"},
     # Those that make the parts meet: one carries out a run, the two others only ask the reader.
     "_resource.engine": {"_backend", "_transport", "_auth", "_tpm"},
-    "_resource.evidence": {"_backend", "_transport", "_auth", "_tpm"},
+    "_resource.evidence": {"_backend", "_transport", "_auth", "_protocol", "_tpm"},
     "_resource.info": {"_backend.base", "_backend.reader", "_transport", "_tpm"},
-    "_resource.health": {"_backend.reader", "_transport", "_host", "_tpm"},
+    "_resource.health": {"_backend.reader", "_transport", "_host", "_advisory", "_tpm"},
     "_resource.observe": {"_backend.base", "_backend.reader", "_tpm"},
     "_host.access": {"_backend.backoff", "_transport", "_tpm"},
     "_backend.base": {"_auth", "_tpm"},
     "_backend.backoff": {"_tpm"},
     "_backend.reader": {"_backend.base", "_backend.backoff", "_transport", "_tpm"},
     "_backend.attestor": {"_backend.reader", "_tpm"},
-    "_backend.esapi": {"_backend.base", "_backend.backoff", "_transport", "_auth", "_tpm"},
+    "_backend.esapi": {"_backend.base", "_backend.backoff", "_transport", "_auth", "_protocol", "_tpm"},
     "_transport": {"_tpm"},
     "_host": {"_tpm"},
     "_auth": {"_tpm"},
+    # Published faults of firmware and packages; what both ends of our own protocols work out.
+    "_advisory": {"_tpm"},
+    "_protocol": {"_tpm"},
     "_tpm": set(),
     "doc_fragments": set(),
     # On the controller: plugins -> plugin_utils -> the pure knowledge of TPMs, and nothing else that travels to devices.
@@ -55,7 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "filter": {"plugin_utils", "_kinds", "_secret", "_tpm"},
     "inventory": {"plugin_utils", "_tpm"},
     "lookup": {"plugin_utils", "_tpm"},
-    "plugin_utils": {"_secret", "_values", "_tpm"},
+    "plugin_utils": {"_secret", "_values", "_advisory", "_protocol", "_tpm"},
     "plugin_utils._device_action": {"_argspec", "_argspec_identity", "_kinds", "_secret", "_values", "_tpm"},
 }
 CONTROLLER = {"action", "filter", "inventory", "lookup", "plugin_utils"}
@@ -91,6 +95,8 @@ PYTSS_ALLOWED = {"_backend.esapi"}
 # systemctl, dpkg-query and busctl tell what no file of the host does; one file runs them, with a time limit and never through a shell.
 SUBPROCESS_ALLOWED = {"_host.run"}
 
+# The pure layer: no Ansible, no TSS, no I/O; BSD-2-Clause.
+PURE = ("_advisory", "_protocol", "_tpm")
 # Standard library modules that reach outside the process: none of them is for the pure layer.
 IMPURE = {"asyncio", "ctypes", "glob", "http", "io", "mmap", "multiprocessing", "os", "pathlib", "random", "secrets", "select"}
 IMPURE |= {"shutil", "signal", "socket", "ssl", "subprocess", "tempfile", "threading", "time", "urllib"}
@@ -101,7 +107,7 @@ MAX_FUNCTION = 40
 # Files or functions that may be longer, each with its reason: {"_tpm/name.py": "why"} or {"_tpm/name.py:function": "why"}.
 MAY_BE_LONGER = {
     "_tpm/rc_table.py": "nothing but the table of the specification's response codes",
-    "_tpm/advisory_rules.py": "nothing but the table of known faults of firmware",
+    "_advisory/advisory_rules.py": "nothing but the table of known faults of firmware",
     "_backend/esapi.py": "the one file that may import tpm2_pytss, one short method for each command",
 }
 
@@ -147,7 +153,7 @@ def _header(name: str, source: str) -> t.Iterator[str]:
     head = source[:800]
     if "# Copyright (c) 2026, edgefleet maintainers" not in head:
         yield "1: the copyright line is missing"
-    pure = name.startswith("module_utils/_tpm/")
+    pure = _within(_part(name), PURE)
     if (BSD if pure else GPL) not in head or (GPL if pure else BSD) in head:
         yield f"1: the licence is to be {BSD if pure else GPL}"
     if name.startswith(("module_utils/", "plugin_utils/")) and PRIVATE not in head.replace("plugin util", "module util"):
@@ -201,7 +207,7 @@ def _imports(name: str, tree: ast.Module) -> t.Iterator[str]:
                 yield f"{line}: only _backend/esapi.py imports tpm2_pytss"
         elif top not in sys.stdlib_module_names:
             yield f"{line}: {imported} is not of the standard library"
-        elif top in IMPURE and _within(part, ["_tpm"]):
+        elif top in IMPURE and _within(part, PURE):
             yield f"{line}: the pure layer imports {imported}"
 
 
@@ -251,7 +257,7 @@ def _forbidden(name: str, tree: ast.Module) -> t.Iterator[str]:
             called = ast.unparse(node.func)
             if called in ("print", "exit", "quit", "sys.exit", "os._exit", "os.system", "os.popen", "eval", "exec"):
                 yield f"{node.lineno}: calls {called}"
-            if called in ("open", "input") and _within(part, ["_tpm"]):
+            if called in ("open", "input") and _within(part, PURE):
                 yield f"{node.lineno}: the pure layer calls {called}"
     for line, imported in _imported(tree):
         if imported.partition(".")[0] == "subprocess" and part not in SUBPROCESS_ALLOWED:
@@ -368,7 +374,7 @@ def test_every_exception_is_needed() -> None:
 def test_the_house_is_there() -> None:
     # An empty folder would pass every rule.
     parts = {_part(name).partition(".")[0] for name in FILES}
-    assert {"modules", "_module", "_resource", "_backend", "_transport", "_auth", "_tpm"} <= parts
+    assert {"modules", "_module", "_resource", "_backend", "_transport", "_auth", *PURE} <= parts
     assert CONTROLLER <= parts
 
 
@@ -472,7 +478,7 @@ BAD = [
 
 
 def _file(name: str, body: str, *, licence: str = "", private: str = PRIVATE) -> str:
-    licence = licence or (BSD if "/_tpm/" in name else GPL)
+    licence = licence or (BSD if _within(_part(name), PURE) else GPL)
     return HEAD.format(licence=licence, private=private) + body + "\n"
 
 

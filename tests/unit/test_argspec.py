@@ -18,7 +18,8 @@ import yaml
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity, _kinds
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, policy_read, templates
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import policy_read
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, templates
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COLLECTION = "ansible_collections.edgefleet.tpm2.plugins"

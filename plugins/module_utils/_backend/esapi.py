@@ -24,17 +24,8 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.choose import
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.password import Password
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.policy import PolicySession
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import backoff
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import (
-    algorithms,
-    errors,
-    handles,
-    marshal,
-    names,
-    nv,
-    pcr,
-    rotation,
-    templates,
-)
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._protocol import rotation
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms, errors, handles, marshal, names, nv, pcr, templates
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tss
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti import Tcti, connect
 

@@ -107,13 +107,13 @@ class Run:
     def check_lockout(self, value: bytes) -> None:
         """Raises StateError where the policy of the lockout hierarchy says that its auth is not C(value), which is never tried then.
 
-        Once set by these modules, the policy is the marker of the value (see C(_tpm/rotation)); one that this run declares says nothing.
+        Once set by these modules, the policy is the marker of the value (see ``_protocol/rotation.py``); one that this run declares says nothing.
         """
         found = self.seen["auth_policy", handles.RH_LOCKOUT]
         if not found or handles.RH_LOCKOUT in self.policies and self.policies[handles.RH_LOCKOUT]() == found:
             return
         # Not at the top: few runs meet a lockout hierarchy that has a policy.
-        from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import rotation
+        from ansible_collections.edgefleet.tpm2.plugins.module_utils._protocol import rotation
 
         if found != rotation.marker(value):
             raise errors.StateError(
@@ -124,8 +124,8 @@ class Run:
             )
 
     def rotation(self, new: bytes, old: bytes) -> str:
-        """How far the replacement of a lockout auth has come (see C(_tpm/rotation)). Raises StateError where the TPM does not tell."""
-        from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import rotation
+        """How far the replacement of a lockout auth has come (see ``_protocol/rotation.py``). Raises StateError where the TPM does not tell."""
+        from ansible_collections.edgefleet.tpm2.plugins.module_utils._protocol import rotation
 
         found = self.seen["auth_policy", handles.RH_LOCKOUT]
         state = rotation.UNKNOWN if found is None else rotation.progress(found, old, new)
@@ -139,7 +139,7 @@ class Run:
         return state
 
     def _current_lockout(self, new: bytes, old: bytes) -> bytes:
-        from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import rotation
+        from ansible_collections.edgefleet.tpm2.plugins.module_utils._protocol import rotation
 
         state = self.rotation(new, old)
         if state == rotation.BEGUN:

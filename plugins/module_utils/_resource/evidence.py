@@ -19,10 +19,11 @@ import contextlib
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.attestor import Attestor, Signed
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._protocol import activation
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, info, model
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import evidence_options as asked
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.engine import Engine, Outcome
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import activation, der, errors, handles, key_policies, names, nv
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import der, errors, handles, key_policies, names, nv
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
 
 if t.TYPE_CHECKING:

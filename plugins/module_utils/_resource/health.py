@@ -16,12 +16,13 @@ import contextlib
 import signal
 import typing as t
 
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory import advisories, roca
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory import software as holes
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import FIXED, Reader, connect
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._host import boot, catalogue, findings, observe, software, system
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.tree import Tree
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import info, model
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import advisories, algorithms, errors, handles, marshal, roca
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import software as holes
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms, errors, handles, marshal
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
 
 Facts = dict[str, t.Any]

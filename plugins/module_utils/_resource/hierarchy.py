@@ -12,9 +12,9 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model, policy_read
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import AUTH_SET, ENABLED
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, policy, policy_read
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, policy
 
 if t.TYPE_CHECKING:
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend
@@ -179,7 +179,7 @@ class Hierarchy(model.Noun):
     def _mark(self, run: Run) -> bytes:
         """The policy that marks a lockout auth which is set where there was none; b"" for none: a value that could be guessed by it, a policy
         that the task declares or that is there already, a TPM that does not tell its policies. Interrupted before it, there is none either."""
-        from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import rotation
+        from ansible_collections.edgefleet.tpm2.plugins.module_utils._protocol import rotation
 
         value = t.cast("bytes", self.value)
         if self.policy is not None or len(value) < rotation.SHORTEST or run.seen["auth_policy", self.hierarchy] != b"":
@@ -189,7 +189,7 @@ class Hierarchy(model.Noun):
     def _rotation(self, run: Run) -> list[model.Step]:
         """The step that replaces the lockout auth, from wherever an interrupted run has left it."""
         from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.policy import PolicySession
-        from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import rotation
+        from ansible_collections.edgefleet.tpm2.plugins.module_utils._protocol import rotation
 
         new, old = run.candidates(self.hierarchy)
         if self.policy is not None:

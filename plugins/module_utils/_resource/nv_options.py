@@ -13,8 +13,8 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.policy import PolicySession
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms, attributes, errors, nv, policy, policy_read
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, policy_read
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms, attributes, errors, nv, policy
 
 NAME_ALG = algorithms.SHA256
 # NV attributes that a task may ask for; the others are the TPM's to set.

@@ -13,17 +13,8 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.policy import PolicySession
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model, parents, places
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import (
-    attributes,
-    errors,
-    handles,
-    keyfile,
-    names,
-    policy,
-    policy_read,
-    templates,
-)
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model, parents, places, policy_read
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, errors, handles, keyfile, names, policy, templates
 
 if t.TYPE_CHECKING:
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend

@@ -12,8 +12,9 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import advisories, names, verdicts
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory import advisories, verdicts
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, external, profile, request, tcg_csr
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._credential import Credential

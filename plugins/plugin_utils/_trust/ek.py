@@ -13,8 +13,9 @@ program: only what is restricted, fixed and made in a TPM protects what is encry
 
 from __future__ import annotations
 
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory import roca
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names, roca, templates
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names, templates
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import Cursor
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import verdict

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import verdicts
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.vendors import VENDORS
 
-NAMES = frozenset(verdicts.VENDORS)
+NAMES = frozenset(VENDORS)
 # swtpm's certificates carry a number that is no text; the TPM itself says IBM, as libtpms does.
 ALIASES = {"00001014": "IBM"}
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import roca
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory import roca
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import canonical, certificates, deps
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import Certificate, der_of, extension, shown, titled
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import ec, rsa, x509

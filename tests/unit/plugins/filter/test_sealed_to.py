@@ -12,7 +12,8 @@ import pytest
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.edgefleet.tpm2.plugins.filter.sealed_to import FilterModule
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import policy, policy_read
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import policy_read
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import policy
 
 ZERO, SEVEN, OWN = "11" * 32, "22" * 32, "33" * 32
 QUOTED = {"bank": "sha256", "values": {"0": ZERO, "7": SEVEN}}

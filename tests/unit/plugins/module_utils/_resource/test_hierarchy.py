@@ -10,7 +10,8 @@ import typing as t
 import pytest
 from unit.bed import Bed
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, rotation
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._protocol import rotation
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles
 
 OWNER, ENDORSEMENT, LOCKOUT, PLATFORM = handles.RH_OWNER, handles.RH_ENDORSEMENT, handles.RH_LOCKOUT, handles.RH_PLATFORM
 

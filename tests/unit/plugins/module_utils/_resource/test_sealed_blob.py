@@ -13,8 +13,8 @@ import pytest
 from unit.bed import Bed
 from unit.fakes import with_unique
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import sealed_blob
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, policy, policy_read, templates
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import policy_read, sealed_blob
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, policy, templates
 
 SRK: dict[str, dict[str, t.Any]] = {"primary_key": {"template": "srk_ecc_p256"}}
 CONTENT = "the telemetry key"

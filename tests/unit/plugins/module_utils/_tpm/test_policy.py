@@ -11,7 +11,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import handles, nv, pcr, policy, policy_read
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import policy_read
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import handles, nv, pcr, policy
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, StateError
 
 A, B = b"\xaa" * 32, b"\xbb" * 32

@@ -11,7 +11,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms, attributes, names, policy, policy_read, templates
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import policy_read
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms, attributes, names, policy, templates
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[3] / "fixtures"

@@ -13,7 +13,7 @@ import subprocess
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import roca
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory import roca
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
 
 # How many of the first primes make up M, by the size of the modulus (CCS 2017, section 2.1).

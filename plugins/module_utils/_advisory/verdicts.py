@@ -22,38 +22,6 @@ INFO = "info"
 
 ANY = "*"  # as vendor: every vendor that no other rule of the same name is about
 
-# TPM_PT_MANUFACTURER as text, and who that is: all of the TCG TPM Vendor ID Registry 1.07.
-VENDORS = {
-    "AMD": "AMD",
-    "ANT": "Ant Group",
-    "ATML": "Atmel",
-    "BRCM": "Broadcom",
-    "CSCO": "Cisco",
-    "FLYS": "Flyslice",
-    "GOOG": "Google",
-    "HISI": "Huawei",
-    "HPE": "HPE",
-    "HPI": "HP",
-    "IBM": "libtpms (swtpm) or IBM",
-    "IFX": "Infineon",
-    "INTC": "Intel",
-    "LEN": "Lenovo",
-    "MSFT": "Microsoft",
-    "NSG": "NSING",
-    "NSM": "National Semiconductor",
-    "NTC": "Nuvoton",
-    "NTZ": "Nationz",
-    "QCOM": "Qualcomm",
-    "ROCC": "Rockchip",
-    "SEAL": "WISeKey",
-    "SECE": "SecEdge",
-    "SMSC": "SMSC",
-    "SMSN": "Samsung",
-    "SNS": "Sinosun",
-    "STM": "STMicroelectronics",
-    "TXN": "Texas Instruments",
-    "WEC": "Winbond",
-}
 # TPMs that are a program on the host's processor: no chip of its own, no bus.
 FIRMWARE_TPMS = ("AMD", "GOOG", "IBM", "INTC", "MSFT", "QCOM")
 
@@ -121,7 +89,6 @@ __all__ = (
     "INFO",
     "NOT_AFFECTED",
     "UNKNOWN",
-    "VENDORS",
     "VERDICTS",
     "WARNING",
     "Firmware",

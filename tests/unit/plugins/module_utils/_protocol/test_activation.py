@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import activation
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._protocol import activation
 
 
 @pytest.mark.parametrize(("secret", "nonce"), [(b"\x01" * 32, b"\x02" * 32), (b"s" * 64, b""), (b"a secret of 20 bytes", b"nonce")])

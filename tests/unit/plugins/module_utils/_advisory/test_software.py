@@ -11,9 +11,16 @@ import subprocess
 
 import pytest
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import software
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.software import Hole
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.verdicts import AFFECTED, ERROR, NOT_AFFECTED, UNKNOWN, VERDICTS, WARNING
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory import software
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory.software import Hole
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory.verdicts import (
+    AFFECTED,
+    ERROR,
+    NOT_AFFECTED,
+    UNKNOWN,
+    VERDICTS,
+    WARNING,
+)
 
 # By hole: versions of each verdict. A hole that is not here fails the first test.
 CASES: dict[str, dict[str, list[str]]] = {

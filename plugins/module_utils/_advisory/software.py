@@ -17,8 +17,8 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.software_rules import HOLES, OTHERS, PROJECTS, Hole
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.verdicts import AFFECTED, NOT_AFFECTED, UNKNOWN, Verdict, severity_of
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory.software_rules import HOLES, OTHERS, PROJECTS, Hole
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory.verdicts import AFFECTED, NOT_AFFECTED, UNKNOWN, Verdict, severity_of
 
 
 class Upstream(t.NamedTuple):

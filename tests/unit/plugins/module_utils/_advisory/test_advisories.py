@@ -11,8 +11,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import advisories, advisory_rules, software_rules, verdicts
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.verdicts import AFFECTED, ANY, NOT_AFFECTED, UNKNOWN, Rule
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory import advisories, advisory_rules, software_rules, verdicts
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory.verdicts import AFFECTED, ANY, NOT_AFFECTED, UNKNOWN, Rule
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.vendors import VENDORS
 
 RULES = advisory_rules.RULES
 Case = tuple[str, dict[str, t.Any]]
@@ -180,7 +181,7 @@ def test_the_verdict_of_a_rule(rule: Rule, verdict: str, firmware: str, known: d
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.name}-{rule.vendor}")
 def test_a_rule_says_all_that_an_operator_needs(rule: Rule) -> None:
-    assert rule.vendor == ANY or rule.vendor in verdicts.VENDORS
+    assert rule.vendor == ANY or rule.vendor in VENDORS
     assert rule.severity in (verdicts.ERROR, verdicts.WARNING, verdicts.INFO)
     assert all((rule.name, rule.title, rule.means, rule.remedy, rule.source, rule.look_at))
     assert datetime.date(2020, 1, 1) < datetime.date.fromisoformat(rule.checked) <= datetime.datetime.now(tz=datetime.UTC).date()
@@ -240,7 +241,7 @@ def test_a_firmware_of_which_nobody_is_certain_gets_a_verdict_that_says_so() -> 
     assert "the firmware version does not tell" in advisories.judge("IBM", "1.2.3.4")[0].evidence
 
 
-@pytest.mark.parametrize("manufacturer", [*verdicts.VENDORS, "XYZ", ""])
+@pytest.mark.parametrize("manufacturer", [*VENDORS, "XYZ", ""])
 @pytest.mark.parametrize("firmware", ["0.0.0.0", "", "99.98.97.96", "65535.65535.65535.65535", "nonsense"])
 def test_a_firmware_that_nobody_knows_is_never_safe(manufacturer: str, firmware: str) -> None:
     found = advisories.judge(manufacturer, firmware)
@@ -287,7 +288,7 @@ def test_the_page_lists_every_rule() -> None:
     page = (pathlib.Path(__file__).resolve().parents[5] / "docs/advisories.md").read_text(encoding="utf-8")
     rows = set()
     for one in RULES:
-        vendor = f"{verdicts.VENDORS.get(one.vendor, 'every other')} {one.model}".strip()
+        vendor = f"{VENDORS.get(one.vendor, 'every other')} {one.model}".strip()
         rows.add(f"| {', '.join((one.name, *one.also))} | {vendor} | {one.title} |")
     rows |= {f"| {one.name} | {one.project} | {', '.join(one.fixed_in)} | {one.title} |" for one in software_rules.HOLES}
     listed = page.partition("## The rules about firmware")[2].splitlines()
@@ -299,4 +300,4 @@ REGISTRY = "AMD ANT ATML BRCM CSCO FLYS GOOG HISI HPE HPI IBM IFX INTC LEN MSFT 
 
 
 def test_every_vendor_of_the_registry_has_a_name() -> None:
-    assert sorted(verdicts.VENDORS) == REGISTRY
+    assert sorted(VENDORS) == REGISTRY

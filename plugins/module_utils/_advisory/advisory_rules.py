@@ -13,7 +13,7 @@ only said by hearsay, is left out of the ranges: what no range covers is *unknow
 
 from __future__ import annotations
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.verdicts import (
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory.verdicts import (
     AFFECTED,
     ANY,
     ERROR,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.verdicts import ERROR, WARNING
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory.verdicts import ERROR, WARNING
 
 
 class Hole(t.NamedTuple):

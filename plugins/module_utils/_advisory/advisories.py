@@ -16,8 +16,9 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import advisory_rules, software_rules, verdicts
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.verdicts import AFFECTED, ANY, NOT_AFFECTED, UNKNOWN, Rule, Verdict
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory import advisory_rules, software_rules, verdicts
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory.verdicts import AFFECTED, ANY, NOT_AFFECTED, UNKNOWN, Rule, Verdict
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.vendors import VENDORS
 
 NO_RULE = "no-advisory-rule"
 Cpu = tuple[int, int]
@@ -88,7 +89,7 @@ def judge(manufacturer: str, firmware: str, model: str = "", *, cpu: Cpu | None 
     """
     vendor, version = vendor_id(manufacturer), decode(manufacturer, firmware)
     shown = ".".join(str(part) for part in version) if version else "of unknown version"
-    subject = f"{verdicts.VENDORS.get(vendor, vendor or 'unknown vendor')} firmware {shown}"
+    subject = f"{VENDORS.get(vendor, vendor or 'unknown vendor')} firmware {shown}"
     found, certain = [], False
     for rule in concerning(manufacturer, model):
         verdict = _decide(rule, version, cpu, suspend)

@@ -10,8 +10,9 @@ import struct
 
 import pytest
 
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._protocol import rotation
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, names, policy, rotation
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, names, policy
 
 OLD, NEW, OTHER = b"the old value of 24 byte", b"the new value of 24 byte", b"somebody else's value..."
 
