@@ -23,6 +23,7 @@ GROUPS = (
     ("catalogue_tpm", "The TPM's state"),
     ("catalogue_kept", "What the TPM keeps and is made of"),
     ("catalogue_host", "The host"),
+    ("catalogue_boot", "Measured boot"),
 )
 
 # The page has a licence line of its own; "@" keeps checkers from taking it for this file's.

@@ -363,6 +363,18 @@ host:
           description: Which PCRs differ, or why nobody can tell.
           type: str
           returned: always
+        separated:
+          description: >-
+            For each bank the PCRs of the firmware that systemd (from version 261 on) has extended with its separator since; V(null) where nobody
+            can tell. Such a PCR does not differ.
+          type: dict
+          returned: always
+        measured_os:
+          description: >-
+            Whether systemd measures the system beyond the firmware, because systemd-stub has measured the kernel or the kernel's command line
+            says so; V(null) where nobody can tell.
+          type: bool
+          returned: always
         extended:
           description: For each bank the PCRs that hold a measurement.
           type: dict

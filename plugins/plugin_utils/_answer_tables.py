@@ -52,7 +52,7 @@ _HOST = {
     **dict.fromkeys(("devices", "nodes", "holders", "udev_rules"), listed(TREE)),
     **dict.fromkeys(("kernel_log", "software", "disk", "tcti"), TREE),
     "tpm": fields({"state": TEXT, "sentence": SENTENCE}),
-    "boot": fields({"event_log": TEXT, "replay": TEXT, "detail": SENTENCE, "extended": TREE}),
+    "boot": fields({"event_log": TEXT, "replay": TEXT, "detail": SENTENCE, "separated": TREE, "extended": TREE, "measured_os": BOOL}),
 }
 _INFO = {
     **dict.fromkeys(("tcti", "resource_manager", "family", "revision", "manufacturer", "model", "firmware"), TEXT),

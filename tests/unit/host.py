@@ -193,12 +193,14 @@ class World:
         if config is not None:
             self.write(CONFIG_TXT, config)
 
-    def measured(self, *, wrong: bool = False) -> None:
-        """A firmware's event log, and PCRs in sysfs that it gives, or does not."""
+    def measured(self, *, wrong: bool = False, separated: bool = False) -> None:
+        """A firmware's event log, and PCRs in sysfs that it gives, or does not, or did before systemd extended its separator."""
         self.write("/sys/kernel/security/tpm0/binary_bios_measurements", event_log.agile(["sha256"]))
         pieces: dict[int, list[bytes]] = {pcr: [] for pcr in range(24)}
         for pcr, _kind, data in event_log.MEASURED:
             pieces[pcr].append(data)
+        for pcr in (*range(8), 9, 12, 13, 14) if separated else ():
+            pieces[pcr].append(b"os-separator")
         for pcr, data in pieces.items():
             value = event_log.extended("sha256", *data) if pcr not in range(17, 23) else b"\xff" * 32
             self.write(f"{DEVICE}/pcr-sha256/{pcr}", (b"\x01" * 32 if wrong and pcr == 4 else value).hex().upper() + "\n")

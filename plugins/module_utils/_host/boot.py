@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.tree import Tree
@@ -17,6 +18,9 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors,
 Facts = dict[str, t.Any]
 LOG = "/sys/kernel/security/{name}/binary_bios_measurements"
 BANKS = ("sha256", "sha1", "sha384")
+STUB_MEASURED = "/sys/firmware/efi/efivars/StubPcrKernelImage-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+# systemd's parse_boolean; an option without a value is true.
+TRUE = ("", "1", "yes", "y", "true", "t", "on")
 
 
 def pcrs(tree: Tree, name: str) -> dict[str, dict[int, bytes]]:
@@ -40,18 +44,34 @@ def extended(values: t.Mapping[str, t.Mapping[int, bytes]]) -> dict[str, list[in
 
 
 def replay(tree: Tree, path: str | None, values: t.Mapping[str, t.Mapping[int, bytes]]) -> Facts:
-    """Whether the firmware's log, replayed, gives these PCR values; C(detail) says where it does not, or why nobody can tell."""
+    """Whether the firmware's log, replayed, gives these PCR values; C(detail) says where it does not, or why nobody can tell.
+
+    C(separated): the PCRs, by bank, that give the log's value with systemd's separator; None where nobody can tell.
+    """
     if path is None:
-        return {"replay": "no_log", "detail": None}
+        return {"replay": "no_log", "detail": None, "separated": None}
     data = tree.data(path)
     if data is None or not any(values.values()):
-        return {"replay": "unknown", "detail": "the log cannot be read" if data is None else "the PCRs cannot be read"}
+        return {"replay": "unknown", "detail": "the log cannot be read" if data is None else "the PCRs cannot be read", "separated": None}
     try:
         found = event_log.compare(event_log.parse(data), values)
     except errors.TpmError as failed:
-        return {"replay": "unknown", "detail": failed.message}
+        return {"replay": "unknown", "detail": failed.message, "separated": None}
     listed = "; ".join(f"{bank} {', '.join(map(str, indices))}" for bank, indices in sorted(found.differs.items()))
-    return {"replay": found.state, "detail": listed or None}
+    separated = None if found.state == event_log.UNKNOWN else dict(found.separated)
+    return {"replay": found.state, "detail": listed or None, "separated": separated}
+
+
+def measured_os(tree: Tree) -> bool | None:
+    """Whether systemd measures the system beyond the firmware (systemd.unit(5), ConditionSecurity=measured-os); None where nobody can tell.
+
+    The kernel's command line says so, or else that systemd-stub has measured the kernel, of which it leaves a variable (systemd-stub(7)).
+    """
+    line = tree.text("/proc/cmdline")
+    given = re.findall(r"(?:^|\s)(?:rd\.)?systemd\.tpm2_measured_os(?:=(\S*))?(?=\s|$)", line or "")
+    if given:
+        return given[-1].lower() in TRUE
+    return True if tree.exists(STUB_MEASURED) else None if line is None else False
 
 
 def boot(
@@ -62,13 +82,14 @@ def boot(
     C(values): the PCRs where they have been read already; each that the kernel is asked for is a command to the TPM.
     """
     name = next((one["name"] for one in known if one["version_major"] != 1), None)
+    measures = measured_os(tree)
     if name is None:
-        return {"event_log": None, "replay": "unknown", "detail": None, "extended": {}}
+        return {"event_log": None, "replay": "unknown", "detail": None, "separated": None, "extended": {}, "measured_os": measures}
     path: str | None = LOG.format(name=name)
     if not tree.exists(str(path)):
         path = None
     values = values or ({} if any(one["hung"] for one in held) else pcrs(tree, name))
-    return {"event_log": path, **replay(tree, path, values), "extended": extended(values)}
+    return {"event_log": path, **replay(tree, path, values), "extended": extended(values), "measured_os": measures}
 
 
-__all__ = ("boot", "extended", "pcrs", "replay")
+__all__ = ("boot", "extended", "measured_os", "pcrs", "replay")

@@ -5,11 +5,12 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The whole catalogue of findings. Order within a severity: the way to the TPM, who may use it, the TPM, what it keeps, the host."""
+"""The whole catalogue of findings. Order within a severity: the way to the TPM, who may use it, the TPM, what it keeps, the host, measured boot."""
 
 from __future__ import annotations
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._host import (
+    catalogue_boot,
     catalogue_host,
     catalogue_kept,
     catalogue_path,
@@ -24,6 +25,7 @@ KINDS: tuple[Kind, ...] = (
     *catalogue_tpm.KINDS,
     *catalogue_kept.KINDS,
     *catalogue_host.KINDS,
+    *catalogue_boot.KINDS,
 )
 
 __all__ = ("KINDS",)

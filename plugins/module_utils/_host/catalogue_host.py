@@ -230,37 +230,6 @@ KINDS: tuple[Kind, ...] = (
         lambda v: when(v.at("host.kernel_log.readable") is False, "kernel log", "it could not be read, faults in it are unknown"),
     ),
     Kind(
-        "event_log_missing",
-        WARNING,
-        "Switch measured boot on in the firmware; check that the kernel mounts securityfs and has CONFIG_TCG_TPM.",
-        lambda v: when(
-            v.at("host.machine.uefi")
-            and v.rows("host.devices")
-            and v.at("host.boot.event_log") is None
-            and not v.at("host.machine.container"),
-            "event log",
-            "the machine boots by UEFI and its firmware hands over no log",
-        ),
-    ),
-    Kind(
-        "event_log_differs",
-        ERROR,
-        "Do not trust the log: find who extends those PCRs, and update the firmware.",
-        lambda v: when(
-            v.at("host.boot.replay") == "differs",
-            "event log",
-            f"replayed, it does not give the PCRs: {v.at('host.boot.detail') or 'see host.boot'}",
-        ),
-    ),
-    Kind(
-        "event_log_not_checked",
-        INFO,
-        "Run with become, so that the log and the PCRs can be read.",
-        lambda v: when(
-            v.at("host.boot.event_log") and v.at("host.boot.replay") == "unknown", "event log", "there is one, and it could not be replayed"
-        ),
-    ),
-    Kind(
         "pytss_missing",
         WARNING,
         "Install python3-tpm2-pytss (role tpm_stack does): all that changes a TPM needs it.",

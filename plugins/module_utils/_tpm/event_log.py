@@ -33,6 +33,9 @@ SHA1_SIZE = 20
 # What only the firmware extends. What is above, boot loader, kernel and user space go on extending after the log has ended
 # (IMA 10, systemd 11 to 13 and 15, applications 16 and 23), so a value that differs there says nothing against the log.
 FIRMWARE_PCRS = range(8)
+# From version 261 on, systemd extends this word into PCRs 0 to 7, 9 and 12 to 14 before it leaves the initrd, and logs it elsewhere
+# (units/systemd-pcrosseparator.service.in, src/pcrextend/pcrextend.c). The word is measured as it is, without a NUL at its end.
+OS_SEPARATOR = b"os-separator"
 
 TYPES = {
     0x00: "EV_PREBOOT_CERT",
@@ -116,6 +119,7 @@ class Comparison(t.NamedTuple):
     differs: dict[str, list[int]]  # PCRs of the firmware with another value, by bank
     later: dict[str, list[int]]  # PCRs above that have been extended since, or by somebody who keeps no log here
     banks: tuple[str, ...]  # compared
+    separated: t.Mapping[str, list[int]] = {}  # PCRs of the firmware that systemd has closed with its separator, by bank
 
 
 class _Reader:
@@ -244,12 +248,14 @@ def _start(pcr: int, size: int, locality: int) -> bytes:
 def compare(log: Log, values: t.Mapping[str, t.Mapping[int, bytes]]) -> Comparison:
     """The replay against a TPM's values, by bank and PCR.
 
-    Only PCR 0 to 7 can differ: a firmware's PCR without an event must still be as it started. Any other that the log covers is
-    listed as C(later) where its value is another. What only one side has is not compared; if that leaves nothing, it is unknown.
+    Only PCR 0 to 7 can differ: a firmware's PCR without an event must still be as it started. One that has been extended by systemd's
+    separator alone is listed as C(separated). Any other that the log covers is listed as C(later) where its value is another. What only one
+    side has is not compared; if that leaves nothing, it is unknown.
     """
     replayed = replay(log)
     differs: dict[str, list[int]] = {}
     later: dict[str, list[int]] = {}
+    separated: dict[str, list[int]] = {}
     banks = []
     for bank in replayed:
         measured = values.get(bank, {})
@@ -260,14 +266,22 @@ def compare(log: Log, values: t.Mapping[str, t.Mapping[int, bytes]]) -> Comparis
             continue
         banks.append(bank)
         other = [pcr for pcr in sorted(expected) if pcr in measured and measured[pcr] != expected[pcr]]
+        closed = [pcr for pcr in other if pcr in FIRMWARE_PCRS and measured[pcr] == _with_separator(bank, expected[pcr])]
         for target, chosen in (
-            (differs, [pcr for pcr in other if pcr in FIRMWARE_PCRS]),
+            (separated, closed),
+            (differs, [pcr for pcr in other if pcr in FIRMWARE_PCRS and pcr not in closed]),
             (later, [pcr for pcr in other if pcr not in FIRMWARE_PCRS]),
         ):
             if chosen:
                 target[bank] = chosen
     state = UNKNOWN if not banks else DIFFERS if differs else MATCHES
-    return Comparison(state, differs, later, tuple(banks))
+    return Comparison(state, differs, later, tuple(banks), separated)
+
+
+def _with_separator(bank: str, value: bytes) -> bytes:
+    """A PCR's value after systemd has extended its separator (TPM2_PCR_Extend: H(value ‖ H(word)))."""
+    name = alg.HASHES[alg.IDS[bank]]
+    return hashlib.new(name, value + hashlib.new(name, OS_SEPARATOR).digest()).digest()
 
 
 __all__ = ("Comparison", "Event", "EventLogError", "Log", "compare", "parse", "replay")

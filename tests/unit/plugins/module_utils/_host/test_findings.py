@@ -9,13 +9,15 @@ import re
 import typing as t
 
 import pytest
-from unit.host import ABRMD, DEVICE, NOW, SPI_DEVICE, World
+from unit.host import ABRMD, DEVICE, NOW, PACKAGES, SPI_DEVICE, World
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._host import catalogue, findings
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
 
 Spoil = t.Callable[[World], t.Any]
 TABRMD = "tabrmd:bus_name=com.intel.tss2.Tabrmd"
+STUB = "/sys/firmware/efi/efivars/StubPcrKernelImage-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+MEASURED_OS = "quiet systemd.tpm2_measured_os=1\n"
 WIDE = 'KERNEL=="tpmrm[0-9]*", MODE="0666"\n'
 VERDICT = {
     "name": "CVE-1",
@@ -124,6 +126,12 @@ def verdict(root: str, state: str) -> Spoil:
 def disk(free: int) -> Spoil:
     """A file system with so many bytes left."""
     return lambda world: setattr(world, "free", free)
+
+
+def systemd(version: str) -> Spoil:
+    """Another systemd is installed."""
+    packages = PACKAGES.replace("257.9-1", version)
+    return lambda world: world.programs.update({"dpkg-query": packages})
 
 
 PROVOKE: dict[str, Spoil] = {
@@ -236,6 +244,8 @@ PROVOKE: dict[str, Spoil] = {
     "event_log_missing": lambda w: w.write("/sys/firmware/efi/systab", ""),
     "event_log_differs": lambda w: w.measured(wrong=True),
     "event_log_not_checked": lambda w: w.write("/sys/kernel/security/tpm0/binary_bios_measurements", b"no log"),
+    "os_separator_measured": lambda w: w.measured(separated=True),
+    "os_separator_to_come": lambda w: w.write(STUB, b"\x06\0\0\x001\x001\0"),
     "pytss_missing": lambda w: w.programs.update({"dpkg-query": "systemd\t257.9-1\tinstalled\n"}),
 }
 KINDS = {kind.name: kind for kind in catalogue.KINDS}
@@ -284,6 +294,12 @@ ALMOST: list[tuple[str, Spoil]] = [
     ("secure_boot_off", lambda w: w.write("/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c", b"\x06\0\0\0\x01")),
     ("event_log_differs", World.measured),
     ("event_log_missing", both(lambda w: w.write("/run/.containerenv", ""), lambda w: w.write("/sys/firmware/efi/systab", ""))),
+    ("event_log_differs", lambda w: w.measured(separated=True)),
+    ("os_separator_measured", World.measured),
+    ("os_separator_to_come", both(lambda w: w.write(STUB, b"\x06\0\0\0"), lambda w: w.measured(separated=True))),
+    ("os_separator_to_come", lambda w: w.write("/proc/cmdline", "quiet\n")),
+    ("os_separator_to_come", both(lambda w: w.write(STUB, b"\x06"), lambda w: w.write("/proc/cmdline", "x systemd.tpm2_measured_os=0\n"))),
+    ("os_separator_to_come", both(lambda w: w.write("/proc/cmdline", MEASURED_OS), systemd("261.3-1"))),
     ("pcrs_unmeasured", tpm("pcrs", [])),
     ("failure_mode", tpm("condition.test_result", 0x153)),
     ("tss_log_shows_commands", lambda w: w.write("/etc/profile.d/tss.sh", "export TSS2_LOG=all+error\n")),

@@ -259,6 +259,39 @@ def test_another_value_in_a_pcr_of_the_firmware_differs(pcr: int) -> None:
     assert (found.state, found.differs) == ("differs", {"sha256": [pcr]})
 
 
+WORD = b"os-separator"
+
+
+def _closed(*pcrs: int, times: int = 1) -> dict[str, dict[int, bytes]]:
+    """The values of the made log, with systemd's separator in these PCRs."""
+    values = values_of(made.agile())
+    return {
+        bank: {pcr: made.extended(bank, *[WORD] * times, start=value) if pcr in pcrs else value for pcr, value in row.items()}
+        for bank, row in values.items()
+    }
+
+
+def test_what_systemd_extends_after_the_firmware_is_no_difference() -> None:
+    # The value of a PCR with nothing but the firmware's separator, as published of a machine with systemd 261.3.
+    assert made.extended("sha256", bytes(4), WORD).hex().startswith("8d22c738")
+    found = event_log.compare(event_log.parse(made.agile()), _closed(*range(8), 9))
+    assert (found.state, found.differs) == ("matches", {})
+    assert found.separated == dict.fromkeys(("sha1", "sha256"), list(range(8)))
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_its_separator_counts_once(times: int) -> None:
+    found = event_log.compare(event_log.parse(made.agile()), _closed(7, times=times))
+    assert (found.state, found.differs, found.separated) == ("differs", {"sha1": [7], "sha256": [7]}, {})
+
+
+def test_another_value_beside_it_differs_as_before() -> None:
+    values = _closed(0, 7)
+    values["sha256"][4] = b"\x01" * 32
+    found = event_log.compare(event_log.parse(made.agile()), values)
+    assert (found.state, found.differs, found.separated) == ("differs", {"sha256": [4]}, {"sha1": [0, 7], "sha256": [0, 7]})
+
+
 def test_a_pcr_of_the_firmware_that_is_extended_but_not_logged_differs() -> None:
     silent = made.agile(measured=[one for one in made.MEASURED if one[0] != 3])
     assert event_log.compare(event_log.parse(silent), values_of(made.agile())).differs == {"sha1": [3], "sha256": [3]}
