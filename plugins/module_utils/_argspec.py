@@ -192,7 +192,7 @@ def session_key() -> Spec:
 
 def info() -> Spec:
     """Options of tpm2_info."""
-    from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.info import BESIDE, SUBSETS
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.tpm_facts import BESIDE, SUBSETS
 
     return dict(
         gather=dict(type="list", elements="str", choices=["all", *SUBSETS, *BESIDE], default=["all"]),

@@ -21,6 +21,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.attestor i
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._protocol import rotation
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names, pcr
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.opener import open_transport
 
 AK, SUBJECT, INDEX = 0x81020001, 0x81020000, 0x01800010
 NONCE = hashlib.sha256(b"a nonce of the test").digest()
@@ -50,7 +51,7 @@ class Bench:
         return names.parse_public((self.folder / "public").read_bytes()[2:])
 
     def ask(self, question: t.Callable[[Attestor], t.Any]) -> t.Any:
-        connection = tcti.connect(tcti.resolve(self.swtpm.tcti))
+        connection = open_transport(tcti.resolve(self.swtpm.tcti))
         try:
             return question(Attestor(connection))
         finally:

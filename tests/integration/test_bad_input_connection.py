@@ -22,6 +22,7 @@ from support.swtpm import Swtpm
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import device, stream, tcti
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.opener import open_transport
 
 TPM12 = bytes.fromhex("00c40000000a0000001e")
 SERIAL: dict[str, t.Any] = {"index": "0x01800010", "content": "EF-2026-000001"}
@@ -113,7 +114,7 @@ def test_no_tpm_and_no_tcti(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(tcti, "RESOURCE_MANAGED", str(tmp_path / "tpmrm0"))
     monkeypatch.setattr(tcti, "DIRECT", str(tmp_path / "tpm0"))
     with pytest.raises(errors.TransportError) as refused:
-        tcti.connect(tcti.resolve(None))
+        open_transport(tcti.resolve(None))
     assert refused.value.kind == errors.ABSENT
     assert_sentence(refused.value.message, str(tmp_path / "tpmrm0"), "there is no such TPM")
 

@@ -37,8 +37,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Those that make the parts meet: one carries out a run, the two others only ask the reader.
     "_resource.engine": {"_backend", "_transport", "_auth", "_tpm"},
     "_resource.evidence": {"_backend", "_transport", "_auth", "_protocol", "_tpm"},
-    "_resource.info": {"_backend.base", "_backend.reader", "_transport", "_tpm"},
-    "_resource.health": {"_backend.reader", "_transport", "_host", "_advisory", "_tpm"},
+    "_resource.info": {"_transport", "_tpm"},
+    "_resource.tpm_facts": {"_backend.reader", "_transport", "_tpm"},
+    "_resource.examination": {"_backend.reader", "_transport", "_host", "_advisory", "_tpm"},
     "_resource.observe": {"_backend.base", "_backend.reader", "_tpm"},
     "_host.access": {"_backend.backoff", "_transport", "_tpm"},
     "_backend.base": {"_auth", "_tpm"},
@@ -310,8 +311,8 @@ def _prose(name: str, tree: ast.Module) -> t.Iterator[str]:
 
 def _interface() -> set[str]:
     """The members of the Protocol Resource."""
-    tree = ast.parse((PLUGINS / "module_utils/_resource/model.py").read_text(encoding="utf-8"))
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name in ("Asking", "Resource")]
+    trees = [ast.parse((PLUGINS / f"module_utils/_resource/{name}.py").read_text(encoding="utf-8")) for name in ("model", "observation")]
+    classes = [node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef) and node.name in ("Asking", "Resource")]
     return {one.name for node in classes for one in node.body if isinstance(one, ast.FunctionDef)}
 
 
@@ -355,6 +356,48 @@ FILES = sorted(path.relative_to(PLUGINS).as_posix() for path in PLUGINS.rglob("*
 def test_rules_hold(name: str) -> None:
     found = breaches(name, (PLUGINS / name).read_text(encoding="utf-8"))
     assert not found, "\n" + "\n".join(f"plugins/{name}:{breach}" for breach in found)
+
+
+def imports_of(sources: t.Mapping[str, str]) -> dict[str, set[str]]:
+    """What each of our files imports of our files, wherever in the file: by the parts that they are, of their texts by the same."""
+    ours = (UTILS, CONTROLLER_UTILS.removesuffix("plugin_utils."))
+    found: dict[str, set[str]] = {}
+    for part, source in sources.items():
+        whole = [full for _line, full in _imported(ast.parse(source))]
+        names = {full.removeprefix(ours[0]).removeprefix(ours[1]) for full in whole if full.startswith(ours)}
+        # What is imported is a file, or something in it.
+        found[part] = {one if one in sources else one.rpartition(".")[0] for one in names} & set(sources)
+    return found
+
+
+def circle(imports: t.Mapping[str, set[str]]) -> list[str]:
+    """Files of which each imports the next, and the last the first; nothing where there is no such circle."""
+    left = {part: set(others) for part, others in imports.items()}
+    while free := {part for part, others in left.items() if not others}:
+        left = {part: others - free for part, others in left.items() if part not in free}
+    if not left:
+        return []
+    way = [min(left)]
+    while len(set(way)) == len(way):
+        way.append(min(left[way[-1]]))
+    return way[way.index(way[-1]) :]
+
+
+def test_no_file_imports_itself_by_way_of_others() -> None:
+    found = imports_of({_part(name): (PLUGINS / name).read_text(encoding="utf-8") for name in FILES})
+    assert found["_resource.engine"] >= {"_resource.model", "_tpm.errors"}  # else nothing was read
+    assert found["plugin_utils._registry.store"] and found["action.tpm2_enroll"]
+    assert circle(found) == []
+
+
+def test_a_circle_is_found() -> None:
+    late = f"def f():\n    from {UTILS}_resource import b"
+    seen = imports_of(
+        {"_resource.a": late, "_resource.b": f"from {UTILS}_resource.c import x", "_resource.c": f"from {UTILS}_resource import a, d"}
+    )
+    assert seen["_resource.c"] == {"_resource.a"}
+    assert circle({**seen, "_resource.d": {"_resource.a"}}) == ["_resource.a", "_resource.b", "_resource.c", "_resource.a"]
+    assert circle({**seen, "_resource.c": set()}) == []
 
 
 def test_every_exception_is_needed() -> None:

@@ -27,7 +27,8 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import bac
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._protocol import rotation
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms, errors, handles, marshal, names, nv, pcr, templates
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tss
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti import Tcti, connect
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.opener import open_transport
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti import Tcti
 
 tss.quiet()
 IMPORT_ERROR: BaseException | None = None
@@ -584,7 +585,7 @@ class Esapi:
         if not numbers:
             return
         try:
-            connection = connect(self._tcti)
+            connection = open_transport(self._tcti)
             try:
                 for number in numbers:
                     connection.transmit(marshal.flush_context(number))

@@ -19,6 +19,7 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import backoff
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, marshal, names, nv, pcr
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.opener import open_transport
 
 # TPM properties come in two groups, and a TPM answers for one at a time: PT_FIXED and PT_VAR (Part 2, section 6.13).
 FIXED, VARIABLE = 0x100, 0x200
@@ -211,7 +212,7 @@ def _remaining(asked: t.Sequence[pcr.Selection], found: t.Mapping[str, t.Mapping
 @contextlib.contextmanager
 def connect(place: tcti.Tcti) -> t.Iterator[Reader]:
     """A reader of the TPM at C(place). Its connection ends with the block: swtpm and /dev/tpm0 take one client at a time."""
-    connection = tcti.connect(place)
+    connection = open_transport(place)
     try:
         yield Reader(connection, place.alone)
     finally:

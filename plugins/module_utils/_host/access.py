@@ -27,6 +27,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import bac
 # Whatever the child may need is imported before it stops being root: it may not be able to read the archive that holds us.
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, marshal, rc_table
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import device, stream, tcti, tss
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.opener import open_transport
 
 _PRELOADED = (device, rc_table, stream, tss)
 SIZE = 8
@@ -94,7 +95,7 @@ def _detail(message: str) -> str:
 
 def _ask(place: tcti.Tcti) -> Answer:
     """Open the path and send one command. Raises TpmError."""
-    connection = tcti.connect(place)
+    connection = open_transport(place)
     try:
         command = marshal.command(marshal.CC_GET_RANDOM, parameters=SIZE.to_bytes(2, "big"))
 

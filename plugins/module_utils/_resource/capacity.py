@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, errors, handles
 
 if t.TYPE_CHECKING:
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend
@@ -33,18 +33,21 @@ def _peak(plans: t.Sequence[model.Plan], field: str) -> int:
 def check(plans: t.Sequence[model.Plan], properties: t.Mapping[int, int]) -> None:
     """Raises CapacityError where the plan needs more than the TPM has, StateError where the TPM is in lockout. No I/O."""
     _check_lockout(plans, properties)
-    slots, free = _peak(plans, "persistent_slots"), properties.get(model.PT_HR_PERSISTENT_AVAIL)
+    slots, free = _peak(plans, "persistent_slots"), properties.get(constants.PT_HR_PERSISTENT_AVAIL)
     if free is not None and slots > free:
         raise errors.CapacityError(
             f"Could not start: the plan needs {slots} persistent slots and the TPM has {free} left; remove objects that are no longer used "
             "(tpm2_info lists them with their users); nothing was changed."
         )
-    counters, left = _peak(plans, "nv_counters"), properties.get(model.PT_NV_COUNTERS_AVAIL)
-    if left is not None and properties.get(model.PT_NV_COUNTERS_MAX) and counters > left:
+    counters, left = _peak(plans, "nv_counters"), properties.get(constants.PT_NV_COUNTERS_AVAIL)
+    if left is not None and properties.get(constants.PT_NV_COUNTERS_MAX) and counters > left:
         raise errors.CapacityError(
             f"Could not start: the plan needs {counters} NV counters and the TPM has {left} left; undefine those that are no longer used; nothing was changed."
         )
-    largest, limit = max((step.cost.nv_bytes for plan in plans for step in plan.steps), default=0), properties.get(model.PT_NV_INDEX_MAX)
+    largest, limit = (
+        max((step.cost.nv_bytes for plan in plans for step in plan.steps), default=0),
+        properties.get(constants.PT_NV_INDEX_MAX),
+    )
     if limit and largest > limit:
         raise errors.CapacityError(
             f"Could not start: an NV index of {largest} bytes is wanted and this TPM takes at most {limit} for one; split it, or keep the content "
@@ -53,12 +56,12 @@ def check(plans: t.Sequence[model.Plan], properties: t.Mapping[int, int]) -> Non
 
 
 def _check_lockout(plans: t.Sequence[model.Plan], properties: t.Mapping[int, int]) -> None:
-    if not properties.get(model.PT_PERMANENT, 0) & model.PERMANENT_IN_LOCKOUT:
+    if not properties.get(constants.PT_PERMANENT, 0) & constants.PERMANENT_IN_LOCKOUT:
         return
     if any(step.action == "dictionary_attack_lock_reset" for plan in plans for step in plan.steps):
         return
-    tries, most = properties.get(model.PT_LOCKOUT_COUNTER), properties.get(model.PT_MAX_AUTH_FAIL)
-    wait = properties.get(model.PT_LOCKOUT_INTERVAL)
+    tries, most = properties.get(constants.PT_LOCKOUT_COUNTER), properties.get(constants.PT_MAX_AUTH_FAIL)
+    wait = properties.get(constants.PT_LOCKOUT_INTERVAL)
     raise errors.StateError(
         f"Could not start: the TPM is in dictionary attack lockout ({tries} failed tries of {most}); wait until it forgets one (every {wait} s), "
         "or reset it with tpm2_da_lockout, reset: true and the lockout_auth; nothing was changed.",

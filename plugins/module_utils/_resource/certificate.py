@@ -15,7 +15,7 @@ from __future__ import annotations
 import base64
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model, places
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model, observation, places
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import der, errors
 
 if t.TYPE_CHECKING:
@@ -49,11 +49,11 @@ class Certificate(model.Noun):
         """The file."""
         return [model.Claim(model.FILE, self.path, "path")]
 
-    def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
+    def facts(self, seen: observation.Observation) -> t.Iterable[observation.Fact]:
         """The file."""
-        return [model.Fact("file", self.path)]
+        return [observation.Fact("file", self.path)]
 
-    def plan(self, seen: model.Observation, run: Run) -> model.Plan:
+    def plan(self, seen: observation.Observation, run: Run) -> model.Plan:
         """A certificate gives way to a newer one; what is none stays. Raises MismatchError."""
         found = seen.file(self.path)
         before = {self.path: _describe(found)}

@@ -13,7 +13,7 @@ import base64
 import binascii
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model, observation
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, errors, handles, keyfile, names
 
 if t.TYPE_CHECKING:
@@ -60,13 +60,13 @@ def mismatch(attempt: str, reasons: t.Sequence[str], keep: str) -> errors.Mismat
     )
 
 
-def check_enabled(number: int, seen: model.Observation, run: Run) -> None:
+def check_enabled(number: int, seen: observation.Observation, run: Run) -> None:
     """Objects of a disabled hierarchy seem not to be there. Raises StateError where that may be why a parent is missing."""
     if seen.public(number) is None and number not in run.made and ("properties", None) in seen:
         run.check_enabled(handles.RH_OWNER)
 
 
-def parent(number: int, seen: model.Observation, run: Run, attempt: str) -> tuple[names.Public, bytes] | None:
+def parent(number: int, seen: observation.Observation, run: Run, attempt: str) -> tuple[names.Public, bytes] | None:
     """Public area and Qualified Name of a storage parent; None where this run will make it. Raises StateError or InputError."""
     if not handles.FIRST_PERSISTENT <= number <= handles.LAST_PERSISTENT:
         raise errors.InputError(
@@ -107,7 +107,7 @@ def identified(public: names.Public) -> dict[str, t.Any]:
     return {"name": public.name.hex(), "public": public.raw.hex()}
 
 
-def check_overwrite(attempt: str, path: str, seen: model.Observation, options: Options, allowed: t.Iterable[str]) -> None:
+def check_overwrite(attempt: str, path: str, seen: observation.Observation, options: Options, allowed: t.Iterable[str]) -> None:
     """Refuse to overwrite a file that holds something of another kind (C(places.holds)) than those allowed. Raises MismatchError."""
     # Not at the top: few runs write a file.
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import places
@@ -126,7 +126,7 @@ def auth_not_given(attempt: str, counts: str, obj: str = "") -> errors.InputErro
     )
 
 
-def prove_pcrs(backend: Backend, seen: model.Observation, asked: t.Sequence[t.Any], attempt: str) -> None:
+def prove_pcrs(backend: Backend, seen: observation.Observation, asked: t.Sequence[t.Any], attempt: str) -> None:
     """Read the PCRs whose present values a policy takes again, with the TPM's proof. Raises StateError where they are not those that were seen.
 
     What was read to plan has no proof: somebody between module and TPM would choose what a secret is sealed to.
@@ -153,15 +153,15 @@ class PublicFile:
         self._options = options
         self.path: str | None = options.get("public_path")
 
-    def facts(self) -> list[model.Fact]:
+    def facts(self) -> list[observation.Fact]:
         """The file as it is."""
-        return [model.Fact("file", self.path)] if self.path else []
+        return [observation.Fact("file", self.path)] if self.path else []
 
     def claims(self) -> list[model.Claim]:
         """The file as it is claimed by whoever has it exported."""
         return [model.Claim(model.FILE, self.path, "public_path")] if self.path else []
 
-    def steps(self, seen: model.Observation, public: names.Public | None) -> list[model.Step]:
+    def steps(self, seen: observation.Observation, public: names.Public | None) -> list[model.Step]:
         """One step where the file does not hold C(public), None: the key that the step before makes and returns (see C(identified)).
 
         Another public key gives way. Raises MismatchError where the file holds something else.
@@ -182,7 +182,7 @@ class PublicFile:
 
         return [model.Step(f"write the public key to {path}", "export", local=export)]
 
-    def diff(self, seen: model.Observation, steps: t.Sequence[model.Step]) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+    def diff(self, seen: observation.Observation, steps: t.Sequence[model.Step]) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
         """Before and after of the file, for the diff."""
         if not self.path:
             return {}, {}

@@ -12,8 +12,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.choose import Auth, for_value
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import observation
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, errors, handles
 
 # TPMA_STARTUP_CLEAR (Part 2, section 8.7): which hierarchies are enabled.
 ENABLED = {handles.RH_PLATFORM: 1 << 0, handles.RH_OWNER: 1 << 1, handles.RH_ENDORSEMENT: 1 << 2}
@@ -29,7 +29,7 @@ class Run:
     different ones are given for a hierarchy without dictionary attack protection.
     """
 
-    def __init__(self, given: t.Mapping[int, bytes], seen: model.Observation) -> None:
+    def __init__(self, given: t.Mapping[int, bytes], seen: observation.Observation) -> None:
         self.given = dict(given)
         self.declared: dict[int, bytes] = {}
         self.seen = seen
@@ -59,12 +59,12 @@ class Run:
         """Whether the hierarchy has an auth value, as the TPM says; of platform it does not tell, so there it is what was found out."""
         if hierarchy == handles.RH_PLATFORM:
             return self.seen.get(("platform_auth", None)) is False
-        return bool(self.seen.properties().get(model.PT_PERMANENT, 0) & AUTH_SET[hierarchy])
+        return bool(self.seen.properties().get(constants.PT_PERMANENT, 0) & AUTH_SET[hierarchy])
 
     def is_enabled(self, hierarchy: int) -> bool:
         """Whether the TPM says that the hierarchy can be used; the lockout hierarchy always can."""
         bit = ENABLED.get(hierarchy, 0)
-        return self.seen.properties().get(model.PT_STARTUP_CLEAR, bit) & bit == bit
+        return self.seen.properties().get(constants.PT_STARTUP_CLEAR, bit) & bit == bit
 
     def check_enabled(self, hierarchy: int) -> None:
         """Raises StateError where the hierarchy is disabled: nothing in it can be used, nor seen."""
@@ -100,9 +100,9 @@ class Run:
             raise errors.StateError(_ambiguous(name), reason="auth_ambiguous", object=name)
         return values[0] if self.seen["session", ("holds", hierarchy)] else values[1]
 
-    def policy_facts(self, spends: bool) -> list[model.Fact]:
+    def policy_facts(self, spends: bool) -> list[observation.Fact]:
         """What has to be known where C(spends) says that a command needs the lockout auth, for C(check_lockout)."""
-        return [model.Fact("auth_policy", handles.RH_LOCKOUT)] if spends and self.candidates(handles.RH_LOCKOUT) else []
+        return [observation.Fact("auth_policy", handles.RH_LOCKOUT)] if spends and self.candidates(handles.RH_LOCKOUT) else []
 
     def check_lockout(self, value: bytes) -> None:
         """Raises StateError where the policy of the lockout hierarchy says that its auth is not C(value), which is never tried then.

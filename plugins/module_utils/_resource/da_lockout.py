@@ -11,13 +11,17 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model, observation
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, errors, handles
 
 if t.TYPE_CHECKING:
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import Run
 
-_FIELDS = {"max_tries": model.PT_MAX_AUTH_FAIL, "recovery_time": model.PT_LOCKOUT_INTERVAL, "lockout_recovery": model.PT_LOCKOUT_RECOVERY}
+_FIELDS = {
+    "max_tries": constants.PT_MAX_AUTH_FAIL,
+    "recovery_time": constants.PT_LOCKOUT_INTERVAL,
+    "lockout_recovery": constants.PT_LOCKOUT_RECOVERY,
+}
 
 
 class DaLockout(model.Noun):
@@ -44,9 +48,9 @@ class DaLockout(model.Noun):
         """How the TPM counts: there is one of it."""
         return [model.Claim(self.kind, self.object)]
 
-    def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
+    def facts(self, seen: observation.Observation) -> t.Iterable[observation.Fact]:
         """The TPM's properties hold all of it; where the lockout auth is needed, what the TPM says of that."""
-        facts = [model.Fact("properties")]
+        facts = [observation.Fact("properties")]
         if ("properties", None) in seen:
             have, counter = self._state(seen)
             changes = {**have, **self._want} != have or bool(self._reset and counter)
@@ -54,11 +58,11 @@ class DaLockout(model.Noun):
         return facts
 
     @staticmethod
-    def _state(seen: model.Observation) -> tuple[dict[str, int], int]:
+    def _state(seen: observation.Observation) -> tuple[dict[str, int], int]:
         properties = seen.properties()
-        return {name: properties[number] for name, number in _FIELDS.items()}, properties.get(model.PT_LOCKOUT_COUNTER, 0)
+        return {name: properties[number] for name, number in _FIELDS.items()}, properties.get(constants.PT_LOCKOUT_COUNTER, 0)
 
-    def plan(self, seen: model.Observation, run: Run) -> model.Plan:
+    def plan(self, seen: observation.Observation, run: Run) -> model.Plan:
         """Raises StateError where the lockout auth is set and not known, or known to be another one."""
         have, counter = self._state(seen)
         want, steps = {**have, **self._want}, []

@@ -12,9 +12,9 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import reader
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model, observe, places
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model, observation, observe, places
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import Run
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, names, nv
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, errors, handles, names, nv
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti import Tcti
 
 # A device compiles all that it imports anew in every run: what only a run that changes something needs is imported there.
@@ -90,8 +90,8 @@ class _Pinned(t.NamedTuple):
 
     handle: int
 
-    def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
-        return [model.Fact("public", self.handle)]
+    def facts(self, seen: observation.Observation) -> t.Iterable[observation.Fact]:
+        return [observation.Fact("public", self.handle)]
 
 
 class Engine:
@@ -106,7 +106,7 @@ class Engine:
         self,
         tcti: Tcti,
         given: t.Mapping[int, bytes],
-        seen: model.Observation | None = None,
+        seen: observation.Observation | None = None,
         salt: tuple[int, bytes] | None = None,
         certified: bool = False,
         *,
@@ -118,12 +118,12 @@ class Engine:
         self._tcti = tcti
         self._given = given
         self._backend: Backend | None = None
-        self._seen = model.Observation() if seen is None else seen
+        self._seen = observation.Observation() if seen is None else seen
         self._salt = salt
         self._certified = certified
 
     @property
-    def seen(self) -> model.Observation:
+    def seen(self) -> observation.Observation:
         """What has been read so far."""
         return self._seen
 
@@ -164,7 +164,7 @@ class Engine:
             learn = t.cast("t.Callable[[Backend], t.Any]", fact.learn)
             self._seen[fact.kind, fact.key] = learn(self._open())
 
-    def _pinned(self, resources: t.Sequence[model.Resource]) -> list[model.Asking]:
+    def _pinned(self, resources: t.Sequence[model.Resource]) -> list[observation.Asking]:
         # Files alone are nothing to ask a TPM about.
         if self._salt is None or all(resource.files_only for resource in resources):
             return []
@@ -206,7 +206,7 @@ class Engine:
     def _open(self) -> Backend:
         if self._backend is None:
             limits = self._seen.get(("limits", None), {})
-            self._backend = self._open_backend(self._tcti, limits.get(model.PT_NV_BUFFER_MAX) or nv.SAFE_SIZE)
+            self._backend = self._open_backend(self._tcti, limits.get(constants.PT_NV_BUFFER_MAX) or nv.SAFE_SIZE)
             found = self._seen.get(("public", handles.SRK))
             if self._salt is not None:
                 self._backend.pin_salt(*self._salt)

@@ -20,11 +20,12 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.attestor import Attestor, Signed
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._protocol import activation
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, info, model
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model, tpm_facts
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import evidence_options as asked
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.engine import Engine, Outcome
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import der, errors, handles, key_policies, names, nv
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.opener import open_transport
 
 if t.TYPE_CHECKING:
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend, Token
@@ -89,7 +90,7 @@ class Collector:
         if check and outcome.steps:
             return {}
         made = {common.handle(plan.object, "handle"): bytes.fromhex(plan.result["public"]) for plan in outcome.plans}
-        connection = tcti.connect(self._place)
+        connection = open_transport(self._place)
         attestor = Attestor(connection, self._reads.nv_buffer, self._place.alone)
         try:
             found = self._look(attestor, made)
@@ -139,7 +140,7 @@ class Collector:
         keys.update({number: names.parse_public(raw) for number, raw in made.items()})
         found: Facts = {"publics": {handles.text(number): public.raw.hex() for number, public in keys.items()}}
         if not self._reads.identity:
-            found["identity"] = info.identity(attestor)
+            found["identity"] = tpm_facts.identity(attestor)
         if self._options.get("certificates", True):
             found.update(self._certificates(attestor, keys[self._ek]))
         return found
@@ -264,7 +265,7 @@ def _steps(key: _Key, code: int, what: str) -> list[t.Any]:
 
 def sign(place: tcti.Tcti, given: t.Sequence[asked.Signing], outcome: Outcome) -> list[str]:
     """Signatures of unrestricted keys over digests, base64 of the marshalled TPMT_SIGNATUREs, in the order asked for."""
-    connection = tcti.connect(place)
+    connection = open_transport(place)
     attestor = Attestor(connection, alone=place.alone)
     try:
         return [_b64(attestor.sign(*one)) for one in given]

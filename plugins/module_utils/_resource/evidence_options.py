@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, observation
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms, errors, names
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import pcr as pcr_
 
@@ -24,7 +24,7 @@ class Reads(t.NamedTuple):
     """What has been read already: public areas by handle, properties, whether the identity is known, the size of the NV buffer."""
 
     public: dict[int, names.Public]
-    seen: model.Observation
+    seen: observation.Observation
     identity: bool
     nv_buffer: int | None
 
@@ -97,7 +97,7 @@ def pcrs(options: Options) -> pcr_.Selection | None:
 
 def reads(options: Options) -> Reads:
     """The option of that name. Raises InputError."""
-    told, seen = options.get("reads") or {}, model.Observation()
+    told, seen = options.get("reads") or {}, observation.Observation()
     try:
         public = {common.handle(handle, "reads.public"): area(text, "reads.public") for handle, text in (told.get("public") or {}).items()}
         if told.get("properties"):

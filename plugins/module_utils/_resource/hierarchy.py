@@ -12,9 +12,9 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model, policy_read
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model, observation, policy_read
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import AUTH_SET, ENABLED
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, policy
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, errors, handles, policy
 
 if t.TYPE_CHECKING:
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend
@@ -59,21 +59,26 @@ class Hierarchy(model.Noun):
             run.policies[self.hierarchy] = lambda: policy.digest(asked, run.seen.pcrs())
         self._run = run
 
-    def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
+    def facts(self, seen: observation.Observation) -> t.Iterable[observation.Fact]:
         """Properties; the policy if one is asked for; a session only where two different auth values are given."""
-        facts = [model.Fact("properties")]
+        facts = [observation.Fact("properties")]
         if self.policy is not None:
-            facts += [model.Fact("auth_policy", self.hierarchy), *(model.Fact("pcrs", one) for one in policy.selections(self.policy))]
+            facts += [
+                observation.Fact("auth_policy", self.hierarchy),
+                *(observation.Fact("pcrs", one) for one in policy.selections(self.policy)),
+            ]
         if self.hierarchy == handles.RH_PLATFORM:
-            facts.append(model.Fact("platform_auth"))
+            facts.append(observation.Fact("platform_auth"))
         if ("properties", None) in seen and self._rotates():
-            facts.append(model.Fact("auth_policy", self.hierarchy))
+            facts.append(observation.Fact("auth_policy", self.hierarchy))
         elif ("properties", None) in seen and self.hierarchy == handles.RH_LOCKOUT:
             facts += self._run.policy_facts(self._spends(seen))
         elif ("properties", None) in seen and self._must_ask():
             value = self._run.candidates(self.hierarchy)[0]
             facts.append(
-                model.Fact("session", ("holds", self.hierarchy), lambda backend: backend.holds(self.hierarchy, choose.for_value(value)))
+                observation.Fact(
+                    "session", ("holds", self.hierarchy), lambda backend: backend.holds(self.hierarchy, choose.for_value(value))
+                )
             )
         return facts
 
@@ -82,7 +87,7 @@ class Hierarchy(model.Noun):
         two = len(self._run.candidates(self.hierarchy)) == 2
         return two and self.hierarchy == handles.RH_LOCKOUT and bool(self._run.is_set(self.hierarchy))
 
-    def _spends(self, seen: model.Observation) -> bool:
+    def _spends(self, seen: observation.Observation) -> bool:
         """Whether a command needs the lockout auth, or sets it: C(_rotates) and the policy's step have asked already."""
         sets = self.value is not None and bool(self.value) != self._run.is_set(self.hierarchy)
         return sets or bool(self.clear_disabled) and not _clear_disabled(seen)
@@ -91,7 +96,7 @@ class Hierarchy(model.Noun):
         two = len(self._run.candidates(self.hierarchy)) == 2
         return two and self.hierarchy != handles.RH_LOCKOUT and bool(self._run.is_set(self.hierarchy))
 
-    def plan(self, seen: model.Observation, run: Run) -> model.Plan:
+    def plan(self, seen: observation.Observation, run: Run) -> model.Plan:
         """Raises StateError where the auth that holds is needed and not known."""
         before = self._state(seen, run)
         after, steps = dict(before), []
@@ -121,7 +126,7 @@ class Hierarchy(model.Noun):
             self.kind, self.object, tuple(steps), {self.object: before}, {self.object: after}, {"auth_set": after.get("auth_set")}
         )
 
-    def _state(self, seen: model.Observation, run: Run) -> dict[str, t.Any]:
+    def _state(self, seen: observation.Observation, run: Run) -> dict[str, t.Any]:
         state: dict[str, t.Any] = {}
         if self.hierarchy in AUTH_SET:
             state["auth_set"] = run.is_set(self.hierarchy)
@@ -215,7 +220,7 @@ class Hierarchy(model.Noun):
         verb = "finish replacing" if state == rotation.BEGUN else "replace"
         return [model.Step(f"{verb} the auth of the lockout hierarchy", "hierarchy_change_auth", change)]
 
-    def _policy_step(self, seen: model.Observation, run: Run, before: dict[str, t.Any], after: dict[str, t.Any]) -> list[model.Step]:
+    def _policy_step(self, seen: observation.Observation, run: Run, before: dict[str, t.Any], after: dict[str, t.Any]) -> list[model.Step]:
         asked = t.cast("policy.Policy", self.policy)
         policy.check_measured(asked, seen.pcrs(), False)
         digest = policy.digest(asked, seen.pcrs())
@@ -256,8 +261,8 @@ class Hierarchy(model.Noun):
         )
 
 
-def _clear_disabled(seen: model.Observation) -> bool:
-    return bool(seen.properties().get(model.PT_PERMANENT, 0) & model.PERMANENT_DISABLE_CLEAR)
+def _clear_disabled(seen: observation.Observation) -> bool:
+    return bool(seen.properties().get(constants.PT_PERMANENT, 0) & constants.PERMANENT_DISABLE_CLEAR)
 
 
 __all__ = ("Hierarchy",)

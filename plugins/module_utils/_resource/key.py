@@ -12,7 +12,15 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model, parents, places, policy_read
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import (
+    common,
+    files,
+    model,
+    observation,
+    parents,
+    places,
+    policy_read,
+)
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.primary_key import evict, evicting, persist
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, names, policy, templates
 
@@ -63,20 +71,20 @@ class Key(model.Noun):
         held = [model.Claim(model.HANDLE, self.object)] if self.handle is not None else []
         return held + ([model.Claim(model.FILE, self.path, "path")] if self.path is not None else []) + self.file.claims()
 
-    def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
+    def facts(self, seen: observation.Observation) -> t.Iterable[observation.Fact]:
         """Key and parent; PCRs and properties only where they matter."""
-        facts = [model.Fact("public", self.parent), *self.file.facts()]
+        facts = [observation.Fact("public", self.parent), *self.file.facts()]
         if self.handle is not None:
-            facts.append(model.Fact("public", self.handle))
+            facts.append(observation.Fact("public", self.handle))
         if self.path is not None:
-            facts.append(model.Fact("file", self.path))
-        facts += [model.Fact("pcrs", one) for one in policy.selections(self.policy)]
+            facts.append(observation.Fact("file", self.path))
+        facts += [observation.Fact("pcrs", one) for one in policy.selections(self.policy)]
         known = all((fact.kind, fact.key) in seen for fact in facts if fact.kind != "pcrs")
         if known and (seen.public(self.parent) is None or (self.handle is not None and not self._settled(seen))):
-            facts.append(model.Fact("properties"))
+            facts.append(observation.Fact("properties"))
         return facts + (self._load_facts(seen) if known and not self.absent else [])
 
-    def _load_facts(self, seen: model.Observation) -> list[model.Fact]:
+    def _load_facts(self, seen: observation.Observation) -> list[observation.Fact]:
         """Whether the TPM loads the file, where that was asked for, and where it is about to be loaded: then before anything is changed."""
         stored = self._stored(seen)
         about_to = self.handle is not None and seen.public(self.handle) is None
@@ -88,14 +96,14 @@ class Key(model.Noun):
             needed.append(parents.loads(stored, self._run, path))
         return needed
 
-    def _settled(self, seen: model.Observation) -> bool:
+    def _settled(self, seen: observation.Observation) -> bool:
         """Whether nothing is to be done at the handle, so that the TPM's properties do not matter."""
         held = seen.public(t.cast("int", self.handle))
         if self.absent or held is None:
             return self.absent and held is None
         return not common.replace(self._options) or not self._reasons(self._want(seen), self._stored(seen), seen)
 
-    def _want(self, seen: model.Observation) -> names.Public:
+    def _want(self, seen: observation.Observation) -> names.Public:
         options = self._options
         values = seen.pcrs()
         policy.check_measured(self.policy, values, bool(options.get("allow_unmeasured")))
@@ -104,7 +112,7 @@ class Key(model.Noun):
             str(options.get("usage") or "sign"), str(options.get("algorithm") or "ecc_p256"), digest, options.get("no_da", True)
         )
 
-    def _stored(self, seen: model.Observation) -> keyfile.KeyFile | None:
+    def _stored(self, seen: observation.Observation) -> keyfile.KeyFile | None:
         data = seen.file(self.path) if self.path is not None else None
         if data is None:
             return None
@@ -113,7 +121,7 @@ class Key(model.Noun):
             raise errors.InputError(f"Could not use {self.path} as a key: it holds sealed data; name another file.")
         return found
 
-    def _reasons(self, want: names.Public, stored: keyfile.KeyFile | None, seen: model.Observation) -> list[str]:
+    def _reasons(self, want: names.Public, stored: keyfile.KeyFile | None, seen: observation.Observation) -> list[str]:
         """What is there and is not what was asked for."""
         reasons: list[str] = []
         held = seen.public(self.handle) if self.handle is not None else None
@@ -135,7 +143,7 @@ class Key(model.Noun):
             reasons.append(f"{self.path} does not exist, and the key at {self.object} cannot be written to it")
         return reasons
 
-    def plan(self, seen: model.Observation, run: Run) -> model.Plan:
+    def plan(self, seen: observation.Observation, run: Run) -> model.Plan:
         """Raises MismatchError where something else is at the handle or in the file, StateError where the parent is missing."""
         held = seen.public(self.handle) if self.handle is not None else None
         stored = None if self.absent else self._stored(seen)
@@ -177,7 +185,7 @@ class Key(model.Noun):
             )
 
     def _plan_absent(
-        self, held: tuple[names.Public, bytes] | None, run: Run, before: dict[str, t.Any], seen: model.Observation
+        self, held: tuple[names.Public, bytes] | None, run: Run, before: dict[str, t.Any], seen: observation.Observation
     ) -> model.Plan:
         steps, after = [], dict.fromkeys(before)
         if held and self.handle is not None:

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.names import Public
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.nv import NvPublic
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.observation import Asking, Observation
 
 if t.TYPE_CHECKING:
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend
@@ -20,21 +19,6 @@ if t.TYPE_CHECKING:
 
 # Order of work in a run. What frees room comes first; the lockout auth is the last thing that a TPM learns.
 PHASE_ABSENT, PHASE_PRIMARY, PHASE_KEY, PHASE_PERSISTENT, PHASE_NV, PHASE_SEAL, PHASE_DA, PHASE_HIERARCHY, PHASE_LOCKOUT = range(9)
-
-# TPM properties (Part 2, section 6.13).
-PT_NV_COUNTERS_MAX = 0x116
-PT_NV_INDEX_MAX = 0x117
-PT_NV_BUFFER_MAX = 0x12C
-PT_PERMANENT = 0x200
-PT_STARTUP_CLEAR = 0x201
-PT_HR_PERSISTENT_AVAIL = 0x209
-PT_NV_COUNTERS_AVAIL = 0x20B
-PT_LOCKOUT_COUNTER = 0x20E
-PT_MAX_AUTH_FAIL = 0x20F
-PT_LOCKOUT_INTERVAL = 0x210
-PT_LOCKOUT_RECOVERY = 0x211
-PERMANENT_DISABLE_CLEAR = 1 << 8
-PERMANENT_IN_LOCKOUT = 1 << 9
 
 
 class Cost(t.NamedTuple):
@@ -82,53 +66,6 @@ class Plan(t.NamedTuple):
         return {"kind": self.kind, "object": self.object, "state": "changed" if self.steps else "ok", **result}
 
 
-class Fact(t.NamedTuple):
-    """One thing to know: C(kind) is one of C(observe.READ), pcrs, or session.
-
-    C(key) tells which one; a session fact, the only kind that needs more than a raw read, brings the function that learns it.
-    """
-
-    kind: str
-    key: t.Any = None
-    learn: t.Callable[[Backend], t.Any] | None = None
-
-
-class Observation(dict[tuple[str, t.Any], t.Any]):
-    """The facts read so far, by kind and key. A KeyError here is a bug: plan() used a fact that facts() did not request."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        # PCRs that were asked for: those of a bank that is not allocated never come.
-        self.asked: dict[str, set[int]] = {}
-
-    def properties(self) -> t.Mapping[int, int]:
-        """TPM properties by number: those that vary, and the fixed ones where they were asked for."""
-        return {**self["properties", None], **self.get(("limits", None), {})}
-
-    def public(self, handle: int) -> tuple[Public, bytes] | None:
-        """Public area and Qualified Name of the object at a handle."""
-        found: tuple[Public, bytes] | None = self["public", handle]
-        return found
-
-    def nv_public(self, index: int) -> NvPublic | None:
-        """Definition of an NV index."""
-        found: NvPublic | None = self["nv_public", index]
-        return found
-
-    def file(self, path: str) -> bytes | None:
-        """Content of a file on the device."""
-        found: bytes | None = self["file", path]
-        return found
-
-    def pcrs(self) -> dict[str, dict[int, bytes]]:
-        """All PCR values read, by bank and index."""
-        found: dict[str, dict[int, bytes]] = {}
-        for (kind, key), value in self.items():
-            if kind == "pcrs":
-                found.setdefault(key.bank, {}).update(value)
-        return found
-
-
 class OwnedFile(t.NamedTuple):
     """A file on the device that a resource keeps, and the options that may name its mode, owner and group."""
 
@@ -149,13 +86,6 @@ class Claim(t.NamedTuple):
     place: str
     text: str
     option: str = ""
-
-
-class Asking(t.Protocol):
-    """Whoever wants to know something of a TPM."""
-
-    def facts(self, seen: Observation) -> t.Iterable[Fact]:
-        """What has to be known, given what is: asked again until nothing new comes."""
 
 
 class Resource(Asking, t.Protocol):
@@ -216,4 +146,4 @@ class Noun:
         self._run = run
 
 
-__all__ = ("Asking", "Claim", "Cost", "Fact", "Noun", "Observation", "OwnedFile", "Plan", "Resource", "Result", "Step")
+__all__ = ("Claim", "Cost", "Noun", "OwnedFile", "Plan", "Resource", "Result", "Step")

@@ -15,8 +15,8 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _secret
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.policy import PolicySession
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model, nv_options
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, errors, handles, nv, policy
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model, nv_options, observation
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, constants, errors, handles, nv, policy
 
 if t.TYPE_CHECKING:
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend
@@ -58,9 +58,9 @@ class NvIndex(model.Noun):
         """The index."""
         return [model.Claim(model.HANDLE, self.object)]
 
-    def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
+    def facts(self, seen: observation.Observation) -> t.Iterable[observation.Fact]:
         """The definition, the content if there is one to compare, the properties if something is to be done."""
-        facts = [model.Fact("nv_public", self.index), *(model.Fact("pcrs", one) for one in policy.selections(self.policy))]
+        facts = [observation.Fact("nv_public", self.index), *(observation.Fact("pcrs", one) for one in policy.selections(self.policy))]
         if ("nv_public", self.index) not in seen:
             return facts
         found = seen.nv_public(self.index)
@@ -72,30 +72,30 @@ class NvIndex(model.Noun):
                 facts += self._needed()
         return facts
 
-    def _needed(self) -> list[model.Fact]:
+    def _needed(self) -> list[observation.Fact]:
         """What a change needs to know. What every TPM takes need not be asked for."""
         small = self.size is not None and self.size <= nv.SAFE_SIZE and not self.counter
-        return [model.Fact("properties")] + ([] if small or self.absent else [model.Fact("limits")])
+        return [observation.Fact("properties")] + ([] if small or self.absent else [observation.Fact("limits")])
 
-    def _want(self, seen: model.Observation, size: int) -> nv.NvPublic:
+    def _want(self, seen: observation.Observation, size: int) -> nv.NvPublic:
         values = seen.pcrs()
         policy.check_measured(self.policy, values, bool(self._options.get("allow_unmeasured")))
         return nv.NvPublic(self.index, nv_options.NAME_ALG, self.attributes, policy.digest(self.policy, values), size)
 
-    def _differences(self, found: nv.NvPublic, seen: model.Observation) -> list[str]:
+    def _differences(self, found: nv.NvPublic, seen: observation.Observation) -> list[str]:
         # Without size and content the task does not care how large the index is.
         return nv.differences(self._want(seen, found.size if self.size is None else self.size), found)
 
-    def _content_facts(self, found: nv.NvPublic, seen: model.Observation) -> list[model.Fact]:
+    def _content_facts(self, found: nv.NvPublic, seen: observation.Observation) -> list[observation.Fact]:
         """Raw reads take an empty auth. A value that must not be seen needs a session: the exception, see docs/architecture.md."""
         reader = self._reader(seen)
         if reader is not None:
-            return [model.Fact("nv_content", (self.index, found.size, reader))]
+            return [observation.Fact("nv_content", (self.index, found.size, reader))]
         if ("properties", None) not in seen:
-            return [model.Fact("properties")]
-        return [model.Fact("session", ("nv_content", self.index), lambda backend: self._read(backend, found.size, seen))]
+            return [observation.Fact("properties")]
+        return [observation.Fact("session", ("nv_content", self.index), lambda backend: self._read(backend, found.size, seen))]
 
-    def _reader(self, seen: model.Observation) -> int | None:
+    def _reader(self, seen: observation.Observation) -> int | None:
         if not self.public_content and not self.counter:
             return None
         if self.public_content and self._has("no_da"):
@@ -108,11 +108,11 @@ class NvIndex(model.Noun):
             return handles.RH_OWNER if empty_owner else None
         return self.index if self.public_content and self._options.get("auth") is not None else None
 
-    def _read(self, backend: Backend, size: int, seen: model.Observation) -> bytes:
+    def _read(self, backend: Backend, size: int, seen: observation.Observation) -> bytes:
         authority, auth = self._authority("read", seen, self._run)
         return backend.nv_read(authority, auth, self.index, size)
 
-    def _read_content(self, found: nv.NvPublic, seen: model.Observation) -> bytes | None:
+    def _read_content(self, found: nv.NvPublic, seen: observation.Observation) -> bytes | None:
         reader = self._reader(seen)
         key: tuple[str, t.Any] = (
             ("session", ("nv_content", self.index)) if reader is None else ("nv_content", (self.index, found.size, reader))
@@ -120,7 +120,7 @@ class NvIndex(model.Noun):
         data: bytes | None = seen.get(key, self.content)
         return data
 
-    def plan(self, seen: model.Observation, run: Run) -> model.Plan:
+    def plan(self, seen: observation.Observation, run: Run) -> model.Plan:
         """Raises MismatchError where the index is defined otherwise or holds something else for good."""
         found = seen.nv_public(self.index)
         if self.absent:
@@ -145,7 +145,7 @@ class NvIndex(model.Noun):
         steps = self._write(found, seen, run) if wrong or not found.written else []
         return self._finish(found, data, steps, seen)
 
-    def _check_locks(self, found: nv.NvPublic, seen: model.Observation, wrong: bool, shown: str | None) -> None:
+    def _check_locks(self, found: nv.NvPublic, seen: observation.Observation, wrong: bool, shown: str | None) -> None:
         """Raises StateError for a lock that is in the way and ends by itself: no replacement is needed then."""
         lock, hidden, attempt = nv.write_lock(found), nv.read_lock(found), f"write the NV index {self.object}"
         if lock is None and wrong and self._has("clear_stclear") and not self._writable(found, seen):
@@ -163,7 +163,7 @@ class NvIndex(model.Noun):
                 object=self.object,
             )
 
-    def _writable(self, found: nv.NvPublic, seen: model.Observation) -> bool:
+    def _writable(self, found: nv.NvPublic, seen: observation.Observation) -> bool:
         if found.has("writelocked"):
             return False
         return not self._has("policywrite") or self._has("ownerwrite") or self._has("authwrite") or not _once(self.policy)
@@ -177,7 +177,7 @@ class NvIndex(model.Noun):
         steps = [self._undefine(run, "its content is lost", found)] if found else []
         return model.Plan(self.kind, self.object, tuple(steps), before, {self.object: None}, {})
 
-    def _finish(self, found: nv.NvPublic | None, data: bytes | None, steps: list[model.Step], seen: model.Observation) -> model.Plan:
+    def _finish(self, found: nv.NvPublic | None, data: bytes | None, steps: list[model.Step], seen: observation.Observation) -> model.Plan:
         before = {self.object: {**nv.describe(found), "content": self._shown(data)} if found else None}
         want = nv.describe(self._want(seen, found.size if found and self.size is None else self.size or 0))
         if found and not any(step.action == "nv_define_space" for step in steps):
@@ -200,13 +200,13 @@ class NvIndex(model.Noun):
         text = data.decode("utf-8", "replace")
         return text if text.isprintable() and text.encode() == data else f"sha256 {hashlib.sha256(data).hexdigest()}"
 
-    def _define(self, seen: model.Observation, run: Run) -> model.Step:
+    def _define(self, seen: observation.Observation, run: Run) -> model.Step:
         if self.size is None:
             raise errors.InputError(
                 f"Could not {self._attempt}: it does not exist and neither size nor content is given; give one of them."
             )
         public = self._want(seen, self.size)
-        limit = seen.properties().get(model.PT_NV_BUFFER_MAX)
+        limit = seen.properties().get(constants.PT_NV_BUFFER_MAX)
         if limit and public.has("writeall") and public.size > limit:
             raise errors.CapacityError(
                 f"Could not {self._attempt}: with writeall it is written in one command, which takes {limit} bytes on this TPM, and it has "
@@ -236,7 +236,7 @@ class NvIndex(model.Noun):
         cost = model.Cost(nv_bytes=-found.size, nv_indices=-1, nv_counters=-int(found.type == "counter"))
         return model.Step(f"undefine the NV index {self.object} ({note})", "nv_undefine_space", undefine, cost, reversible=False)
 
-    def _write(self, found: nv.NvPublic | None, seen: model.Observation, run: Run) -> list[model.Step]:
+    def _write(self, found: nv.NvPublic | None, seen: observation.Observation, run: Run) -> list[model.Step]:
         written = bool(found and found.written)
         if self.counter:
             self._check_counted(found, *self._authority("increment", seen, run, written))
@@ -246,7 +246,7 @@ class NvIndex(model.Noun):
             ]
         if self.content is None:
             return []
-        limit = seen.properties().get(model.PT_NV_BUFFER_MAX)
+        limit = seen.properties().get(constants.PT_NV_BUFFER_MAX)
         if limit and len(self.content) > limit and _once(self.policy):
             raise errors.CapacityError(
                 f"Could not {self._attempt}: {len(self.content)} bytes need more than one write on this TPM ({limit} bytes each), "
@@ -261,14 +261,14 @@ class NvIndex(model.Noun):
         if found is not None and authority == self.index:
             nv_options.check_counted(self._options, self.attributes, auth, self._attempt)
 
-    def _act(self, backend: Backend, verb: str, seen: model.Observation, run: Run, written: bool) -> None:
+    def _act(self, backend: Backend, verb: str, seen: observation.Observation, run: Run, written: bool) -> None:
         authority, auth = self._authority(verb, seen, run, written)
         if verb == "increment":
             backend.nv_increment(authority, auth, self.index)
         else:
             backend.nv_write(authority, auth, self.index, t.cast("bytes", self.content))
 
-    def _authority(self, verb: str, seen: model.Observation, run: Run, written: bool | None = None) -> tuple[int, choose.Auth]:
+    def _authority(self, verb: str, seen: observation.Observation, run: Run, written: bool | None = None) -> tuple[int, choose.Auth]:
         """Who may write or read, and how that is proved: owner, the index itself, platform, or a policy. Raises StateError.
 
         C(written): whether anything has been written when the command comes, None where that does not matter.

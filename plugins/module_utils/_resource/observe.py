@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Reads
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import FIXED, VARIABLE
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import files
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.model import Asking, Fact, Observation
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.observation import Asking, Fact, Observation
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import pcr
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, observation
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, names, templates
 
 if t.TYPE_CHECKING:
@@ -31,11 +31,11 @@ NOT_LOADED = "this TPM does not load it, so that it was made by another TPM or u
 ELSEWHERE = "use it where it was made, or name a file of this TPM"
 
 
-def facts(stored: keyfile.KeyFile) -> list[model.Fact]:
+def facts(stored: keyfile.KeyFile) -> list[observation.Fact]:
     """What has to be known of the parent that a file names, before it is loaded."""
     if handles.is_persistent(stored.parent):
-        return [model.Fact("public", stored.parent)]
-    return [model.Fact("properties")]
+        return [observation.Fact("public", stored.parent)]
+    return [observation.Fact("properties")]
 
 
 def _default(stored: keyfile.KeyFile) -> names.Public:
@@ -48,7 +48,7 @@ def is_default(stored: keyfile.KeyFile | None, parent: names.Public) -> bool:
     return stored is not None and stored.parent == handles.RH_OWNER and not names.differences(_default(stored), parent)
 
 
-def known(stored: keyfile.KeyFile, seen: model.Observation) -> bool:
+def known(stored: keyfile.KeyFile, seen: observation.Observation) -> bool:
     """Whether all of C(facts) have been read."""
     return all((fact.kind, fact.key) in seen for fact in facts(stored))
 
@@ -77,7 +77,7 @@ def _name(stored: keyfile.KeyFile) -> str:
     return f"{text} (the default primary key of that hierarchy)" if stored.in_hierarchy else text
 
 
-def check_there(stored: keyfile.KeyFile | None, parent: int, seen: model.Observation, attempt: str, path: str) -> None:
+def check_there(stored: keyfile.KeyFile | None, parent: int, seen: observation.Observation, attempt: str, path: str) -> None:
     """Raises StateError where a file's parent is missing: made again of its template it may well be the one that the file belongs to."""
     if stored and stored.parent == parent and handles.is_persistent(parent) and seen.public(parent) is None:
         what = "its file" if path in attempt else path
@@ -88,13 +88,13 @@ def check_there(stored: keyfile.KeyFile | None, parent: int, seen: model.Observa
         )
 
 
-def replaced(parent: int, seen: model.Observation, run: Run) -> list[str]:
+def replaced(parent: int, seen: observation.Observation, run: Run) -> list[str]:
     """Why nothing under a parent stays what it is: this run puts another key in the parent's place."""
     goes = parent in run.made and ("public", parent) in seen and seen.public(parent) is not None
     return [f"its parent {handles.text(parent)} is replaced by this run"] if goes else []
 
 
-def check(stored: keyfile.KeyFile, seen: model.Observation, run: Run, attempt: str) -> None:
+def check(stored: keyfile.KeyFile, seen: observation.Observation, run: Run, attempt: str) -> None:
     """Raises StateError or InputError where the parent of a file cannot be used; warns of one that counts wrong tries."""
     if stored.in_hierarchy:
         run.auth(stored.parent)
@@ -114,7 +114,7 @@ def load(backend: Backend, stored: keyfile.KeyFile, run: Run, path: str, auth: c
         backend.flush_context(parent)
 
 
-def loadable(stored: keyfile.KeyFile, parent: int, seen: model.Observation, path: str) -> bool:
+def loadable(stored: keyfile.KeyFile, parent: int, seen: observation.Observation, path: str) -> bool:
     """Whether the file can be loaded before this run has changed anything: C(facts) have been read, and nothing speaks against it."""
     if not known(stored, seen):
         return False
@@ -122,7 +122,7 @@ def loadable(stored: keyfile.KeyFile, parent: int, seen: model.Observation, path
     return (stored.in_hierarchy or found is not None) and not origin(stored, parent, found, path)
 
 
-def loads(stored: keyfile.KeyFile, run: Run, path: str) -> model.Fact:
+def loads(stored: keyfile.KeyFile, run: Run, path: str) -> observation.Fact:
     """Whether this TPM loads a file: nothing but the TPM can tell. The fact is true or false."""
 
     def learn(backend: Backend) -> bool:
@@ -134,10 +134,10 @@ def loads(stored: keyfile.KeyFile, run: Run, path: str) -> model.Fact:
             return False
         return True
 
-    return model.Fact("session", ("loads", path), learn)
+    return observation.Fact("session", ("loads", path), learn)
 
 
-def unloadable(path: str, seen: model.Observation) -> list[str]:
+def unloadable(path: str, seen: observation.Observation) -> list[str]:
     """The reason that C(loads) found, if any."""
     return [] if seen.get(("session", ("loads", path)), True) else [f"{path} is not for this TPM: {NOT_LOADED}"]
 

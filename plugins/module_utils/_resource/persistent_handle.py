@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model, parents
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model, observation, parents
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.primary_key import evict, evicting, persist
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, names
 
@@ -46,27 +46,27 @@ class PersistentHandle(model.Noun):
         """The handle; a key file is only read."""
         return [model.Claim(model.HANDLE, self.object)] + ([model.Claim(model.SOURCE, self.path, "path")] if self.path else [])
 
-    def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
+    def facts(self, seen: observation.Observation) -> t.Iterable[observation.Fact]:
         """The object; the file if one is named; parent and properties only where something is to be done."""
-        facts = [model.Fact("public", self.handle)]
+        facts = [observation.Fact("public", self.handle)]
         if self.path and not self.absent:
-            facts.append(model.Fact("file", self.path))
+            facts.append(observation.Fact("file", self.path))
         if all((fact.kind, fact.key) in seen for fact in facts):
             held = seen.public(self.handle)
             stored = self._stored(seen)
             if bool(held) == self.absent or (common.replace(self._options) and self._reasons(held, self._wanted(stored))):
-                facts.append(model.Fact("properties"))
+                facts.append(observation.Fact("properties"))
                 facts += self._load_facts(stored, seen) if stored else []
         return facts
 
-    def _load_facts(self, stored: keyfile.KeyFile, seen: model.Observation) -> list[model.Fact]:
+    def _load_facts(self, stored: keyfile.KeyFile, seen: observation.Observation) -> list[observation.Fact]:
         """The parent, and whether the TPM loads the file: before anything is changed."""
         needed = parents.facts(stored)
         if parents.loadable(stored, stored.parent, seen, str(self.path)):
             needed.append(parents.loads(stored, self._run, str(self.path)))
         return needed
 
-    def _stored(self, seen: model.Observation) -> keyfile.KeyFile | None:
+    def _stored(self, seen: observation.Observation) -> keyfile.KeyFile | None:
         if not self.path or self.absent:
             return None
         data = seen.file(self.path)
@@ -79,7 +79,7 @@ class PersistentHandle(model.Noun):
     def _reasons(held: tuple[names.Public, bytes] | None, want: str | None) -> list[str]:
         return [f"it has the Name {held[0].name.hex()}, not {want}"] if held and want and held[0].name.hex() != want else []
 
-    def plan(self, seen: model.Observation, run: Run) -> model.Plan:
+    def plan(self, seen: observation.Observation, run: Run) -> model.Plan:
         """Raises MismatchError where another object is there, StateError where there is nothing to put there."""
         held, stored = seen.public(self.handle), self._stored(seen)
         before = {self.object: names.describe(held[0]) if held else None}
@@ -110,7 +110,7 @@ class PersistentHandle(model.Noun):
         after = {self.object: names.describe(stored.public)}
         return model.Plan(self.kind, self.object, (step,), before, after, {"name": stored.public.name.hex()})
 
-    def _load(self, stored: keyfile.KeyFile, occupied: bool, seen: model.Observation, run: Run) -> model.Step:
+    def _load(self, stored: keyfile.KeyFile, occupied: bool, seen: observation.Observation, run: Run) -> model.Step:
         attempt = f"load {self.path}"
         parents.check_there(stored, stored.parent, seen, attempt, str(self.path))
         found = seen.public(stored.parent) if handles.is_persistent(stored.parent) else None

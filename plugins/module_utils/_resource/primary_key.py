@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model, observation
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, names, templates
 
 if t.TYPE_CHECKING:
@@ -60,11 +60,11 @@ class PrimaryKey(model.Noun):
         """The handle, and the file of the public key."""
         return [model.Claim(model.HANDLE, self.object), *self.file.claims()]
 
-    def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
+    def facts(self, seen: observation.Observation) -> t.Iterable[observation.Fact]:
         """The object at the handle; the TPM's properties only where something is to be done."""
-        facts = [model.Fact("public", self.handle), *self.file.facts()]
+        facts = [observation.Fact("public", self.handle), *self.file.facts()]
         if ("public", self.handle) in seen and self._has_work(seen):
-            facts.append(model.Fact("properties"))
+            facts.append(observation.Fact("properties"))
         return facts
 
     def _differences(self, found: tuple[names.Public, bytes]) -> list[str]:
@@ -77,7 +77,7 @@ class PrimaryKey(model.Noun):
             reasons = [f"it is not a primary key of the {handles.HIERARCHY_NAMES[self.hierarchy]} hierarchy"]
         return reasons
 
-    def _has_work(self, seen: model.Observation) -> bool:
+    def _has_work(self, seen: observation.Observation) -> bool:
         found = seen.public(self.handle)
         if found is None or self.absent:
             return (found is None) != self.absent
@@ -87,7 +87,7 @@ class PrimaryKey(model.Noun):
         # What is sealed under another storage root key dies with it, so any that can do the job stays.
         return self.role == "srk" and self.handle == handles.SRK and names.is_storage_parent(public) and not common.replace(self._options)
 
-    def plan(self, seen: model.Observation, run: Run) -> model.Plan:
+    def plan(self, seen: observation.Observation, run: Run) -> model.Plan:
         """Raises MismatchError where another object is at the handle."""
         found = seen.public(self.handle)
         reasons = self._differences(found) if found else []
@@ -118,12 +118,17 @@ class PrimaryKey(model.Noun):
                 f"(systemd from version 262 on keeps one at 0x81010001); take it as it is with template: {templates.EK_ANY}, or name another handle."
             )
 
-    def _salts(self, seen: model.Observation) -> bool:
+    def _salts(self, seen: observation.Observation) -> bool:
         found = seen.public(self.handle)
         return found is not None and names.is_storage_parent(found[0])
 
     def _done(
-        self, seen: model.Observation, before: dict[str, t.Any], after: dict[str, t.Any], steps: list[model.Step], result: model.Result
+        self,
+        seen: observation.Observation,
+        before: dict[str, t.Any],
+        after: dict[str, t.Any],
+        steps: list[model.Step],
+        result: model.Result,
     ) -> model.Plan:
         old, new = self.file.diff(seen, steps)
         return model.Plan(self.kind, self.object, tuple(steps), {**before, **old}, {**after, **new}, result)
@@ -139,7 +144,7 @@ class PrimaryKey(model.Noun):
         steps = (evict(self.handle, run, "a primary key can be made again"),)
         return model.Plan(self.kind, self.object, steps, before, {self.object: None}, {})
 
-    def _create(self, seen: model.Observation, run: Run, occupied: bool) -> list[model.Step]:
+    def _create(self, seen: observation.Observation, run: Run, occupied: bool) -> list[model.Step]:
         run.auth(self.hierarchy)
         run.made.add(self.handle)
 

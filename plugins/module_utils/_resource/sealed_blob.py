@@ -13,7 +13,15 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.policy import PolicySession
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model, parents, places, policy_read
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import (
+    common,
+    files,
+    model,
+    observation,
+    parents,
+    places,
+    policy_read,
+)
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, errors, handles, keyfile, names, policy, templates
 
 if t.TYPE_CHECKING:
@@ -34,7 +42,7 @@ def read_policy(options: common.Options, attempt: str) -> policy.Policy:
     )
 
 
-def authorisation(asked: policy.Policy, seen: model.Observation, run: Run, value: bytes) -> choose.Auth:
+def authorisation(asked: policy.Policy, seen: observation.Observation, run: Run, value: bytes) -> choose.Auth:
     """How a blob with this policy is opened now. Raises StateError where the policy cannot be satisfied."""
     if not asked:
         return choose.for_value(value, secret=True)
@@ -42,7 +50,7 @@ def authorisation(asked: policy.Policy, seen: model.Observation, run: Run, value
     return PolicySession(steps, value, secret=True, auths=run.hierarchy_auths())
 
 
-def check_openable(path: str, stored: keyfile.KeyFile, asked: policy.Policy, seen: model.Observation) -> None:
+def check_openable(path: str, stored: keyfile.KeyFile, asked: policy.Policy, seen: observation.Observation) -> None:
     """Raises StateError where the policy is not the blob's, or PCRs have changed since: before anything is loaded."""
     # Also where an unmeasured PCR is fine: a bank that the TPM does not have has no values.
     policy.check_measured(asked, seen.pcrs(), True)
@@ -56,7 +64,7 @@ def check_openable(path: str, stored: keyfile.KeyFile, asked: policy.Policy, see
         )
 
 
-def check_counted(path: str, stored: keyfile.KeyFile, asked: policy.Policy, seen: model.Observation, given: bool) -> None:
+def check_counted(path: str, stored: keyfile.KeyFile, asked: policy.Policy, seen: observation.Observation, given: bool) -> None:
     """Raises InputError where opening the blob would try an empty auth that nobody has C(given), and a wrong one counts."""
     if given or stored.public.attributes & attributes.OBJECT["noda"]:
         return
@@ -129,21 +137,24 @@ class SealedBlob(model.Noun):
         """The file, and the one with the content, which is only read."""
         return [model.Claim(model.FILE, self.path, "path")] + ([model.Claim(model.SOURCE, self.src, "src")] if self.src else [])
 
-    def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
+    def facts(self, seen: observation.Observation) -> t.Iterable[observation.Fact]:
         """The file, its parent, the PCRs; with verify: unseal also what the blob holds, which takes a session."""
-        facts = [model.Fact("file", self.path)]
+        facts = [observation.Fact("file", self.path)]
         if self.absent:
             return facts
-        facts += [model.Fact("public", self.parent), *(model.Fact("pcrs", one) for one in policy.selections(self.policy))]
+        facts += [observation.Fact("public", self.parent), *(observation.Fact("pcrs", one) for one in policy.selections(self.policy))]
         if self.src:
-            facts.append(model.Fact("file", self.src))
+            facts.append(observation.Fact("file", self.src))
         if ("public", self.parent) in seen and seen.public(self.parent) is None:
-            facts.append(model.Fact("properties"))
+            facts.append(observation.Fact("properties"))
         if self._options.get("verify") == "unseal" and ("public", self.parent) in seen and self._stored(seen):
-            facts += [model.Fact("properties"), model.Fact("session", ("unsealed", self.path), lambda backend: self._open(backend, seen))]
+            facts += [
+                observation.Fact("properties"),
+                observation.Fact("session", ("unsealed", self.path), lambda backend: self._open(backend, seen)),
+            ]
         return facts
 
-    def _open(self, backend: Backend, seen: model.Observation) -> bytes | None:
+    def _open(self, backend: Backend, seen: observation.Observation) -> bytes | None:
         stored, run = t.cast("keyfile.KeyFile", self._stored(seen)), self._run
         if names.differences(self._want(seen, stored), stored.public) or parents.origin(
             stored, self.parent, seen.public(self.parent), self.path
@@ -157,7 +168,7 @@ class SealedBlob(model.Noun):
                 raise
             return None
 
-    def _stored(self, seen: model.Observation) -> keyfile.KeyFile | None:
+    def _stored(self, seen: observation.Observation) -> keyfile.KeyFile | None:
         data = seen.file(self.path)
         if data is None:
             return None
@@ -166,7 +177,7 @@ class SealedBlob(model.Noun):
             raise errors.InputError(f"Could not use {self.path} as a sealed blob: it holds a key; name another file.", object=self.path)
         return found
 
-    def _want(self, seen: model.Observation, stored: keyfile.KeyFile | None = None) -> names.Public:
+    def _want(self, seen: observation.Observation, stored: keyfile.KeyFile | None = None) -> names.Public:
         """The public area of a blob made anew, or of one that may stay where C(stored) is."""
         values = seen.pcrs()
         policy.check_measured(self.policy, values, self.unmeasured)
@@ -175,7 +186,7 @@ class SealedBlob(model.Noun):
         no_da = strict or bool(t.cast("keyfile.KeyFile", stored).public.attributes & attributes.OBJECT["noda"])
         return templates.sealed(policy.digest(self.policy, values), user_with_auth=not self.policy, no_da=no_da)
 
-    def _data(self, seen: model.Observation) -> bytes | None:
+    def _data(self, seen: observation.Observation) -> bytes | None:
         if not self.src:
             return self.content
         data = seen.file(self.src)
@@ -184,7 +195,7 @@ class SealedBlob(model.Noun):
         self._check_size(data)
         return data
 
-    def _reasons(self, want: names.Public, stored: keyfile.KeyFile, seen: model.Observation) -> list[str]:
+    def _reasons(self, want: names.Public, stored: keyfile.KeyFile, seen: observation.Observation) -> list[str]:
         reasons = names.differences(want, stored.public)
         if want.auth_policy != stored.public.auth_policy and policy.selections(self.policy):
             reasons.append("PCRs may have changed since it was sealed")
@@ -197,7 +208,7 @@ class SealedBlob(model.Noun):
             reasons.append("it holds other content")
         return reasons
 
-    def plan(self, seen: model.Observation, run: Run) -> model.Plan:
+    def plan(self, seen: observation.Observation, run: Run) -> model.Plan:
         """Raises MismatchError where the file was sealed otherwise, StateError for PCRs that prove nothing, InputError."""
         if self.absent:
             return self._plan_absent(seen)
@@ -235,7 +246,7 @@ class SealedBlob(model.Noun):
         sentence = f"seal {len(data)} bytes under {handles.text(self.parent)} into {self.path}"
         return model.Step(sentence, "create", seal, model.Cost(), reversible=not replacing)
 
-    def _plan_absent(self, seen: model.Observation) -> model.Plan:
+    def _plan_absent(self, seen: observation.Observation) -> model.Plan:
         exists = seen.file(self.path) is not None
         places.check_removable(self.path, seen.file(self.path), sealed=True, replace=common.replace(self._options))
         step = model.Step(f"remove {self.path}", "remove_file", local=lambda _result: files.remove(self.path), reversible=False)

@@ -13,7 +13,15 @@ import base64
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model, parents, places, sealed_blob
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import (
+    common,
+    files,
+    model,
+    observation,
+    parents,
+    places,
+    sealed_blob,
+)
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, names, policy
 
 if t.TYPE_CHECKING:
@@ -39,25 +47,25 @@ class Unseal(model.Noun):
         kept = [model.Claim(model.FILE, self.dest, "dest")] if self.dest else []
         return [model.Claim(model.SOURCE, self.path, "path"), *kept]
 
-    def facts(self, seen: model.Observation) -> t.Iterable[model.Fact]:
+    def facts(self, seen: observation.Observation) -> t.Iterable[observation.Fact]:
         """File, parent and PCRs first; only what can succeed is then tried."""
         facts = [
-            model.Fact("file", self.path),
-            model.Fact("properties"),
-            *(model.Fact("pcrs", one) for one in policy.selections(self.policy)),
+            observation.Fact("file", self.path),
+            observation.Fact("properties"),
+            *(observation.Fact("pcrs", one) for one in policy.selections(self.policy)),
         ]
         if self.dest:
-            facts.append(model.Fact("file", self.dest))
+            facts.append(observation.Fact("file", self.dest))
         if ("file", self.path) not in seen:
             return facts
         stored = self._stored(seen)
         facts += parents.facts(stored)
         if parents.known(stored, seen):
             self._check(stored, seen)
-            facts.append(model.Fact("session", ("unsealed", self.path), lambda backend: self._open(backend, stored, seen)))
+            facts.append(observation.Fact("session", ("unsealed", self.path), lambda backend: self._open(backend, stored, seen)))
         return facts
 
-    def _stored(self, seen: model.Observation) -> keyfile.KeyFile:
+    def _stored(self, seen: observation.Observation) -> keyfile.KeyFile:
         data = seen.file(self.path)
         if data is None:
             raise errors.InputError(
@@ -68,7 +76,7 @@ class Unseal(model.Noun):
             raise errors.InputError(f"Could not unseal {self.path}: it holds a key, not sealed data; name another file.", object=self.path)
         return found
 
-    def _check(self, stored: keyfile.KeyFile, seen: model.Observation) -> None:
+    def _check(self, stored: keyfile.KeyFile, seen: observation.Observation) -> None:
         attempt, found = f"unseal {self.path}", None
         if handles.is_persistent(stored.parent):
             found = seen.public(stored.parent)
@@ -82,12 +90,12 @@ class Unseal(model.Noun):
         sealed_blob.check_openable(self.path, stored, self.policy, seen)
         sealed_blob.check_counted(self.path, stored, self.policy, seen, self._options.get("auth") is not None)
 
-    def _open(self, backend: Backend, stored: keyfile.KeyFile, seen: model.Observation) -> bytes:
+    def _open(self, backend: Backend, stored: keyfile.KeyFile, seen: observation.Observation) -> bytes:
         return sealed_blob.unseal(
             backend, stored, sealed_blob.authorisation(self.policy, seen, self._run, self.value), self.path, self._run
         )
 
-    def plan(self, seen: model.Observation, run: Run) -> model.Plan:
+    def plan(self, seen: observation.Observation, run: Run) -> model.Plan:
         """The content never appears in the plan, only in the result, and only where it is not written to a file."""
         found: bytes = seen["session", ("unsealed", self.path)]
         if not self.dest:

@@ -74,19 +74,4 @@ def resolve(given: str | None) -> Tcti:
     return Tcti(name, conf)
 
 
-def connect(tcti: Tcti) -> Transport:
-    """Open the connection with as little code as it takes. Raises TransportError."""
-    if tcti.name == "device":
-        from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import device
-
-        return device.Device(tcti.conf)
-    if tcti.name == "swtpm":
-        from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import stream
-
-        return stream.Socket(tcti)
-    from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tss
-
-    return tss.Loaded(tcti)
-
-
-__all__ = ("Tcti", "Transport", "connect", "resolve")
+__all__ = ("Tcti", "Transport", "resolve")

@@ -112,7 +112,7 @@ def test_an_answer(monkeypatch: pytest.MonkeyPatch, response: str, reason: str |
             self.closed = True
 
     double = Double()
-    monkeypatch.setattr(tcti, "connect", lambda _place: double)
+    monkeypatch.setattr(access, "open_transport", lambda _place: double)
     assert access._ask(tcti.resolve(PLACE)).reason == reason
     assert double.closed
 

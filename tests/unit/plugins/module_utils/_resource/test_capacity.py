@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import capacity, model
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, errors
 
 
 def plans(*costs: model.Cost, action: str = "create") -> list[model.Plan]:
@@ -24,7 +24,7 @@ def test_what_a_tpm_does_not_tell_is_no_limit() -> None:
 
 
 def test_what_is_freed_first_makes_room() -> None:
-    full = {model.PT_HR_PERSISTENT_AVAIL: 0}
+    full = {constants.PT_HR_PERSISTENT_AVAIL: 0}
     capacity.check(plans(FREES, SLOT), full)
     capacity.check(plans(FREES), full)
     for wrong in (plans(SLOT, FREES), plans(FREES, SLOT, SLOT)):
@@ -34,13 +34,13 @@ def test_what_is_freed_first_makes_room() -> None:
 
 def test_counters_without_a_maximum_are_unlimited() -> None:
     one = plans(model.Cost(nv_counters=1))
-    capacity.check(one, {model.PT_NV_COUNTERS_MAX: 0, model.PT_NV_COUNTERS_AVAIL: 0})
+    capacity.check(one, {constants.PT_NV_COUNTERS_MAX: 0, constants.PT_NV_COUNTERS_AVAIL: 0})
     with pytest.raises(errors.CapacityError, match="1 NV counters and the TPM has 0"):
-        capacity.check(one, {model.PT_NV_COUNTERS_MAX: 8, model.PT_NV_COUNTERS_AVAIL: 0})
+        capacity.check(one, {constants.PT_NV_COUNTERS_MAX: 8, constants.PT_NV_COUNTERS_AVAIL: 0})
 
 
 def test_lockout() -> None:
-    locked = {model.PT_PERMANENT: model.PERMANENT_IN_LOCKOUT, model.PT_LOCKOUT_COUNTER: 3, model.PT_MAX_AUTH_FAIL: 3}
+    locked = {constants.PT_PERMANENT: constants.PERMANENT_IN_LOCKOUT, constants.PT_LOCKOUT_COUNTER: 3, constants.PT_MAX_AUTH_FAIL: 3}
     with pytest.raises(errors.StateError, match="lockout.*3 failed tries of 3"):
         capacity.check(plans(SLOT), locked)
     capacity.check(plans(SLOT, model.Cost(), action="dictionary_attack_lock_reset"), locked)

@@ -10,9 +10,9 @@ import itertools
 import pytest
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.hmac import Hmac
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import observation
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import Run
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, errors, handles
 
 OWNER, ENDORSEMENT, LOCKOUT, PLATFORM = handles.RH_OWNER, handles.RH_ENDORSEMENT, handles.RH_LOCKOUT, handles.RH_PLATFORM
 BIT = {OWNER: 1, ENDORSEMENT: 2, LOCKOUT: 4}
@@ -21,8 +21,8 @@ ENABLED = 0b111
 
 def run(is_set: int = 0, given: dict[int, bytes] | None = None, declared: dict[int, bytes] | None = None, enabled: int = ENABLED) -> Run:
     """A run on a TPM whose AuthSet bits are `is_set`."""
-    seen = model.Observation()
-    seen["properties", None] = {model.PT_PERMANENT: is_set, model.PT_STARTUP_CLEAR: enabled}
+    seen = observation.Observation()
+    seen["properties", None] = {constants.PT_PERMANENT: is_set, constants.PT_STARTUP_CLEAR: enabled}
     seen["auth_policy", LOCKOUT] = b""
     made = Run(given or {}, seen)
     made.declared.update(declared or {})
@@ -115,9 +115,9 @@ def test_the_auths_of_a_policys_secrets() -> None:
     assert OWNER not in two.hierarchy_auths()
     two.seen["session", ("holds", OWNER)] = False
     assert two.hierarchy_auths()[OWNER] == b"g"
-    assert Run({OWNER: b"o"}, model.Observation()).hierarchy_auths() == {}
+    assert Run({OWNER: b"o"}, observation.Observation()).hierarchy_auths() == {}
 
 
 def test_a_fact_that_nobody_read_is_a_mistake_of_ours() -> None:
     with pytest.raises(KeyError):
-        Run({}, model.Observation()).current(OWNER)
+        Run({}, observation.Observation()).current(OWNER)

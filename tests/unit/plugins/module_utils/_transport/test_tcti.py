@@ -13,6 +13,7 @@ from support.swtpm import Swtpm
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import Reader
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import device, stream, tcti, tss
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.opener import open_transport
 
 
 @pytest.fixture(autouse=True)
@@ -74,13 +75,13 @@ def test_a_device_without_a_node_is_the_resource_manager(nodes: pathlib.Path) ->
 def test_each_kind_has_its_transport(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name in ((device, "Device"), (stream, "Socket"), (tss, "Loaded")):
         monkeypatch.setattr(module, name, lambda place, kind=name: (kind, place))
-    assert tcti.connect(tcti.Tcti("device", "/dev/tpm0")) == ("Device", "/dev/tpm0")
-    assert tcti.connect(tcti.Tcti("swtpm", "port=1")) == ("Socket", tcti.Tcti("swtpm", "port=1"))
-    assert tcti.connect(tcti.Tcti("tabrmd", "")) == ("Loaded", tcti.Tcti("tabrmd", ""))
+    assert open_transport(tcti.Tcti("device", "/dev/tpm0")) == ("Device", "/dev/tpm0")
+    assert open_transport(tcti.Tcti("swtpm", "port=1")) == ("Socket", tcti.Tcti("swtpm", "port=1"))
+    assert open_transport(tcti.Tcti("tabrmd", "")) == ("Loaded", tcti.Tcti("tabrmd", ""))
 
 
 def test_a_real_tpm_over_tcp(swtpm: Swtpm) -> None:
-    connection = tcti.connect(tcti.resolve(swtpm.tcti))
+    connection = open_transport(tcti.resolve(swtpm.tcti))
     try:
         assert Reader(connection).properties()[0x20E] == 0
     finally:

@@ -14,7 +14,7 @@ import typing as t
 import pytest
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import Reader
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import health, info
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import examination, tpm_facts
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
 
@@ -41,7 +41,7 @@ class Failing:
 @pytest.mark.parametrize("code", [errors.RC_FAILURE, errors.RC_INITIALIZE, 0x12D])
 def test_a_tpm_that_refuses_to_be_read(code: int) -> None:
     found: dict[str, dict[str, t.Any]] = {}
-    error = health.read(Reader(Failing(code)), found)
+    error = examination.read(Reader(Failing(code)), found)
     assert error is not None
     assert (error["kind"], error["rc"]) == ("response", code)
     assert error["message"].startswith("Could not read ")
@@ -49,7 +49,7 @@ def test_a_tpm_that_refuses_to_be_read(code: int) -> None:
 
 
 def test_every_subset_is_read() -> None:
-    assert set(health.READINGS) == {*info.SUBSETS, "condition", "weak_keys"}
+    assert set(examination.READINGS) == {*tpm_facts.SUBSETS, "condition", "weak_keys"}
 
 
 @pytest.fixture
@@ -63,9 +63,9 @@ def silent() -> t.Iterator[str]:
 
 
 def test_a_tpm_that_is_silent_is_left_after_a_while(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "LIMIT", 1)
+    monkeypatch.setattr(examination, "LIMIT", 1)
     before = signal.getsignal(signal.SIGALRM)
-    found, error = health.examine(tcti.resolve(f"device:{silent}"))
+    found, error = examination.examine(tcti.resolve(f"device:{silent}"))
     assert found == {} and error is not None
     assert error["kind"] == errors.NO_ANSWER
     assert "no answer within 1 s" in error["message"]
@@ -75,7 +75,7 @@ def test_a_tpm_that_is_silent_is_left_after_a_while(silent: str, monkeypatch: py
 
 def test_a_tpm_whose_user_hangs_is_not_opened(silent: str) -> None:
     holder = {"path": silent, "pid": 7, "process": "stuck", "unit": None, "state": "D", "hung": True}
-    found, error = health.examine(tcti.resolve(f"device:{silent}"), [holder])
+    found, error = examination.examine(tcti.resolve(f"device:{silent}"), [holder])
     assert found == {} and error is not None
     assert (error["kind"], error["message"]) == (
         errors.BUSY,
@@ -86,11 +86,11 @@ def test_a_tpm_whose_user_hangs_is_not_opened(silent: str) -> None:
 def test_what_is_published_of_firmware_and_packages() -> None:
     facts = {"manufacturer": "IFX", "firmware": "7.40.8.12800", "model": "SLB9670", "weak_keys": ["0x81000001"]}
     machine = {"cpu": None, "suspends": False}
-    found = health.judged(facts, {"tpm2-abrmd": "2.3.1", "systemd": "257"}, machine)
+    found = examination.judged(facts, {"tpm2-abrmd": "2.3.1", "systemd": "257"}, machine)
     assert any(one["name"] == "CVE-2017-15361" and one["verdict"] == "affected" for one in found["firmware"])
     assert any("tpm2-abrmd 2.3.1" in one["object"] and one["verdict"] == "affected" for one in found["software"])
     assert found["roca"] == ["0x81000001"]
 
 
 def test_of_a_tpm_that_was_not_read_nothing_is_published() -> None:
-    assert health.judged({}, {}, {"cpu": None, "suspends": None}) == {"firmware": [], "software": [], "roca": []}
+    assert examination.judged({}, {}, {"cpu": None, "suspends": None}) == {"firmware": [], "software": [], "roca": []}

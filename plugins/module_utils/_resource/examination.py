@@ -21,8 +21,8 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory import so
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import FIXED, Reader, connect
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._host import boot, catalogue, findings, observe, software, system
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.tree import Tree
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import info, model
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms, errors, handles, marshal
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import tpm_facts
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms, constants, errors, handles, marshal
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
 
 Facts = dict[str, t.Any]
@@ -35,9 +35,9 @@ STARTUP_PLATFORM_NV, STARTUP_ORDERLY = 1 << 3, 1 << 31
 
 def condition(reader: Reader) -> Facts:
     """How the TPM is: result of its self-test, whether it was shut down in order, whether the platform's NV is enabled."""
-    startup = reader.properties().get(model.PT_STARTUP_CLEAR, 0)
+    startup = reader.properties().get(constants.PT_STARTUP_CLEAR, 0)
     found = {"orderly": bool(startup & STARTUP_ORDERLY), "platform_nv": bool(startup & STARTUP_PLATFORM_NV)}
-    counters = reader.properties(FIXED).get(model.PT_NV_COUNTERS_MAX)
+    counters = reader.properties(FIXED).get(constants.PT_NV_COUNTERS_MAX)
     return {"condition": {**found, "test_result": reader.test_result(), "nv_counters_max": counters}}
 
 
@@ -76,7 +76,7 @@ def weak_keys(reader: Reader) -> Facts:
     return {"weak_keys": found}
 
 
-READINGS: dict[str, t.Callable[[Reader], Facts]] = {**info.SUBSETS, "condition": condition, "weak_keys": weak_keys}
+READINGS: dict[str, t.Callable[[Reader], Facts]] = {**tpm_facts.SUBSETS, "condition": condition, "weak_keys": weak_keys}
 
 
 def _why(failed: errors.TpmError) -> Facts:
@@ -165,7 +165,7 @@ def _measured(host: Facts, facts: Facts) -> Facts:
 def gather(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | None) -> Facts:
     """Facts of host and TPM, advisories, findings. With findings, a TPM that cannot be read is one of them; else it raises TpmError."""
     found: Facts = {"tcti": place.text, "resource_manager": place.resource_manager}
-    own = [name for name in subsets if name not in info.BESIDE]
+    own = [name for name in subsets if name not in tpm_facts.BESIDE]
     # Whether a package exists that nobody asks for is not worth the seconds that it may take.
     offered = "findings" not in subsets or place.name == "tabrmd"
     host = observe.observe(offered=offered, measured="findings" not in subsets) if {"host", "findings"} & set(subsets) else None
@@ -173,7 +173,7 @@ def gather(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | N
         found.update(_found(place, subsets, pcrs, host))
     else:
         also = ["identity"] if "advisories" in subsets else []
-        found.update(info.ask(place, own + also, pcrs) if own or also else {})
+        found.update(tpm_facts.ask(place, own + also, pcrs) if own or also else {})
         if also:
             found.update(_told(_judged_alone(found, host)))
     if "host" in subsets:
@@ -210,7 +210,7 @@ def _found(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | N
         "reachable": bool(parts),
         "findings": findings.judge(findings.View(view), catalogue.KINDS),
     }
-    for name in info.SUBSETS:
+    for name in tpm_facts.SUBSETS:
         if name in subsets or "all" in subsets:
             found.update(parts.get(name, {}))
     if pcrs and "pcrs" in found:

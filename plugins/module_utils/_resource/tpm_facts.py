@@ -1,0 +1,173 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Facts of a TPM: read, named, never changed."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import FIXED, Reader, connect
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import AUTH_SET
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import (
+    algorithms,
+    constants,
+    handles,
+    marshal,
+    names,
+    nv,
+    pcr,
+    post_quantum,
+    templates,
+)
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
+
+Facts = dict[str, t.Any]
+
+
+def _text(word: int) -> str:
+    return word.to_bytes(4, "big").rstrip(b"\0 ").decode("ascii", "replace")
+
+
+def _firmware(properties: t.Mapping[int, int]) -> str:
+    first, second = properties.get(0x10B, 0), properties.get(0x10C, 0)
+    return f"{first >> 16}.{first & 0xFFFF}.{second >> 16}.{second & 0xFFFF}"
+
+
+def identity(reader: Reader) -> Facts:
+    """Family, revision, manufacturer, model, firmware (TPM_PT 0x100 to 0x10C)."""
+    found = reader.properties(FIXED)
+    return {
+        "family": _text(found.get(0x100, 0)),
+        "revision": f"{found.get(0x102, 0) / 100:.2f}",
+        "manufacturer": _text(found.get(0x105, 0)),
+        "model": "".join(_text(found.get(number, 0)) for number in range(0x106, 0x10A)).strip(),
+        "firmware": _firmware(found),
+    }
+
+
+def da(reader: Reader) -> Facts:
+    """Dictionary attack protection; times in seconds."""
+    found = reader.properties()
+    state = {
+        "counter": found.get(constants.PT_LOCKOUT_COUNTER),
+        "max_tries": found.get(constants.PT_MAX_AUTH_FAIL),
+        "recovery_time": found.get(constants.PT_LOCKOUT_INTERVAL),
+        "lockout_recovery": found.get(constants.PT_LOCKOUT_RECOVERY),
+        "in_lockout": bool(found.get(constants.PT_PERMANENT, 0) & constants.PERMANENT_IN_LOCKOUT),
+    }
+    return {"da_lockout": state}
+
+
+def hierarchies(reader: Reader) -> Facts:
+    """Which auth values are set, which hierarchies are enabled, whether TPM2_Clear is forbidden."""
+    permanent = reader.properties().get(constants.PT_PERMANENT, 0)
+    startup = reader.properties().get(constants.PT_STARTUP_CLEAR, 0)
+    empty = reader.platform_auth_is_empty()
+    state: Facts = {
+        name: {"auth_set": bool(permanent & AUTH_SET[number])} for name, number in handles.HIERARCHIES.items() if number in AUTH_SET
+    }
+    state["platform"] = {"auth_set": None if empty is None else not empty}
+    for at, name in enumerate(("platform", "owner", "endorsement")):
+        state[name]["enabled"] = bool(startup >> at & 1)
+    state["lockout"]["clear_disabled"] = bool(permanent & constants.PERMANENT_DISABLE_CLEAR)
+    return {"hierarchies": state}
+
+
+def capacity(reader: Reader) -> Facts:
+    """What is left, as far as the TPM tells."""
+    found = {**reader.properties(), **reader.properties(FIXED)}
+    numbers = {
+        "persistent_slots_left": 0x209,
+        "persistent_slots_used": 0x208,
+        "nv_indices_used": 0x202,
+        "nv_counters_left": 0x20B,
+        "nv_index_max": 0x117,
+        "nv_buffer_max": 0x12C,
+        "transient_slots_left": 0x207,
+        "sessions_left": 0x206,
+    }
+    return {"capacity": {name: found.get(number) for name, number in numbers.items()}}
+
+
+def objects(reader: Reader) -> Facts:
+    """Persistent objects with Name, template and registered user."""
+    listed = []
+    for handle in reader.handles(handles.FIRST_PERSISTENT):
+        found = reader.read_public(handle)
+        if found is not None:
+            row = {"handle": handles.text(handle), "name": found[0].name.hex(), "qualified_name": found[1].hex()}
+            listed.append({**row, **names.describe(found[0]), "template": _template(found[0]), "user": handles.owner_of(handle)})
+    return {"persistent_handles": listed}
+
+
+def _template(public: names.Public) -> str | None:
+    """The TCG template that an object was made from, as far as its public area tells."""
+    return next((name for name in templates.PRIMARY_NAMES if not names.differences(templates.primary(name), public)), None)
+
+
+def indices(reader: Reader) -> Facts:
+    """NV indices with type, attributes, size and registered user."""
+    listed = []
+    for index in reader.handles(handles.FIRST_NV):
+        found = reader.nv_read_public(index)
+        if found is not None:
+            row = {"index": handles.text(index), "name": found.name.hex()}
+            listed.append({**row, **nv.describe(found), "user": handles.owner_of(index)})
+    return {"nv_indices": listed}
+
+
+def algorithm_lists(reader: Reader) -> Facts:
+    """Algorithms and curves by name, commands by code; and what of library version 1.85 the TPM has."""
+    listed = reader.numbers(marshal.CAP_ALGS, 6)
+    return {
+        "post_quantum": post_quantum.readiness(listed, reader.properties(FIXED)),
+        "algorithms": [algorithms.alg_name(number) for number in listed],
+        "curves": [algorithms.CURVE_NAMES.get(number, f"{number:#06x}") for number in reader.numbers(marshal.CAP_ECC_CURVES, 2)],
+        "commands": [f"{number:#x}" for number in reader.numbers(marshal.CAP_COMMANDS, 4)],
+    }
+
+
+def pcr_values(reader: Reader, wanted: t.Sequence[int] | None) -> Facts:
+    """Allocated banks and the values of PCRs: those asked for, else all."""
+    banks = reader.banks()
+    chosen = [pcr.Selection(one.bank, tuple(index for index in one.indices if wanted is None or index in wanted)) for one in banks]
+    values = reader.pcr_read([one for one in chosen if one.indices])
+    listed = [{"bank": one.bank, "index": index, "digest": values[one.bank][index].hex()} for one in chosen for index in one.indices]
+    return {"pcr_banks": [one.bank for one in banks], "pcrs": listed}
+
+
+SUBSETS: dict[str, t.Callable[[Reader], Facts]] = {
+    "identity": identity,
+    "da_lockout": da,
+    "hierarchies": hierarchies,
+    "capacity": capacity,
+    "persistent_handles": objects,
+    "nv_indices": indices,
+    "algorithms": algorithm_lists,
+    "pcrs": lambda reader: pcr_values(reader, None),
+}
+# What is not the TPM's own: asked for by name, never part of "all", so that those who want the TPM's facts pay for nothing else.
+BESIDE = ("host", "advisories", "findings")
+
+
+def ask(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | None) -> Facts:
+    """All facts of the subsets, and C(notes), what the user should hear beside them. Raises TransportError, TpmResponseError, InputError."""
+    with connect(place) as reader:
+        return {**read(reader, place, subsets, pcrs), "notes": reader.flushed}
+
+
+def read(reader: Reader, place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | None) -> Facts:
+    """As C(ask), over a reader that is there, without the notes."""
+    found: Facts = {"tcti": place.text, "resource_manager": place.resource_manager}
+    for name, function in SUBSETS.items():
+        if name in subsets or "all" in subsets:
+            found.update(pcr_values(reader, pcrs) if name == "pcrs" else function(reader))
+    return found
+
+
+__all__ = ("BESIDE", "SUBSETS", "ask", "read")

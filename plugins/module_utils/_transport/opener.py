@@ -1,0 +1,30 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The way to a TPM, opened: device node, socket or TCTI library, by its TCTI string."""
+
+from __future__ import annotations
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti import Tcti, Transport
+
+
+def open_transport(place: Tcti) -> Transport:
+    """Open the connection to the TPM at `place` with as little code as it takes. Raises TransportError."""
+    if place.name == "device":
+        from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import device
+
+        return device.Device(place.conf)
+    if place.name == "swtpm":
+        from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import stream
+
+        return stream.Socket(place)
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tss
+
+    return tss.Loaded(place)
+
+
+__all__ = ("open_transport",)
