@@ -65,11 +65,16 @@ class ActionModule(DeviceAction):
             given["pkcs11"] = {name: value for name, value in given["pkcs11"].items() if value is not None}
         return given
 
-    def _plan(self, options: _action.Options) -> Plan:
-        trust, external = dict(options["trust"] or {}), dict(options["external_authority"] or {})
+    def _trust(self, options: _action.Options | None) -> Result:
+        """The option C(trust), its paths as the controller has them."""
+        trust, fetch = dict(options or {}), dict((options or {}).get("fetch") or {})
         if trust.get("bundle"):
             trust["bundle"] = self._path(trust["bundle"])
         trust["crls"] = [self._path(one) for one in trust.get("crls") or []]
+        return {**trust, "fetch": {**fetch, **{name: self._path(fetch[name]) for name in ("cache", "ca_file") if fetch.get(name)}}}
+
+    def _plan(self, options: _action.Options) -> Plan:
+        trust, external = self._trust(options["trust"]), dict(options["external_authority"] or {})
         if external:
             external = {
                 **external,
@@ -98,6 +103,7 @@ class ActionModule(DeviceAction):
             observed=observed,
             reads=reads,
             tpm={name: str(facts[name]) for name in ("manufacturer", "firmware", "model") if facts.get("manufacturer") and facts.get(name)},
+            services=settings.certificate_services(trust),
             versions=_versions.all_of_them(ansible_version),
             trust_clock=options["trust_clock"],
         )
@@ -138,6 +144,8 @@ class ActionModule(DeviceAction):
         if outcome.verdict is not None:
             found["verdict"] = {name: getattr(outcome.verdict, name) for name in ("rung", "reason", "detail", "revocation")}
             found["overlooked"] = list(outcome.verdict.overlooked)
+        if outcome.fetched is not None:
+            found["fetched"] = {"vendor": outcome.fetched.service.name, "kept": outcome.fetched.kept}
         if device is None:
             return found
         if device.verdict is not None:

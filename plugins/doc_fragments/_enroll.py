@@ -98,6 +98,42 @@ options:
         description:
           - How many days ago a list may have been made to be fresh, whatever its nextUpdate says. Without it, nextUpdate alone decides.
         type: float
+      fetch:
+        description:
+          - Fetch the certificate of an EK from the vendor's service where the TPM does not hold it, as with firmware TPMs of Intel and AMD.
+            Without it, nothing is fetched.
+          - The controller fetches, not the device, and the service learns a hash of the EK and the controller's address. Redirects, and
+            addresses out of certificates, are not followed. A proxy comes from the environment variable E(https_proxy).
+          - What is fetched has to be for just this EK and is judged as if it were in the TPM, so O(trust.bundle) is needed.
+          - Where a service cannot be asked, the task fails and the device keeps its state. Where it has no certificate, the device is
+            quarantined with the reason V(no_certificate). A device whose EK is pinned goes on in both cases.
+        type: dict
+        suboptions:
+          vendors:
+            description:
+              - The services that may be asked, each for TPMs of its own manufacturer only.
+            type: list
+            elements: str
+            choices: [intel, amd]
+            required: true
+          cache:
+            description:
+              - A folder on the controller in which each certificate is kept, so that it is fetched once. It is made where it is missing.
+            type: path
+            required: true
+          urls:
+            description:
+              - Other addresses of these services by their names, for a mirror. They begin with C(https://); the hash of the EK is appended.
+            type: dict
+          ca_file:
+            description:
+              - A PEM file with the CAs that vouch for the servers' TLS certificates, in place of those of the system.
+            type: path
+          timeout:
+            description:
+              - How many seconds an answer may take.
+            type: float
+            default: 20
   authority:
     description:
       - The CA of your own that issues the certificates of devices and signs birth records.

@@ -40,6 +40,13 @@ def _registry() -> Spec:
 
 
 def _trust() -> Spec:
+    fetch = dict(
+        vendors=dict(type="list", elements="str", choices=["intel", "amd"], required=True),
+        cache=dict(type="path", required=True),
+        urls=dict(type="dict"),
+        ca_file=dict(type="path"),
+        timeout=dict(type="float", default=20),
+    )
     return dict(
         bundle=dict(type="path"),
         sha256=dict(type="str"),
@@ -48,6 +55,7 @@ def _trust() -> Spec:
         allow_expired=dict(type="bool", default=False),
         require_crl=dict(type="bool", default=False),
         crl_max_age=dict(type="float"),
+        fetch=dict(type="dict", options=fetch),
     )
 
 

@@ -117,6 +117,12 @@ overlooked:
   returned: when this run has judged the EK
   type: list
   elements: str
+fetched:
+  description:
+    - The EK certificate is not in the TPM, and the service of C(vendor) gave it; C(kept) is true where an earlier run has kept it.
+  returned: when it was fetched (O(trust.fetch))
+  type: dict
+  sample: {vendor: intel, kept: false}
 trust_bundle:
   description:
     - What was read of O(trust.bundle), with C(path), C(sha256) and the number of C(certificates) in the file.

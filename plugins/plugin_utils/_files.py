@@ -18,11 +18,11 @@ import tempfile
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
 
 
-def read(path: str, what: str) -> bytes:
-    """A file that the user has named; ``what`` calls it in the error, with its path. Raises InputError."""
+def read(path: str, what: str, most: int = -1) -> bytes:
+    """A file that the user has named, its first C(most) bytes; ``what`` calls it in the error, with its path. Raises InputError."""
     try:
         with open(path, "rb") as file:
-            return file.read()
+            return file.read(most)
     except OSError as error:
         raise InputError(f"Could not read {what}: {error.strerror}; see its path and who may read it.") from None
 

@@ -8,6 +8,7 @@ One run of ansible-playbook holds many tasks, each on a device or a fault of its
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -16,15 +17,18 @@ import typing as t
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives import serialization
 from support import ek_lab, lab_ca, secrets
 from support.controller import Controller, said
 from support.enroll import EK, HOST, ONE, OTHER, SERIAL, Bench, Json
+from support.https import Server
 from support.proxy import Proxy
 from support.swtpm import Swtpm
 from support.tools import Tools
 
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import services
 
 MakeSwtpm = t.Callable[..., Swtpm]
 AUTH = secrets.made_up("endorsement of a playbook", 32)
@@ -282,3 +286,70 @@ def test_device_is_known_by_what_the_role_has_read(
     assert results["told"]["overlooked"] == []
     # Its content is another serial's, which is found first.
     assert results["firmware of another"]["reason"] == "wrong_content"
+
+
+def test_a_certificate_that_is_not_on_the_chip(bench: Bench, controller: Controller, folder: pathlib.Path, new_swtpm: MakeSwtpm) -> None:
+    """Fetched from the service of its vendor where that is allowed, judged as any other, and kept; a service that is away is not the device's fault."""
+    files, tpm = authority(folder / "ca"), new_swtpm(bench.state(ONE))
+    tools = Tools(tpm.tcti)
+    for index in tools.handles("nv-index"):
+        if index >> 16 == 0x01C0:
+            tools.run("nvundefine", "-C", "p", f"{index:#x}")
+    key = t.cast("ek_lab.PublicKey", serialization.load_pem_public_key(tools.readpublic(EK).pem.encode()))
+    ek, late = ek_lab.ek_area("ek_rsa_2048", key), ek_lab.NOW + 100 * ek_lab.YEAR
+    vendor = ek_lab.root("Lab Like Intel", end=late)
+    made = vendor.ek(key, extensions=ek_lab.ek_extensions(key, name=ek_lab.directory_name("id:494E5443")), end=late)
+    bundle, sha256 = ek_lab.write_bundle(folder / "vendors.pem", vendor)
+    facts = {"manufacturer": "INTC", "firmware": "8217.4131.22.13878", "model": "SW TPM"}
+    server = Server(folder / "web")
+    page = f"/ek/{services.SERVICES[0].address(ek)}"
+    server.pages[page] = (200, json.dumps({"certificate": base64.urlsafe_b64encode(made).decode()}).encode())
+
+    def trust(where: str, cache: str, **more: t.Any) -> Json:
+        fetch = {"vendors": ["intel", "amd"], "cache": cache, "urls": {"intel": f"{server.url}/{where}"}, "ca_file": "web/web-root.pem"}
+        return {"trust": {"bundle": bundle, "sha256": sha256, "fetch": {**fetch, **more}}}
+
+    try:
+        book = Book(controller, folder, {**options(bench, folder, tpm.tcti, files), "facts": facts}, {"vaulted_password": PASSWORD})
+        results = book.play(
+            {
+                "not allowed": Task({"trust": {"bundle": bundle, "sha256": sha256}}),
+                "of another vendor": Task(trust("ek", "kept", vendors=["amd"], urls=None)),
+                "no address": Task(trust("ek", "kept", urls={"intel": "http://127.0.0.1/"})),
+                "an address in vain": Task(trust("ek", "kept", urls={"amd": server.url}, vendors=["intel"])),
+                "away": Task(trust("ek", "kept", urls={"intel": "https://127.0.0.1:1/"})),
+                "has none": Task(trust("none", "kept")),
+                "away, and pinned": Task(
+                    {**trust("ek", "kept", urls={"intel": "https://127.0.0.1:1/"}), "ek_sha256": _keys.spki_sha256(ek)}, check=True
+                ),
+                "predicted": Task(trust("ek", "kept"), check=True),
+                "enrolled": Task(trust("ek", "kept")),
+                "of the kept one": Task({**trust("none", "kept"), "registry": str(folder / "other.sqlite")}),
+                "recognised": Task(trust("none", "nowhere")),
+            }
+        )
+    finally:
+        server.close()
+    shown = {name: (one.get("state"), one.get("reason", ""), one.get("fetched")) for name, one in results.items()}
+    fetched = {"vendor": "intel", "kept": False}
+    assert shown == {
+        "not allowed": ("quarantined", "no_certificate", None),
+        "of another vendor": ("quarantined", "no_certificate", None),
+        "no address": (None, "input", None),
+        "an address in vain": (None, "input", None),
+        "away": (None, "not_fetched", None),
+        "has none": ("quarantined", "no_certificate", None),
+        "away, and pinned": ("enrolled", "", None),
+        "predicted": ("enrolled", "", fetched),
+        "enrolled": ("enrolled", "", fetched),
+        "of the kept one": ("enrolled", "", {"vendor": "intel", "kept": True}),
+        "recognised": ("enrolled", "", None),
+    }, {name: one.get("msg") for name, one in results.items()}
+    assert "the TPM holds none, and the service of Intel has none for this key;" in results["has none"]["msg"]
+    assert results["away, and pinned"]["verdict"]["rung"] == "pinned" and results["enrolled"]["verdict"]["rung"] == "certificate"
+    assert [one.read_bytes() for one in (folder / "kept").iterdir()] == [made] and not (folder / "nowhere").exists()
+    assert server.asked == [page.replace("/ek/", "/none/"), page, page]
+    with open_registry(str(folder / "registry.sqlite")) as registry:
+        device = registry.find(serial=SERIAL)
+        assert device is not None and device.verdict is not None
+        assert "The EK certificate is not in the TPM; the service of Intel gave it." in device.verdict.detail

@@ -46,15 +46,19 @@ class Shown(t.NamedTuple):
     chain: tuple[bytes, ...]
     identity: t.Mapping[str, str]
 
-    def ek_certificate(self) -> bytes | None:
-        """The certificate whose key is the EK's; where there is none, the first, so that somebody can say what is wrong with it."""
+    def own_certificate(self) -> bytes | None:
+        """The certificate whose key is the EK's."""
         for one in self.certificates:
             try:
                 if certificate.read(one).spki == _keys.spki(self.ek):
                     return one
             except (TrustError, _keys.KeyMaterialError):
                 continue
-        return self.certificates[0] if self.certificates else None
+        return None
+
+    def ek_certificate(self) -> bytes | None:
+        """The certificate whose key is the EK's; where there is none, the first, so that somebody can say what is wrong with it."""
+        return self.own_certificate() or (self.certificates[0] if self.certificates else None)
 
 
 class Collected(t.NamedTuple):

@@ -36,6 +36,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._proven import NO_R
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.faults import IdentityConflictError, RegistryError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.services import Fetched
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import Verdict
 
 # Why a device is not believed: errors with a word of their own for that, and those without.
@@ -149,25 +150,26 @@ class Enrolment:
         plan, fresh = self._plan, nonce()
         doubt = clock.check(self._registry, plan, self._clock())
         found = self._collect(fresh, registered)
-        verdict, tpm = first.judge(plan, found.shown, self._clock())
+        sought = first.seek(plan, found.shown, keep=True)
+        verdict, tpm = first.judge(plan, found.shown, self._clock(), sought)
         self._check(found, fresh, tpm.get("firmware", ""))
         verdict = verdict._replace(notes=(*verdict.notes, doubt)) if doubt else verdict
-        verdict, eks = self._compare(found, verdict, first.identity(plan, found, tpm))
+        verdict, eks = self._compare(found, verdict, first.identity(plan, found, tpm), sought.fetched)
         about = certify.subject(plan.serial, found.ek, verdict, plan.organization)
         if plan.ca is None and plan.external is None:
             raise settings.no_issuer(plan.serial)
         proven = self._activate(found, fresh, about, verdict, tpm)._replace(eks=eks)
-        return self._register(proven, about)
+        return self._register(proven, about)._replace(fetched=sought.fetched)
 
     def _compare(
-        self, found: answers.Collected, verdict: Verdict, who: records.Identity
+        self, found: answers.Collected, verdict: Verdict, who: records.Identity, fetched: Fetched | None
     ) -> tuple[Verdict, tuple[records.EkCertificate, ...]]:
         """What the TPM has shown of its EKs, which nothing registered contradicts. Raises IdentityConflictError.
 
         Where another device has shown a certificate of this EK, this one shows all of its own: if it has the other's EK, it is refused.
         Else that is noted in the verdict, and no more than noted, as certificates can be copied.
         """
-        plan, eks = self._plan, first.eks(found.shown)
+        plan, eks = self._plan, first.eks(found.shown, fetched)
         self._registry.check(who, eks)
         others = self._registry.claimed_by(who.ek_name, eks[0].spki_sha256)
         if not others:

@@ -19,9 +19,10 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _evidence as
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys as _ek_keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, clock, signing
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import Exchange, Outcome, Plan, QuarantineError, nonce
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._https import FetchError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate, ek, ladder
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate, ek, ladder, services
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import NOT_YET_VALID, QUARANTINED, TrustError, Verdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import shown
 
@@ -58,11 +59,49 @@ def question(plan: Plan, fresh: bytes) -> dict[str, t.Any]:
     return {**asked, **signing.about_the_serial(plan), **(signing.about_the_ldevid(plan.local) if plan.local else {})}
 
 
-def judge(plan: Plan, found: answers.Shown, now: datetime.datetime) -> tuple[Verdict, dict[str, str]]:
+class Sought(t.NamedTuple):
+    """What came of asking a vendor's service for the certificate of an EK: the certificate, or the service that has none, and a note."""
+
+    fetched: services.Fetched | None = None
+    in_vain: str = ""
+    note: str = ""
+
+
+def seek(plan: Plan, found: answers.Shown, keep: bool) -> Sought:
+    """Ask the vendor's service for the certificate of an EK that the TPM shows none for, where the user allows that.
+
+    C(keep): keep what was fetched. Raises FetchError where a service that is allowed gives no answer that could be used, unless the EK is pinned.
+    """
+    if plan.services is None or found.own_certificate() is not None:
+        return Sought()
+    tpm = plan.tpm or found.identity
+    service = services.of(plan.services, tpm.get("manufacturer", ""))
+    if service is None:
+        return Sought()
+    try:
+        ek.check_strength(found.ek)
+        ek.check_ek(found.ek)
+        got = services.find(plan.services, service, found.ek, keep=keep)
+    except TrustError:
+        return Sought()  # what is no EK has no certificate; it is judged as it is
+    except FetchError as error:
+        if plan.pinned is None:
+            raise
+        return Sought(note=error.message)
+    if got is None:
+        return Sought(in_vain=service.title)
+    return Sought(got, "", f"The EK certificate is not in the TPM; the service of {service.title} gave it.")
+
+
+def judge(plan: Plan, found: answers.Shown, now: datetime.datetime, sought: Sought) -> tuple[Verdict, dict[str, str]]:
     """Why the EK is believed, and what the TPM is. Raises QuarantineError; EvidenceError for an invalid AK; ClockError."""
     tpm = dict(plan.tpm or found.identity)
-    told = ladder.Device(found.ek, found.ek_certificate(), found.chain, tpm.get("manufacturer", ""), tpm.get("firmware", ""))
+    der = sought.fetched.certificate if sought.fetched else found.ek_certificate()
+    about = {name: tpm.get(name, "") for name in ("manufacturer", "firmware")}
+    told = ladder.Device(found.ek, der, found.chain, **about, asked=sought.in_vain)
     verdict = ladder.judge(told, plan.policy, now=now, pinned=plan.pinned)
+    if sought.note:
+        verdict = verdict._replace(notes=(*verdict.notes, sought.note))
     if verdict.reason == NOT_YET_VALID:
         raise clock.not_yet_valid(plan, now)
     if verdict.rung == QUARANTINED:
@@ -76,11 +115,11 @@ def judge(plan: Plan, found: answers.Shown, now: datetime.datetime) -> tuple[Ver
     return verdict, tpm
 
 
-def eks(found: answers.Shown) -> tuple[records.EkCertificate, ...]:
-    """What the TPM shows of its EKs: the one that it proves to hold, and every certificate, read as far as it can be."""
+def eks(found: answers.Shown, fetched: services.Fetched | None = None) -> tuple[records.EkCertificate, ...]:
+    """What the TPM shows of its EKs: the one that it proves to hold, and every certificate, read as far as it can be; and the one fetched."""
     own = hashlib.sha256(_ek_keys.spki(found.ek)).hexdigest()
     made = [records.EkCertificate("", "", "", own, True)]
-    for blob in found.certificates:
+    for blob in (*found.certificates, *((fetched.certificate,) if fetched else ())):
         try:
             one = certificate.read(blob)
         except TrustError:
@@ -136,20 +175,21 @@ class Preview:
         found = answers.shown(self._exchange({"collect": _about_the_ek(plan, nonce())}), where)
         if where.ak in blank:
             found = found._replace(ak=None)
-        verdict, _tpm = judge(plan, found, self._clock())
+        sought = seek(plan, found, keep=False)
+        verdict, _tpm = judge(plan, found, self._clock(), sought)
         certify.subject(plan.serial, found.ek, verdict, plan.organization)
         if found.ak is None and where.ak not in blank:
             raise InputError(f"Could not enroll {plan.serial}: there is no key at {where.ak}; provision the TPM first (tpm2_profile).")
-        self._check(found)
-        return Outcome(True, None, ("enroll",), verdict)
+        self._check(found, sought.fetched)
+        return Outcome(True, None, ("enroll",), verdict, fetched=sought.fetched)
 
-    def _check(self, found: answers.Shown) -> None:
+    def _check(self, found: answers.Shown, fetched: services.Fetched | None) -> None:
         """That the registry has nothing against it; an AK that is still to be made counts as the right one. Raises IdentityConflictError."""
         keys = _keys(found.ek, found.ak or found.ek)
         known = self._registry.find(ek_name=keys["ek_name"])
         if found.ak is None and known is not None:
             keys.update(ak_name=known.ak_name, ak_public=known.ak_public)
-        self._registry.check(records.Identity(**_place(self._plan), **keys), eks(found))
+        self._registry.check(records.Identity(**_place(self._plan), **keys), eks(found, fetched))
 
 
-__all__ = ("Preview", "eks", "identity", "judge", "question", "question_of_all_eks")
+__all__ = ("Preview", "eks", "identity", "judge", "question", "question_of_all_eks", "seek")

@@ -17,7 +17,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, settings
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import ladder
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import ladder, services
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import Verdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import pem
 
@@ -40,6 +40,7 @@ class Plan(t.NamedTuple):
     """Everything that one enrolment is told. C(reads), C(observed) and C(tpm) are what earlier tasks have read of the device.
 
     C(record): the birth record is asked for as a file. C(roots): certificates (PEM) whose birth records count, beside this run's own signer.
+    C(services): where an EK's certificate may be fetched that the TPM does not hold.
     C(trust_clock): the controller's clock is right though the registry's last event is of a time that is still to come.
     """
 
@@ -64,6 +65,7 @@ class Plan(t.NamedTuple):
     reads: t.Mapping[str, t.Any] = {}
     tpm: t.Mapping[str, str] = {}
     versions: t.Mapping[str, str] = {}
+    services: services.Services | None = None
     trust_clock: bool = False
 
     @property
@@ -85,7 +87,8 @@ class Plan(t.NamedTuple):
 class Outcome(t.NamedTuple):
     """What became of a device.
 
-    C(pending): the kinds of certificates that are still out; C(pcrs): what its AK has quoted in this run, verified, as its birth record has it.
+    C(pending): the kinds of certificates that are still out; C(pcrs): what its AK has quoted in this run, verified, as its birth record has it;
+    C(fetched): the certificate of its EK, where the TPM has none and a vendor's service gave it.
     """
 
     changed: bool
@@ -94,6 +97,7 @@ class Outcome(t.NamedTuple):
     verdict: Verdict | None = None
     pending: tuple[str, ...] = ()
     pcrs: t.Sequence[t.Mapping[str, t.Any]] = ()
+    fetched: services.Fetched | None = None
 
 
 Exchange = t.Callable[[t.Mapping[str, t.Any]], answers.Answer]

@@ -10,15 +10,16 @@
 from __future__ import annotations
 
 import datetime
+import pathlib
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, handles, nv, pcr
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _files
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _files, _https
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, chain
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.tcg_csr import FLAVOURS
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import bundle, ladder
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import bundle, ladder, services
 
 Options = t.Mapping[str, t.Any]
 KINDS = ("iak", "idevid")
@@ -72,6 +73,29 @@ def trust_policy(options: Options | None) -> ladder.Policy:
         allow_expired=bool(given.get("allow_expired")),
         require_crl=bool(given.get("require_crl")),
         crl_max_age=_max_age(given.get("crl_max_age")),
+    )
+
+
+def certificate_services(options: Options | None) -> services.Services | None:
+    """Where EK certificates may be fetched that are not in the TPM, for the options of C(trust); None where nowhere. Raises InputError."""
+    given = (options or {}).get("fetch")
+    if not given:
+        return None
+    if not (options or {}).get("bundle"):
+        raise InputError("Could not allow to fetch EK certificates: no bundle is given that could vouch for them; give trust.bundle.")
+    known, urls = [one.name for one in services.SERVICES], dict(given.get("urls") or {})
+    odd = sorted({*urls} - {*given["vendors"]})
+    if odd:
+        raise InputError(f"Could not read trust.fetch.urls: '{odd[0]}' is not in vendors; name services among {', '.join(known)}.")
+    timeout = float(given["timeout"])
+    if not 0 < timeout <= 600:
+        raise InputError("Could not read trust.fetch.timeout: it is to be more than 0 seconds and at most 600.")
+    return services.Services(
+        frozenset(given["vendors"]),
+        pathlib.Path(given["cache"]),
+        {name: _https.check_url(str(url), f"trust.fetch.urls.{name}") for name, url in urls.items()},
+        given.get("ca_file"),
+        timeout,
     )
 
 
@@ -207,6 +231,7 @@ __all__ = (
     "External",
     "Handles",
     "LocalKey",
+    "certificate_services",
     "external_ca",
     "handle_text",
     "issuer",

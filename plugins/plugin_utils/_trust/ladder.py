@@ -29,13 +29,15 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.path import T
 
 class Device(t.NamedTuple):
     """What a device says of its EK: the public area that the TPM re-created, the contents of the NV indices of the certificate and its
-    chain (0x01C00100 on, in order), and manufacturer and firmware version as C(tpm2_info) gives them."""
+    chain (0x01C00100 on, in order), and manufacturer and firmware version as C(tpm2_info) gives them. C(certificate) may as well have been
+    fetched; C(asked) is whose service has none."""
 
     ek_public: names.Public
     certificate: bytes | None = None
     chain: tuple[bytes, ...] = ()
     manufacturer: str = ""
     firmware: str = ""
+    asked: str = ""
 
 
 class Policy(t.NamedTuple):
@@ -121,8 +123,9 @@ def _check_pin(public: names.Public, pinned: str | None) -> None:
 def _weigh_certificate(case: _Case, device: Device, policy: Policy, now: datetime.datetime) -> None:
     """Everything that can be said about the certificate; a finding does not end the search, as another may be final."""
     if device.certificate is None:
-        why = "the TPM holds none", "ask the board vendor, or pin the EK's hash in the manifest"
-        case.against.append(certificate.refuse(verdict.NO_CERTIFICATE, *why))
+        nowhere = f", and the service of {device.asked} has none for this key" if device.asked else ""
+        cure = "ask the board vendor, or pin the EK's hash in the manifest"
+        case.against.append(certificate.refuse(verdict.NO_CERTIFICATE, f"the TPM holds none{nowhere}", cure))
         return
     try:
         found = case.certificate = certificate.read(device.certificate)
