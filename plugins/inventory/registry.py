@@ -29,8 +29,8 @@ notes:
     comments) or YAML (C(.yml), C(.yaml); a list of mappings, or that list under the key C(devices); no aliases), in UTF-8, of at most 64 MiB.
   - Its columns are C(serial) (required, at most 64 characters of X.680's PrintableString, as a certificate holds them), C(host), C(mac) (at
     least one of the two), C(ek_sha256) (the SHA-256 of the endorsement key's DER SubjectPublicKeyInfo, 64 hex digits), C(site) and
-    C(model). Serial numbers, host names, MAC addresses and hashes are each there only once. YAML values are taken as they are written, so
-    that C(00123) keeps its zeros.
+    C(model). Serial numbers, host names, MAC addresses and hashes are each there only once. In YAML a serial number of digits alone, or one
+    that looks like a date, must be in quotes; other values are taken as they are written.
   - A device is named by its C(host), or else by its serial number. A device that only the registry knows, and that is proven, is named by the host
     name that is signed, by its serial number if that name is taken, or else by V(ek-) and the Name of its EK.
   - Groups are V(tpm2_new), V(tpm2_enrolled), V(tpm2_unproven), V(tpm2_quarantined) and V(tpm2_unlisted), which are always there, and

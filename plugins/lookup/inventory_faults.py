@@ -88,10 +88,18 @@ class LookupModule(LookupBase):
                 faults.extend(self._registries(ours))
         except TpmError as error:
             faults.append(_text.shown(error.message))
-        hosts: dict[str, str] = {}
-        if self.get_option("serials"):
-            hosts = _variables.serial_faults({host: self._filled(one, "tpm2_profile_serial") for host, one in raw.items()}, play)
-        return [{"all": faults, "hosts": hosts}]
+        return [{"all": faults, "hosts": self._serials(raw, play) if self.get_option("serials") else {}}]
+
+    def _serials(self, hosts: _variables.Hosts, play: t.Sequence[str]) -> dict[str, str]:
+        """A sentence for each host of the play that cannot be told apart by its serial number."""
+        serials, unfilled = {}, {}
+        for host, one in hosts.items():
+            try:
+                serials[host] = self._value(one, "tpm2_profile_serial")
+            except AnsibleError as error:
+                unfilled[host] = f"Could not fill in tpm2_profile_serial of {_text.shown(host)}: {_text.shown(error)}; correct it in the inventory."
+        faults = _variables.serial_faults(serials, [host for host in play if host not in unfilled])
+        return {**faults, **{host: unfilled[host] for host in play if host in unfilled}}
 
     def _registries(self, hosts: _variables.Hosts) -> list[str]:
         """A sentence for each registry that is not there. Raises RegistryError, InputError, DependencyError."""
@@ -105,14 +113,20 @@ class LookupModule(LookupBase):
 
     def _filled(self, variables: t.Mapping[str, t.Any], name: str) -> str:
         """A variable of a host as text; empty where it has none, or where its template cannot be filled in, of which the host's own tasks tell."""
-        value = variables.get(name)
-        if isinstance(value, str) and "{" in value:
-            before = self._templar.available_variables
-            self._templar.available_variables = variables
-            try:
-                value = self._templar.template(value)
-            except AnsibleError:
-                return ""
-            finally:
-                self._templar.available_variables = before
+        try:
+            value = self._value(variables, name)
+        except AnsibleError:
+            return ""
         return "" if value is None else str(value).strip()
+
+    def _value(self, variables: t.Mapping[str, t.Any], name: str) -> t.Any:
+        """A variable of a host with its template filled in; None where it has none. Raises AnsibleError where that cannot be done."""
+        value = variables.get(name)
+        if not (isinstance(value, str) and "{" in value):
+            return value
+        before = self._templar.available_variables
+        self._templar.available_variables = variables
+        try:
+            return self._templar.template(value)
+        finally:
+            self._templar.available_variables = before

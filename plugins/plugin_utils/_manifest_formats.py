@@ -20,8 +20,10 @@ COLUMNS = ("serial", "host", "mac", "ek_sha256", "site", "model")
 _KNOWN = "known are " + ", ".join(COLUMNS)
 _LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
-# Scalars that are taken as they are written, whatever YAML would make of them: 00123, 1e5 and 2026-01-31 are good serial numbers.
-_TEXTS = frozenset(_TAG + kind for kind in ("str", "int", "float", "timestamp", "merge", "value"))
+_TEXTS = frozenset(_TAG + kind for kind in ("str", "merge", "value"))
+# Scalars that are taken as they are written, whatever YAML makes of them, as most MAC addresses without letters have to be. A serial number is
+# refused all the same: in the variables of an inventory the same line would be another number.
+_KEPT = {_TAG + "int": "a number", _TAG + "float": "a number", _TAG + "timestamp": "a date"}
 
 
 class Unreadable(Exception):
@@ -161,7 +163,8 @@ class _YamlManifest:
         record = Record(_line(start), {})
         while not isinstance(event := self.next(), yaml.MappingEndEvent):
             name = self.scalar(event)[0]
-            column, (value, wrong) = name.lower(), self.scalar(self.next())
+            column, (value, kind) = name.lower(), self.scalar(self.next())
+            wrong = "" if kind in _KEPT.values() and column != "serial" else kind
             if column not in COLUMNS:
                 self.complain(record.line, f"unknown column {shown(name)} ({_KNOWN})")
             elif column in record.fields:
@@ -173,14 +176,14 @@ class _YamlManifest:
         return record
 
     def scalar(self, event: t.Any) -> tuple[str, str]:
-        """The text that an event stands for, and what it is instead where it is none."""
+        """The text that an event stands for, and what YAML makes of it where that is no text."""
         if not isinstance(event, yaml.ScalarEvent):
             self.skip(event)
             return "", "a list" if isinstance(event, yaml.SequenceStartEvent) else "a mapping"
         tag = str(event.tag if event.tag not in (None, "!") else self.loader.resolve(yaml.ScalarNode, event.value, event.implicit))
         if tag == _TAG + "null":
             return "", ""
-        return event.value, "" if tag in _TEXTS else tag.replace(_TAG, "!!")
+        return event.value, "" if tag in _TEXTS else _KEPT.get(tag, tag.replace(_TAG, "!!"))
 
     def skip(self, event: t.Any) -> None:
         """Read on to the end of what C(event) begins, however deep it is nested."""

@@ -17,7 +17,9 @@ import typing as t
 
 import yaml  # ansible-core itself requires it, so it is there
 
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _text
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import names
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 # Variables of playbooks; docs/playbooks.md says what each is for.
@@ -91,31 +93,36 @@ def misspelt(hosts: Hosts) -> list[str]:
     ]
 
 
-def serial_faults(serials: t.Mapping[str, str], concerned: t.Collection[str]) -> dict[str, str]:
+def serial_faults(serials: t.Mapping[str, t.Any], concerned: t.Collection[str]) -> dict[str, str]:
     """Why hosts cannot be told apart by their serial numbers: a sentence by host.
 
     Args:
-        serials: by host name, the serial number; empty where there is none.
+        serials: by host name, the serial number as the inventory has it, which need not be text; empty or None where there is none.
         concerned: the hosts of the play. Another host with the same serial number counts as well.
     """
     sharing: dict[str, list[str]] = {}
     for host, serial in serials.items():
-        sharing.setdefault(serial, []).append(host)
-    found = {}
-    for host in concerned:
-        serial = serials.get(host, "")
-        others = [one for one in sharing.get(serial, []) if one != host]
-        if not serial:
-            found[host] = (
-                f"{host} has no serial number; give it the one that is printed on the device, as tpm2_profile_serial in the inventory or as its row of "
-                "the manifest."
-            )
-        elif others:
-            found[host] = (
-                f"{host} has the serial number {_text.shown(serial)}, and so has {_few(others)}; a serial number is that of one device: see which box it is, "
-                "and correct tpm2_profile_serial of the other, or take out the second name of the same box."
-            )
-    return found
+        sharing.setdefault(str(serial).strip(), []).append(host)
+    return {host: fault for host in concerned if (fault := _serial_fault(host, serials.get(host), sharing))}
+
+
+def _serial_fault(host: str, serial: t.Any, sharing: t.Mapping[str, t.Sequence[str]]) -> str:
+    if serial is None or serial == "":
+        return (
+            f"{host} has no serial number; give it the one that is printed on the device, as tpm2_profile_serial in the inventory or as its row of "
+            "the manifest."
+        )
+    try:
+        text = names.check_serial(serial, "tpm2_profile_serial")
+    except InputError as error:
+        return f"{host}: {error.message}"
+    others = [one for one in sharing[text] if one != host]
+    if not others:
+        return ""
+    return (
+        f"{host} has the serial number {_text.shown(text)}, and so has {_few(others)}; a serial number is that of one device: see which box it is, "
+        "and correct tpm2_profile_serial of the other, or take out the second name of the same box."
+    )
 
 
 def _few(names: t.Sequence[str], most: int = 5) -> str:

@@ -339,7 +339,7 @@ def test_unlisted_devices_can_be_left_out(line: Line) -> None:
 
 
 def test_a_yaml_manifest(line: Line) -> None:
-    (line.folder / "fleet.yml").write_text("devices:\n  - serial: 00123\n    host: edge-01\n")
+    (line.folder / "fleet.yml").write_text("devices:\n  - serial: '00123'\n    host: edge-01\n")
     line.set(manifest="fleet.yml")
     _groups, variables = line.list()
     assert variables["edge-01"]["tpm2_profile_serial"] == "00123"

@@ -209,15 +209,20 @@ def test_the_preflight_refuses_a_tpm_in_lockout(controller: Controller, host: Ho
 
 
 def test_hosts_that_cannot_be_told_apart_fail_before_anything_is_done(each_controller: Controller, host: Host, tools: Tools) -> None:
-    """No serial number, and one on two hosts, one of which is not in this run; nobody asks their TPMs."""
+    """No serial number, one that is none, and one on two hosts, one of which is not in this run; nobody asks their TPMs."""
     nameless = {name: value for name, value in host.items() if name != "tpm2_profile_serial"}
     hosts = {
         "edge-01": nameless,
         "edge-02": {**host, "tpm2_profile_serial": "{{ 'EF-' ~ 7 }}"},
         "edge-03": {**host, "tpm2_profile_serial": " EF-7"},
+        "edge-04": {**host, "tpm2_profile_serial": 0o12345},
+        "edge-05": {**host, "tpm2_profile_serial": "{{ printed_serial }}"},
     }
-    done = each_controller("edgefleet.tpm2.day_zero", hosts, "-e", "tpm2_hosts=edge-01,edge-02")
-    assert done.returncode != 0 and totals(done).keys() == {"edge-01", "edge-02"}
+    done = each_controller("edgefleet.tpm2.day_zero", hosts, "-e", "tpm2_hosts=all,!edge-03")
+    assert done.returncode != 0 and totals(done).keys() == hosts.keys() - {"edge-03"}
+    assert "edge-04: Could not read tpm2_profile_serial: YAML has made a number of it" in said(done)
+    unfilled = said(done).partition("Could not fill in tpm2_profile_serial of edge-05: ")[2].partition("; correct it in the inventory.")[0]
+    assert "'printed_serial' is undefined" in unfilled.replace("''", "'")
     assert "edge-01 has no serial number;" in said(done) and "edge-02 has the serial number EF-7, and so has edge-03;" in said(done)
     assert "Read the TPM's facts" not in said(done)
     assert tools.handles("persistent") == tools.handles("nv-index") == []

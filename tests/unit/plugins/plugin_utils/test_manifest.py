@@ -103,7 +103,7 @@ def test_csv_as_another_program_writes_it(tmp_path: pathlib.Path) -> None:
 
 YAML = f"""\
 - {{serial: SN-1, host: edge-01.example.net, mac: 02-00-00-AA-BB-01, ek_sha256: {HASH}, site: Plant A, model: rev2}}
-- serial: 00123
+- serial: "00123"
   mac: 0200.00aa.bb02
   host: ~
 """
@@ -278,6 +278,10 @@ BAD_YAML = [
     ("- serial: [1]\n  host: a", [f"line 1: serial is a list {NO_TEXT}"]),
     ("- serial: {a: {b: c}}\n  host: a", [f"line 1: serial is a mapping {NO_TEXT}"]),
     ("- serial: true\n  host: a", [f"line 1: serial is !!bool {NO_TEXT}"]),
+    ("- serial: 0012345\n  host: a", [f"line 1: serial is a number {NO_TEXT}"]),
+    ("- serial: 1.5\n  host: a", [f"line 1: serial is a number {NO_TEXT}"]),
+    ("- serial: 12:34:56\n  host: a", [f"line 1: serial is a number {NO_TEXT}"]),
+    ("- serial: 2026-01-31\n  host: a", [f"line 1: serial is a date {NO_TEXT}"]),
     ("- serial: A\n  host: no", [f"line 1: host is !!bool {NO_TEXT}"]),
     ("- serial: !!binary QQ==\n  host: a", [f"line 1: serial is !!binary {NO_TEXT}"]),
     ("- serial: !vault 1\n  host: a", [f"line 1: serial is !vault {NO_TEXT}"]),

@@ -59,3 +59,23 @@ def test_each_host_that_cannot_be_told_apart_has_its_sentence() -> None:
     assert found["edge-03"].startswith("edge-03 has no serial number;")
     assert found["edge-04"].startswith("edge-04 has the serial number D, and so has other;")
     assert _variables.serial_faults({"edge-01": "A", "edge-02": "B"}, ["edge-01"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("serial", "reason"),
+    [
+        (0o12345, "Could not read tpm2_profile_serial: YAML has made a number of it"),
+        (True, "Could not read tpm2_profile_serial: YAML has made a truth value of it"),
+        (0, "Could not read tpm2_profile_serial: YAML has made a number of it"),
+        (" EF-7", "Could not use the serial number ' EF-7': it begins or ends with a blank"),
+        ("EF_7", "Could not use the serial number 'EF_7': it has the character '_'"),
+    ],
+    ids=["octal", "truth", "zero", "blank", "underscore"],
+)
+def test_a_serial_number_that_is_none_is_refused_with_its_host(serial: object, reason: str) -> None:
+    found = _variables.serial_faults({"edge-01": serial, "edge-02": "EF-7"}, ["edge-01"])
+    assert found["edge-01"].startswith(f"edge-01: {reason}")
+
+
+def test_one_that_is_none_is_shared_all_the_same() -> None:
+    assert "and so has edge-01;" in _variables.serial_faults({"edge-01": 5349, "edge-02": "5349"}, ["edge-02"])["edge-02"]
