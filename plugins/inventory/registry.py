@@ -35,7 +35,8 @@ notes:
     name that is signed, by its serial number if that name is taken, or else by V(ek-) and the Name of its EK.
   - Groups are V(tpm2_new), V(tpm2_enrolled), V(tpm2_unproven), V(tpm2_quarantined) and V(tpm2_unlisted), which are always there, and
     V(tpm2_manufacturer_X), V(tpm2_firmware_X), V(tpm2_site_X), V(tpm2_model_X), in which all but letters, digits and underscores become underscores.
-  - Variables of every host are C(tpm2_profile_serial) and C(tpm2_state); C(tpm2_pinned_ek_sha256), C(tpm2_mac), C(tpm2_site) and C(tpm2_model)
+  - Variables of every host are C(tpm2_profile_serial), C(tpm2_state) and C(tpm2_inventory_registry), the registry's address without its password, which
+    playbooks compare with C(tpm2_identity_registry); C(tpm2_pinned_ek_sha256), C(tpm2_mac), C(tpm2_site) and C(tpm2_model)
     where they are known; of proven devices also C(tpm2_ek_name), C(tpm2_ak_name), C(tpm2_manufacturer), C(tpm2_firmware),
     C(tpm2_enrolled_at) (UTC) and C(tpm2_auth_generation); of unproven ones C(tpm2_unproven_reason), as
     M(edgefleet.tpm2.tpm2_registry_info) has it; of quarantined ones C(tpm2_quarantine_reason) (of the oldest open incident) and
@@ -149,7 +150,7 @@ from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _inventory, _manifest, _proven
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _inventory, _manifest, _proven, _variables
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.side_rows import Papers
 
@@ -220,7 +221,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
 
         found = _inventory.join(rows, devices, incidents, prove=prove if roots else None, unlisted=self.get_option("unlisted"))
         self._warn(found.left_out, bool(roots))
-        return found.hosts
+        return [one._replace(variables={**one.variables, _variables.INVENTORY_REGISTRY: registry.shown}) for one in found.hosts]
 
     def _warn(self, left_out: int, roots: bool) -> None:
         if left_out:

@@ -14,7 +14,9 @@ description:
   - Looks at the variables of all hosts, and says what is wrong with them, a sentence each. It asks no device and changes nothing.
   - For the hosts of the play a misspelt variable of this collection is a fault, and a C(tpm2_hosts) that is set in the inventory, where no play
     reads it. With O(serials) a host without serial number is one, and one whose serial number another host of the inventory has. With
-    O(registry) a registry (C(tpm2_identity_registry)) that is not there is one, unless C(tpm2_identity_new_registry) is true for a host.
+    O(registry) a registry (C(tpm2_identity_registry)) that is not there is one, unless C(tpm2_identity_new_registry) is true for a host, and so is one
+    that is not the registry of the inventory plugin P(edgefleet.tpm2.registry#inventory).
+  - With O(tags) a tag of the command line that the playbook does not have is a fault, and tags that leave nothing to do are.
   - The role P(edgefleet.tpm2.controller#role) uses it, with C(tasks_from=inventory).
 options:
   serials:
@@ -27,6 +29,17 @@ options:
       - Whether to look for the registry.
     type: bool
     default: true
+  registry_needed:
+    description:
+      - Whether a host of the play must have a registry. Without it a play that needs one would do nothing, and succeed.
+    type: bool
+    default: false
+  tags:
+    description:
+      - The tags of the playbook. They are compared with C(--tags) and C(--skip-tags) where the command line names one playbook of this collection
+        alone; in a playbook that imports it, tags may be meant for something else. By default tags are not looked at.
+    type: list
+    elements: str
 seealso:
   - plugin: edgefleet.tpm2.hosts
     plugin_type: lookup
@@ -53,18 +66,20 @@ _raw:
 
 import typing as t
 
+from ansible import context
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _configuration, _text, _variables
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import is_there, missing
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _configuration, _tags, _text, _variables
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import another, is_there, missing
 
 _IN_VAIN = (
     "The inventory sets tpm2_hosts, and no play reads it there, so this run would go to other hosts; give it on the command line (-e tpm2_hosts=...) "
     "and take it out of the inventory."
 )
+_NONE = "Could not begin: no host has tpm2_identity_registry, so none would be known as enrolled; give the registry's path or URL in the inventory."
 
 
 class LookupModule(LookupBase):
@@ -81,7 +96,7 @@ class LookupModule(LookupBase):
         ours = {host: raw[host] for host in play}
         try:
             _configuration.refuse_injection()
-            faults = _variables.misspelt(ours)
+            faults = self._tags(given) + _variables.misspelt(ours)
             if any("tpm2_hosts" in one for one in ours.values()) and "tpm2_hosts" not in load_extra_vars(self._loader):
                 faults.append(_IN_VAIN)
             if self.get_option("registry") and not faults:
@@ -90,6 +105,13 @@ class LookupModule(LookupBase):
             faults.append(_text.shown(error.message))
         return [{"all": faults, "hosts": self._serials(raw, play) if self.get_option("serials") else {}}]
 
+    def _tags(self, given: t.Mapping[str, t.Any]) -> list[str]:
+        """A sentence for each tag that cannot be meant."""
+        known = self.get_option("tags")
+        if known is None or not _tags.is_ours(context.CLIARGS.get("args") or ()):
+            return []
+        return _tags.faults(given.get("ansible_run_tags") or ["all"], given.get("ansible_skip_tags") or (), known)
+
     def _serials(self, hosts: _variables.Hosts, play: t.Sequence[str]) -> dict[str, str]:
         """A sentence for each host of the play that cannot be told apart by its serial number."""
         serials, unfilled = {}, {}
@@ -97,19 +119,27 @@ class LookupModule(LookupBase):
             try:
                 serials[host] = self._value(one, "tpm2_profile_serial")
             except AnsibleError as error:
-                unfilled[host] = f"Could not fill in tpm2_profile_serial of {_text.shown(host)}: {_text.shown(error)}; correct it in the inventory."
+                unfilled[host] = (
+                    f"Could not fill in tpm2_profile_serial of {_text.shown(host)}: {_text.shown(error)}; correct it in the inventory."
+                )
         faults = _variables.serial_faults(serials, [host for host in play if host not in unfilled])
         return {**faults, **{host: unfilled[host] for host in play if host in unfilled}}
 
     def _registries(self, hosts: _variables.Hosts) -> list[str]:
-        """A sentence for each registry that is not there. Raises RegistryError, InputError, DependencyError."""
+        """A sentence for each registry that is not there, or not the inventory's. Raises RegistryError, InputError, DependencyError."""
         seen: dict[str, bool] = {}
+        pairs: dict[tuple[str, str], None] = {}
         for one in hosts.values():
             if one.get("tpm2_identity_registry"):
                 new = self._filled(one, "tpm2_identity_new_registry").lower() in ("true", "yes", "on", "1")
                 address = self._filled(one, "tpm2_identity_registry")
                 seen[address] = seen.get(address, False) or new
-        return [_text.shown(missing(address)) for address, new in seen.items() if address and not new and not is_there(address)]
+                pairs[(self._filled(one, _variables.INVENTORY_REGISTRY), address)] = None
+        if self.get_option("registry_needed") and not any(seen):
+            return [_NONE]
+        others = [other for inventory, address in pairs if inventory and address and (other := another(inventory, address))]
+        gone = [missing(address) for address, new in seen.items() if address and not new and not is_there(address)]
+        return [_text.shown(one) for one in others + gone]
 
     def _filled(self, variables: t.Mapping[str, t.Any], name: str) -> str:
         """A variable of a host as text; empty where it has none, or where its template cannot be filled in, of which the host's own tasks tell."""
@@ -120,13 +150,5 @@ class LookupModule(LookupBase):
         return "" if value is None else str(value).strip()
 
     def _value(self, variables: t.Mapping[str, t.Any], name: str) -> t.Any:
-        """A variable of a host with its template filled in; None where it has none. Raises AnsibleError where that cannot be done."""
-        value = variables.get(name)
-        if not (isinstance(value, str) and "{" in value):
-            return value
-        before = self._templar.available_variables
-        self._templar.available_variables = variables
-        try:
-            return self._templar.template(value)
-        finally:
-            self._templar.available_variables = before
+        """A variable of a host with its template filled in. Raises AnsibleError where that cannot be done."""
+        return _variables.filled(self._templar, variables, name)

@@ -30,9 +30,12 @@ PLAYBOOKS = frozenset(
 # What the inventory plugin sets, and what roles and playbooks leave for later plays: known, and nobody's to give.
 RESULTS = frozenset(
     "tpm2_ak_name tpm2_auth_generation tpm2_ek_name tpm2_enrolled_at tpm2_examination tpm2_firmware tpm2_identity_known tpm2_identity_result "
+    "tpm2_inventory_registry "
     "tpm2_manufacturer tpm2_profile_audit tpm2_profile_certificates tpm2_profile_facts tpm2_profile_hardening tpm2_profile_reference "
     "tpm2_profile_result tpm2_quarantine_detail tpm2_quarantine_reason tpm2_rotate_begun tpm2_state tpm2_unproven_reason".split()
 )
+# Where the inventory plugin found the registry, without its password.
+INVENTORY_REGISTRY = "tpm2_inventory_registry"
 # Below these no name is anybody else's.
 _OURS = ("tpm2_profile_", "tpm2_identity_", "tpm2_fleet_", "tpm2_day_zero_")
 _LIKE_OURS = re.compile("tpm_?2?_|tmp_?2?_|platform_hierarchy_|resource_manager_", re.IGNORECASE)
@@ -125,9 +128,29 @@ def _serial_fault(host: str, serial: t.Any, sharing: t.Mapping[str, t.Sequence[s
     )
 
 
-def _few(names: t.Sequence[str], most: int = 5) -> str:
-    told = [_text.shown(one) for one in names[:most]]
-    return ", ".join(told) + (f" and {len(names) - most} more" if len(names) > most else "")
+def filled(templar: t.Any, variables: t.Mapping[str, t.Any], name: str) -> t.Any:
+    """A variable of a host with its template filled in, with nothing but the host's variables; None where it has none.
+
+    Raises AnsibleError where the template cannot be filled in.
+
+    Args:
+        templar: Ansible's, whose variables are put back afterwards.
+        variables: the host's, as the inventory has them.
+    """
+    value = variables.get(name)
+    if not (isinstance(value, str) and "{" in value):
+        return value
+    before = templar.available_variables
+    templar.available_variables = variables
+    try:
+        return templar.template(value)
+    finally:
+        templar.available_variables = before
 
 
-__all__ = ("Hosts", "misspelt", "options", "serial_faults")
+def _few(hosts: t.Sequence[str], most: int = 5) -> str:
+    told = [_text.shown(one) for one in hosts[:most]]
+    return ", ".join(told) + (f" and {len(hosts) - most} more" if len(hosts) > most else "")
+
+
+__all__ = ("INVENTORY_REGISTRY", "Hosts", "filled", "misspelt", "options", "serial_faults")

@@ -330,6 +330,28 @@ def test_the_fleet_check_of_the_documentation(each_controller: Controller, tmp_p
     assert play(each_controller, tmp_path, task).returncode != 0
 
 
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({}, "Could not begin: tpm2_fleet_records and tpm2_fleet_roots not given; give the folders"),
+        ({"tpm2_fleet_records": ["/nowhere"]}, "Could not begin: tpm2_fleet_roots not given; give the folders"),
+        (
+            {"tpm2_fleet_record": ["/nowhere"]},
+            "Nobody here knows the variable tpm2_fleet_record of localhost; did you mean tpm2_fleet_records?",
+        ),
+        (
+            {"tpm2_fleet_records": ["/nowhere"], "tpm2_fleet_roots": ["/nowhere/root.pem"]},
+            "Could not read the root certificate /nowhere/root.pem: there is no such file; correct tpm2_fleet_roots.",
+        ),
+    ],
+    ids=["nothing", "no-roots", "misspelt", "no-such-file"],
+)
+def test_a_fleet_check_of_nothing_says_what_is_missing(controller: Controller, variables: dict[str, t.Any], sentence: str) -> None:
+    done = controller("edgefleet.tpm2.fleet_check", {}, "-e", json.dumps(variables))
+    assert done.returncode != 0 and sentence in said(done), said(done)
+    assert "Find the records" not in done.stdout
+
+
 @pytest.mark.parametrize("name", ["verify_birth_record", "birth_record_duplicates"])
 def test_the_filters_have_pages(name: str, tmp_path: pathlib.Path) -> None:
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(places.COLLECTIONS), "ANSIBLE_HOME": str(tmp_path), "ANSIBLE_NOCOLOR": "1"}

@@ -120,6 +120,8 @@ class Line:
         variables = groups.pop("_meta")["hostvars"]
         for found in variables.values():
             found.pop("ansible_local", None)  # Ansible's own, which is always there where facts are not injected
+            address = found.pop("tpm2_inventory_registry")
+            assert address.endswith(str(self.folder / "other.sqlite")) or address == str(self.registry)
         return groups, variables, done.stderr
 
     def refused(self, *arguments: str) -> str:
@@ -281,6 +283,32 @@ def test_without_a_registry_all_are_new_and_none_is_made(each_line: Line) -> Non
     assert hosts(groups)["tpm2_new"] == ["00004", "edge-01", "edge-02", "edge-03", "edge-05"]
     assert not any(name in hosts(groups) for name in ("tpm2_enrolled", "tpm2_quarantined", "tpm2_unlisted"))
     assert not each_line.registry.exists()
+
+
+def test_an_inventory_of_the_wrong_registry_is_no_empty_fleet(each_line: Line) -> None:
+    """A timer that renews is not green because a path is wrong, and the audit names the two registries."""
+    enroll(each_line)
+    other = each_line.folder / "other.sqlite"
+    with open_registry(str(other)):
+        pass
+    play = ("ansible-playbook", "-i", str(each_line.source), "-e", "ansible_connection=local")
+    right = ("-e", json.dumps({"tpm2_identity_registry": str(each_line.registry)}))
+    done = each_line.run(*play, "edgefleet.tpm2.renew")
+    assert done.returncode != 0 and _squeezed("Could not begin: no host has tpm2_identity_registry") in _squeezed(said(done)), said(done)
+    for registry, playbook in (("factry/tpm2-registry.sqlite", "renew"), ("other.sqlite", "renew"), ("other.sqlite", "audit")):
+        each_line.set(registry=registry)
+        done = each_line.run(*play, f"edgefleet.tpm2.{playbook}", *right)
+        assert done.returncode != 0 and "PLAY [Renew]" not in done.stdout and "PLAY [Audit]" not in done.stdout, said(done)
+        wrong = each_line.folder / registry
+        told = _squeezed(
+            f"The inventory is made from the registry {wrong} (the option registry of its source), and tpm2_identity_registry is"
+        )
+        assert told in _squeezed(said(done)), said(done)
+    # A new factory: its registry is there, and nobody is enrolled yet. One registry by two paths is one.
+    (each_line.folder / "link").symlink_to(each_line.folder)
+    same = json.dumps({"tpm2_identity_registry": str(each_line.folder / "link" / "other.sqlite")})
+    done = each_line.run(*play, "edgefleet.tpm2.renew", "-e", same)
+    assert done.returncode == 0, said(done)
 
 
 def test_whoever_writes_to_the_registry_makes_no_host_and_no_group(each_line: Line) -> None:

@@ -246,7 +246,13 @@ def test_hosts_that_cannot_be_told_apart_fail_before_anything_is_done(each_contr
         (
             {},
             ("--tags", "provison"),
-            "Could not begin: nothing is left to do with --tags provison; the tags of this playbook are tpm_stack, ",
+            "Could not begin: this playbook has no tag provison (--tags); did you mean provision? Its tags are tpm_stack, ",
+        ),
+        (
+            {},
+            ("--tags", "provision,enroll", "--skip-tags", "audits"),
+            "Could not begin: this playbook has no tag enroll (--tags); its tags are tpm_stack, resource_manager, platform_hierarchy, "
+            "provision, identity, audit. Could not begin: this playbook has no tag audits (--skip-tags); did you mean audit?",
         ),
         (
             {"tpm2_identity_registry": "{{ inventory_dir }}/factry/registry.sqlite"},
@@ -254,7 +260,15 @@ def test_hosts_that_cannot_be_told_apart_fail_before_anything_is_done(each_contr
             "registry.sqlite: there is none; is it the right path or URL",
         ),
     ],
-    ids=["misspelt", "misspelt-on-the-command-line", "hosts-in-the-inventory", "hosts-that-match-nobody", "tags", "registry"],
+    ids=[
+        "misspelt",
+        "misspelt-on-the-command-line",
+        "hosts-in-the-inventory",
+        "hosts-that-match-nobody",
+        "tags",
+        "tags-beside-others",
+        "registry",
+    ],
 )
 def test_what_cannot_be_meant_ends_the_run_before_it_begins(
     controller: Controller, variables: Host, arguments: tuple[str, ...], sentence: str

@@ -81,8 +81,8 @@ LOADED_BY_ALEMBIC = "plugin_utils._registry.migrations"
 # The parts of plugin_utils, from the ground up: each may import itself and what lies below it.
 CONTROLLER_LAYERS = (
     {"_text"},
-    {"_birth_schema", "_configuration", "_files", "_https", "_keys", "_manifest_formats", "_master", "_variables", "_versions", "_x509"},
-    {"_answer", "_birth_envelope", "_credential", "_evidence", "_manifest", "_registry", "_trust"},
+    {"_birth_schema", "_configuration", "_files", "_https", "_keys", "_manifest_formats", "_master", "_tags", "_versions", "_x509"},
+    {"_answer", "_birth_envelope", "_credential", "_evidence", "_manifest", "_registry", "_trust", "_variables"},
     {"_answer_tables", "_authority", "_escrow", "_inventory"},
     {"_birth_checks", "_device_action"},
     {"_birth"},

@@ -13,7 +13,7 @@ import errno
 import os
 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import faults, upgrade
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.link import Link, parse
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.link import Address, Link, parse
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 
 
@@ -68,6 +68,29 @@ def missing(url: str) -> str:
     )
 
 
+def another(inventory: str, url: str) -> str:
+    """The sentence where the registry that an inventory is made from is not the one that playbooks use; "" where it is.
+
+    A file is compared by its real path, a server by the name of the database: an inventory may read a replica, as another user.
+    Raises InputError, DependencyError.
+
+    Args:
+        inventory: the address of the first one, which may be without its password.
+        url: the address of the second one.
+    """
+    one, other = parse(inventory), parse(url)
+    if _identity(one) == _identity(other):
+        return ""
+    return (
+        f"The inventory is made from the registry {one.shown} (the option registry of its source), and tpm2_identity_registry is {other.shown}; what "
+        "is enrolled in one is unknown to the other: find out which of the two is right, and give it in both places."
+    )
+
+
+def _identity(address: Address) -> tuple[str, str]:
+    return ("file", os.path.realpath(address.path)) if address.path else ("server", address.url.database or "")
+
+
 def _make_file(path: str, shown: str) -> None:
     """An empty file is an empty database. SQLite itself would let everybody read it."""
     try:
@@ -84,4 +107,4 @@ def _make_file(path: str, shown: str) -> None:
         raise faults.told(faults.OPEN, shown, reasons.get(error.errno or 0, faults.UNREACHABLE), os.strerror(error.errno or 0)) from None
 
 
-__all__ = ("is_there", "missing", "open_registry")
+__all__ = ("another", "is_there", "missing", "open_registry")
