@@ -23,7 +23,7 @@ options:
     default: []
   refused:
     description:
-      - Users who must be refused, by permissions or by D-Bus.
+      - Users who must be refused. Only a refusal by file permissions or by D-Bus counts.
     type: list
     elements: str
     default: []

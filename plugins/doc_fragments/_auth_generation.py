@@ -25,35 +25,37 @@ options:
     type: str
   ek_name:
     description:
-      - The Name of its EK, in place of the serial number.
+      - The Name of the device's EK (its endorsement key), instead of the serial number.
     type: str
   host:
     description:
-      - The host that claims to be the device. It is refused while it is in quarantine, and where the device was enrolled as another host.
-      - The default is the host as which the device was enrolled. Where neither serial number nor EK is given, it names the device.
+      - The host that claims to be the device. It is refused while it is in quarantine, or if the device was enrolled as another host.
+      - The default is the host as which the device was enrolled. If neither O(serial) nor O(ek_name) is given, this option names the
+        device.
     type: str
   state:
     description:
-      - V(begun) opens the next generation, or finds that it is open, and makes its auth values durable.
-      - V(finished) makes it the current one.
+      - V(begun) opens the next generation of auth values, unless it is open already, and stores it in the registry.
+      - V(finished) makes the next generation the current one. Use it when the TPM has its values.
     type: str
     required: true
     choices: [begun, finished]
   generation:
     description:
-      - With O(state=finished), the generation that the TPM has now; where another one is pending, nothing is changed.
-      - The default is the one that is pending.
+      - With O(state=finished), the generation that the TPM has now. If the registry has another one pending, nothing is changed.
+      - The default is the pending generation.
     type: int
   record_roots:
     description:
-      - Files on the controller with the certificates of those whose birth records count, the CA or who signs in its place. The first
-        certificate of each file counts. After a change of the CA, name the former one too.
+      - Files on the controller with the certificates with which birth records are verified, that of the CA, or of the key that signs
+        records in its place. Only the first certificate of each file counts. After a change of the CA, name the former CA's certificate
+        too.
     type: list
     elements: path
     required: true
   escrow:
     description:
-      - Where the auth values of the hierarchies come from.
+      - The escrow, which says how the controller derives or stores the auth values of the hierarchies.
     type: dict
     required: true
     suboptions:

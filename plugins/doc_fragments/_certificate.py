@@ -26,11 +26,11 @@ options:
     required: true
   content:
     description:
-      - The certificate in PEM, and the chain above it. It replaces a certificate that is already there.
+      - The certificate in PEM, followed by the chain above it if you like. It replaces a certificate that is already in the file.
     type: str
   mode:
     description:
-      - The file's mode; V(0644) for a new file.
+      - The file's mode. A new file has V(0644) if none is given.
       - Write it in quotes, as V("0600"), or as V(u=rw,g=r). A number that was not written in octal (V(600) in place of V(0600)) is refused, and so
         are setuid, setgid and sticky bits.
     type: raw
@@ -44,7 +44,7 @@ options:
     type: str
   on_mismatch:
     description:
-      - What to do where the file holds something that is no certificate, or a private key beside it.
+      - What to do if the file holds something other than certificates, for example a private key.
     type: str
     choices: [fail, replace]
     default: fail

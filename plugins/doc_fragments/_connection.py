@@ -15,37 +15,41 @@ class ModuleDocFragment:
 
     DOCUMENTATION = r"""
 notes:
-  - A failure returns beside its sentence C(reason), one stable word (the name of the response code where the TPM refused a command), and
-    C(object), the handle, index, path or hierarchy that it is about, where that is known. The sentence may change with a release, these not;
-    C(docs/errors.md) of the collection lists them.
-  - Auth values and other secrets stand in no message or result of this module. One of eight characters or more is also masked with asterisks wherever
-    it occurs by chance; a shorter one is not, for it would be found in ordinary words.
+  - A failure returns C(msg), a sentence for people, C(reason), one word for programs, and, if it is known, C(object), the handle, NV
+    index, path or hierarchy that the failure is about. The sentence may change with a release; the word does not. If the TPM refused a
+    command, the word is the name of its response code. C(docs/errors.md) of the collection lists the words.
+  - No message or result of this module contains an auth value or another secret. Ansible also replaces secrets of eight characters or
+    more by asterisks, wherever the text happens to contain them. It does not do so for shorter ones, as they would be found in ordinary
+    words.
+  - C(docs/terms.md) of the collection explains words such as auth, hierarchy, Name, PCR and salted session.
 options:
   tcti:
     description:
-      - Where the TPM is, in the words of the TSS, for example V(device:/dev/tpmrm0), V(swtpm:host=127.0.0.1,port=2321) or
+      - The way to the TPM, as the TSS libraries write it, for example V(device:/dev/tpmrm0), V(swtpm:host=127.0.0.1,port=2321) or
         V(tabrmd:bus_name=com.intel.tss2.Tabrmd).
-      - Without it the environment variable E(TPM2TOOLS_TCTI) counts, then V(device:/dev/tpmrm0), then V(device:/dev/tpm0). The
-        library's own search is never used, since it can end at a simulator.
+      - The default is the environment variable E(TPM2TOOLS_TCTI), then V(device:/dev/tpmrm0), then V(device:/dev/tpm0). The libraries'
+        own search is never used, because it can end at a simulator.
     type: str
   owner_auth:
     description:
-      - The auth value of the owner hierarchy that holds before the run; text, or V(hex:) and hex digits, or V(str:) and text.
-      - V(file:), V(session:) and V(pcr:) at its beginning are refused. They are words of tpm2-tools, and the text would be taken as the value itself.
+      - The current auth value (password) of the owner hierarchy, as it is before the run. It is text, or V(hex:) followed by hex digits,
+        or V(str:) followed by text.
+      - A value that begins with V(file:), V(session:) or V(pcr:) is refused. In tpm2-tools these prefixes have a meaning, which they do
+        not have here. To use such a text as the value itself, put V(str:) before it.
       - Put digits into quotes. What YAML reads as a number, a date or a truth value is refused, here and in every option that takes text.
-      - It is used only where the TPM says that an auth is set.
+      - It is used only if the TPM says that an auth is set.
     type: str
   endorsement_auth:
     description:
-      - The auth value of the endorsement hierarchy that holds before the run.
+      - The current auth value of the endorsement hierarchy, as it is before the run.
     type: str
   lockout_auth:
     description:
-      - The auth value of the lockout hierarchy that holds before the run. It is never guessed; a wrong one blocks the lockout
-        hierarchy for the time of lockout_recovery.
+      - The current auth value of the lockout hierarchy, as it is before the run. The module never guesses it. A single wrong value blocks
+        the lockout hierarchy for as long as the TPM's parameter lockout_recovery says.
     type: str
   platform_auth:
     description:
-      - The auth value of the platform hierarchy that holds before the run.
+      - The current auth value of the platform hierarchy, as it is before the run.
     type: str
 """

@@ -17,11 +17,11 @@ class ModuleDocFragment:
 options:
   max_tries:
     description:
-      - How many wrong tries lead to lockout. 32 suits unattended devices.
+      - After how many wrong tries the TPM refuses all objects that count them. 32 suits unattended devices.
     type: int
   recovery_time:
     description:
-      - After how many seconds one wrong try is forgotten.
+      - After how many seconds the TPM forgets one wrong try.
     type: int
   lockout_recovery:
     description:
@@ -29,7 +29,7 @@ options:
     type: int
   reset:
     description:
-      - Set the counter of wrong tries to zero, if it is not.
+      - Set the counter of wrong tries to zero, if it is not zero already. This takes the lockout auth.
     type: bool
     default: false
 """

@@ -21,7 +21,7 @@ class ModuleDocFragment:
 options:
   serial:
     description:
-      - The serial number of the device, as NV holds it.
+      - The serial number of the device. The NV index O(serial_index) must hold the same.
     type: str
     required: true
   host:
@@ -46,57 +46,64 @@ options:
     type: str
   ek_sha256:
     description:
-      - The pinned EK, as the manifest has it. The SHA-256, in hex, of the DER SubjectPublicKeyInfo of the endorsement key.
+      - The hash of the endorsement key (EK) that this device must have, for a TPM whose EK has no certificate. It is the SHA-256, in hex,
+        of the DER SubjectPublicKeyInfo of the key.
       - A device with another EK is quarantined, whatever its certificate says.
     type: str
   new_registry:
     description:
-      - Whether a registry is made where O(registry) names none. With V(false), a wrong path is an error and not a second, empty registry.
-      - The role C(identity) has V(false), unless C(tpm2_identity_new_registry) is true.
+      - Whether to make a registry if there is none at O(registry). With V(false), a wrong path is an error, and no second, empty registry
+        is made.
+      - The role C(identity) gives V(false) unless C(tpm2_identity_new_registry) is true.
     type: bool
     default: true
   trust:
     description:
-      - Whose EK certificates to believe. Without it, only pinned devices are enrolled.
+      - Which EK certificates to accept. Without this option, only devices with O(ek_sha256) are enrolled.
     type: dict
     suboptions:
       bundle:
         description:
           - A PEM file with the CA certificates of the TPM vendors that you trust, on the controller.
-          - What is not a CA's certificate, or cannot be read, is left out with a warning that names its vendor. The result lists each.
+          - Certificates in it that are not CA certificates, or cannot be read, are left out, with a warning that names their vendors.
+            RV(trust_bundle) lists them.
         type: path
       sha256:
         description:
-          - The SHA-256 of that file in hex. Another file is refused.
+          - The SHA-256 of O(trust.bundle), in hex. A file with another hash is refused.
         type: str
       manufacturers:
         description:
-          - The only manufacturers that are accepted, for example V(IFX). Without it, all manufacturers in the bundle are.
+          - The only manufacturers that are accepted, by the names that TPMs use, for example V(IFX). Without it, all manufacturers in the
+            bundle are accepted.
         type: list
         elements: str
       crls:
         description:
-          - Files with revocation lists, PEM or DER. Fetching them anew is up to you.
-          - A list is fresh if its CA signed it, it covers the certificate, and now is between its thisUpdate and its nextUpdate.
-          - Where a CA between the EK certificate and the root has no fresh list, the verdict's C(revocation) is V(stale) or V(not checked),
+          - Files with the certificate revocation lists (CRLs) of the TPM vendors, in PEM or DER. You have to fetch them, and fetch them
+            again before they expire.
+          - A list is fresh if its CA has signed it, it covers the certificate, and the present time is between its thisUpdate and its
+            nextUpdate.
+          - If a CA between the EK certificate and the root has no fresh list, C(revocation) in RV(verdict) is V(stale) or V(not checked),
             and verdict and birth record say which list was old or missing.
-          - A certificate that an old list names is revoked all the same.
+          - A certificate that is on an old list counts as revoked all the same.
         type: list
         elements: path
       allow_expired:
         description:
-          - Accept an EK certificate that has expired by the controller's clock.
+          - Accept an EK certificate that has expired, judged by the controller's clock.
         type: bool
         default: false
       require_crl:
         description:
-          - Demand a fresh list in O(trust.crls) for each CA between the EK certificate and the root. A device without is quarantined, with
-            the reason V(no_fresh_crl), unless O(ek_sha256) pins its EK.
+          - Demand a fresh list in O(trust.crls) for each CA between the EK certificate and the root. If one is missing, the device is
+            quarantined, with the reason V(no_fresh_crl), unless O(ek_sha256) names its EK.
         type: bool
         default: false
       crl_max_age:
         description:
-          - How many days ago a list may have been made to be fresh, whatever its nextUpdate says. Without it, nextUpdate alone decides.
+          - How many days old a list may be and still count as fresh, even if its nextUpdate is later. Without it, nextUpdate alone
+            decides.
         type: float
       fetch:
         description:
@@ -136,37 +143,40 @@ options:
             default: 20
   authority:
     description:
-      - The CA of your own that issues the certificates of devices and signs birth records.
+      - Your own CA, which issues the devices' certificates and signs birth records.
     type: dict
     suboptions:
 """
         + _compose.nested(6, _signer.ModuleDocFragment.DOCUMENTATION)
         + r"""  external_authority:
     description:
-      - A CA elsewhere, in place of O(authority). Requests go out as files, certificates come in as files.
+      - An external CA, instead of O(authority). The module writes requests as files, and reads the certificates that the CA has put
+        beside them.
     type: dict
     suboptions:
       folder:
         description:
-          - Where requests are written, a folder for each serial number, and where the CA puts its certificates.
+          - A folder on the controller. The module makes a folder in it for each serial number and writes requests there; the CA puts its
+            certificates into the same folder.
         type: path
         required: true
       authorities:
         description:
-          - PEM files with the certificates of the CA. What it issues must lead to one of them.
+          - PEM files with the certificates of the CA. Each certificate that it issues must lead to one of them.
         type: list
         elements: path
         required: true
       tcg_csr:
         description:
-          - Write a TCG-CSR-IDEVID too, as this implementation understands it.
-          - That for C(flightctl) goes around the finished PKCS#10 request, which takes a third exchange with the device.
+          - Also write a TCG-CSR-IDEVID (the TCG's format for requesting an IDevID certificate), in the form that this program
+            understands.
+          - The one for C(flightctl) contains the finished PKCS#10 request, and therefore takes a third exchange with the device.
         type: str
         choices: [attestz, flightctl, trusted_platform]
   record_signer:
     description:
-      - Another key that signs birth records, with a certificate for signing documents.
-      - A CA elsewhere signs none, so with O(external_authority) this option is needed for O(record_dir).
+      - Another key that signs birth records. Its certificate is a CA certificate, or one for signing documents.
+      - An external CA signs no birth records, so with O(external_authority) you need this option for O(record_dir).
     type: dict
     suboptions:
 """
@@ -177,20 +187,21 @@ options:
     type: path
   record_roots:
     description:
-      - Files on the controller with the certificates of those whose birth records count, the CA or who signs in its place. The first
-        certificate of each file counts. After a change of the CA, name the former one too.
-      - What the registry says of a device is believed as far as such a record covers it. Records that are signed with O(record_signer) or
-        O(authority) count anyway.
+      - Files on the controller with the certificates with which birth records are verified, that of the CA, or of the key that signs
+        records in its place. Only the first certificate of each file counts. After a change of the CA, name the former CA's certificate
+        too.
+      - The module believes the registry only as far as such a record says the same. Records that are signed with O(record_signer) or
+        O(authority) are verified without this option.
     type: list
     elements: path
   ldevid:
     description:
-      - Also make an LDevID for operations, and renew its certificate before it ends.
+      - Also make an LDevID (a second key and certificate for daily operation), and renew its certificate before it expires.
     type: dict
     suboptions:
       handle:
         description:
-          - The persistent handle of its key, which is made where it is missing.
+          - The persistent handle of its key. The key is made if it is missing.
         type: str
         default: "0x81000220"
       algorithm:
@@ -206,22 +217,22 @@ options:
         default: "0x81000001"
       lifetime:
         description:
-          - How many days a certificate lives.
+          - For how many days a certificate is valid.
         type: float
         default: 90
       renew_before:
         description:
-          - How many days before its end it is renewed, but never in the first half of its life.
+          - How many days before it expires a certificate is renewed. It is never renewed in the first half of its validity.
         type: float
         default: 30
       server_auth:
         description:
-          - Make it usable for TLS servers too, not only for clients.
+          - Allow TLS servers to use the certificate, not only clients.
         type: bool
         default: false
       dns_names:
         description:
-          - DNS names to be put into it.
+          - DNS names for the certificate.
         type: list
         elements: str
   ek:
@@ -231,9 +242,9 @@ options:
     default: "0x81010001"
   ek_template:
     description:
-      - The template from which the endorsement key must be made, whatever its handle. A TPM has one key for each template, and could be
-        enrolled as a second device by another.
-      - Where systemd (from version 262 on) keeps an EK of its own choice at 0x81010001, declare the template of that one here.
+      - The template from which the endorsement key must be made, whatever its handle. A TPM has one EK for each template, and could
+        otherwise be enrolled as a second device with another of its EKs.
+      - If systemd (from version 262 on) keeps an EK of another template at 0x81010001, give that template here.
     type: str
     choices: [ek_rsa_2048, ek_ecc_p256, ek_rsa_3072, ek_rsa_4096, ek_ecc_p384, ek_ecc_p521, ek_high_rsa_2048, ek_high_ecc_p256]
     default: ek_rsa_2048
@@ -244,7 +255,7 @@ options:
     default: "0x81020001"
   idevid:
     description:
-      - The handle of the IDevID key, which is made where it is missing.
+      - The handle of the IDevID key. The key is made if it is missing.
     type: str
     default: "0x81020000"
   idevid_template:
@@ -255,23 +266,23 @@ options:
     default: idevid_ecc_p256
   serial_index:
     description:
-      - The NV index of the serial number, as C(write_once) makes it.
+      - The NV index of the serial number, made with C(write_once) of M(edgefleet.tpm2.tpm2_nv_index).
     type: str
     default: "0x01800010"
   trust_clock:
     description:
-      - Say that the controller's clock is right though the registry's last event is of a time that is still to come, because the clock
-        of the controller that wrote it was ahead. Noted in the registry, where all controllers may write again from then on.
+      - Set it once if the registry's last event has a time in the future although the controller's clock is right, because another
+        controller's clock was ahead. The module notes that in the registry, and then all controllers can write to it again.
     type: bool
     default: false
   observed:
     description:
       - What M(edgefleet.tpm2.tpm2_profile) returned just before on this device.
-      - By it an enrolled device is recognised without a single TPM command.
+      - From it the module recognises an enrolled device without sending a TPM command.
     type: dict
   facts:
     description:
-      - What M(edgefleet.tpm2.tpm2_info) returned of this device, with C(identity) and C(capacity).
+      - What M(edgefleet.tpm2.tpm2_info) returned for this device, with C(identity) and C(capacity) in C(gather).
     type: dict
   pcrs:
     description:

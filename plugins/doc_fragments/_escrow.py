@@ -18,8 +18,8 @@ options:
   mode:
     description:
       - Where auth values come from.
-      - V(derived) computes them from O(escrow.master), the EK, the hierarchy and the generation; no value is stored.
-      - V(random) makes random ones, which the registry keeps encrypted.
+      - V(derived) computes each value from O(escrow.master), the EK, the hierarchy and the number of the generation. No value is stored.
+      - V(random) makes random values, which the registry keeps encrypted.
     type: str
     choices: [derived, random]
     default: derived
@@ -30,11 +30,11 @@ options:
     required: true
   former_master:
     description:
-      - The master secret before that one. It opens the values that were made with it, and makes none, so that C(edgefleet.tpm2.rotate_auth) can go
-        from one to the other. Leave it out afterwards.
+      - The master secret that was in use before O(escrow.master). It opens values that were made with it, and makes no new ones. Give it
+        until the playbook C(edgefleet.tpm2.rotate_auth) has replaced the values of all devices.
     type: str
   recovery_key:
     description:
-      - With V(random), a PEM file with the RSA public key to which every value is encrypted once more, for the day when the master is lost.
+      - With V(random), a PEM file with an RSA public key. Every value is also encrypted with this key, in case the master is lost.
     type: path
 """

@@ -22,7 +22,7 @@ options:
     suboptions:
       nonce:
         description:
-          - Fresh random bytes in hex, which every attestation will hold.
+          - Fresh random bytes in hex. Every attestation will contain them, so that an old one cannot be shown again.
         type: str
         required: true
       ek:
@@ -37,7 +37,7 @@ options:
         default: "0x81020001"
       idevid:
         description:
-          - An IDevID key, which is made where it is missing, as M(edgefleet.tpm2.tpm2_primary_key) makes it.
+          - The IDevID key. If it is missing, it is made, as M(edgefleet.tpm2.tpm2_primary_key) makes it.
         type: dict
         suboptions:
           template:
@@ -48,11 +48,12 @@ options:
             default: idevid_ecc_p256
           handle:
             description:
-              - Its persistent handle, where not the usual one.
+              - Its persistent handle. The default is the template's usual one.
             type: str
       ldevid:
         description:
-          - An LDevID key, which is made where it is missing, as M(edgefleet.tpm2.tpm2_key) makes it. It signs, and has no auth and no policy.
+          - The LDevID key. If it is missing, it is made, as M(edgefleet.tpm2.tpm2_key) makes it, for signing, without auth and without
+            policy.
         type: dict
         suboptions:
           algorithm:
@@ -73,7 +74,7 @@ options:
             default: "0x81000001"
       certificates:
         description:
-          - Read EK certificates and the chain above them out of NV.
+          - Read the EK certificate, and the CA certificates above it, from the TPM's NV.
         type: bool
         default: true
       all_certificates:
@@ -83,17 +84,18 @@ options:
         default: false
       issuers:
         description:
-          - Issuers of EK certificates whose chain need not be read, each as the first eight bytes, in hex, of the SHA-256 of its DER Name.
+          - Issuers of EK certificates for which the CA certificates need not be read. Each is given by the first eight bytes, in hex, of
+            the SHA-256 of the issuer's name in DER.
         type: list
         elements: str
       certify:
         description:
-          - Handles of keys without a policy that the attestation key shall certify.
+          - Handles of keys that the attestation key shall certify. Only keys without a policy can be named.
         type: list
         elements: str
       certify_idevid:
         description:
-          - Have the attestation key certify the key of O(collect.idevid) already in this exchange.
+          - Have the attestation key certify the key of O(collect.idevid) now, rather than with O(activate).
         type: bool
         default: false
       serial_index:
@@ -103,12 +105,13 @@ options:
         default: "0x01800010"
       serial_size:
         description:
-          - How many bytes the serial number has. Without it, it is not certified.
+          - How many bytes the serial number has. Without this option the serial number is not certified.
         type: int
       reads:
         description:
-          - What has been read of this TPM already, as RV(edgefleet.tpm2.tpm2_profile#module:reads) gives it. C(nv_buffer_max) says how many
-            bytes the TPM reads at once, and C(identity) whether its manufacturer and firmware are known.
+          - What was read from this TPM before, as RV(edgefleet.tpm2.tpm2_profile#module:reads) returns it, so that it need not be read
+            again. C(nv_buffer_max) says how many bytes the TPM can read at once, and C(identity) whether its manufacturer and firmware
+            are known.
         type: dict
       pcrs:
         description:
@@ -132,12 +135,12 @@ options:
             type: dict
   activate:
     description:
-      - Open a credential.
+      - Open a credential, a secret that was encrypted for the endorsement key and the attestation key.
     type: dict
     suboptions:
       nonce:
         description:
-          - Fresh random bytes in hex, for the attestation of the IDevID and for the proof.
+          - Fresh random bytes in hex, which go into the attestation of the IDevID and into RV(proof).
         type: str
         required: true
       ek:
@@ -174,7 +177,7 @@ options:
             required: true
       idevid:
         description:
-          - The IDevID key, to be certified.
+          - The IDevID key, which the attestation key shall certify.
         type: dict
         suboptions:
           handle:
@@ -199,7 +202,7 @@ options:
         required: true
   sign:
     description:
-      - Digests to be signed, each by an unrestricted key, with SHA-256.
+      - SHA-256 digests to be signed, each with an unrestricted key.
     type: list
     elements: dict
     suboptions:

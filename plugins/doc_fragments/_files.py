@@ -17,7 +17,7 @@ class ModuleDocFragment:
 options:
   mode:
     description:
-      - Permissions of the file. A new file has V(0600) where none are given.
+      - Permissions of the file. A new file has V(0600) if none are given.
       - Write it in quotes, as V("0600"), or as V(u=rw,g=r). A number that was not written in octal (V(600) in place of V(0600)) is refused, and so
         are setuid, setgid and sticky bits.
     type: raw

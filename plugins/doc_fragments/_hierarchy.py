@@ -27,28 +27,30 @@ options:
     required: true
   auth:
     description:
-      - The auth value that the hierarchy is to have; text of at most 32 bytes, or V(hex:) and hex digits, or V(str:) and text that would
-        otherwise be read differently (V(hex:), V(file:), V(session:) and V(pcr:) at its beginning are words of tpm2-tools). Empty removes it.
-      - A TPM tells whether an auth is set, not which. Where one is set and only one value is given, it is taken to be that one.
-      - The platform's auth lasts until the TPM is reset.
+      - The auth value that the hierarchy is to have. It is text of at most 32 bytes, or V(hex:) followed by hex digits. Put V(str:)
+        before a text that begins with V(hex:), V(file:), V(session:) or V(pcr:). An empty text removes the auth.
+      - A TPM tells whether an auth is set, but not which. If one is set and only one value is given, the module assumes that they are the
+        same.
+      - An auth of the platform hierarchy lasts until the TPM is reset.
     type: str
   current_auth:
     description:
-      - The auth value that holds before, where another one is to replace it.
-      - Where two different values are given and the hierarchy is owner or endorsement, which one holds is asked in a session.
-        For lockout it is not asked, since a wrong value blocks it.
+      - The current auth value, if O(auth) is to replace it.
+      - If O(auth) and this value differ, the module asks the TPM which of them is set, by opening a session. It never asks for lockout,
+        since a wrong value would block that hierarchy.
     type: str
   enabled:
     description:
-      - Whether the hierarchy can be used, until the TPM is reset. Not for lockout. Only the platform can enable.
+      - Whether the hierarchy can be used, until the TPM is reset. It does not apply to lockout. Only the platform hierarchy can enable
+        another one again.
     type: bool
   clear_disabled:
     description:
-      - Whether TPM2_Clear is forbidden. For lockout (to forbid it) and platform.
+      - Whether TPM2_Clear is forbidden. With O(hierarchy=lockout) it can be forbidden, with O(hierarchy=platform) also allowed again.
     type: bool
   refuse_empty_auth:
     description:
-      - Fail where the auth is empty and none is to be set, for example where a firmware has left the platform hierarchy open.
+      - Fail if the auth is empty and O(auth) does not set one, for example because the firmware has left the platform hierarchy open.
     type: bool
     default: false
 """,

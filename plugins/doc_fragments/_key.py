@@ -26,7 +26,8 @@ options:
     default: "0x81000001"
   usage:
     description:
-      - What the key is for. An RSA key for V(decrypt) takes OAEP with SHA-256 only.
+      - What the key is for. With V(decrypt) an RSA key accepts OAEP with SHA-256 only. V(restricted_sign) signs only data that the TPM
+        itself has made. V(storage) can be the parent of other keys.
     type: str
     choices: [sign, decrypt, restricted_sign, storage]
     default: sign
@@ -38,36 +39,38 @@ options:
     default: ecc_p256
   auth:
     description:
-      - The auth value of the key; text of at most 32 bytes, or V(hex:) and hex digits, or V(str:) and text that would
-        else be read otherwise (V(hex:), V(file:), V(session:) and V(pcr:) at its beginning are words of tpm2-tools). It is set when the key is created and
-        cannot be compared later.
+      - The auth value of the key. It is text of at most 32 bytes, or V(hex:) followed by hex digits. Put V(str:) before a text that
+        begins with V(hex:), V(file:), V(session:) or V(pcr:). The auth is set when the key is created, and cannot be compared later.
     type: str
   no_da:
     description:
-      - Whether wrong tries of the key's auth do not count towards the lockout. Leave it unless the auth is a PIN that people type.
+      - Whether the key has noDA, so that wrong tries of its auth do not count towards the TPM's lockout. Set it to V(false) only if the
+        auth is a PIN that people type.
     type: bool
     default: true
   path:
     description:
-      - Keep the key in this TSS2 PEM file. A symbolic link is refused.
-      - A file that is there and names a hierarchy as its parent (0x40000001), as those of OpenSSL's TPM 2.0 provider do, belongs under the default
-        primary key of that hierarchy, ECC P-256. That key is made for the moment where the file is loaded; C(parent) is left at its default then.
+      - Keep the key in this file on the device, in the format TSS2 PEM, which tpm2-tools and OpenSSL's providers read. A symbolic link is
+        refused.
+      - An existing file may name a hierarchy (0x40000001) as its parent, as those of OpenSSL's TPM 2.0 provider do. Its parent is then
+        the default primary key of that hierarchy, ECC P-256, which is made for the moment when the file is loaded. Leave C(parent) at its
+        default for such a file.
     type: path
   verify:
     description:
-      - What of a key file that is there is compared. V(public) compares its public part and its parent, which needs no session; it tells a file of
-        another TPM only where the file names its parent, as those that we write do.
-      - V(load) also loads the key, in check mode too. A file that is to be put at C(handle) is always loaded first.
+      - What to compare of a key file that exists already. V(public) compares its public part and its parent, which needs no session. That
+        recognises a file of another TPM only if the file names its parent, as files of this collection do.
+      - V(load) also loads the key into the TPM, in check mode too. A file that is to be put at C(handle) is always loaded first.
     type: str
     choices: [public, load]
     default: public
   handle:
     description:
-      - Keep the key at this persistent handle; ours are 0x81000200 to 0x810002ff.
+      - Keep the key at this persistent handle. Use one from 0x81000200 to 0x810002ff; others are reserved.
     type: str
   public_path:
     description:
-      - Write the public key to this file, as PEM. Another public key in it is overwritten; a file that holds anything else only with
+      - Write the public key to this file on the device, as PEM. Another public key in it is overwritten; anything else only with
         C(on_mismatch=replace). A symbolic link is refused.
     type: path
 """,

@@ -17,9 +17,9 @@ class ModuleDocFragment:
 options:
   on_mismatch:
     description:
-      - What to do where something different is already there.
-      - V(fail) changes nothing and says what differs. V(replace) removes it and makes what is asked for; a TPM object that is
-        removed cannot be got back.
+      - What to do if something different is already in the place.
+      - V(fail) changes nothing and says what differs. V(replace) removes what is there, and makes what the task declares. An object that
+        was removed from a TPM cannot be restored.
     type: str
     choices: [fail, replace]
     default: fail

@@ -21,12 +21,12 @@ class ModuleDocFragment:
 options:
   index:
     description:
-      - The NV index, as V(0x01800010) or an integer; ours are 0x01800000 to 0x01bfffff.
+      - The NV index, as V(0x01800010) or an integer. Use one from 0x01800000 to 0x01bfffff; others are reserved.
     type: str
     required: true
   size:
     description:
-      - Size in bytes; the content's where it is not given. Content must fill it exactly.
+      - The size in bytes. The default is the size of the content, which must fill the index exactly.
     type: int
   nv_type:
     description:
@@ -36,21 +36,22 @@ options:
     default: ordinary
   attributes:
     description:
-      - Attributes by the names that tpm2-tools uses, in place of the usual ones.
-      - Usual are ownerwrite, ownerread and authread; policywrite, ownerread and authread for C(write_once=true).
-      - An index that is locked (write_stclear, globallock, read_stclear) stays as it is; where the lock is in the way, the module says when it
-        ends. Only a lock by writedefine is for good.
+      - The attributes of the index, by the names that tpm2-tools uses, instead of the default ones.
+      - The default is ownerwrite, ownerread and authread; with C(write_once=true) it is policywrite, ownerread and authread.
+      - An index can be locked (write_stclear, globallock, read_stclear). If a lock is in the way, the module fails and says when the lock
+        ends. Only a lock by writedefine lasts until the index is removed.
     type: list
     elements: str
   auth:
     description:
-      - The auth value of the index; text of at most 32 bytes, or V(hex:) and hex digits, or V(str:) and text that would
-        else be read otherwise (V(hex:), V(file:), V(session:) and V(pcr:) at its beginning are words of tpm2-tools).
+      - The auth value of the index. It is text of at most 32 bytes, or V(hex:) followed by hex digits. Put V(str:) before a text that
+        begins with V(hex:), V(file:), V(session:) or V(pcr:).
     type: str
   content:
     description:
-      - What the index is to hold, as text. Put digits into quotes. V(0012345) without them is the number 5349 to YAML, and refused.
-      - Content that everybody may read is shown in the diff; other content is not.
+      - What the index is to hold, as text. Put digits into quotes. Without quotes YAML reads V(0012345) as the number 5349, which is
+        refused.
+      - The diff shows content that everybody may read, and no other content.
     type: str
   content_b64:
     description:
@@ -58,14 +59,14 @@ options:
     type: str
   write_once:
     description:
-      - The index can be written a single time; a policy of the TPM enforces it.
-      - C(clear_stclear) and C(orderly) among C(attributes) are refused with it, for with them the TPM forgets that the index was written.
-      - Whoever has the owner auth can still undefine the index. C(on_mismatch=replace) does that.
+      - The index can be written only once. A policy in the TPM enforces that.
+      - The attributes C(clear_stclear) and C(orderly) are refused with it, because with them the TPM forgets that the index was written.
+      - Anybody who has the owner auth can still remove the index and define it again. C(on_mismatch=replace) does that.
     type: bool
     default: false
   no_da:
     description:
-      - Whether wrong tries of the index's auth do not count towards the lockout.
+      - Whether the index has noDA, so that wrong tries of its auth do not count towards the TPM's lockout.
     type: bool
     default: true
 """,

@@ -17,7 +17,7 @@ class ModuleDocFragment:
 options:
   pcrs:
     description:
-      - The shorthand for a policy of one V(pcr) assertion. Excludes C(policy).
+      - A short form for a C(policy) with one V(pcr) assertion. Give one of the two options, not both.
     type: dict
     suboptions:
       bank:
@@ -33,6 +33,6 @@ options:
         required: true
       values:
         description:
-          - A digest in hex for each index, where not the current values are meant.
+          - A digest in hex for each index. The default is the current values.
         type: dict
 """

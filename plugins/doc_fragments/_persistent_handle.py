@@ -26,11 +26,11 @@ options:
     required: true
   path:
     description:
-      - A TSS2 PEM file whose key is to be there; it is loaded where nothing is.
+      - A TSS2 PEM file on the device. Its key is to be at the handle, and is loaded and made persistent if nothing is there.
     type: path
   name:
     description:
-      - The Name of the object, in hex. An object of another Name is neither accepted nor removed.
+      - The Name of the object in hex. An object with another Name is neither accepted nor removed, unless C(on_mismatch=replace).
     type: str
 """,
         _state.ModuleDocFragment.DOCUMENTATION,

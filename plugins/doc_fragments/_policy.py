@@ -17,12 +17,12 @@ class ModuleDocFragment:
 options:
   policy:
     description:
-      - Assertions, read top to bottom, each an entry of its own.
+      - The conditions under which the object can be used, a list of assertions that are read from top to bottom.
       - V(pcr) takes C(bank), C(indices) and optionally C(values). Without C(values) the current PCR values count.
       - V(command_code) takes a command such as V(NV_Write). V(nv_written) takes V(true) or V(false).
-      - V(auth_value) and V(password) take nothing; both keep the value off the bus.
+      - V(auth_value) and V(password) take nothing. They mean that the object's auth is needed. Neither sends the auth in clear.
       - V(secret) takes C(hierarchy) (owner, endorsement, platform) and C(ref) in hex.
-      - V(or) takes 2 to 8 branches, each a list of assertions. It can be nested 4 deep.
+      - V(or) takes 2 to 8 branches, each of which is a list of assertions. It can be nested 4 deep.
     type: list
     elements: raw
 """
@@ -31,8 +31,8 @@ options:
 options:
   allow_unmeasured:
     description:
-      - Accept PCRs into which nothing has been measured. Such a policy protects nothing.
-      - A bank that the TPM has not allocated is refused all the same, for any state satisfies it.
+      - Accept PCRs that are still all zero because nothing has been measured into them. Such a policy protects nothing.
+      - A bank that the TPM has not allocated is refused all the same, because any state would satisfy the policy.
     type: bool
     default: false
 """

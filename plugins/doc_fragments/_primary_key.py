@@ -21,11 +21,13 @@ class ModuleDocFragment:
 options:
   template:
     description:
-      - The TCG template. An SRK has an empty unique field, as systemd makes it.
-      - Another storage key that is already at 0x81000001 is accepted in place of an SRK and named in the result, unless
-        C(on_mismatch=replace); what is sealed under it would be lost.
-      - V(ek_any) takes the EK that is at the handle, of whichever TCG template it is, and names it in the result; where there is none, it makes
-        V(ek_rsa_2048). systemd from version 262 on keeps an EK at 0x81010001, of the best template that the TPM has a certificate for.
+      - The template from which the key is made, as the TCG publishes it. The templates of the storage root key (SRK) have an empty unique
+        field, like the key that systemd makes.
+      - If another storage key is already at 0x81000001, it is accepted as the SRK, and the result names it, because everything that is
+        sealed under it would be lost with it. Only C(on_mismatch=replace) replaces it.
+      - V(ek_any) accepts any endorsement key (EK) of a TCG template that is at the handle, and the result names it. If there is none,
+        V(ek_rsa_2048) is made. Use it where systemd, from version 262 on, keeps an EK at 0x81010001, of the best template for which the
+        TPM has a certificate.
     type: str
     choices:
       - srk_ecc_p256
@@ -48,20 +50,21 @@ options:
     default: srk_ecc_p256
   hierarchy:
     description:
-      - The hierarchy; owner for an SRK and endorsement for all others where it is not given.
+      - The hierarchy in which the key is made. The default is owner for an SRK, and endorsement for all other templates.
     type: str
     choices: [owner, endorsement, platform]
   unique:
     description:
-      - Text for the unique field, where not the template's own.
+      - Text for the template's unique field. Another text gives another key. The default is what the template says.
     type: str
   handle:
     description:
-      - The persistent handle, as V(0x81000001) or an integer. SRK, EK RSA-2048, EK P-256, IDevID and IAK have their usual one.
+      - The persistent handle, as V(0x81000001) or an integer. SRK, EK RSA-2048, EK P-256, IDevID and IAK have a default; it is required
+        for the others.
     type: str
   public_path:
     description:
-      - Write the public key to this file, as PEM. Another public key in it is overwritten; a file that holds anything else only with
+      - Write the public key to this file on the device, as PEM. Another public key in it is overwritten; anything else only with
         C(on_mismatch=replace). A symbolic link is refused.
     type: path
 """,

@@ -55,9 +55,10 @@ class ModuleDocFragment:
 options:
   resources:
     description:
-      - What the TPM is to hold. Each item is one noun with its options.
-      - The order does not matter. What frees room is done first, then primary keys, keys, NV indices, sealed blobs, dictionary attack
-        protection and hierarchies; the lockout auth is set last.
+      - What the TPM is to hold, a list of resources. Each item has one key, which is the kind of resource. Its value is a mapping with
+        the options of the module of that kind, for example those of M(edgefleet.tpm2.tpm2_nv_index) for C(nv_index).
+      - The order of the list does not matter. The module first removes what is to be absent, which frees room, then makes primary keys,
+        keys, NV indices and sealed blobs, then sets the dictionary attack parameters and the hierarchies. The lockout auth is set last.
     type: list
     elements: dict
     required: true
@@ -65,7 +66,7 @@ options:
 {_nested()}
   return_reads:
     description:
-      - Return what M(edgefleet.tpm2.tpm2_enroll) would otherwise have to read again.
+      - Return RV(reads), so that M(edgefleet.tpm2.tpm2_enroll) need not read the same again.
     type: bool
     default: false
 """

@@ -17,7 +17,9 @@ class ModuleDocFragment:
 options:
   allow_foreign_range:
     description:
-      - Allow a place that the registry of reserved handles gives to somebody else.
+      - Allow a handle or NV index that is reserved for somebody else. Without this option the module accepts the handles 0x81000200 to
+        0x810002ff, the NV indices 0x01800000 to 0x01bfffff, and for a primary key also the handles that the TCG reserves for its
+        template.
     type: bool
     default: false
 """

@@ -17,13 +17,14 @@ class ModuleDocFragment:
 options:
   registry:
     description:
-      - Where the registry is. The path of an SQLite file, or a URL such as V(postgresql+psycopg://factory@db.example.org/tpm2).
+      - Where the device registry is, as the path of an SQLite file or as a URL such as
+        V(postgresql+psycopg://factory@db.example.org/tpm2).
       - It is made when it is not there.
     type: str
     required: true
   timeout:
     description:
-      - How long to wait for a registry that others use, in seconds.
+      - How many seconds to wait for a registry that is locked or does not answer.
     type: int
     default: 30
 """

@@ -25,22 +25,23 @@ options:
     type: str
   host:
     description:
-      - Its host name, where the serial number is not known.
+      - The host name of the device, if you do not know its serial number.
     type: str
   ek_name:
     description:
-      - The Name of its EK, where neither is known.
+      - The Name of the device's EK (endorsement key), if you know neither.
     type: str
   record_roots:
     description:
-      - Files on the controller with the certificates of those whose birth records count, the CA or who signs in its place. The first
-        certificate of each file counts. After a change of the CA, name the former one too.
-      - Without it no device is proven, and no auth value is derived.
+      - Files on the controller with the certificates with which birth records are verified, that of the CA, or of the key that signs
+        records in its place. Only the first certificate of each file counts. After a change of the CA, name the former CA's certificate
+        too.
+      - Without this option no device is proven, and no auth value is returned.
     type: list
     elements: path
   escrow:
     description:
-      - Where the auth values of the hierarchies come from.
+      - The escrow, which says how the controller derives or stores the auth values of the hierarchies.
     type: dict
     suboptions:
 """

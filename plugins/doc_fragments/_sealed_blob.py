@@ -26,28 +26,28 @@ options:
     required: true
   parent:
     description:
-      - The persistent handle of the storage key under which the content is sealed.
+      - The persistent handle of the storage key under which the secret is sealed.
     type: str
     default: "0x81000001"
   content:
     description:
-      - The content as text, 1 to 128 bytes. A blob that is already there and sealed to the policy needs none.
+      - The secret, as text of 1 to 128 bytes. It is not needed if the file exists already and is sealed to the policy.
     type: str
   content_b64:
     description:
-      - The content as base64.
+      - The secret as base64.
     type: str
   src:
     description:
-      - A file on the device that holds the content. It is read, not removed.
+      - A file on the device that holds the secret. The module reads it, and does not remove it.
     type: path
   auth:
     description:
-      - An auth value that opening the blob takes, alone or with V(auth_value) in the policy.
+      - An auth value that is needed to open the blob. With a policy it is needed only where the policy contains V(auth_value).
     type: str
   verify:
     description:
-      - V(policy) compares the blob's policy and parent, which needs no session, and cannot see other content.
+      - V(policy) compares the policy and the parent of an existing blob. That needs no session, but does not notice another content.
       - V(unseal) also opens the blob and compares its content.
     type: str
     choices: [policy, unseal]

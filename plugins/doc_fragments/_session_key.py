@@ -17,7 +17,8 @@ class ModuleDocFragment:
 options:
   session_key:
     description:
-      - The only key that sessions which carry secrets may be salted to, for example the endorsement key that enrolment has verified.
+      - The only key to which a session that carries secrets may be salted, for example the endorsement key that enrolment has verified.
+        Nobody but the TPM that has this key can then read the secrets on the way.
       - If the key at this handle has another Name, the task fails and no secret is sent.
     type: dict
     suboptions:

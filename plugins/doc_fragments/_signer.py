@@ -17,20 +17,20 @@ class ModuleDocFragment:
 options:
   certificate:
     description:
-      - Its certificate, a PEM file on the controller, which may go on with the chain above it.
+      - The certificate, a PEM file on the controller. The CA certificates above it may follow in the same file.
     type: path
     required: true
   chain:
     description:
-      - A PEM file with the chain above it.
+      - A PEM file with the CA certificates above it, if they are not in the same file.
     type: path
   key:
     description:
-      - Its private key, a PEM file on the controller.
+      - The private key, a PEM file on the controller.
     type: path
   password:
     description:
-      - The password of that file, from a vault.
+      - The password of the key file. Keep it in a vault.
     type: str
   allow_unencrypted:
     description:
@@ -39,7 +39,7 @@ options:
     default: false
   pkcs11:
     description:
-      - Its private key on a PKCS#11 token, in place of a file.
+      - The private key on a PKCS#11 token, instead of a file.
     type: dict
     suboptions:
       module:

@@ -17,7 +17,7 @@ class ModuleDocFragment:
 options:
   state:
     description:
-      - Whether it is to be there.
+      - Whether the object is to exist.
     type: str
     choices: [present, absent]
     default: present

@@ -26,19 +26,19 @@ options:
     required: true
   dest:
     description:
-      - Write the content to this file on the device, rather than returning it. Where no C(mode) is given, it has V(0600), also where an old file
-        had another. A symbolic link is refused.
+      - Write the secret to this file on the device, instead of returning it. Without C(mode) the file gets V(0600), even if it existed
+        with another mode. A symbolic link is refused.
     type: path
   auth:
     description:
-      - The blob's auth value, where it has one.
-      - A blob that counts wrong tries (it lacks noDA) and that an auth opens is refused without it, before anything is tried. Give an empty text
-        where you know that the auth is empty.
+      - The auth value of the blob, if it has one.
+      - Some blobs count wrong tries, because they lack the attribute noDA. If such a blob needs an auth and this option is missing, the
+        module refuses before it tries anything. Give an empty text if you know that the auth is empty.
     type: str
   on_mismatch:
     description:
-      - What to do where C(dest) holds a key file of a TPM, a private key, a public key or a certificate, and the content is none of that kind.
-        V(fail) leaves it, V(replace) overwrites it. Any other content is overwritten.
+      - What to do if C(dest) holds a key file of a TPM, a private key, a public key or a certificate, and the secret is not of the same
+        kind. V(fail) leaves the file, V(replace) overwrites it. A file with any other content is always overwritten.
     type: str
     choices: [fail, replace]
     default: fail

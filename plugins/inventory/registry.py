@@ -87,8 +87,8 @@ options:
     default: true
   record_roots:
     description:
-      - Files with the certificates of those whose birth records count, the CA or who signs in its place. The first certificate of each file
-        counts. After a change of the CA, name the former one too.
+      - Files with the certificates with which birth records are verified, that of the CA, or of the key that signs records in its place.
+        Only the first certificate of each file counts. After a change of the CA, name the former CA's certificate too.
       - Relative paths start at the folder of the source file. Templates are filled in.
     type: list
     elements: str

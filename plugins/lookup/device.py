@@ -36,8 +36,8 @@ options:
     type: str
   record_roots:
     description:
-      - Files on the controller with the certificates of those whose birth records count, the CA or who signs in its place. The first
-        certificate of each file counts.
+      - Files on the controller with the certificates with which birth records are verified, that of the CA, or of the key that signs
+        records in its place. Only the first certificate of each file counts.
       - Without it no device is enrolled, only V(unproven).
     type: list
     elements: str

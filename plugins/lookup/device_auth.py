@@ -33,8 +33,9 @@ options:
     type: str
   record_roots:
     description:
-      - Files on the controller with the certificates of those whose birth records count, the CA or who signs in its place. The first
-        certificate of each file counts. After a change of the CA, name the former one too.
+      - Files on the controller with the certificates with which birth records are verified, that of the CA, or of the key that signs
+        records in its place. Only the first certificate of each file counts. After a change of the CA, name the former CA's certificate
+        too.
     type: list
     elements: str
     required: true
@@ -57,8 +58,8 @@ options:
     required: true
   former_master:
     description:
-      - The master secret before that one. It opens the values that were made with it, and makes none, so that C(edgefleet.tpm2.rotate_auth) can go
-        from one to the other. Leave it out afterwards.
+      - The master secret that was in use before O(master). It opens values that were made with it, and makes no new ones. Give it until
+        the playbook C(edgefleet.tpm2.rotate_auth) has replaced the values of all devices.
     type: str
   recovery_key:
     description:

@@ -13,9 +13,10 @@ version_added: 0.1.0
 author:
   - edgefleet maintainers (@edgefleet)
 description:
-  - Asks the TPM for eight random bytes as each of the users named, in a process of that user with that user's groups.
+  - Asks the TPM for eight random bytes as each of the named users, in a process that has this user's rights and groups.
   - Fails if a user in O(allowed) gets no answer, or a user in O(refused) gets one.
-  - Only a refusal by permissions or by D-Bus counts as one. A TPM that is missing or silent refuses nobody.
+  - Only file permissions or D-Bus count as a refusal. If the TPM is missing or silent, nobody was refused, and the module fails for the
+    users in O(refused) too.
   - It changes nothing, and does the same in check mode.
 notes:
   - Only root can try other users; any other user can try only itself.
@@ -45,7 +46,7 @@ tcti:
   type: str
   sample: device:/dev/tpmrm0
 users:
-  description: What became of each user's command; also where the module fails because of it.
+  description: The result of each user's command. It is also returned if the module fails because of it.
   returned: when all users exist
   type: list
   elements: dict
@@ -55,7 +56,7 @@ users:
       type: str
       returned: always
     uid:
-      description: The user's number.
+      description: The user's number (UID).
       type: int
       returned: always
     groups:
@@ -64,18 +65,18 @@ users:
       elements: str
       returned: always
     allowed:
-      description: Whether random bytes came.
+      description: Whether the TPM answered with random bytes.
       type: bool
       returned: always
     reason:
       description:
-        - Why none came; V(null) where they did.
+        - Why the user got no random bytes; V(null) if they came.
         - One of V(permission_denied), V(dbus_refused), V(no_device), V(busy), V(no_bus), V(no_daemon), V(no_answer), V(broken),
           V(not_a_tpm), V(unsupported), V(tpm_error), V(other).
       type: str
       returned: always
     detail:
-      description: The reason in words, and what to do; empty where bytes came.
+      description: The reason as a sentence, and what to do; empty if bytes came.
       type: str
       returned: always
 """

@@ -13,10 +13,11 @@ version_added: 0.1.0
 author:
   - edgefleet maintainers (@edgefleet)
 description:
-  - Auth values are replaced by generation. The next generation is made durable in the registry before any TPM learns it, and becomes the
-    current one when the TPM has it.
-  - A host that is in quarantine, or is not the one as which the device was enrolled, is refused. Nothing is begun then.
-  - The same holds for a device whose birth record does not verify with O(record_roots), or is about another device than the registry's row.
+  - The auth values of a device (the passwords of its TPM's hierarchies) are replaced together; each such set is a generation. This module
+    stores the next generation in the registry before the TPM gets it, and makes it the current one when the TPM has it.
+  - It refuses a host that is in quarantine, or that is not the one as which the device was enrolled. Nothing is begun then.
+  - It also refuses a device whose birth record cannot be verified with O(record_roots), or is about another device than the registry's
+    row.
   - It runs on the controller; nothing is sent to the device. The playbook C(edgefleet.tpm2.rotate_auth) uses it.
 notes:
   - What it returns is kept out of logs and callbacks.
@@ -44,7 +45,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 reason:
-  description: Why the task failed, one stable word; docs/identity.md lists them.
+  description: Why the task failed, as one word that does not change between releases. C(docs/identity.md) of the collection lists the words.
   returned: when the task failed, and the failure has such a word
   type: str
 ek_name:

@@ -13,30 +13,34 @@ version_added: 0.1.0
 author:
   - edgefleet maintainers (@edgefleet)
 description:
-  - Finds out whether a TPM is genuine and which one it is, binds it to a serial number for ever, and issues its certificates.
-  - The endorsement key (EK) is believed if its certificate leads to a CA in O(trust), or if O(ek_sha256) pins it. All other
-    devices are quarantined.
-  - The device then proves that its attestation key (AK) lives in the TPM of that EK, by opening a credential that was made for both.
-    Certificates are issued after that, and not before.
-  - What is registered never changes. A known serial number with another EK, or a known EK under another serial number, is quarantined.
-  - Every EK certificate that the TPM shows is registered too. A TPM that shows the EK of another enrolled device is quarantined. Where another
-    device has shown the EK of this one, that is only noted in verdict and birth record, as certificates can be copied.
-  - An enrolled device is recognised by what O(observed) says, without a TPM command. Its LDevID is renewed when it is due.
-  - Where an enrolled device is at another O(host) than the registry says, or was in quarantine, its attestation key signs the serial number first.
-  - Each quarantine is kept in the registry as an incident. When the device at O(host) is enrolled or recognised, the open incidents of that
-    host are closed, whatever serial number they name, and so are those that name its serial number and no host.
-  - Where the controller's clock cannot be right, nothing is issued, written or registered, as identities cannot be replaced. It is compared with
-    the registry's last event, the dates of the CA and of the EK certificate, and the age of this collection. A clock that may be ahead, because
-    nothing was registered for 90 days, is noted in verdict and birth record.
-  - It runs on the controller and talks to the device at most twice, through M(edgefleet.tpm2.tpm2_evidence).
+  - Finds out whether a TPM is genuine and which one it is, binds it to a serial number for ever, and issues the device's certificates.
+  - The module believes the endorsement key (EK), which identifies the chip, if its certificate leads to a CA in O(trust), or if
+    O(ek_sha256) is its hash. All other devices are quarantined, which means that they get no certificate and no secret.
+  - The device then proves that its attestation key (AK) is in the TPM of that EK, by opening a secret that was encrypted for both (a
+    credential). Certificates are issued only after that.
+  - A registered identity never changes. A device that shows a registered serial number with another EK, or a registered EK with another
+    serial number, is quarantined.
+  - Every EK certificate that the TPM shows is registered too. A TPM that shows the EK of another enrolled device is quarantined. If
+    another device has shown the EK of this one before, verdict and birth record only note that, because certificates can be copied.
+  - An enrolled device is recognised from O(observed), without a TPM command. The certificate of its LDevID is renewed when it is due.
+  - If an enrolled device is at another O(host) than the registry says, or was in quarantine, it first has to sign its serial number with
+    its attestation key.
+  - The registry keeps each quarantine as an incident. When the device at O(host) is enrolled or recognised, its open incidents are
+    closed. These are all that name this host, and those that name its serial number and no host.
+  - If the controller's clock cannot be right, the module fails and issues, writes and registers nothing, because identities cannot be
+    replaced. It compares the clock with the registry's last event, the dates of the CA and of the EK certificate, and the date of this
+    release. If nothing was registered for 90 days, the clock may be ahead, and verdict and birth record note that.
+  - It runs on the controller, and talks to the device through M(edgefleet.tpm2.tpm2_evidence), in at most two exchanges (three with
+    O(external_authority.tcg_csr=flightctl)).
 notes:
   - The controller needs cryptography and SQLAlchemy, with Alembic where the registry is made or brought up to date.
-  - A device that is quarantined fails; the others go on. The reason is in RV(reason), and in the registry.
-  - In check mode the EK is judged and nothing is signed, made or written. Where O(observed) says that the EK is still to be made, the device
-    is not asked, and there is no RV(verdict).
-  - Birth records are signed by O(authority) or O(record_signer). With O(external_authority) alone there are none, and they cannot be made
-    later. A new device is then enrolled with a warning; where O(record_dir) is given, it is refused before it is asked anything.
-  - A TCG-CSR-IDEVID holds the attestation of the IDevID, which is then made in the first of the two exchanges.
+  - The task fails for a device that is quarantined; other devices go on. The reason is in RV(reason) and in the registry.
+  - In check mode the module judges the EK, and signs, makes and writes nothing. If O(observed) says that the EK is still to be made, the
+    device is not asked, and there is no RV(verdict).
+  - A birth record is a signed file that says what was verified. O(authority) or O(record_signer) signs it. With O(external_authority)
+    alone there are no birth records, and they cannot be made later. A new device is then enrolled with a warning, or, if O(record_dir) is
+    given, refused before it is asked anything.
+  - With O(external_authority.tcg_csr) the attestation of the IDevID is made in the first exchange, because a TCG-CSR-IDEVID contains it.
 attributes:
   diff_mode:
     description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
@@ -79,14 +83,15 @@ EXAMPLES = r"""
 RETURN = r"""
 state:
   description:
-    - V(enrolled) or V(quarantined); in check mode, what it would be.
-    - V(unproven) for a device that the registry knows and no birth record proves; it gets no secret.
+    - V(enrolled) or V(quarantined). In check mode, the state that the run would lead to.
+    - V(unproven) for a device that is in the registry, but without a valid birth record that says the same. It gets no secret.
   returned: when the device answered
   type: str
 reason:
   description:
-    - Why it is quarantined or unproven, or why the task failed otherwise, one stable word. RV(state) tells which of the two;
-      C(clock_...) where the clock of the controller cannot be right.
+    - Why the device is quarantined or unproven, or why the task failed otherwise, as one word that does not change between releases.
+      RV(state) tells whether it is quarantined or unproven. A word that begins with C(clock_) means that the controller's clock cannot be
+      right.
   returned: when it is quarantined or unproven, or the task failed
   type: str
 serial:
@@ -106,14 +111,16 @@ idevid_name:
   returned: when enrolled
   type: str
 verdict:
-  description: Why the EK is believed, with C(rung) (V(certificate) or V(pinned)), C(reason), C(detail), C(revocation).
+  description: Why the module believes the EK. C(rung) is V(certificate) if its certificate leads to a CA in O(trust), or V(pinned) if O(ek_sha256) is its hash. C(reason) and C(detail) say more, and C(revocation) whether revocation was checked.
   returned: when enrolled
   type: dict
 overlooked:
   description:
-    - Faults in the encoding of the EK certificate, or of a CA certificate above it, that were overlooked because genuine TPMs have them, a word for each.
-    - V(unsorted_set), V(explicit_default) and V(null_parameters) are not DER, V(string_types) is a name in two types of string, V(oaep_key) names
-      another algorithm, V(trailing_bytes) and V(tpm12_header) surround the certificate in NV. Signatures are verified over the bytes as they are.
+    - Faults in the encoding of the EK certificate, or of a CA certificate above it, that were overlooked because genuine TPMs have them.
+      There is one word for each fault.
+    - V(unsorted_set), V(explicit_default) and V(null_parameters) mean that it is not quite DER, V(string_types) that the CA's name is
+      written in two types of string, V(oaep_key) that the key's algorithm is called RSAES-OAEP, V(trailing_bytes) and V(tpm12_header)
+      that NV holds more than the certificate. Signatures are verified over the original bytes.
   returned: when this run has judged the EK
   type: list
   elements: str
@@ -125,31 +132,33 @@ fetched:
   sample: {vendor: intel, kept: false}
 trust_bundle:
   description:
-    - What was read of O(trust.bundle), with C(path), C(sha256) and the number of C(certificates) in the file.
-    - C(left_out) lists up to 50 certificates that are not used, each with C(number) in the file, C(subject), C(vendor), C(reason) (V(malformed) or
-      V(not_a_ca)) and C(detail); C(left_out_count) is how many there are. A warning says how many of which vendor.
-    - C(lenient) and C(lenient_count) are likewise those that are used although they are not DER, with C(rules) in the place of C(reason); the words are
-      those of RV(overlooked).
+    - What was read from O(trust.bundle), with C(path), C(sha256) and the number of C(certificates) in the file.
+    - C(left_out) lists up to 50 certificates that are not used, each with its C(number) in the file, C(subject), C(vendor), C(reason)
+      (V(malformed) or V(not_a_ca)) and C(detail). C(left_out_count) is the number of all of them. A warning says how many there are of
+      which vendor.
+    - C(lenient) and C(lenient_count) are the same for certificates that are used although they are not DER. They have C(rules), with
+      words as in RV(overlooked), instead of C(reason).
   returned: with O(trust.bundle)
   type: dict
 certificates:
-  description: By kind (V(iak), V(idevid), V(ldevid)), with C(pem) (the certificate and its chain), C(serial_number), C(not_after).
+  description: The device's certificates by kind (V(iak), V(idevid), V(ldevid)), each with C(pem) (the certificate and those above it), C(serial_number) and C(not_after).
   returned: when enrolled
   type: dict
 pending:
-  description: The kinds of certificates that a CA elsewhere still has to issue.
+  description: The kinds of certificates that the external CA still has to issue.
   returned: when enrolled
   type: list
   elements: str
 did:
-  description: What was done, or in check mode would be; for example V(enroll) or V(renew ldevid).
+  description: What was done, or in check mode would be done, for example V(enroll) or V(renew ldevid).
   returned: when enrolled
   type: list
   elements: str
 pcrs:
   description:
-    - The PCRs that the AK has quoted in this run and that were verified, with C(bank) and C(values), a digest in hex by index.
-    - The filter P(edgefleet.tpm2.sealed_to#filter) takes it.
+    - The PCRs that the AK has quoted in this run, and that were verified. They are C(bank), and C(values), which has for each index its
+      digest in hex.
+    - Give it to the filter P(edgefleet.tpm2.sealed_to#filter) to seal a secret to these values.
   returned: with O(pcrs), when this run has verified the device, not only recognised it
   type: dict
   sample: {bank: sha256, values: {"7": 5d0a8cf0a1d2f3b46b9e0c1d2e3f405162738495a6b7c8d9eafb0c1d2e3f4051}}
@@ -158,7 +167,7 @@ record:
   returned: with O(record_dir)
   type: str
 exchanges:
-  description: How often the device was spoken with.
+  description: How many exchanges with the device there were.
   returned: always
   type: int
 """

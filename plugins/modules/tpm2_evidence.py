@@ -13,17 +13,18 @@ version_added: 0.1.0
 author:
   - edgefleet maintainers (@edgefleet)
 description:
-  - What M(edgefleet.tpm2.tpm2_enroll) asks of a device, for those who verify devices with a program of their own.
-  - O(collect) reads the certificates of the endorsement key, makes identity keys that are missing, and has the attestation key sign the
-    serial number in NV, the PCRs and other keys.
-  - O(activate) certifies the IDevID by the attestation key and opens a credential that was made for the endorsement key and the
-    attestation key, in a session salted to the endorsement key. The answer is a proof that does not reveal the secret.
-  - O(sign) signs digests with unrestricted keys, for certificate requests.
+  - Makes on the device what M(edgefleet.tpm2.tpm2_enroll) needs to verify it. Use it alone if you verify devices with a program of your
+    own.
+  - O(collect) reads the certificates of the endorsement key (EK), makes identity keys that are missing, and lets the attestation key (AK)
+    sign statements about the serial number in NV, the PCRs and other keys.
+  - O(activate) opens a credential, a secret that was encrypted for the EK and the AK, in a session salted to the EK. The answer proves
+    that it was opened, without revealing the secret. O(activate) also lets the AK certify the IDevID key.
+  - O(sign) signs digests, for certificate requests. It takes keys that may sign any data.
   - In check mode nothing is signed and no credential is opened.
-  - It verifies nothing. The caller must check every part of the answer against a fresh nonce.
+  - This module verifies nothing. The program that uses the answer must check every part of it against the nonce that it chose.
 notes:
-  - The attestation key and the keys that are asked to sign are used with their empty auth.
-  - A proof is HMAC-SHA256 with the secret as key over C(edgefleet.tpm2 activation) and the nonce.
+  - The AK, and the keys in O(sign), must have an empty auth.
+  - RV(proof) is an HMAC-SHA256 over the text C(edgefleet.tpm2 activation) and the nonce. Its key is the secret.
 extends_documentation_fragment:
   - edgefleet.tpm2._attributes
   - edgefleet.tpm2._connection
@@ -63,16 +64,16 @@ EXAMPLES = r"""
 
 RETURN = r"""
 publics:
-  description: Public areas (TPMT_PUBLIC, hex) of the keys by handle.
+  description: The public areas (TPMT_PUBLIC) of the keys in hex, by handle.
   returned: with O(collect), unless check mode would have made a key
   type: dict
 certificates:
-  description: EK certificates as NV holds them, base64, the one of the EK's own template first; what follows the certificate in NV is in it.
+  description: The EK certificates in base64, as NV holds them. The one of the EK's own template comes first. Bytes that follow a certificate in its NV index are included.
   returned: with O(collect.certificates)
   type: list
   elements: str
 chain:
-  description: What NV holds of the chain above the EK certificate, base64; empty where the issuer is one of O(collect.issuers).
+  description: The CA certificates above the EK certificate that NV holds, in base64. The list is empty if the issuer is in O(collect.issuers).
   returned: with O(collect.certificates)
   type: list
   elements: str
@@ -81,23 +82,23 @@ identity:
   returned: with O(collect)
   type: dict
 nv_certify:
-  description: C(attest) (TPMS_ATTEST) and C(signature) (TPMT_SIGNATURE), base64, over the serial number.
+  description: The attestation of the serial number, with C(attest) (TPMS_ATTEST) and C(signature) (TPMT_SIGNATURE) in base64.
   returned: with O(collect.serial_size), not in check mode
   type: dict
 quote:
-  description: C(attest) and C(signature), base64, C(bank), and C(pcrs) with the value of each PCR in hex.
+  description: The attestation of the PCRs, with C(attest) and C(signature) in base64, C(bank), and C(pcrs), the value of each PCR in hex.
   returned: with O(collect.pcrs), not in check mode
   type: dict
 certify:
-  description: With O(collect.certify), attestations by handle. With O(activate.idevid), C(attest) and C(signature) over the IDevID.
+  description: With O(collect.certify), the attestations of these keys by handle. With O(activate.idevid), the attestation of the IDevID key, with C(attest) and C(signature).
   returned: where asked for, not in check mode
   type: dict
 certify_idevid:
-  description: C(attest) and C(signature), base64, over the IDevID.
+  description: The attestation of the IDevID key, with C(attest) and C(signature) in base64.
   returned: with O(collect.certify_idevid), not in check mode
   type: dict
 proof:
-  description: The answer to the credential, hex.
+  description: The proof that the credential was opened, in hex.
   returned: with O(activate), not in check mode
   type: str
 signatures:

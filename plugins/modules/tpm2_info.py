@@ -13,7 +13,8 @@ version_added: 0.1.0
 author:
   - edgefleet maintainers (@edgefleet)
 description:
-  - Reads what a TPM tells about itself. It opens no session, loads no object and changes nothing, and needs Python alone on the device.
+  - Reads what a TPM tells about itself. It opens no session, loads no object, changes nothing, and needs nothing but Python on the
+    device.
 extends_documentation_fragment:
   - edgefleet.tpm2._attributes.info
   - edgefleet.tpm2._connection
@@ -21,18 +22,19 @@ options:
   gather:
     description:
       - Which facts to read.
-      - V(all) is everything that the TPM tells. Host, advisories and findings are gathered only when requested by name.
-      - V(host) is what the host tells. It opens no TPM, needs none, and does not fail for want of one.
-      - V(advisories) is what is published about the TPM's firmware and the TPM software of the host.
-      - V(findings) is all that is wrong or worth knowing, of host and TPM. A TPM that is absent, busy, locked or broken is a finding and no
-        failure; what else of the TPM was asked for is then missing.
+      - V(all) is everything that the TPM tells. It does not include V(host), V(advisories) and V(findings); name these in addition if you
+        want them.
+      - V(host) is what the host around the TPM tells. It opens no TPM, and does not fail if there is none.
+      - V(advisories) is what is published about faults of the TPM's firmware and of the TPM software of the host.
+      - V(findings) is everything about host and TPM that is wrong or worth knowing. If the TPM is absent, busy, locked or broken, that is
+        a finding, and the module does not fail; other facts of the TPM are then missing from the result.
     type: list
     elements: str
     choices: [all, identity, da_lockout, hierarchies, capacity, persistent_handles, nv_indices, algorithms, pcrs, host, advisories, findings]
     default: [all]
   pcrs:
     description:
-      - Which PCRs to read, of every allocated bank; all of them where it is not given.
+      - Which PCRs to read, from every allocated bank. The default is all of them.
     type: list
     elements: int
 seealso:
@@ -73,12 +75,12 @@ tcti:
   type: str
   sample: device:/dev/tpmrm0
 resource_manager:
-  description: The resource manager on this path, which swaps sessions and objects.
+  description: The resource manager through which this TPM is reached, for example V(kernel) or V(abrmd).
   returned: always
   type: str
   sample: kernel
 family:
-  description: The library family.
+  description: The family of the TPM's specification.
   returned: with identity
   type: str
   sample: "2.0"
@@ -106,7 +108,7 @@ da_lockout:
   returned: with da_lockout
   type: dict
 hierarchies:
-  description: For each hierarchy whether its auth is set and whether it is enabled; V(null) where the TPM does not tell.
+  description: For each hierarchy, whether its auth is set and whether it is enabled. V(null) means that the TPM does not tell.
   returned: with hierarchies
   type: dict
 capacity:
@@ -114,12 +116,12 @@ capacity:
   returned: with capacity
   type: dict
 persistent_handles:
-  description: Persistent objects with Name, template and registered user of the handle.
+  description: The persistent objects, each with its Name, the template from which it was made, and the program or standard that usually uses the handle.
   returned: with persistent_handles
   type: list
   elements: dict
 nv_indices:
-  description: NV indices with type, attributes, size and registered user.
+  description: The NV indices, each with its type, attributes, size, and the program or standard that usually uses the index.
   returned: with nv_indices
   type: list
   elements: dict
@@ -142,7 +144,7 @@ curves:
   type: list
   elements: str
 commands:
-  description: Implemented commands by code.
+  description: The commands that the TPM implements, by their codes.
   returned: with algorithms
   type: list
   elements: str
@@ -202,8 +204,9 @@ findings:
       returned: always
 advisories_checked:
   description:
-    - How old the rules behind RV(advisories) are, by the days on which they were compared with their sources. Each verdict has its own in C(checked).
-    - They travel with the collection and learn nothing by themselves, so keep the collection recent.
+    - How old the rules behind RV(advisories) are. These are the days on which they were last compared with their sources. C(checked) of
+      each verdict is the day of its own rule.
+    - The rules are part of the collection, so upgrade it regularly.
   returned: with advisories
   type: dict
   contains:
@@ -219,7 +222,7 @@ advisories_checked:
       sample: "2026-11-30"
 advisories:
   description: >-
-    Every published fault that we know of this firmware's vendor and of the installed TPM software, with the verdict. Unknown is not safe.
+    Every published fault that we know of this firmware's vendor and of the installed TPM software, with a verdict on it. V(unknown) does not mean safe.
   returned: with advisories
   type: list
   elements: dict
@@ -271,7 +274,7 @@ advisories:
       returned: always
 host:
   description:
-    - The host around the TPM; whatever cannot be told is V(null).
+    - The host around the TPM. V(null) means that a value could not be found out.
   returned: with host
   type: dict
   contains:
@@ -296,7 +299,7 @@ host:
       type: dict
       returned: always
     tpm:
-      description: What this host has.
+      description: Whether this host has a TPM, and in which state it is.
       type: dict
       returned: always
       contains:
@@ -306,7 +309,7 @@ host:
           type: str
           returned: always
         sentence:
-          description: The same in words, and what to look at next.
+          description: The state as a sentence, and what to look at next.
           type: str
           returned: always
     devices:
@@ -320,11 +323,11 @@ host:
       elements: dict
       returned: always
     modules:
-      description: Kernel modules that the TPM needs, those that are loaded, those that are built in.
+      description: The kernel modules that the TPM needs, and which of them are loaded or built in.
       type: dict
       returned: always
     resource_manager:
-      description: Who swaps sessions and objects, and the state of tpm2-abrmd with a sentence on why it does not serve.
+      description: Which resource manager lets programs share the TPM, and the state of tpm2-abrmd, with a sentence on why it does not work.
       type: dict
       returned: always
     dbus:
@@ -332,12 +335,12 @@ host:
       type: dict
       returned: always
     holders:
-      description: Who has a TPM node open; process, unit, state, and whether it hangs. Complete for root only.
+      description: The processes that have a TPM node open, each with its unit, its state, and whether it hangs. The list is complete only if the module runs as root.
       type: list
       elements: dict
       returned: always
     udev_rules:
-      description: The rules that set the mode of a TPM node, in udev's order, and for which nodes each has the last word.
+      description: The rules that set the mode of a TPM node, in the order in which udev reads them, and the nodes whose final mode comes from each rule.
       type: list
       elements: dict
       returned: always
@@ -351,16 +354,16 @@ host:
       returned: always
       contains:
         event_log:
-          description: The firmware's log, V(null) where it hands over none.
+          description: The path of the firmware's event log; V(null) if the firmware provides none.
           type: str
           returned: always
         replay:
           description: >-
-            Whether the log, replayed, gives the PCRs of the firmware. One of V(matches), V(differs), V(no_log), V(unknown).
+            Whether the events of the log lead to the present values of the firmware's PCRs. One of V(matches), V(differs), V(no_log), V(unknown).
           type: str
           returned: always
         detail:
-          description: Which PCRs differ, or why nobody can tell.
+          description: Which PCRs differ, or why that cannot be found out.
           type: str
           returned: always
         separated:
@@ -384,15 +387,15 @@ host:
       type: dict
       returned: always
     software:
-      description: Versions of the installed TPM software by upstream's name.
+      description: The versions of the installed TPM software, by the names that its authors use.
       type: dict
       returned: always
     disk:
-      description: Free bytes of C(/var) and C(/etc); 0 also where the inodes are used up.
+      description: The free bytes of C(/var) and C(/etc). It is 0 also if no inodes are left.
       type: dict
       returned: always
     tcti:
-      description: Where each consumer of the host looks for the TPM.
+      description: Where each kind of program on the host looks for the TPM.
       type: dict
       returned: always
 """

@@ -13,8 +13,9 @@ version_added: 0.1.0
 author:
   - edgefleet maintainers (@edgefleet)
 description:
-  - Ensures the definition of an ordinary NV index or counter and the content of an ordinary one, or that the index does not exist.
-  - An index that was defined and never written, as an interrupted run leaves it, is written.
+  - Ensures that an NV index (a piece of the TPM's non-volatile memory) is defined and has its content, or that it does not exist.
+  - It makes ordinary indices and counters. A counter has no content that could be declared.
+  - An index that was defined and never written, as an interrupted run may leave it, is written.
 extends_documentation_fragment:
   - edgefleet.tpm2._attributes
   - edgefleet.tpm2._connection
@@ -38,7 +39,7 @@ EXAMPLES = r"""
     index: "0x01800020"
     nv_type: counter
 
-- name: A value that is read only where PCR 7 is as it is now
+- name: A value that can be read only while PCR 7 has its present value
   edgefleet.tpm2.tpm2_nv_index:
     index: "0x01800021"
     content: "{{ vault_value }}"
@@ -57,13 +58,13 @@ EXAMPLES = r"""
 RETURN = r"""
 resources:
   description:
-    - The state of each resource after the run; in check mode, what can be predicted of it.
+    - The state of each resource after the run. In check mode, the state that the run would leave, as far as it can be predicted.
   returned: always
   type: list
   elements: dict
   contains:
     kind:
-      description: The kind of resource, as a profile names it.
+      description: The kind of resource, by the name that O(edgefleet.tpm2.tpm2_profile#module:resources) gives it.
       type: str
       returned: always
       sample: nv_index
@@ -78,12 +79,12 @@ resources:
       returned: always
       sample: ok
     name:
-      description: The Name in hex, where the object has one and it is known.
+      description: The Name of the object in hex (the fingerprint that the TPM gives it), if it has one and it is known.
       type: str
       returned: when known
       sample: 000bdec3b7ad2e6a9f2f6a4d9d7d1c2cf0be4ff63d12b7bcd4f6a1ee7db54f9c1a2b
     accepted:
-      description: Why something other than what was asked for is left in place.
+      description: Why the module has kept an object that differs from the declared one.
       type: str
       returned: when a storage key of another kind is kept as the SRK
 steps:
@@ -102,19 +103,19 @@ steps:
       type: str
       returned: always
     action:
-      description: The command of the specification that the step is about.
+      description: The TPM command in small letters, for example V(nv_write), or V(export) and V(remove_file) for files.
       type: str
       returned: always
     sentence:
-      description: What the step does, in words. It may change with a release.
+      description: What the step does, as a sentence for people. It may change with a release.
       type: str
       returned: always
     cost:
-      description: NV bytes, NV indices, NV counters, persistent slots and key generations; negative where the step frees them.
+      description: What the step uses up, in NV bytes, NV indices, NV counters, places for persistent objects, and keys to be generated. A number is negative if the step frees something.
       type: dict
       returned: always
     reversible:
-      description: Whether it can be undone.
+      description: Whether the step can be undone.
       type: bool
       returned: always
 """

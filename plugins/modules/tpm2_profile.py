@@ -13,9 +13,10 @@ version_added: 0.1.0
 author:
   - edgefleet maintainers (@edgefleet)
 description:
-  - Ensures a list of resources in one observation, one plan and one connection. It is what a fleet is provisioned with.
-  - A run that changes nothing reads each fact once and opens no session. Check mode reads the same and predicts what a run would do.
-  - A run that is interrupted anywhere is finished by the next one.
+  - Ensures a whole list of resources, such as keys, NV indices and auth values. It reads the TPM once, plans all changes, and makes them
+    over one connection. Use it to provision a fleet.
+  - A run that changes nothing reads each fact once and opens no session. Check mode reads the same, and predicts what the run would do.
+  - If a run is interrupted, the next one finishes it.
 extends_documentation_fragment:
   - edgefleet.tpm2._attributes
   - edgefleet.tpm2._connection
@@ -75,13 +76,13 @@ EXAMPLES = r"""
 RETURN = r"""
 resources:
   description:
-    - The state of each resource after the run; in check mode, what can be predicted of it.
+    - The state of each resource after the run. In check mode, the state that the run would leave, as far as it can be predicted.
   returned: always
   type: list
   elements: dict
   contains:
     kind:
-      description: The kind of resource, as a profile names it.
+      description: The kind of resource, by the name that O(edgefleet.tpm2.tpm2_profile#module:resources) gives it.
       type: str
       returned: always
       sample: primary_key
@@ -96,12 +97,12 @@ resources:
       returned: always
       sample: ok
     name:
-      description: The Name in hex, where the object has one and it is known.
+      description: The Name of the object in hex (the fingerprint that the TPM gives it), if it has one and it is known.
       type: str
       returned: when known
       sample: 000bdec3b7ad2e6a9f2f6a4d9d7d1c2cf0be4ff63d12b7bcd4f6a1ee7db54f9c1a2b
     accepted:
-      description: Why something other than what was asked for is left in place.
+      description: Why the module has kept an object that differs from the declared one.
       type: str
       returned: when a storage key of another kind is kept as the SRK
 steps:
@@ -122,24 +123,25 @@ steps:
       returned: always
       sample: "0x81000001"
     action:
-      description: The command of the specification that the step is about.
+      description: The TPM command in small letters, for example V(nv_write), or V(export) and V(remove_file) for files.
       type: str
       returned: always
     sentence:
-      description: What the step does, in words. It may change with a release.
+      description: What the step does, as a sentence for people. It may change with a release.
       type: str
       returned: always
     cost:
-      description: NV bytes, NV indices, NV counters, persistent slots and key generations; negative where the step frees them.
+      description: What the step uses up, in NV bytes, NV indices, NV counters, places for persistent objects, and keys to be generated. A number is negative if the step frees something.
       type: dict
       returned: always
     reversible:
-      description: Whether it can be undone.
+      description: Whether the step can be undone.
       type: bool
       returned: always
 reads:
   description:
-    - C(public), the public area of each key by its handle, and C(properties), the TPM's properties by number, as far as they were read.
+    - What was read from the TPM, as C(public), the public area of each key by its handle, and C(properties), the TPM's properties by
+      number.
   returned: with O(return_reads)
   type: dict
 """

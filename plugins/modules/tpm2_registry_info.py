@@ -13,15 +13,15 @@ version_added: 0.1.0
 author:
   - edgefleet maintainers (@edgefleet)
 description:
-  - Looks a device up, on the controller. With O(escrow) it also returns the auth values of its hierarchies.
-  - A device is V(enrolled) only where its signed birth record is verified with O(record_roots) and says of EK, AK, IDevID key,
-    serial number and host what the registry's row says. Otherwise it is V(unproven),
-    and none of its auth values is derived or opened.
-  - Nor are those of a device in quarantine, or of one whose signed host is another than O(host).
+  - Looks a device up in the registry, on the controller. With O(escrow) it also returns the auth values of the device's hierarchies.
+  - A device is V(enrolled) only if its signed birth record is verified with O(record_roots), and has the same EK, AK, IDevID key, serial
+    number and host as the registry's row. Otherwise it is V(unproven), and none of its auth values is returned.
+  - The auth values of a device in quarantine are not returned either, nor those of a device that is signed to be at another host than
+    O(host).
   - It does not contact the device.
 notes:
   - With O(escrow), what it returns is kept out of logs and callbacks.
-  - A random auth value is made and stored when it is asked for the first time, but never in check mode.
+  - A random auth value is made and stored when it is first asked for, but never in check mode.
 extends_documentation_fragment:
   - edgefleet.tpm2._attributes.registry
   - edgefleet.tpm2._attributes.controller
@@ -44,32 +44,32 @@ EXAMPLES = r"""
 
 RETURN = r"""
 reason:
-  description: Why the task failed, one stable word; docs/identity.md lists them.
+  description: Why the task failed, as one word that does not change between releases. C(docs/identity.md) of the collection lists the words.
   returned: when the task failed, and the failure has such a word
   type: str
 device:
   description:
-    - C(state) (V(new), V(quarantined), V(enrolled) or V(unproven)), and of a device that is registered C(ek_name), C(ak_name),
-      C(idevid_name), C(serial), C(host), C(auth_generation), C(auth_pending), C(certificates), and C(proven), which says whether its
-      birth record covers the keys, the serial number and the host. C(certificates) of a proven device are for its
-      own keys. C(auth_generation), C(auth_pending), C(mac) and C(site) are the registry's word in any case.
-    - Of a quarantined or unproven one C(reason) and C(detail). The reasons of an unproven one are V(no_record), V(no_record_roots),
-      V(record_signature), V(record_other_device), V(record_other_host), V(place_signature), V(certificate_other_key) and
-      V(certificate_other_issuer).
+    - C(state) is V(new), V(quarantined), V(enrolled) or V(unproven). A registered device also has C(ek_name), C(ak_name), C(idevid_name),
+      C(serial), C(host), C(auth_generation), C(auth_pending) and C(certificates), and C(proven), which says whether its birth record has
+      the same keys, serial number and host. If it is proven, C(certificates) are for its own keys. No signature covers
+      C(auth_generation), C(auth_pending), C(mac) and C(site).
+    - A quarantined or unproven device also has C(reason) and C(detail). The reasons of an unproven one are V(no_record),
+      V(no_record_roots), V(record_signature), V(record_other_device), V(record_other_host), V(place_signature), V(certificate_other_key)
+      and V(certificate_other_issuer).
   returned: always
   type: dict
 registry:
   description:
-    - C(where) the registry is, with no password in it, C(exists), whether there is one, and C(detail), a sentence where there is none. A registry
-      is never made here.
+    - C(where) is the registry's path or URL without its password. C(exists) says whether there is a registry, and C(detail) is a sentence
+      if there is none. This module never makes one.
   returned: always
   type: dict
 auths:
-  description: With O(escrow), the current auth value of each hierarchy; empty where the device is not enrolled and proven.
+  description: The current auth value of each hierarchy. Empty if the device is not enrolled and proven.
   returned: with O(escrow)
   type: dict
 next_auths:
-  description: With O(escrow), those of the generation that is being set.
+  description: The auth values of the generation that is being set.
   returned: with O(escrow), while auth values are being replaced
   type: dict
 """

@@ -13,8 +13,9 @@ version_added: 0.1.0
 author:
   - edgefleet maintainers (@edgefleet)
 description:
-  - Ensures that a file holds up to 128 bytes that only this TPM opens, while a policy holds.
-  - PCRs of a bank that is not allocated, or into which nothing has been measured, are refused.
+  - Ensures that a file on the device holds a sealed secret of up to 128 bytes. Only this TPM can open it, and only while a policy holds,
+    for example while PCRs have certain values.
+  - Refused are PCRs of a bank that the TPM has not allocated, and PCRs into which nothing has been measured.
 extends_documentation_fragment:
   - edgefleet.tpm2._attributes
   - edgefleet.tpm2._connection
@@ -27,7 +28,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: A key that opens while the Secure Boot state stands
+- name: A key that can be opened while the Secure Boot settings stay as they are
   edgefleet.tpm2.tpm2_sealed_blob:
     path: /var/lib/edgefleet-tpm2/telemetry.key.pem
     content_b64: "{{ vault_telemetry_key }}"
@@ -35,7 +36,7 @@ EXAMPLES = r"""
       bank: sha256
       indices: [7]
 
-- name: The same with a policy of two branches
+- name: A key that opens under the same condition, or with a PIN
   edgefleet.tpm2.tpm2_sealed_blob:
     path: /var/lib/edgefleet-tpm2/recovery.key.pem
     content_b64: "{{ vault_recovery_key }}"
@@ -54,13 +55,13 @@ EXAMPLES = r"""
 RETURN = r"""
 resources:
   description:
-    - The state of each resource after the run; in check mode, what can be predicted of it.
+    - The state of each resource after the run. In check mode, the state that the run would leave, as far as it can be predicted.
   returned: always
   type: list
   elements: dict
   contains:
     kind:
-      description: The kind of resource, as a profile names it.
+      description: The kind of resource, by the name that O(edgefleet.tpm2.tpm2_profile#module:resources) gives it.
       type: str
       returned: always
       sample: sealed_blob
@@ -75,12 +76,12 @@ resources:
       returned: always
       sample: ok
     name:
-      description: The Name in hex, where the object has one and it is known.
+      description: The Name of the object in hex (the fingerprint that the TPM gives it), if it has one and it is known.
       type: str
       returned: when known
       sample: 000bdec3b7ad2e6a9f2f6a4d9d7d1c2cf0be4ff63d12b7bcd4f6a1ee7db54f9c1a2b
     accepted:
-      description: Why something other than what was asked for is left in place.
+      description: Why the module has kept an object that differs from the declared one.
       type: str
       returned: when a storage key of another kind is kept as the SRK
 steps:
@@ -99,19 +100,19 @@ steps:
       type: str
       returned: always
     action:
-      description: The command of the specification that the step is about.
+      description: The TPM command in small letters, for example V(nv_write), or V(export) and V(remove_file) for files.
       type: str
       returned: always
     sentence:
-      description: What the step does, in words. It may change with a release.
+      description: What the step does, as a sentence for people. It may change with a release.
       type: str
       returned: always
     cost:
-      description: NV bytes, NV indices, NV counters, persistent slots and key generations; negative where the step frees them.
+      description: What the step uses up, in NV bytes, NV indices, NV counters, places for persistent objects, and keys to be generated. A number is negative if the step frees something.
       type: dict
       returned: always
     reversible:
-      description: Whether it can be undone.
+      description: Whether the step can be undone.
       type: bool
       returned: always
 """

@@ -14,9 +14,9 @@ author:
   - edgefleet maintainers (@edgefleet)
 description:
   - Opens a blob that M(edgefleet.tpm2.tpm2_sealed_blob) or tpm2-tools made, and returns its content or writes it to a file.
-  - Whether the policy can hold now is computed first, so that nothing is tried that cannot succeed.
+  - The module first computes whether the policy can hold now, and tries nothing that cannot succeed.
   - Opening changes nothing in the TPM, so it is done in check mode too; O(dest) is not written then.
-  - Use C(no_log=true) on the task where the content is returned.
+  - Use C(no_log=true) on the task if it returns the content.
 extends_documentation_fragment:
   - edgefleet.tpm2._attributes
   - edgefleet.tpm2._connection
@@ -37,7 +37,7 @@ EXAMPLES = r"""
       bank: sha256
       indices: [7]
 
-- name: Open what was sealed to a policy of two branches, with the value of the second
+- name: Open a key that opens with PCR 7 or with a PIN, with the PIN
   edgefleet.tpm2.tpm2_unseal:
     path: /var/lib/edgefleet-tpm2/recovery.key.pem
     auth: "{{ vault_recovery_pin }}"
