@@ -111,7 +111,8 @@ idevid_name:
   returned: when enrolled
   type: str
 verdict:
-  description: Why the module believes the EK. C(rung) is V(certificate) if its certificate leads to a CA in O(trust), or V(pinned) if O(ek_sha256) is its hash. C(reason) and C(detail) say more, and C(revocation) whether revocation was checked.
+  description: Why the module believes the EK. C(rung) is V(certificate) if its certificate leads to a CA in O(trust), or V(pinned) if
+    O(ek_sha256) is its hash. C(reason) and C(detail) say more, and C(revocation) whether revocation was checked.
   returned: when enrolled
   type: dict
 overlooked:
@@ -141,7 +142,8 @@ trust_bundle:
   returned: with O(trust.bundle)
   type: dict
 certificates:
-  description: The device's certificates by kind (V(iak), V(idevid), V(ldevid)), each with C(pem) (the certificate and those above it), C(serial_number) and C(not_after).
+  description: The device's certificates by kind (V(iak), V(idevid), V(ldevid)), each with C(pem) (the certificate and those above it),
+    C(serial_number) and C(not_after).
   returned: when enrolled
   type: dict
 pending:

@@ -68,7 +68,8 @@ publics:
   returned: with O(collect), unless check mode would have made a key
   type: dict
 certificates:
-  description: The EK certificates in base64, as NV holds them. The one of the EK's own template comes first. Bytes that follow a certificate in its NV index are included.
+  description: The EK certificates in base64, as NV holds them. The one of the EK's own template comes first. Bytes that follow a
+    certificate in its NV index are included.
   returned: with O(collect.certificates)
   type: list
   elements: str
@@ -90,7 +91,8 @@ quote:
   returned: with O(collect.pcrs), not in check mode
   type: dict
 certify:
-  description: With O(collect.certify), the attestations of these keys by handle. With O(activate.idevid), the attestation of the IDevID key, with C(attest) and C(signature).
+  description: With O(collect.certify), the attestations of these keys by handle. With O(activate.idevid), the attestation of the IDevID
+    key, with C(attest) and C(signature).
   returned: where asked for, not in check mode
   type: dict
 certify_idevid:

@@ -75,7 +75,7 @@ tcti:
   type: str
   sample: device:/dev/tpmrm0
 resource_manager:
-  description: The resource manager through which this TPM is reached, for example V(kernel) or V(abrmd).
+  description: The resource manager through which this TPM is reached, V(kernel), V(abrmd) or V(none).
   returned: always
   type: str
   sample: kernel
@@ -116,7 +116,8 @@ capacity:
   returned: with capacity
   type: dict
 persistent_handles:
-  description: The persistent objects, each with its Name, the template from which it was made, and the program or standard that usually uses the handle.
+  description: The persistent objects, each with its Name, the template from which it was made, and the program or standard that usually
+    uses the handle.
   returned: with persistent_handles
   type: list
   elements: dict
@@ -335,12 +336,14 @@ host:
       type: dict
       returned: always
     holders:
-      description: The processes that have a TPM node open, each with its unit, its state, and whether it hangs. The list is complete only if the module runs as root.
+      description: The processes that have a TPM node open, each with its unit, its state, and whether it hangs. The list is complete only
+        if the module runs as root.
       type: list
       elements: dict
       returned: always
     udev_rules:
-      description: The rules that set the mode of a TPM node, in the order in which udev reads them, and the nodes whose final mode comes from each rule.
+      description: The rules that set the mode of a TPM node, in the order in which udev reads them, and the nodes whose final mode comes
+        from each rule.
       type: list
       elements: dict
       returned: always

@@ -109,7 +109,8 @@ steps:
       type: str
       returned: always
     cost:
-      description: What the step uses up, in NV bytes, NV indices, NV counters, places for persistent objects, and keys to be generated. A number is negative if the step frees something.
+      description: What the step uses up, in NV bytes, NV indices, NV counters, places for persistent objects, and keys to be generated. A
+        number is negative if the step frees something.
       type: dict
       returned: always
     reversible:
