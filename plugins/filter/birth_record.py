@@ -13,7 +13,11 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _birth_envelope, _birth_schema
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import (
+    birth_records,
+    envelope,
+    schema,
+)
 
 
 def verify_birth_record(record: t.Any, roots: t.Any, at: t.Any = None) -> dict[str, t.Any]:
@@ -23,7 +27,7 @@ def verify_birth_record(record: t.Any, roots: t.Any, at: t.Any = None) -> dict[s
     if not anchors or not all(isinstance(one, str) for one in anchors):
         raise AnsibleFilterError("Could not verify a birth record: roots is to be the PEM text of a certificate, or a list of such texts.")
     try:
-        payload = _birth.verify(_text(record), roots=[str(one) for one in anchors], now=_time(at))
+        payload = birth_records.verify(_text(record), roots=[str(one) for one in anchors], now=_time(at))
     except TpmError as error:
         raise AnsibleFilterError(str(error)) from None
     signer, root = payload.pop("signer"), payload.pop("root")
@@ -37,7 +41,7 @@ def birth_record_duplicates(records: t.Any) -> list[dict[str, t.Any]]:
     if isinstance(records, (str, t.Mapping)) or not isinstance(records, t.Iterable):
         raise AnsibleFilterError("Could not compare birth records: the filter takes a list of them.")
     try:
-        return _birth.duplicates([_payload(one) for one in records])
+        return birth_records.duplicates([_payload(one) for one in records])
     except TpmError as error:
         raise AnsibleFilterError(str(error)) from None
 
@@ -58,13 +62,13 @@ def _payload(record: t.Any) -> t.Any:
     if isinstance(record, t.Mapping) and "record" in record:
         record = record["record"]
     text = _text(record)
-    return _birth_envelope.loads(text, "it") if isinstance(record, t.Mapping) and "payloadType" not in record else text
+    return envelope.loads(text, "it") if isinstance(record, t.Mapping) and "payloadType" not in record else text
 
 
 def _time(value: t.Any) -> datetime.datetime | None:
     if value is None:
         return None
-    found = _birth_schema.parse_time(str(value))
+    found = schema.parse_time(str(value))
     if found is None:
         raise AnsibleFilterError(f"Could not verify a birth record: at is '{value}', no time; write it as 2026-01-31T12:00:00Z.")
     return found

@@ -150,7 +150,8 @@ from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _inventory, _manifest, _proven, _variables
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _inventory, _proven, _variables
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._manifest import manifest
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.side_rows import Papers
 
@@ -199,7 +200,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             raise AnsibleParserError(f"Could not read {path}: unknown option {', '.join(unknown)}; the options are {known}.")
 
     def _hosts(self, folder: str) -> list[_inventory.Host]:
-        rows = _manifest.load(os.path.join(folder, os.path.expanduser(self._text("manifest"))))
+        rows = manifest.load(os.path.join(folder, os.path.expanduser(self._text("manifest"))))
         address = self._text("registry")
         if "://" not in address:
             address = os.path.join(folder, os.path.expanduser(address))

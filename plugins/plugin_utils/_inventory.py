@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _manifest as manifest
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._manifest import manifest
 
 NEW = "new"
 ENROLLED = "enrolled"

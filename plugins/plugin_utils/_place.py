@@ -18,10 +18,9 @@ import datetime
 import hashlib
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _birth_envelope
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth_schema as schema
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.authority import Signer
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth_schema import BirthRecordError, Maybe
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records, envelope, schema
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth.schema import BirthRecordError, Maybe
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import moment
 
 PAYLOAD_TYPE = "application/vnd.edgefleet.tpm2.place+json"
@@ -51,7 +50,7 @@ def make(record: str, statements: t.Sequence[str], place: t.Mapping[str, str], s
 
     Raises BirthRecordError where nobody would accept that signer.
     """
-    born = _birth_envelope.document(_birth_envelope.parse(record)[1])
+    born = envelope.document(envelope.parse(record)[1])
     number = len(statements) + 1
     payload = {
         "schema": SCHEMA,
@@ -64,29 +63,29 @@ def make(record: str, statements: t.Sequence[str], place: t.Mapping[str, str], s
         **{name: place.get(name) or None for name in ("mac", "site")},
         "host": place["host"],
     }
-    return number, _birth.seal(_birth_envelope.encode(payload), signer, PAYLOAD_TYPE)
+    return number, birth_records.seal(envelope.encode(payload), signer, PAYLOAD_TYPE)
 
 
 def _digest(text: str, statements: t.Sequence[str]) -> str:
-    kind = PAYLOAD_TYPE if statements else _birth_envelope.PAYLOAD_TYPE
-    return hashlib.sha256(_birth_envelope.parse(text, kind)[1]).hexdigest()
+    kind = PAYLOAD_TYPE if statements else envelope.PAYLOAD_TYPE
+    return hashlib.sha256(envelope.parse(text, kind)[1]).hexdigest()
 
 
 def last(
     record: str, statements: t.Sequence[str], *, roots: t.Sequence[str | bytes], now: datetime.datetime | None = None
 ) -> dict[str, str]:
     """Where a device is (host, mac, site), by its verified record and the statements after it. Raises BirthRecordError, CertificateError."""
-    born = _birth_envelope.document(_birth_envelope.parse(record)[1])
+    born = envelope.document(envelope.parse(record)[1])
     newest = {**born["device"], "time": born["time"]}
     who = (born["device"]["serial"], born["ek"]["name"])
     previous = _digest(record, ())
     for number, text in enumerate(statements, start=1):
-        body, certificates = _birth.unseal(text, PAYLOAD_TYPE)
-        found = _birth_envelope.loads(body, "the payload of a statement")
+        body, certificates = birth_records.unseal(text, PAYLOAD_TYPE)
+        found = envelope.loads(body, "the payload of a statement")
         fault = schema.fault(found, _PAYLOAD)
         if fault:
             raise BirthRecordError(f"Could not accept a statement of a device's place: {fault}.", fault)
-        _birth.signed_by(certificates, roots, found["time"], now)
+        birth_records.signed_by(certificates, roots, found["time"], now)
         follows = (found["number"], found["previous"]) == (number, previous) and found["time"] >= newest["time"]
         if not follows or (found["serial"], found["ek_name"]) != who:
             reason = f"statement {number} is of another device, or does not follow the one before it"

@@ -20,9 +20,9 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest, names
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import ReasonedError, TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _birth_checks, _files, _keys, _place
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth_schema as schema
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _files, _keys, _place
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, chain, keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records, record_checks, schema
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import vendors
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import CERTIFICATE
@@ -159,7 +159,7 @@ def _unproven(serial: str, words: str, cure: str, reason: str) -> UnprovenError:
 
 
 def _clause(error: TpmError) -> str:
-    clause = error.clause if isinstance(error, _birth.BirthRecordError) else ""
+    clause = error.clause if isinstance(error, birth_records.BirthRecordError) else ""
     return (clause or error.message).rstrip(".")
 
 
@@ -169,7 +169,7 @@ def _verified(text: str, roots: Roots, serial: str, now: datetime.datetime | Non
             serial, "nobody has said whose birth records count", "give record_roots, the certificate of who signs them", NO_ROOTS
         )
     try:
-        return _birth.verify(text, roots=roots, now=now)
+        return birth_records.verify(text, roots=roots, now=now)
     except TpmError as error:
         raise _unproven(serial, f"its birth record does not verify ({_clause(error)})", _ROOTS, SIGNATURE) from None
 
@@ -201,8 +201,8 @@ def _verdict(payload: t.Mapping[str, t.Any], row: records.Verdict | None) -> rec
     """Why its EK was believed, as it is signed."""
     ek = payload["ek"]
     told = ek["verdict"]
-    certificate = _birth_checks.pem_der(ek["certificate"]) if ek["certificate"] else None
-    above = tuple(_birth_checks.pem_der(one) for one in ek["chain"])
+    certificate = record_checks.pem_der(ek["certificate"]) if ek["certificate"] else None
+    above = tuple(record_checks.pem_der(one) for one in ek["chain"])
     return records.Verdict(
         told["rung"],
         told["reason"],

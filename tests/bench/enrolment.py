@@ -19,9 +19,9 @@ from support.factory import Line, Vendor
 from support.proxy import Proxy
 from support.swtpm import Swtpm, copy_state
 
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _evidence
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._credential import Challenge
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, settings
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import evidence_checks
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.credentials import Challenge
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import ladder
 
@@ -41,7 +41,7 @@ PARTS: dict[str, list[tuple[t.Any, str]]] = {
     "MakeCredential": [(Challenge, "__init__")],
     "checks of keys, attestations and proof": [
         (Challenge, "check"),
-        *((_evidence, name) for name in vars(_evidence) if name.startswith("check_")),
+        *((evidence_checks, name) for name in vars(evidence_checks) if name.startswith("check_")),
     ],
     "certificates": [(certify, "subject"), (certify, "issue")],
     "birth record": [(certify, "birth_record")],

@@ -18,7 +18,7 @@ from support.swtpm import Swtpm
 from support.tools import Tools, leftovers, lockout_counter
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._protocol import activation
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _credential
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import credentials
 
 MakeSwtpm = t.Callable[..., Swtpm]
 # At least as many as each exchange has commands (asserted).
@@ -36,7 +36,7 @@ class Exchange:
 
     def __init__(self, name: str, proxy: Proxy, folder: pathlib.Path, python: str) -> None:
         self.name, self.proxy, self.swtpm, self.folder, self.python = name, proxy, proxy.swtpm, folder, python
-        self.challenge: _credential.Challenge | None = None
+        self.challenge: credentials.Challenge | None = None
         self.question: dict[str, t.Any] = {"collect": evidence.COLLECT}
         if name == "activate":
             keys = {handle: evidence.key(self.swtpm, handle, folder) for handle in (evidence.IDEVID, evidence.LDEVID)}
@@ -68,7 +68,7 @@ class Exchange:
 
     def proves(self, answer: dict[str, t.Any]) -> None:
         """The credential was opened. The challenge itself may be asked once only."""
-        made = t.cast("_credential.Challenge", self.challenge)
+        made = t.cast("credentials.Challenge", self.challenge)
         assert answer["proof"] == activation.proof(made._secret, made.nonce).hex()
 
     def _believed(self, handle: str, message: bytes, signature: str) -> None:

@@ -24,8 +24,9 @@ from support.controller import Controller, said
 from support.swtpm import Swtpm
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, names, templates
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, profile
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records
 
 SERIAL = "SN-0001"
 NONCE = bytes(range(1, 33))
@@ -63,20 +64,20 @@ class Device:
         self._esys.nv_write(index, content, auth_handle=tss.ESYS_TR.OWNER)
         return index
 
-    def certify(self, key: t.Any, ak: t.Any) -> _birth.Attestation:
+    def certify(self, key: t.Any, ak: t.Any) -> birth_records.Attestation:
         attest, signature = self._esys.certify(key, ak, NONCE, tss.TPMT_SIG_SCHEME(scheme=tss.TPM2_ALG.NULL))
-        return _birth.Attestation(bytes(attest), signature.marshal(), NONCE)
+        return birth_records.Attestation(bytes(attest), signature.marshal(), NONCE)
 
-    def nv_certify(self, index: t.Any, size: int, ak: t.Any) -> _birth.Attestation:
+    def nv_certify(self, index: t.Any, size: int, ak: t.Any) -> birth_records.Attestation:
         null = tss.TPMT_SIG_SCHEME(scheme=tss.TPM2_ALG.NULL)
         attest, signature = self._esys.nv_certify(ak, index, NONCE, null, size, 0, auth_handle=tss.ESYS_TR.OWNER)
-        return _birth.Attestation(bytes(attest), signature.marshal(), NONCE)
+        return birth_records.Attestation(bytes(attest), signature.marshal(), NONCE)
 
-    def quote(self, ak: t.Any) -> _birth.Attestation:
+    def quote(self, ak: t.Any) -> birth_records.Attestation:
         attest, signature = self._esys.quote(ak, "sha256:0,7", NONCE, tss.TPMT_SIG_SCHEME(scheme=tss.TPM2_ALG.NULL))
         _counter, _selection, values = self._esys.pcr_read("sha256:0,7")
         pcrs = [{"bank": "sha256", "index": index, "digest": bytes(value).hex()} for index, value in zip((0, 7), values, strict=True)]
-        return _birth.Attestation(bytes(attest), signature.marshal(), NONCE, pcrs)
+        return birth_records.Attestation(bytes(attest), signature.marshal(), NONCE, pcrs)
 
 
 class Born(t.NamedTuple):
@@ -122,7 +123,7 @@ def enroll(tpm: Swtpm, folder: pathlib.Path, family: str) -> Born:
         kind: ca.issue(kind, _keys.public_key(public), subject, now=now, lifetime=90 * lab_ca.DAY if kind == "ldevid" else None).pem
         for kind, public in kinds.items()
     }
-    fields = _birth.Fields(
+    fields = birth_records.Fields(
         time=now,
         device={"serial": SERIAL, "host": "edge-1"},
         tpm={"manufacturer": "IBM", "firmware": "1.2.3.4"},
@@ -132,14 +133,14 @@ def enroll(tpm: Swtpm, folder: pathlib.Path, family: str) -> Born:
         ak_public=ak_public.raw,
         idevid_public=idevid_public.raw,
         ldevid_public=ldevid_public.raw,
-        activation=_birth.Activation(now, b"blob", b"secret"),
+        activation=birth_records.Activation(now, b"blob", b"secret"),
         attestations=attestations,
         certificates=certificates,
         versions={"edgefleet.tpm2": "0.1.0"},
     )
-    payload = _birth.build(fields)
+    payload = birth_records.build(fields)
     path = folder / "record.json"
-    path.write_text(_birth.sign(payload, ca))
+    path.write_text(birth_records.sign(payload, ca))
     return Born(files, ca, payload, path)
 
 
@@ -168,12 +169,12 @@ def check(born: Born, record: pathlib.Path | None = None, root: pathlib.Path | N
 
 def refused(born: Born, payload: dict[str, t.Any] | None = None, signer: authority.Signer | None = None, **change: t.Any) -> str:
     """What the commands say to a record that is signed rightly and wrong otherwise, or has another envelope."""
-    body = _birth.encode(payload or born.payload)
+    body = birth_records.encode(payload or born.payload)
     by = signer or born.ca
     envelope = {
-        "payloadType": _birth.PAYLOAD_TYPE,
+        "payloadType": birth_records.PAYLOAD_TYPE,
         "payload": base64.b64encode(body).decode(),
-        "signatures": [{"sig": base64.b64encode(by.sign(_birth.pae(body))).decode()}],
+        "signatures": [{"sig": base64.b64encode(by.sign(birth_records.pae(body))).decode()}],
         "certificate": by.chain_pem,
         **change,
     }
@@ -187,17 +188,17 @@ def refused(born: Born, payload: dict[str, t.Any] | None = None, signer: authori
 @pytest.mark.parametrize("family", ["ecc", "rsa"])
 def test_the_commands_accept_a_right_record(swtpm: Swtpm, tmp_path: pathlib.Path, family: str) -> None:
     born = enroll(swtpm, tmp_path, family)
-    assert _birth.verify(born.path.read_text(), roots=[born.root.read_text()])["device"]["serial"] == SERIAL
+    assert birth_records.verify(born.path.read_text(), roots=[born.root.read_text()])["device"]["serial"] == SERIAL
     done = check(born)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"valid: {SERIAL}, edge-1, made ") and "CN = Device CA" in done.stdout and done.stderr == ""
 
 
 def test_the_commands_refuse_a_record_that_was_altered(born: Born) -> None:
-    body = _birth.encode(born.payload)
+    body = birth_records.encode(born.payload)
     other = body.replace(b'"serial":"SN-0001"', b'"serial":"SN-0002"')
     assert other != body
-    signature = base64.b64encode(born.ca.sign(_birth.pae(body))).decode()
+    signature = base64.b64encode(born.ca.sign(birth_records.pae(body))).decode()
     told = refused(born, payload=json.loads(other), signatures=[{"sig": signature}])
     assert "the signature is wrong" in told
 
@@ -321,12 +322,12 @@ def test_the_fleet_check_of_the_documentation(each_controller: Controller, tmp_p
     records.mkdir()
     example = yaml.safe_load((places.ROOT / "plugins/filter/birth_record_duplicates.yml").read_text())["EXAMPLES"]
     (task,) = yaml.safe_load(example)
-    (records / "one.birth.json").write_text(_birth.sign(_birth.build(birth.fields(tpm, ca)), ca))
+    (records / "one.birth.json").write_text(birth_records.sign(birth_records.build(birth.fields(tpm, ca)), ca))
     done = play(each_controller, tmp_path, task)
     assert done.returncode == 0, said(done)
     tpm.serial = "SN-0002"
     tpm_again = birth.dataclasses.replace(tpm, serial="SN-0002")
-    (records / "two.birth.json").write_text(_birth.sign(_birth.build(birth.fields(tpm_again, ca)), ca))
+    (records / "two.birth.json").write_text(birth_records.sign(birth_records.build(birth.fields(tpm_again, ca)), ca))
     assert play(each_controller, tmp_path, task).returncode != 0
 
 

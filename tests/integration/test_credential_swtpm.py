@@ -22,7 +22,7 @@ from support.tools import ToolError, Tools
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._protocol import activation
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest, names, nv, pcr, templates
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _credential, _evidence
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import credentials, evidence_checks
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import bundle, ek, ladder
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import Verdict
 
@@ -67,7 +67,7 @@ class Device:
         self.tools.run("readpublic", "-Q", "-c", f"{handle:#x}", "-o", self.folder / "public")
         return names.parse_public((self.folder / "public").read_bytes()[2:])
 
-    def activate(self, credential: _credential.Credential, *, low: bool, ak: int = AK) -> bytes:
+    def activate(self, credential: credentials.Credential, *, low: bool, ak: int = AK) -> bytes:
         """TPM2_ActivateCredential by tpm2-tools; their file is a head of 8 bytes, TPM2B_ID_OBJECT and TPM2B_ENCRYPTED_SECRET."""
         parts = b"".join(struct.pack(">H", len(part)) + part for part in credential)
         blob, answer, session = (self.folder / name for name in ("blob", "answer", "session"))
@@ -119,17 +119,17 @@ EKS = ["ek_rsa_2048", "ek_ecc_p256", "ek_high_rsa_2048", "ek_rsa_3072", "ek_high
 def test_the_tpm_activates_our_credential(device: Device, template: str) -> None:
     public, ak = device.ek(template), device.ak()
     ek.check_ek(public)
-    _evidence.check_ak(ak)
-    challenge = _credential.Challenge(public, ak.name)
+    evidence_checks.check_ak(ak)
+    challenge = credentials.Challenge(public, ak.name)
     answer = device.activate(challenge.credential, low=template in ("ek_rsa_2048", "ek_ecc_p256"))
-    assert len(answer) == _credential.SECRET_SIZE
+    assert len(answer) == credentials.SECRET_SIZE
     challenge.check(activation.proof(answer, challenge.nonce))
 
 
 def test_the_tpm_activates_nothing_for_another_key(device: Device) -> None:
     """Replaced between the two exchanges: another key lies at the AK's handle."""
     public, ak = device.ek("ek_ecc_p256"), device.ak()
-    challenge = _credential.Challenge(public, ak.name)
+    challenge = credentials.Challenge(public, ak.name)
     device.primary(IDEVID, "-G", "ecc256:ecdsa-sha256:null", "-a", f"{FIXED}|sign")
     with pytest.raises(ToolError, match="integrity check failed"):
         device.activate(challenge.credential, low=True, ak=IDEVID)
@@ -141,7 +141,7 @@ def test_another_tpm_activates_nothing(device: Device, new_swtpm: t.Callable[...
     other = Device(new_swtpm(own_seeds=True), tmp_path / "other")
     genuine, ak = device.ek("ek_ecc_p256"), other.ak()
     other.ek("ek_ecc_p256")
-    challenge = _credential.Challenge(genuine, ak.name)
+    challenge = credentials.Challenge(genuine, ak.name)
     with pytest.raises(ToolError, match="integrity check failed"):
         other.activate(challenge.credential, low=True)
 
@@ -153,8 +153,8 @@ def test_the_tools_make_credential_and_ours_are_activated_alike(device: Device) 
     device.tools.run("makecredential", "-Q", *options)
     (theirs,) = device.files("theirs")
     size = int.from_bytes(theirs[8:10], "big")
-    made = _credential.Credential(theirs[10 : 10 + size], theirs[12 + size :])
-    ours = _credential.make_credential(public, ak.name, b"s" * 32)
+    made = credentials.Credential(theirs[10 : 10 + size], theirs[12 + size :])
+    ours = credentials.make_credential(public, ak.name, b"s" * 32)
     assert [len(part) for part in made] == [len(part) for part in ours]
     assert device.activate(made, low=True) == device.activate(ours, low=True) == b"s" * 32
 
@@ -176,16 +176,16 @@ each_ak = pytest.mark.parametrize("key", AKS)
 @each_ak
 def test_certify(device: Device, key: str) -> None:
     ak, subject = device.ak(key), device.primary(IDEVID, "-G", "ecc256:ecdsa-sha256:null", "-a", f"{FIXED}|sign")
-    _evidence.check_ak(ak)
-    _evidence.check_idevid(subject)
+    evidence_checks.check_ak(ak)
+    evidence_checks.check_idevid(subject)
     raw, signature = device.certify(IDEVID, NONCE)
-    found = _evidence.check_certify(raw, signature, ak, nonce=NONCE, subject=subject)
-    _evidence.check_firmware(found, device.firmware())
+    found = evidence_checks.check_certify(raw, signature, ak, nonce=NONCE, subject=subject)
+    evidence_checks.check_firmware(found, device.firmware())
     assert found.signer == names.qualified_name(names.hierarchy_name(0x4000000B), ak)
     certified = t.cast(attest.Certified, found.attested)
     assert certified.qualified_name == names.qualified_name(names.hierarchy_name(0x4000000B), subject)
-    with pytest.raises(_evidence.EvidenceError, match="it is the object"):
-        _evidence.check_certify(raw, signature, ak, nonce=NONCE, subject=ak)
+    with pytest.raises(evidence_checks.EvidenceError, match="it is the object"):
+        evidence_checks.check_certify(raw, signature, ak, nonce=NONCE, subject=ak)
 
 
 def test_certify_by_the_tools(device: Device) -> None:
@@ -197,8 +197,8 @@ def test_certify_by_the_tools(device: Device) -> None:
     found = attest.parse_attest(raw)
     assert (found.type, found.extra_data) == (attest.ST_ATTEST_CERTIFY, bytes.fromhex("00ff55aa"))
     assert t.cast(attest.Certified, found.attested).name == subject.name
-    with pytest.raises(_evidence.EvidenceError) as caught:
-        _evidence.check_certify(raw, signature, ak, nonce=NONCE, subject=subject)
+    with pytest.raises(evidence_checks.EvidenceError) as caught:
+        evidence_checks.check_certify(raw, signature, ak, nonce=NONCE, subject=subject)
     assert caught.value.reason == "wrong_nonce"
 
 
@@ -215,10 +215,10 @@ def test_nv_certify(device: Device, key: str) -> None:
     files = ["-o", device.folder / "sig", "--attestation", device.folder / "attest"]
     device.tools.run("nvcertify", "-Q", *options, *files, "-c", f"{INDEX:#x}", f"{INDEX:#x}")
     raw, signature = device.files("attest", "sig")
-    found = _evidence.check_nv_certify(raw, signature, ak, nonce=NONCE, index=public, content=SERIAL)
-    _evidence.check_firmware(found, device.firmware())
-    with pytest.raises(_evidence.EvidenceError, match="not the 9 expected"):
-        _evidence.check_nv_certify(raw, signature, ak, nonce=NONCE, index=public, content=b"EDGE-0002")
+    found = evidence_checks.check_nv_certify(raw, signature, ak, nonce=NONCE, index=public, content=SERIAL)
+    evidence_checks.check_firmware(found, device.firmware())
+    with pytest.raises(evidence_checks.EvidenceError, match="not the 9 expected"):
+        evidence_checks.check_nv_certify(raw, signature, ak, nonce=NONCE, index=public, content=b"EDGE-0002")
 
 
 @each_ak
@@ -227,10 +227,12 @@ def test_quote(device: Device, key: str) -> None:
     raw, signature = _quote(device, "sha256:0,7+sha384:7", key)
     selection = [pcr.selection("sha256", [0, 7]), pcr.selection("sha384", [7])]
     values = {one.bank: {index: bytes.fromhex(device.tools.pcrread(index, one.bank)) for index in one.indices} for one in selection}
-    _evidence.check_firmware(_evidence.check_quote(raw, signature, ak, nonce=NONCE, selection=selection, values=values), device.firmware())
+    evidence_checks.check_firmware(
+        evidence_checks.check_quote(raw, signature, ak, nonce=NONCE, selection=selection, values=values), device.firmware()
+    )
     values["sha384"][7] = bytes(48)
-    with pytest.raises(_evidence.EvidenceError, match="not over the PCR values"):
-        _evidence.check_quote(raw, signature, ak, nonce=NONCE, selection=selection, values=values)
+    with pytest.raises(evidence_checks.EvidenceError, match="not over the PCR values"):
+        evidence_checks.check_quote(raw, signature, ak, nonce=NONCE, selection=selection, values=values)
 
 
 def _quote(device: Device, pcrs: str, key: str = AKS[0]) -> tuple[bytes, bytes]:
@@ -245,8 +247,10 @@ def test_a_quote_of_a_bank_that_is_not_allocated(device: Device) -> None:
     device.tools.run("pcrallocate", "-Q", "sha384:none")
     device.swtpm.restart()
     raw, signature = _quote(device, "sha384:7")
-    with pytest.raises(_evidence.EvidenceError) as caught:
-        _evidence.check_quote(raw, signature, ak, nonce=NONCE, selection=[pcr.selection("sha384", [7])], values={"sha384": {7: bytes(48)}})
+    with pytest.raises(evidence_checks.EvidenceError) as caught:
+        evidence_checks.check_quote(
+            raw, signature, ak, nonce=NONCE, selection=[pcr.selection("sha384", [7])], values={"sha384": {7: bytes(48)}}
+        )
     assert caught.value.reason == "empty_selection"
 
 

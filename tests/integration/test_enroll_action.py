@@ -26,7 +26,8 @@ from support.proxy import Proxy
 from support.swtpm import Swtpm
 from support.tools import Tools
 
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import services
 
@@ -235,7 +236,7 @@ def test_results_of_a_device_from_first_to_last(
     assert set(results["enrolled"]["certificates"]) == {"iak", "idevid", "ldevid"}
     assert results["impostor"]["reason"] == "serial_takeover"
     assert results["impostor"]["msg"].startswith(f"{SERIAL} is quarantined (serial_takeover): Could not accept serial {SERIAL}")
-    payload = _birth.verify(record.read_text(), roots=[files.root_path.read_text()])
+    payload = birth_records.verify(record.read_text(), roots=[files.root_path.read_text()])
     assert payload["device"]["serial"] == SERIAL and payload["ek"]["name"] == results["enrolled"]["ek_name"]
     with open_registry(str(folder / "registry.sqlite")) as one:
         assert [incident.host for incident in one.incidents()] == ["edge-66"]

@@ -41,7 +41,8 @@ from support.swtpm import Swtpm
 from support.tools import Tools
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import settings
 
 DAY = datetime.timedelta(days=1)
@@ -119,7 +120,7 @@ def test_encoded_as_genuine_ones_are(bench: Bench, maker: Maker, new_swtpm: Make
     with desk.registry() as registry:
         found, record = registry.find(serial=desk.plan().serial), registry.birth_record(outcome.device.ek_name)
     assert found and found.verdict and (found.verdict.ek_certificate, found.verdict.chain) == (whole, (root.der,))
-    signed = _birth.verify(record or "", roots=[(desk.folder / "ca" / "root.pem").read_text()])["ek"]
+    signed = birth_records.verify(record or "", roots=[(desk.folder / "ca" / "root.pem").read_text()])["ek"]
     (tmp_path / "ek.pem").write_text(signed["certificate"])
     (tmp_path / "root.pem").write_text("".join(signed["chain"]))
     command = ["openssl", "verify", "-trusted", str(tmp_path / "root.pem"), str(tmp_path / "ek.pem")]
@@ -342,7 +343,7 @@ def test_a_pin_makes_up_for_a_certificate(maker: Maker, bench: Bench, monkeypatc
     assert outcome.device
     with maker.desk.registry() as registry:
         record = registry.birth_record(outcome.device.ek_name)
-    found = _birth.verify(record or "", roots=[(maker.desk.folder / "ca" / "root.pem").read_text()])
+    found = birth_records.verify(record or "", roots=[(maker.desk.folder / "ca" / "root.pem").read_text()])
     assert (found["ek"]["verdict"]["rung"], found["ek"]["verdict"]["reason"]) == ("pinned", reason)
     for one in outcome.device.certificates.values():
         assert bytes.fromhex(pinned) in x509.load_pem_x509_certificate(one.pem.encode()).public_bytes(serialization.Encoding.DER)

@@ -36,8 +36,8 @@ from support.swtpm import Swtpm
 from support.tools import Tools
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import pcr
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._credential import TIME_LIMIT, Challenge
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import enrolment
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.credentials import TIME_LIMIT, Challenge
 
 MakeSwtpm = t.Callable[..., Swtpm]
 WRITE_ONCE = "policywrite|authread|ownerread|no_da"

@@ -44,9 +44,10 @@ from support.tools import Tools, leftovers, lockout_counter
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, tcg_csr
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.external import ExternalError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import settings
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import ExchangeError, Outcome, QuarantineError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask, records
@@ -229,10 +230,10 @@ def test_birth_record_signed_by_somebody_else_than_the_ca(desk: Desk, device: De
     with desk.registry() as registry:
         record = registry.birth_record(known(desk).ek_name)
     assert record
-    found = _birth.verify(record, roots=[lab_ca.pem(root.certificate), (desk.folder / "ca" / "root.pem").read_text()])
+    found = birth_records.verify(record, roots=[lab_ca.pem(root.certificate), (desk.folder / "ca" / "root.pem").read_text()])
     assert found["signer"] == "CN=Registrar" and found["device"]["serial"] == SERIAL
     with pytest.raises(TpmError, match="Registrar"):
-        _birth.verify(record, roots=[(desk.folder / "ca" / "root.pem").read_text()])
+        birth_records.verify(record, roots=[(desk.folder / "ca" / "root.pem").read_text()])
 
 
 # -- the LDevID: renewed by itself, and its key replaced
@@ -662,5 +663,5 @@ def test_a_birth_record_with_a_ca_elsewhere(desk: Desk, device: Device, elsewher
     with desk.registry() as registry:
         record = registry.birth_record(known(desk).ek_name)
     assert record
-    found = _birth.verify(record, roots=[(desk.folder / "ca" / "root.pem").read_text()])
+    found = birth_records.verify(record, roots=[(desk.folder / "ca" / "root.pem").read_text()])
     assert found["ek"]["verdict"]["manufacturer"] == "id:00001014" and found["tpm"]["manufacturer"] == "IBM"

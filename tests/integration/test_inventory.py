@@ -20,7 +20,7 @@ from support import birth, places, proven
 from support.controller import cores, said, totals
 
 from ansible_collections.edgefleet.tpm2.plugins.inventory import registry as plugin
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Identity, Verdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
@@ -189,7 +189,7 @@ def add(registry: Registry, signer: proven.Signer, number: int, host: str, verdi
     tpm, who = proven.device(number, f"SN-{number}", host=host, **forged)
     fields = birth.fields(tpm, signer.ca)
     fields = fields._replace(device={**fields.device, "host": host}, verdict={**fields.verdict, **verdict})
-    record = _birth.sign(_birth.build(fields), signer.ca)
+    record = birth_records.sign(birth_records.build(fields), signer.ca)
     registry.enroll(who, Verdict("certificate", "chain", detail=SENTINEL), birth_record=record)
     return who
 

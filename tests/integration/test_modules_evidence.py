@@ -21,7 +21,7 @@ from support.swtpm import Swtpm
 from support.tools import Tools, leftovers
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _credential
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import credentials
 
 SIGNS = {"TPM2_Quote", "TPM2_Certify", "TPM2_NV_Certify", "TPM2_Sign", "TPM2_ActivateCredential"}
 ALL = {"nonce": NONCE, "serial_size": len(SERIAL), "pcrs": {"indices": [7, 0]}}
@@ -42,7 +42,7 @@ class Evidence(Bench):
     def key(self, handle: str) -> Json:
         return evidence.key(self.proxy.swtpm, handle, self.folder)
 
-    def challenge(self, ek: str = EK, ak: str = AK) -> tuple[_credential.Challenge, Json]:
+    def challenge(self, ek: str = EK, ak: str = AK) -> tuple[credentials.Challenge, Json]:
         """A challenge, and the option `activate` for it."""
         return evidence.challenge(self.proxy.swtpm, self.folder, ek=ek, ak=ak)
 
@@ -314,7 +314,7 @@ def test_a_credential_of_another_key_is_refused(both: Evidence, new_swtpm: t.Cal
         other = Evidence(proxy, both.python)
         other.folder = both.folder
         other.ok("tpm2_profile", resources=PROFILE)
-        made = _credential.Challenge(other.public(EK), both.public(AK).name)
+        made = credentials.Challenge(other.public(EK), both.public(AK).name)
     credential = {"id_object": made.credential.id_object.hex(), "encrypted_secret": made.credential.encrypted_secret.hex()}
     message = both.run(MODULE, activate={"nonce": NONCE, "ek": both.key(EK), "ak": both.key(AK), **credential}).expect_failed()
     assert_one_sentence(message)

@@ -18,7 +18,7 @@ from support.controller import Controller, cores, said
 from support.factory import Line, Vendor
 from support.tools import Tools
 
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import HIERARCHIES, Escrow
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 
@@ -47,7 +47,7 @@ class Scene(t.NamedTuple):
             record = victim and registry.birth_record(victim.ek_name)
         payload = json.loads(base64.b64decode(json.loads(record or "")["payload"]))
         payload |= {"device": {**payload["device"], "serial": HIS, "host": "edge-02"}, "certificates": {}, "nv_certify": None}
-        return _birth.sign(payload, proven.Signer(self.line.folder / "his").ca)
+        return birth_records.sign(payload, proven.Signer(self.line.folder / "his").ca)
 
     def refused(self, playbook: str, registry: str, serial: str, words: str) -> None:
         """Run it for his host: it ends with those words, and he has got nothing."""

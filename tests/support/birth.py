@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest, names, pcr, templates
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import sized
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, profile
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records
 from support import ek_lab, lab_ca
 
 NONCE = bytes(range(32))
@@ -56,22 +56,22 @@ class SoftTpm:
     idevid_public: names.Public
     ldevid_public: names.Public
 
-    def attested(self, kind: int, body: bytes, nonce: bytes = NONCE, **others: t.Any) -> _birth.Attestation:
+    def attested(self, kind: int, body: bytes, nonce: bytes = NONCE, **others: t.Any) -> birth_records.Attestation:
         """An attestation by the AK."""
         raw = attestation(kind, body, nonce)
         scheme = int.from_bytes(self.ak_public.scheme[:2], "big")
-        return _birth.Attestation(raw, tpmt_signature(self.ak, scheme, raw), nonce, **others)
+        return birth_records.Attestation(raw, tpmt_signature(self.ak, scheme, raw), nonce, **others)
 
-    def certify(self, public: names.Public) -> _birth.Attestation:
+    def certify(self, public: names.Public) -> birth_records.Attestation:
         """TPM2_Certify."""
         return self.attested(attest.ST_ATTEST_CERTIFY, sized(public.name) + sized(public.name))
 
-    def nv_certify(self, content: bytes | None = None, offset: int = 0) -> _birth.Attestation:
+    def nv_certify(self, content: bytes | None = None, offset: int = 0) -> birth_records.Attestation:
         """TPM2_NV_Certify of the serial number."""
         body = sized(b"\x00\x0b" + bytes(32)) + struct.pack(">H", offset) + sized(self.serial.encode() if content is None else content)
         return self.attested(attest.ST_ATTEST_NV, body)
 
-    def quote(self, pcrs: t.Sequence[dict[str, t.Any]] = PCRS) -> _birth.Attestation:
+    def quote(self, pcrs: t.Sequence[dict[str, t.Any]] = PCRS) -> birth_records.Attestation:
         """TPM2_Quote."""
         digest = hashlib.sha256(b"".join(bytes.fromhex(one["digest"]) for one in pcrs)).digest()
         selection = pcr.marshal([pcr.Selection("sha256", tuple(one["index"] for one in pcrs))])
@@ -96,7 +96,7 @@ def soft_tpm(serial: str = "SN-0001", kind: str = "ecc") -> SoftTpm:
     )
 
 
-def fields(tpm: SoftTpm, ca: authority.Authority, now: datetime.datetime = lab_ca.NOW) -> _birth.Fields:
+def fields(tpm: SoftTpm, ca: authority.Authority, now: datetime.datetime = lab_ca.NOW) -> birth_records.Fields:
     """What a right record of a device is made of."""
     vendor = lab_ca.root("Vendor")
     subject = profile.DeviceSubject(tpm.serial, b"hw")
@@ -106,7 +106,7 @@ def fields(tpm: SoftTpm, ca: authority.Authority, now: datetime.datetime = lab_c
         for kind, key in keys.items()
     }
     der = serialization.Encoding.DER
-    return _birth.Fields(
+    return birth_records.Fields(
         time=now + MINUTE,
         device={"serial": tpm.serial, "host": f"edge-{tpm.serial.lower()}", "site": "north"},
         tpm={"manufacturer": "IBM", "firmware": "1.2.3.4", "advisories": []},
@@ -117,7 +117,7 @@ def fields(tpm: SoftTpm, ca: authority.Authority, now: datetime.datetime = lab_c
         ak_public=tpm.ak_public.raw,
         idevid_public=tpm.idevid_public.raw,
         ldevid_public=tpm.ldevid_public.raw,
-        activation=_birth.Activation(now, b"credential blob", b"encrypted secret"),
+        activation=birth_records.Activation(now, b"credential blob", b"encrypted secret"),
         attestations={
             "certify": tpm.certify(tpm.idevid_public),
             "certify_ldevid": tpm.certify(tpm.ldevid_public),

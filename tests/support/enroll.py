@@ -27,10 +27,10 @@ import pytest
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import pcr
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _credential
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import enrolment, settings
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import ExchangeError, Outcome, Plan, QuarantineError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import credentials
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 from support import lab_ca, module, places, profile
@@ -149,7 +149,7 @@ def nobody(_question: t.Mapping[str, t.Any]) -> Json:
 def nothing_is_random(patch: pytest.MonkeyPatch) -> None:
     """From here on each run asks with the same nonces and the same secret, so that recorded answers are right."""
     patch.setattr(enrolment, "nonce", lambda: NONCE)
-    patch.setattr(_credential, "secrets", types.SimpleNamespace(token_bytes=lambda size: NONCE[:size]))
+    patch.setattr(credentials, "secrets", types.SimpleNamespace(token_bytes=lambda size: NONCE[:size]))
 
 
 class Counted:

@@ -10,7 +10,7 @@ import pathlib
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _credential
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import credentials
 from support import module
 from support.swtpm import Swtpm
 from support.tools import Tools
@@ -62,8 +62,8 @@ def key(swtpm: Swtpm, handle: str, folder: pathlib.Path) -> Json:
     return {"handle": handle, "public": public(swtpm, handle, folder).raw.hex()}
 
 
-def challenge(swtpm: Swtpm, folder: pathlib.Path, *, ek: str = EK, ak: str = AK) -> tuple[_credential.Challenge, Json]:
+def challenge(swtpm: Swtpm, folder: pathlib.Path, *, ek: str = EK, ak: str = AK) -> tuple[credentials.Challenge, Json]:
     """A challenge, and the option `activate` for it."""
-    made = _credential.Challenge(public(swtpm, ek, folder), public(swtpm, ak, folder).name)
+    made = credentials.Challenge(public(swtpm, ek, folder), public(swtpm, ak, folder).name)
     credential = {"id_object": made.credential.id_object.hex(), "encrypted_secret": made.credential.encrypted_secret.hex()}
     return made, {"nonce": made.nonce.hex(), "ek": key(swtpm, ek, folder), "ak": key(swtpm, ak, folder), **credential}

@@ -9,9 +9,10 @@ import dataclasses
 import pathlib
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _place
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _place
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, chain
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth_envelope import document, parse
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth.envelope import document, parse
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Certificate, Identity
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 from support import birth, lab_ca
@@ -33,7 +34,7 @@ class Signer:
     def record(self, tpm: birth.SoftTpm, host: str) -> str:
         """The birth record of a device at that host."""
         fields = birth.fields(tpm, self.ca)
-        return _birth.sign(_birth.build(fields._replace(device={**fields.device, "host": host})), self.ca)
+        return birth_records.sign(birth_records.build(fields._replace(device={**fields.device, "host": host})), self.ca)
 
     def moved(self, registry: Registry, ek_name: str, host: str, *, signed: bool = True) -> None:
         """Say that a device has moved there; unsigned, as somebody would who only has the database."""

@@ -69,11 +69,11 @@ CONTROLLER_LIBRARIES = {
     "alembic": {"plugin_utils._registry.upgrade", "plugin_utils._registry.migrations"},
     # The rest of plugin_utils does not know Ansible.
     "ansible": CONTROLLER - {"plugin_utils"} | {"plugin_utils._configuration", "plugin_utils._device_action"},
-    "cryptography": {f"plugin_utils.{name}" for name in ("_credential", "_escrow", "_keys", "_master", "_x509.deps")},
+    "cryptography": {f"plugin_utils.{name}" for name in ("_escrow", "_evidence.credentials", "_keys", "_master", "_x509.deps")},
     "pkcs11": {"plugin_utils._authority.pkcs11"},
     "psycopg": {"plugin_utils._registry.link"},
     "sqlalchemy": {"plugin_utils._registry"},
-    "yaml": {"plugin_utils._manifest_formats", "plugin_utils._variables"},
+    "yaml": {"plugin_utils._manifest.formats", "plugin_utils._variables"},
 }
 # These are there wherever Ansible is, or where the file is loaded at all (by Alembic): importing them needs no guard.
 ALWAYS_THERE = {"ansible", "yaml"}
@@ -81,11 +81,10 @@ LOADED_BY_ALEMBIC = "plugin_utils._registry.migrations"
 # The parts of plugin_utils, from the ground up: each may import itself and what lies below it.
 CONTROLLER_LAYERS = (
     {"_text"},
-    {"_birth_schema", "_configuration", "_files", "_https", "_keys", "_manifest_formats", "_master", "_tags", "_versions", "_x509"},
-    {"_answer", "_birth_envelope", "_credential", "_evidence", "_manifest", "_registry", "_trust", "_variables"},
+    {"_configuration", "_files", "_https", "_keys", "_master", "_tags", "_versions", "_x509"},
+    {"_answer", "_evidence", "_manifest", "_registry", "_trust", "_variables"},
     {"_answer_tables", "_authority", "_escrow", "_inventory"},
-    {"_birth_checks", "_device_action"},
-    {"_birth"},
+    {"_birth", "_device_action"},
     {"_place"},
     {"_proven"},
     {"_action"},
@@ -473,7 +472,7 @@ BAD = [
     (
         "plugin_utils/_authority/keys.py",
         GUARD.format("from cryptography import x509"),
-        "cryptography.x509 belongs to plugin_utils._credential",
+        "cryptography.x509 belongs to plugin_utils._escrow",
     ),
     ("plugin_utils/_authority/keys.py", "def f():\n    import pkcs11", "pkcs11 belongs to plugin_utils._authority.pkcs11"),
     ("plugin_utils/_x509/deps.py", "from cryptography import x509", "without a guard"),
@@ -481,16 +480,16 @@ BAD = [
     ("plugin_utils/_enroll/plan.py", f"from {CONTROLLER_UTILS}_surprise import x", "a new part of the house"),
     ("plugin_utils/_enroll/plan.py", "import subprocess", "imports subprocess"),
     ("plugin_utils/_enroll/plan.py", f"from {UTILS}_argspec import profile", "points the wrong way"),
-    ("plugin_utils/_keys.py", "def f():\n    import yaml", "yaml belongs to plugin_utils._manifest_formats"),
+    ("plugin_utils/_keys.py", "def f():\n    import yaml", "yaml belongs to plugin_utils._manifest.formats"),
     ("lookup/device.py", GUARD.format("import sqlalchemy"), "sqlalchemy belongs to plugin_utils._registry"),
     ("lookup/device.py", "import tpm2_pytss", "only _backend/esapi.py"),
     ("lookup/device.py", f"from {UTILS}_module import create", "points the wrong way"),
     ("lookup/device.py", f"from {UTILS}_argspec import profile", "points the wrong way"),
-    ("filter/birth_record.py", GUARD.format("import cryptography"), "cryptography belongs to plugin_utils._credential"),
+    ("filter/birth_record.py", GUARD.format("import cryptography"), "cryptography belongs to plugin_utils._escrow"),
     ("filter/birth_record.py", f"from {UTILS}_resource import engine", "points the wrong way"),
-    ("inventory/registry.py", "import yaml", "yaml belongs to plugin_utils._manifest_formats"),
+    ("inventory/registry.py", "import yaml", "yaml belongs to plugin_utils._manifest.formats"),
     ("inventory/registry.py", f"from {UTILS}_transport import tcti", "points the wrong way"),
-    ("action/tpm2_enroll.py", GUARD.format("from cryptography import x509"), "cryptography.x509 belongs to plugin_utils._credential"),
+    ("action/tpm2_enroll.py", GUARD.format("from cryptography import x509"), "cryptography.x509 belongs to plugin_utils._escrow"),
     ("action/tpm2_enroll.py", f"from {UTILS}_module import run", "points the wrong way"),
     ("action/tpm2_enroll.py", "print('x')", "calls print"),
     ("modules/tpm2_key.py", GUARD.format("import cryptography"), "not of the standard library"),

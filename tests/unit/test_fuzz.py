@@ -21,9 +21,11 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest,
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import event_log as logs
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import Cursor
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _answer, _answer_tables, _birth, _evidence, _keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _answer, _answer_tables, _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import request
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, settings
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import evidence_checks
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate, ek
 
 ROUNDS = 600
@@ -36,7 +38,14 @@ Parse = t.Callable[[bytes], object]
 
 def _public(data: bytes) -> object:
     found = names.parse_public(data)
-    for check in (_evidence.check_ak, _evidence.check_idevid, ek.check_ek, ek.check_strength, _keys.spki_sha256, names.describe):
+    for check in (
+        evidence_checks.check_ak,
+        evidence_checks.check_idevid,
+        ek.check_ek,
+        ek.check_strength,
+        _keys.spki_sha256,
+        names.describe,
+    ):
         try:
             check(found)
         except TpmError:
@@ -66,7 +75,7 @@ def _certificate(data: bytes) -> object:
 def _quote(data: bytes) -> object:
     values = {"sha256": {one["index"]: bytes.fromhex(one["digest"]) for one in birth.PCRS}}
     chosen = [pcr.Selection("sha256", (0, 7))]
-    return _evidence.check_quote(data, QUOTE.signature, TPM.ak_public, nonce=birth.NONCE, selection=chosen, values=values)
+    return evidence_checks.check_quote(data, QUOTE.signature, TPM.ak_public, nonce=birth.NONCE, selection=chosen, values=values)
 
 
 def _request(data: bytes) -> object:
@@ -198,7 +207,7 @@ def test_answers() -> None:
         try:
             taken = answers.collected(found, WHERE, None, False)
             taken.shown.ek_certificate()
-        except _evidence.EvidenceError as error:
+        except evidence_checks.EvidenceError as error:
             refused += 1
             assert error.reason and error.message.isprintable()
     assert refused > ROUNDS
@@ -258,4 +267,4 @@ def test_records() -> None:
     dice = random.Random("records")
     for _round in range(ROUNDS):
         with pytest.raises(TpmError):
-            _birth.verify(spoilt(text, dice), roots=[ek_lab.pem(VENDOR.der)])
+            birth_records.verify(spoilt(text, dice), roots=[ek_lab.pem(VENDOR.der)])

@@ -19,7 +19,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import der, na
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import settings
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import EvidenceError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.evidence_checks import EvidenceError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate, ladder
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import TrustError

@@ -15,11 +15,12 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory import advisories, verdicts
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, external, profile, request, tcg_csr
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._credential import Credential
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import settings
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.answers import Signed
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.credentials import Credential
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Certificate
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate
@@ -173,12 +174,12 @@ def birth_record(
 ) -> str:
     """The signed record of one device. Raises BirthRecordError."""
     told = {
-        what: _birth.Attestation(one.attest, one.signature, proven.nonces[what], tuple(proven.pcrs) if what == "quote" else ())
+        what: birth_records.Attestation(one.attest, one.signature, proven.nonces[what], tuple(proven.pcrs) if what == "quote" else ())
         for what, one in proven.attestations.items()
     }
     verdict = proven.verdict
     ek_certificate, ek_chain = own_certificate(proven.ek, verdict)
-    fields = _birth.Fields(
+    fields = birth_records.Fields(
         time=proven.at,
         device=device,
         tpm=_described(proven.tpm),
@@ -197,12 +198,12 @@ def birth_record(
         ak_public=proven.ak.raw,
         idevid_public=proven.idevid.raw,
         ldevid_public=proven.ldevid.raw if proven.ldevid else None,
-        activation=_birth.Activation(proven.at, proven.credential.id_object, proven.credential.encrypted_secret),
+        activation=birth_records.Activation(proven.at, proven.credential.id_object, proven.credential.encrypted_secret),
         attestations=told,
         certificates={one.kind: one.pem for one in certificates},
         versions=versions,
     )
-    return _birth.sign(_birth.build(fields), signer)
+    return birth_records.sign(birth_records.build(fields), signer)
 
 
 __all__ = (

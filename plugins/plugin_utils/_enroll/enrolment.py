@@ -18,10 +18,8 @@ import datetime
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _evidence as evidence
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.request import RequestError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._credential import ActivationError, Challenge
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, clock, first, settings, signing, upkeep
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import (
     Exchange,
@@ -32,6 +30,8 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import
     nonce,
     session_key,
 )
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import evidence_checks
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.credentials import ActivationError, Challenge
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._proven import NO_RECORD, UnprovenError, prove
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.faults import IdentityConflictError, RegistryError
@@ -40,7 +40,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.services imp
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import Verdict
 
 # Why a device is not believed: errors with a word of their own for that, and those without.
-_WITH_REASON = (evidence.EvidenceError, ActivationError, IdentityConflictError)
+_WITH_REASON = (evidence_checks.EvidenceError, ActivationError, IdentityConflictError)
 _WITHOUT_REASON = (_keys.SignatureError, _keys.KeyMaterialError, RequestError)
 
 
@@ -133,13 +133,13 @@ class Enrolment:
     def _check(self, found: answers.Collected, fresh: bytes, firmware: str) -> None:
         """Everything that the AK has signed in the first exchange. Raises EvidenceError."""
         plan, idevid = self._plan, t.cast("names.Public", found.idevid)
-        evidence.check_idevid(idevid)
-        evidence.check_firmware(signing.check_serial(plan, found, fresh), firmware)
+        evidence_checks.check_idevid(idevid)
+        evidence_checks.check_firmware(signing.check_serial(plan, found, fresh), firmware)
         if plan.quote is not None:
             if found.quote is None:
                 raise answers.missing("the PCRs without a quote", "no_quote")
             values = {plan.quote.bank: found.values}
-            evidence.check_quote(*found.quote, found.ak, nonce=fresh, selection=[plan.quote], values=values)
+            evidence_checks.check_quote(*found.quote, found.ak, nonce=fresh, selection=[plan.quote], values=values)
         if plan.local is not None:
             signing.check_local(plan.local, found, fresh)
 
@@ -195,7 +195,7 @@ class Enrolment:
         answer = self._exchange({"activate": asked, "sign": [one.question for one in wanted]})
         certified = early or signing.certified(answer)
         fresh = before if early else challenge.nonce
-        evidence.check_certify(*certified, found.ak, nonce=fresh, subject=idevid)
+        evidence_checks.check_certify(*certified, found.ak, nonce=fresh, subject=idevid)
         challenge.check(answers.hexadecimal(answer.get("proof"), "proof"))
         ldevid = found.certify.get(plan.local.handle) if plan.local else None
         told = {

@@ -15,10 +15,10 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _evidence as evidence
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys as _ek_keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, clock, signing
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import Exchange, Outcome, Plan, QuarantineError, nonce
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import evidence_checks
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._https import FetchError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
@@ -111,7 +111,7 @@ def judge(plan: Plan, found: answers.Shown, now: datetime.datetime, sought: Soug
     except TrustError as error:
         raise QuarantineError(error.message, error.reason) from None
     if found.ak is not None:
-        evidence.check_ak(found.ak)
+        evidence_checks.check_ak(found.ak)
     return verdict, tpm
 
 

@@ -16,9 +16,10 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, handles, nv, pcr
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _files, _https
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _files, _https
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, chain
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.tcg_csr import FLAVOURS
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import bundle, ladder, services
 
 Options = t.Mapping[str, t.Any]
@@ -123,7 +124,7 @@ def record_signer(options: Options | None) -> authority.Signer | None:
     if not given:
         return None
     signer = authority.load_signer(given)
-    _birth.check_signer(signer)
+    birth_records.check_signer(signer)
     return signer
 
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest, names
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _evidence as evidence
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import tcg_csr
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.request import RequestError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, settings
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import Plan
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import evidence_checks
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import Verdict
 
 # Flavours of the TCG-CSR-IDEVID that go around a finished PKCS#10 request, so that they are signed in an exchange of their own.
@@ -95,7 +95,7 @@ def requests(asked: t.Sequence[ToSign], answer: answers.Answer, about: t.Any) ->
             else:
                 tcg = certify.tcg_request(one.flavour, one.content, one.public, signature)
         except (_keys.SignatureError, RequestError, tcg_csr.TcgCsrError) as error:
-            raise evidence.EvidenceError(
+            raise evidence_checks.EvidenceError(
                 f"Could not accept the request for the {one.kind} certificate: {error.message}", "bad_request"
             ) from None
     return made, tcg
@@ -111,7 +111,7 @@ def check_serial(plan: Plan, found: answers.Collected, nonce: bytes) -> attest.A
     if found.nv_certify is None:
         raise answers.missing("the serial number without an attestation", "no_serial")
     content = plan.serial.encode()
-    return evidence.check_nv_certify(*found.nv_certify, found.ak, nonce=nonce, index=plan.serial_index, content=content)
+    return evidence_checks.check_nv_certify(*found.nv_certify, found.ak, nonce=nonce, index=plan.serial_index, content=content)
 
 
 def about_the_ldevid(local: settings.LocalKey) -> dict[str, t.Any]:
@@ -123,10 +123,10 @@ def about_the_ldevid(local: settings.LocalKey) -> dict[str, t.Any]:
 def check_local(local: settings.LocalKey, found: answers.Collected, nonce: bytes) -> None:
     """That the LDevID is a key of the TPM whose AK certifies it. Raises EvidenceError."""
     ldevid, certified = t.cast("names.Public", found.ldevid), found.certify.get(local.handle)
-    evidence.check_ldevid(ldevid)
+    evidence_checks.check_ldevid(ldevid)
     if certified is None:
         raise answers.missing("the LDevID without an attestation", "no_ldevid")
-    evidence.check_certify(*certified, found.ak, nonce=nonce, subject=ldevid)
+    evidence_checks.check_certify(*certified, found.ak, nonce=nonce, subject=ldevid)
 
 
 __all__ = (

@@ -12,7 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _inventory as inventory
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._manifest import Row
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._manifest.manifest import Row
 
 DAY = datetime.datetime(2026, 3, 1, 12, 0, 0, 250000, tzinfo=datetime.timezone(datetime.timedelta(hours=2)))
 EK, AK = "000b" + "1" * 64, "000b" + "a" * 64

@@ -18,8 +18,9 @@ from support.proven import Signer
 from support.registry import PINNED
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _birth, _place, _proven
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _place, _proven
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, chain, profile
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._proven import UnprovenError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
@@ -229,7 +230,7 @@ def _add(world: World, number: int, verdict: dict[str, t.Any]) -> None:
     tpm, identity = proven.device(number)
     fields = birth.fields(tpm, world.signer.ca)
     fields = fields._replace(device={**fields.device, "host": identity.host}, verdict={**fields.verdict, **verdict})
-    world.registry.enroll(identity, PINNED, birth_record=_birth.sign(_birth.build(fields), world.signer.ca))
+    world.registry.enroll(identity, PINNED, birth_record=birth_records.sign(birth_records.build(fields), world.signer.ca))
 
 
 def test_nothing_of_an_edited_row_is_signed(world: World) -> None:
@@ -271,7 +272,7 @@ class Certified:
         fields = fields._replace(
             device={**fields.device, "host": "edge-03"}, certificates={kind: fields.certificates[kind] for kind in held}
         )
-        record = _birth.sign(_birth.build(fields), world.signer.ca)
+        record = birth_records.sign(birth_records.build(fields), world.signer.ca)
         made = [self.issued(kind, pem=fields.certificates[kind]) for kind in held]
         world.registry.enroll(self.identity, PINNED, made, ldevid=self.tpm.ldevid_public, birth_record=record)
 

@@ -17,7 +17,7 @@ from support import birth, ek_lab, lab_ca
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import der, pcr
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, settings
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import EvidenceError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.evidence_checks import EvidenceError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import bundle, ladder
 
 WHERE = settings.Handles("0x81010001", "0x81020001", "0x81020000", "idevid_ecc_p256")

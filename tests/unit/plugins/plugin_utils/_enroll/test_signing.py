@@ -16,11 +16,12 @@ from support import birth, ek_lab, lab_ca
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import templates
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth, _keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, profile, tcg_csr
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._credential import Credential
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, plan, settings, signing
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import EvidenceError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.credentials import Credential
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.evidence_checks import EvidenceError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import ladder
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import Verdict
 
@@ -204,7 +205,7 @@ def recorded(folder: pathlib.Path, tpm: dict[str, str], verdict: Verdict) -> t.A
     at = datetime.datetime.now(datetime.UTC)
     proven = certify.Proven(TPM.ek_public, TPM.ak_public, TPM.idevid_public, None, verdict, tpm, {}, {}, (), credential, at)
     record = certify.birth_record(ca, proven, {"serial": TPM.serial}, [], None, {})
-    return _birth.verify(record, roots=[files.root_path.read_text()])
+    return birth_records.verify(record, roots=[files.root_path.read_text()])
 
 
 def test_nonces_are_fresh() -> None:

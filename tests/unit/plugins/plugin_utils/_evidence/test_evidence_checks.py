@@ -16,8 +16,8 @@ from support.ek_lab import signed
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest, attributes, names, nv, pcr, templates
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import sized
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _evidence
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import EvidenceError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import evidence_checks
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.evidence_checks import EvidenceError
 
 NONCE = b"sixteen bytes !!"
 FIRMWARE = 0x0007_0055_11CB_0000
@@ -60,9 +60,9 @@ def refused(reason: str, telling: str, check: t.Callable[..., object], *argument
 
 
 CHECKS: dict[str, t.Callable[[names.Public], None]] = {
-    "ak": _evidence.check_ak,
-    "idevid": _evidence.check_idevid,
-    "ldevid": _evidence.check_ldevid,
+    "ak": evidence_checks.check_ak,
+    "idevid": evidence_checks.check_idevid,
+    "ldevid": evidence_checks.check_ldevid,
 }
 
 
@@ -80,10 +80,10 @@ def test_keys_of_the_profile(kind: str, algorithm: str) -> None:
 
 def test_ordinary_keys() -> None:
     ecc, rsa = ek_lab.ecc_key().public_key(), ek_lab.rsa_key().public_key()
-    _evidence.check_ak(ek_lab.area(templates.key("restricted_sign", "ecc_p256"), ecc))
-    _evidence.check_ak(ek_lab.area(templates.key("restricted_sign", "rsa_2048"), rsa))
-    _evidence.check_ldevid(ek_lab.area(templates.key("sign", "rsa_2048"), rsa))
-    _evidence.check_ldevid(ek_lab.area(templates.key("sign", "ecc_p256"), ecc))
+    evidence_checks.check_ak(ek_lab.area(templates.key("restricted_sign", "ecc_p256"), ecc))
+    evidence_checks.check_ak(ek_lab.area(templates.key("restricted_sign", "rsa_2048"), rsa))
+    evidence_checks.check_ldevid(ek_lab.area(templates.key("sign", "rsa_2048"), rsa))
+    evidence_checks.check_ldevid(ek_lab.area(templates.key("sign", "ecc_p256"), ecc))
 
 
 def without(kind: str, name: str) -> dict[str, t.Any]:
@@ -122,27 +122,27 @@ def test_a_rule_that_is_broken(kind: str, change: t.Callable[[str], dict[str, t.
 
 
 def test_restricted_or_not() -> None:
-    refused("ak_not_restricted", "signs what anybody makes up", _evidence.check_ak, good("idevid"))
-    refused("idevid_restricted", "cannot sign for TLS", _evidence.check_idevid, good("ak"))
-    refused("ldevid_restricted", "cannot sign for TLS", _evidence.check_ldevid, good("ak"))
+    refused("ak_not_restricted", "signs what anybody makes up", evidence_checks.check_ak, good("idevid"))
+    refused("idevid_restricted", "cannot sign for TLS", evidence_checks.check_idevid, good("ak"))
+    refused("ldevid_restricted", "cannot sign for TLS", evidence_checks.check_ldevid, good("ak"))
 
 
 def test_an_ak_has_a_scheme_of_its_own() -> None:
     null = good("ak", "rsa_2048")._replace(scheme=templates.NO_SCHEME)
-    refused("ak_scheme", "signs with null", _evidence.check_ak, null)
-    _evidence.check_idevid(good("idevid", "rsa_2048"))  # whose template leaves it open
+    refused("ak_scheme", "signs with null", evidence_checks.check_ak, null)
+    evidence_checks.check_idevid(good("idevid", "rsa_2048"))  # whose template leaves it open
 
 
 def test_an_ak_of_1024_bits() -> None:
     key = ek_lab.rsa_key(1024).public_key()
     template = templates.primary("iak_rsa_2048")
     raw = template.raw[: -len(template.unique)].replace(b"\x08\x00\0\0\0\0", b"\x04\x00\0\0\0\0") + ek_lab.unique(key)
-    refused("ak_weak_key", "can be broken", _evidence.check_ak, names.parse_public(raw))
+    refused("ak_weak_key", "can be broken", evidence_checks.check_ak, names.parse_public(raw))
 
 
 def test_an_ak_that_can_be_factored() -> None:
     cracked = good("ak", "rsa_2048")._replace(unique=sized(ek_lab.roca_modulus().to_bytes(256, "big")))
-    refused("ak_weak_key", "can be broken", _evidence.check_ak, cracked)
+    refused("ak_weak_key", "can be broken", evidence_checks.check_ak, cracked)
 
 
 @pytest.mark.parametrize("kind", CHECKS)
@@ -157,18 +157,18 @@ def test_a_modulus_that_cannot_exist(kind: str, modulus: int, bits: int) -> None
 
 def test_names() -> None:
     public = good("ak")
-    _evidence.check_name(public, public.name)
+    evidence_checks.check_name(public, public.name)
     other = public.name[:-1] + bytes([public.name[-1] ^ 1])
     for claimed in (other, b"", public.name[2:], public.name + b"\0"):
-        refused("wrong_name", "its Name is not the claimed", _evidence.check_name, public, claimed)
-    refused("wrong_name", "its Name is not", _evidence.check_name, public._replace(name_alg=0x7777), public.name)
+        refused("wrong_name", "its Name is not the claimed", evidence_checks.check_name, public, claimed)
+    refused("wrong_name", "its Name is not", evidence_checks.check_name, public._replace(name_alg=0x7777), public.name)
 
 
 SUBJECT = good("idevid")
 
 
 def check_certify(ak: Ak, evidence: tuple[bytes, bytes], **options: t.Any) -> attest.Attest:
-    return _evidence.check_certify(*evidence, ak.public, **{"nonce": NONCE, "subject": SUBJECT, **options})
+    return evidence_checks.check_certify(*evidence, ak.public, **{"nonce": NONCE, "subject": SUBJECT, **options})
 
 
 def test_certify(ak: Ak) -> None:
@@ -226,7 +226,7 @@ def test_a_key_in_software_with_a_copied_name() -> None:
     """Whoever copies the Name of a genuine AK cannot copy its key: either the Name differs, or the signature does not verify."""
     genuine, fake = Ak(), Ak()
     evidence = fake.certify(SUBJECT.name)
-    refused("wrong_name", "its Name is not the claimed", _evidence.check_name, fake.public, genuine.public.name)
+    refused("wrong_name", "its Name is not the claimed", evidence_checks.check_name, fake.public, genuine.public.name)
     refused("bad_signature", "not the AK's", check_certify, genuine, evidence)
 
 
@@ -248,7 +248,7 @@ INDEX = nv.NvPublic(
 
 
 def check_nv(ak: Ak, evidence: tuple[bytes, bytes], **options: t.Any) -> attest.Attest:
-    return _evidence.check_nv_certify(*evidence, ak.public, **{"nonce": NONCE, "index": INDEX, "content": SERIAL, **options})
+    return evidence_checks.check_nv_certify(*evidence, ak.public, **{"nonce": NONCE, "index": INDEX, "content": SERIAL, **options})
 
 
 def test_nv_certify(ak: Ak) -> None:
@@ -294,7 +294,7 @@ DIGEST = hashlib.sha256(b"\x01" * 32 + b"\x02" * 32 + b"\x04" * 48).digest()
 
 
 def check_quote(ak: Ak, evidence: tuple[bytes, bytes], **options: t.Any) -> attest.Attest:
-    return _evidence.check_quote(*evidence, ak.public, **{"nonce": NONCE, "selection": CHOSEN, "values": VALUES, **options})
+    return evidence_checks.check_quote(*evidence, ak.public, **{"nonce": NONCE, "selection": CHOSEN, "values": VALUES, **options})
 
 
 def test_quote(ak: Ak) -> None:
@@ -306,7 +306,7 @@ def test_the_digest_is_made_with_the_hash_of_the_signature() -> None:
     shape = templates.Shape("ecc", 4, alg.SHA256, 128)
     scheme_ = struct.pack(">HH", alg.ECDSA, alg.SHA384)
     public = ek_lab.area(templates.public(shape, templates.IAK_ATTRIBUTES, b"", scheme_, aes=False), key.public_key())
-    _evidence.check_ak(public)
+    evidence_checks.check_ak(public)
     values = b"\x01" * 32 + b"\x02" * 32 + b"\x04" * 48
     for digest, right in ((hashlib.sha384(values).digest(), True), (hashlib.sha256(values).digest(), False)):
         body = pcr.marshal(CHOSEN) + sized(digest)
@@ -314,9 +314,9 @@ def test_the_digest_is_made_with_the_hash_of_the_signature() -> None:
         arguments = raw, signed(key, raw, alg.ECDSA, alg.SHA384), public
         options: dict[str, t.Any] = {"nonce": NONCE, "selection": CHOSEN, "values": VALUES}
         if right:
-            _evidence.check_quote(*arguments, **options)
+            evidence_checks.check_quote(*arguments, **options)
         else:
-            refused("wrong_digest", "not over the PCR values", _evidence.check_quote, *arguments, **options)
+            refused("wrong_digest", "not over the PCR values", evidence_checks.check_quote, *arguments, **options)
 
 
 def test_quote_of_no_pcr(ak: Ak) -> None:
@@ -387,6 +387,6 @@ def test_quote_otherwise_wrong(ak: Ak) -> None:
 def test_firmware() -> None:
     ak = Ak()
     found = check_certify(ak, ak.certify(SUBJECT.name))
-    _evidence.check_firmware(found, "7.85.4555.0")
-    refused("wrong_firmware", "comes from firmware 7.85.4555.0", _evidence.check_firmware, found, "7.85.4555.1")
-    refused("wrong_firmware", "is not four numbers", _evidence.check_firmware, found, "7.85")
+    evidence_checks.check_firmware(found, "7.85.4555.0")
+    refused("wrong_firmware", "comes from firmware 7.85.4555.0", evidence_checks.check_firmware, found, "7.85.4555.1")
+    refused("wrong_firmware", "is not four numbers", evidence_checks.check_firmware, found, "7.85")

@@ -22,9 +22,10 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorit
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest, names, pcr
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import sized
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _evidence, _keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import chain, keys, profile
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth_schema import BirthRecordError, parse_time, refuse
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth.schema import BirthRecordError, parse_time, refuse
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import evidence_checks
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import ec, serialization, utils
 
 Payload = t.Mapping[str, t.Any]
@@ -38,8 +39,8 @@ def check(payload: Payload) -> None:
     try:
         publics = {kind: _public(payload, kind) for kind in ("ek", "ak", "idevid", "ldevid") if payload[kind] is not None}
         _check_ek(payload, publics["ek"])
-        _evidence.check_ak(publics["ak"])
-        for kind, rule in (("idevid", _evidence.check_idevid), ("ldevid", _evidence.check_ldevid)):
+        evidence_checks.check_ak(publics["ak"])
+        for kind, rule in (("idevid", evidence_checks.check_idevid), ("ldevid", evidence_checks.check_ldevid)):
             if kind in publics:
                 rule(publics[kind])
         _check_activation(payload)
@@ -153,13 +154,13 @@ def _check_certify(payload: Payload, what: str, ak: names.Public, subject: names
     raw, signature, nonce = _evidence_of(payload, what)
     if subject is None:
         raise refuse(f"{what} is of a key that is not in it")
-    _evidence.check_certify(raw, signature, ak, nonce=nonce, subject=subject)
+    evidence_checks.check_certify(raw, signature, ak, nonce=nonce, subject=subject)
 
 
 def _check_nv(payload: Payload, ak: names.Public) -> None:
     raw, signature, nonce = _evidence_of(payload, "nv_certify")
     index, serial = bytes.fromhex(payload["nv_certify"]["index_name"]), payload["device"]["serial"].encode(errors="surrogatepass")
-    _evidence.check_nv_certify(raw, signature, ak, nonce=nonce, index=index, content=serial)
+    evidence_checks.check_nv_certify(raw, signature, ak, nonce=nonce, index=index, content=serial)
 
 
 def _check_quote(payload: Payload, ak: names.Public) -> None:
@@ -168,7 +169,7 @@ def _check_quote(payload: Payload, ak: names.Public) -> None:
     for one in payload["quote"]["pcrs"]:
         values.setdefault(one["bank"], {})[one["index"]] = bytes.fromhex(one["digest"])
     selection = [pcr.Selection(bank, tuple(indices)) for bank, indices in values.items()]
-    _evidence.check_quote(raw, signature, ak, nonce=nonce, selection=selection, values=values)
+    evidence_checks.check_quote(raw, signature, ak, nonce=nonce, selection=selection, values=values)
 
 
 def _check_certificates(payload: Payload) -> None:

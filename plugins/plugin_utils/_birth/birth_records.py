@@ -7,7 +7,7 @@
 
 """The birth record: one signed JSON document per device, which says what was proven on the day that it was enrolled.
 
-The envelope is C(_birth_envelope)'s, the payload's schema C(_birth_schema)'s; docs/birth-record.md explains both and shows how to
+The envelope is that of ``envelope.py``, the payload's schema that of ``schema.py``; docs/birth-record.md explains both and shows how to
 verify a record with openssl and jq alone.
 """
 
@@ -21,13 +21,12 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest, names
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth_checks as checks
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth_schema as schema
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import chain, keys, profile
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.authority import Signer
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth_envelope import PAYLOAD_TYPE, decode, document, encode, pae, parse
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth_schema import BirthRecordError, refuse
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import record_checks, schema
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth.envelope import PAYLOAD_TYPE, decode, document, encode, pae, parse
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth.schema import BirthRecordError, refuse
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import deps, der, path
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import extension, label, moment
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import hashes, x509
@@ -54,7 +53,7 @@ class Activation(t.NamedTuple):
     time: datetime.datetime
     credential_blob: bytes
     encrypted_secret: bytes
-    result: str = checks.ACTIVATED
+    result: str = record_checks.ACTIVATED
 
 
 class Fields(t.NamedTuple):
@@ -126,7 +125,7 @@ def _checked(payload: dict[str, t.Any]) -> dict[str, t.Any]:
         found = schema.fault(payload, schema.PAYLOAD)
         if found:
             raise refuse(found)
-        checks.check(payload)
+        record_checks.check(payload)
     except BirthRecordError as error:
         serial = payload["device"].get("serial")
         raise BirthRecordError(f"Could not make the birth record of {serial}: {error.clause}; enroll the device again.") from None
@@ -148,7 +147,7 @@ def _attestation(found: Attestation | None, what: str) -> dict[str, t.Any] | Non
         "scheme": alg.alg_name(signature.scheme),
         "hash": alg.alg_name(signature.hash_alg),
         "nonce": found.nonce.hex(),
-        **checks.summary(attest.parse_attest(found.attest)),
+        **record_checks.summary(attest.parse_attest(found.attest)),
     }
     if what == "quote":
         told["pcrs"] = [dict(one) for one in found.pcrs]
@@ -196,13 +195,13 @@ def verify(text: str | bytes, *, roots: t.Sequence[str | bytes], now: datetime.d
     """Verify a record offline and return its payload, with C(signer) and C(root) (distinguished names) added.
 
     Checked: the signature, that its certificate leads to one of C(roots) (PEM texts) at the time of the record and may sign records,
-    the schema, and what the record says of itself (C(_birth_checks)). That time must not lie after C(now) (default: the clock).
+    the schema, and what the record says of itself (``record_checks.py``). That time must not lie after C(now) (default: the clock).
     Raises BirthRecordError or CertificateError with what is wrong.
     """
     body, certificates = unseal(text)
     payload = document(body)
     way = signed_by(certificates, roots, payload["time"], now)
-    checks.check(payload)
+    record_checks.check(payload)
     return {**payload, "signer": label(way[0]), "root": label(way[-1])}
 
 

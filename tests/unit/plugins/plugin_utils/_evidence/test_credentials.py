@@ -26,8 +26,8 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorit
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names, templates
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import Cursor, sized
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _credential
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._credential import ActivationError, Challenge, Credential
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import credentials
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.credentials import ActivationError, Challenge, Credential
 
 NAME = b"\x00\x0b" + hashlib.sha256(b"an AK").digest()
 EKS = ["ek_rsa_2048", "ek_rsa_3072", "ek_rsa_4096", "ek_ecc_p256", "ek_ecc_p384", "ek_ecc_p521"]
@@ -77,7 +77,7 @@ def test_only_the_ek_opens_it_and_only_for_the_name(template: str) -> None:
     ek = ek_lab.ek_area(template, key.public_key())
     for size in (1, 16, 32, alg.digest_size(ek.name_alg)):
         secret = bytes(range(1, size + 1))
-        credential = _credential.make_credential(ek, NAME, secret)
+        credential = credentials.make_credential(ek, NAME, secret)
         assert activate(ek, key, credential, NAME) == secret
         with pytest.raises(AssertionError, match="INTEGRITY"):
             activate(ek, key, credential, NAME[:-1] + bytes([NAME[-1] ^ 1]))
@@ -88,13 +88,13 @@ def test_names_of_other_hashes() -> None:
     ek = ek_lab.ek_area("ek_ecc_p256", key.public_key())
     for number, made in ((alg.SHA384, hashlib.sha384), (alg.SHA512, hashlib.sha512)):
         name = number.to_bytes(2, "big") + made(b"an AK").digest()
-        assert activate(ek, key, _credential.make_credential(ek, name, b"secret"), name) == b"secret"
+        assert activate(ek, key, credentials.make_credential(ek, name, b"secret"), name) == b"secret"
 
 
 def test_two_credentials_of_one_secret_have_nothing_in_common() -> None:
     for template in ("ek_rsa_2048", "ek_ecc_p256"):
         ek = ek_lab.ek_area(template, key_for(template).public_key())
-        one, two = (_credential.make_credential(ek, NAME, b"secret") for _each in range(2))
+        one, two = (credentials.make_credential(ek, NAME, b"secret") for _each in range(2))
         assert one.id_object != two.id_object and one.encrypted_secret != two.encrypted_secret
 
 
@@ -121,7 +121,7 @@ def _changed(**fields: t.Any) -> names.Public:
 )
 def test_what_no_credential_is_made_for(ek: t.Callable[[], names.Public], name: bytes, secret: bytes, telling: str) -> None:
     with pytest.raises(TpmError, match=telling):
-        _credential.make_credential(ek(), name, secret)
+        credentials.make_credential(ek(), name, secret)
 
 
 class Clock:
@@ -234,6 +234,6 @@ def test_secrets_and_nonces_differ(device: tuple[names.Public, ek_lab.PrivateKey
 
 def test_kdfa_takes_several_rounds() -> None:
     """No EK of the profile needs one, but half a table is no function."""
-    made = _credential._kdfa(alg.SHA256, b"key", b"LABEL", b"context", 640)
+    made = credentials._kdfa(alg.SHA256, b"key", b"LABEL", b"context", 640)
     oracle = KBKDFHMAC(hashes.SHA256(), Mode.CounterMode, 80, 4, 4, CounterLocation.BeforeFixed, b"LABEL", b"context", None)
     assert made == oracle.derive(b"key")

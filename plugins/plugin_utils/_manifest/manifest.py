@@ -18,7 +18,7 @@ import re
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _manifest_formats as formats
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._manifest import formats
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.names import serial_fault
 
 MAX_BYTES = 64 * 1024 * 1024

@@ -14,8 +14,8 @@ import binascii
 import json
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth_schema as schema
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth_schema import refuse
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import schema
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth.schema import refuse
 
 PAYLOAD_TYPE = "application/vnd.edgefleet.tpm2.birth+json"
 MAX_BYTES = 1 << 20

@@ -20,10 +20,10 @@ from support.lab_ca import DAY, NOW
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _birth
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, chain
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.chain import CertificateError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import BirthRecordError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth.birth_records import BirthRecordError
 
 LATER = NOW + DAY
 
@@ -34,7 +34,7 @@ class World(t.NamedTuple):
     files: lab_ca.Files
     ca: authority.Authority
     tpm: birth.SoftTpm
-    fields: _birth.Fields
+    fields: birth_records.Fields
     payload: dict[str, t.Any]
 
     @property
@@ -42,7 +42,7 @@ class World(t.NamedTuple):
         return [self.files.root_path.read_text()]
 
     def verify(self, payload: dict[str, t.Any], now: datetime.datetime = LATER) -> dict[str, t.Any]:
-        return _birth.verify(_birth.sign(payload, self.ca), roots=self.roots, now=now)
+        return birth_records.verify(birth_records.sign(payload, self.ca), roots=self.roots, now=now)
 
 
 def make(folder: pathlib.Path, kind: str = "ecc", of_ca: str = "ecc_p256") -> World:
@@ -50,7 +50,7 @@ def make(folder: pathlib.Path, kind: str = "ecc", of_ca: str = "ecc_p256") -> Wo
     ca = authority.load_authority(files.options, now=NOW)
     tpm = birth.soft_tpm(kind=kind)
     fields = birth.fields(tpm, ca)
-    return World(files, ca, tpm, fields, _birth.build(fields))
+    return World(files, ca, tpm, fields, birth_records.build(fields))
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_a_right_record(tmp_path: pathlib.Path, kind: str, of_ca: str) -> None:
 
 
 def test_it_is_sorted_and_nothing_in_it_is_secret(world: World) -> None:
-    text = _birth.sign(world.payload, world.ca)
+    text = birth_records.sign(world.payload, world.ca)
     body = base64.b64decode(json.loads(text)["payload"])
     assert body == json.dumps(json.loads(body), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     assert b"credential blob" not in body and b"encrypted secret" not in body and b"PRIVATE" not in body
@@ -79,7 +79,7 @@ def test_what_need_not_be_there(world: World) -> None:
     fields = world.fields._replace(
         idevid_public=None, ldevid_public=None, attestations={}, certificates=certificates, ek_certificate=None, ek_chain=()
     )
-    payload = _birth.build(fields._replace(verdict={"rung": "pinned", "reason": "the manifest says so"}))
+    payload = birth_records.build(fields._replace(verdict={"rung": "pinned", "reason": "the manifest says so"}))
     assert world.verify(payload)["certify"] is None
 
 
@@ -87,8 +87,8 @@ def test_the_root_itself_may_sign(tmp_path: pathlib.Path) -> None:
     top = lab_ca.root()
     files = lab_ca.write(tmp_path, above=top, below=top)
     ca = authority.load_authority(files.options, now=NOW)
-    payload = _birth.build(birth.fields(birth.soft_tpm(), ca))
-    found = _birth.verify(_birth.sign(payload, ca), roots=[lab_ca.pem(top.certificate)], now=LATER)
+    payload = birth_records.build(birth.fields(birth.soft_tpm(), ca))
+    found = birth_records.verify(birth_records.sign(payload, ca), roots=[lab_ca.pem(top.certificate)], now=LATER)
     assert found["signer"] == found["root"] == "CN=Lab Root"
 
 
@@ -100,12 +100,12 @@ def test_it_verifies_long_after_the_ca_has_expired(world: World) -> None:
 
 
 def envelope(world: World, **change: t.Any) -> str:
-    return json.dumps({**json.loads(_birth.sign(world.payload, world.ca)), **change})
+    return json.dumps({**json.loads(birth_records.sign(world.payload, world.ca)), **change})
 
 
 def refused(world: World, text: str | bytes, roots: list[str] | None = None, now: datetime.datetime = LATER) -> str:
     with pytest.raises((BirthRecordError, CertificateError)) as caught:
-        _birth.verify(text, roots=world.roots if roots is None else roots, now=now)
+        birth_records.verify(text, roots=world.roots if roots is None else roots, now=now)
     return str(caught.value)
 
 
@@ -135,13 +135,13 @@ def test_half_a_surrogate_pair_is_refused_wherever_it_stands(world: World) -> No
     for path in ("device.serial", "device.host", "ak.public_key", "certificates.iak"):
         body = json.dumps(changed(world, path, "-----BEGIN \ud800")).encode()
         payload = base64.b64encode(body).decode()
-        signature = base64.b64encode(world.ca.sign(_birth.pae(body))).decode()
+        signature = base64.b64encode(world.ca.sign(birth_records.pae(body))).decode()
         assert f"its payload {told}" in refused(world, envelope(world, payload=payload, signatures=[{"sig": signature}]))
 
 
 def test_a_record_that_is_made_of_half_a_surrogate_pair(world: World) -> None:
     with pytest.raises(BirthRecordError, match="Could not make the birth record of .*are not the 3 expected"):
-        _birth.build(world.fields._replace(device={"serial": "\ud800"}))
+        birth_records.build(world.fields._replace(device={"serial": "\ud800"}))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", "[" * 100000, b"\xff\xfe"])
@@ -154,14 +154,14 @@ def test_a_record_that_is_too_large(world: World) -> None:
 
 
 def test_another_payload_under_the_same_signature(world: World) -> None:
-    altered = base64.b64encode(_birth.encode({**world.payload, "device": {**world.payload["device"], "host": "other"}})).decode()
+    altered = base64.b64encode(birth_records.encode({**world.payload, "device": {**world.payload["device"], "host": "other"}})).decode()
     assert "it was altered" in refused(world, envelope(world, payload=altered))
 
 
 def test_the_signature_is_over_the_type_too(world: World) -> None:
-    body = _birth.encode(world.payload)
-    assert _birth.pae(body, "a b").startswith(b"DSSEv1 3 a b %d {" % len(body))
-    signature = base64.b64encode(world.ca.sign(_birth.pae(body, "application/json"))).decode()
+    body = birth_records.encode(world.payload)
+    assert birth_records.pae(body, "a b").startswith(b"DSSEv1 3 a b %d {" % len(body))
+    signature = base64.b64encode(world.ca.sign(birth_records.pae(body, "application/json"))).decode()
     assert "it was altered" in refused(world, envelope(world, signatures=[{"sig": signature}]))
 
 
@@ -174,13 +174,13 @@ def test_a_record_from_the_future(world: World) -> None:
     assert "it is of 2026-06-01T12:01:00Z, which is still to come" in refused(world, envelope(world), now=NOW - DAY)
     # The ends of the calendar.
     last = datetime.datetime.max.replace(tzinfo=datetime.UTC)
-    assert _birth.verify(envelope(world), roots=world.roots, now=last)["version"] == 1
+    assert birth_records.verify(envelope(world), roots=world.roots, now=last)["version"] == 1
     assert "still to come" in refused(world, envelope(world), now=datetime.datetime.min.replace(tzinfo=datetime.UTC))
 
 
 def test_a_signer_whose_certificate_was_not_valid_then(world: World) -> None:
-    early = _birth.build(birth.fields(world.tpm, world.ca, NOW - 1000 * DAY))
-    assert "CN=Lab Device CA is valid only from 2025-06-01 on" in refused(world, _birth.sign(early, world.ca))
+    early = birth_records.build(birth.fields(world.tpm, world.ca, NOW - 1000 * DAY))
+    assert "CN=Lab Device CA is valid only from 2025-06-01 on" in refused(world, birth_records.sign(early, world.ca))
 
 
 def clerk(world: World, extra: list[tuple[x509.ExtensionType, bool]]) -> authority.Signer:
@@ -191,14 +191,14 @@ def clerk(world: World, extra: list[tuple[x509.ExtensionType, bool]]) -> authori
 
 def forged(world: World, signer: authority.Signer) -> str:
     """Signed by whoever, with everything that our own sign() would have refused."""
-    body = _birth.encode(world.payload)
-    signature = base64.b64encode(signer.sign(_birth.pae(body))).decode()
+    body = birth_records.encode(world.payload)
+    signature = base64.b64encode(signer.sign(birth_records.pae(body))).decode()
     return envelope(world, signatures=[{"sig": signature}], certificate=signer.chain_pem)
 
 
 def test_a_clerk_may_sign(world: World) -> None:
-    signer = clerk(world, [(x509.ExtendedKeyUsage([x509.ObjectIdentifier(_birth.DOCUMENT_SIGNING)]), False)])
-    found = _birth.verify(_birth.sign(world.payload, signer), roots=world.roots, now=LATER)
+    signer = clerk(world, [(x509.ExtendedKeyUsage([x509.ObjectIdentifier(birth_records.DOCUMENT_SIGNING)]), False)])
+    found = birth_records.verify(birth_records.sign(world.payload, signer), roots=world.roots, now=LATER)
     assert (found["signer"], found["root"]) == ("CN=Clerk", "CN=Lab Root")
 
 
@@ -207,7 +207,7 @@ def test_a_certificate_for_something_else_may_not_sign(world: World) -> None:
     told = "neither that of a CA nor made for signing documents"
     assert told in refused(world, forged(world, signer))
     with pytest.raises(BirthRecordError, match=told):
-        _birth.sign(world.payload, signer)
+        birth_records.sign(world.payload, signer)
 
 
 def test_a_device_may_not_vouch_for_itself(world: World) -> None:
@@ -215,7 +215,7 @@ def test_a_device_may_not_vouch_for_itself(world: World) -> None:
     signer = authority.Signer(leaf, [above], world.tpm.ldevid)
     assert "its certificate is a device's, which vouches for nobody else" in refused(world, forged(world, signer))
     with pytest.raises(BirthRecordError, match="its certificate is a device's"):
-        _birth.sign(world.payload, signer)
+        birth_records.sign(world.payload, signer)
 
 
 # The schema ------------------------------------------------------------------------------------------------------------------------
@@ -271,16 +271,16 @@ ONE = lab_ca.new_key()
 OTHER = birth.soft_tpm("SN-0002")
 
 
-def told_by(attestation: _birth.Attestation, world: World, what: str) -> dict[str, t.Any]:
+def told_by(attestation: birth_records.Attestation, world: World, what: str) -> dict[str, t.Any]:
     fields = world.fields._replace(attestations={what: attestation})
     return t.cast("dict[str, t.Any]", _raw(fields)[what])
 
 
-def _raw(fields: _birth.Fields) -> dict[str, t.Any]:
+def _raw(fields: birth_records.Fields) -> dict[str, t.Any]:
     """A payload as build() makes it, without its checks."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_birth, "_checked", lambda payload: payload)
-        return _birth.build(fields)
+        patch.setattr(birth_records, "_checked", lambda payload: payload)
+        return birth_records.build(fields)
 
 
 LONG = base64.b64encode(bytes(65536)).decode()
@@ -348,9 +348,9 @@ def test_a_record_that_contradicts_itself(world: World, path: str, value: t.Call
 
 def test_an_attestation_that_no_tpm_made(world: World) -> None:
     raw = birth.attestation(attest.ST_ATTEST_CERTIFY, b"", magic=0x41424344)
-    signed = _birth.Attestation(raw, birth.tpmt_signature(world.tpm.ak, 0x18, raw), birth.NONCE)
+    signed = birth_records.Attestation(raw, birth.tpmt_signature(world.tpm.ak, 0x18, raw), birth.NONCE)
     with pytest.raises(TpmError, match="it begins with 0x41424344"):
-        _birth.build(world.fields._replace(attestations={"certify": signed}))
+        birth_records.build(world.fields._replace(attestations={"certify": signed}))
 
 
 def test_an_attestation_of_another_type(world: World) -> None:
@@ -366,11 +366,11 @@ def test_an_attestation_of_another_type(world: World) -> None:
 
 def test_a_record_that_would_be_refused_is_not_made(world: World) -> None:
     with pytest.raises(BirthRecordError, match="Could not make the birth record of SN-0001: .* enroll the device again"):
-        _birth.build(world.fields._replace(attestations={"nv_certify": world.tpm.nv_certify(b"SN-0002")}))
+        birth_records.build(world.fields._replace(attestations={"nv_certify": world.tpm.nv_certify(b"SN-0002")}))
     with pytest.raises(BirthRecordError, match="no place for the attestation gossip"):
-        _birth.build(world.fields._replace(attestations={"gossip": world.tpm.quote()}))
+        birth_records.build(world.fields._replace(attestations={"gossip": world.tpm.quote()}))
     with pytest.raises(BirthRecordError, match="device has the unknown field password"):
-        _birth.build(world.fields._replace(device={"serial": "SN-0001", "password": "x"}))
+        birth_records.build(world.fields._replace(device={"serial": "SN-0001", "password": "x"}))
 
 
 # A fleet ---------------------------------------------------------------------------------------------------------------------------
@@ -380,18 +380,18 @@ def member(world: World, serial: str, tpm: birth.SoftTpm | None = None, **device
     made = tpm or birth.soft_tpm(serial)
     made = birth.dataclasses.replace(made, serial=serial)
     fields = birth.fields(made, world.ca)
-    return _birth.build(fields._replace(device={**fields.device, **device}))
+    return birth_records.build(fields._replace(device={**fields.device, **device}))
 
 
 def test_a_fleet_of_different_devices(world: World) -> None:
     fleet = [member(world, f"SN-{number}") for number in range(3)]
-    assert _birth.duplicates([*fleet, _birth.sign(fleet[0], world.ca), fleet[1]]) == []
-    assert _birth.duplicates([]) == []
+    assert birth_records.duplicates([*fleet, birth_records.sign(fleet[0], world.ca), fleet[1]]) == []
+    assert birth_records.duplicates([]) == []
 
 
 def test_two_devices_with_one_tpm(world: World) -> None:
     tpm = birth.soft_tpm()
-    found = _birth.duplicates([member(world, "SN-1", tpm), member(world, "SN-2", tpm), member(world, "SN-3")])
+    found = birth_records.duplicates([member(world, "SN-1", tpm), member(world, "SN-2", tpm), member(world, "SN-3")])
     assert [one["field"] for one in found] == ["ak", "ek", "idevid", "ldevid"]
     assert found[1] == {
         "field": "ek",
@@ -401,27 +401,27 @@ def test_two_devices_with_one_tpm(world: World) -> None:
 
 
 def test_one_serial_number_on_two_tpms(world: World) -> None:
-    found = _birth.duplicates([member(world, "SN-1"), _birth.sign(member(world, "SN-1"), world.ca)])
+    found = birth_records.duplicates([member(world, "SN-1"), birth_records.sign(member(world, "SN-1"), world.ca)])
     assert [(one["field"], one["value"], len(one["devices"])) for one in found] == [("serial", "SN-1", 2)]
 
 
 def test_a_cloned_device_on_another_host(world: World) -> None:
     tpm = birth.soft_tpm()
-    found = _birth.duplicates([member(world, "SN-1", tpm), member(world, "SN-1", tpm, host="clone")])
+    found = birth_records.duplicates([member(world, "SN-1", tpm), member(world, "SN-1", tpm, host="clone")])
     assert [one["field"] for one in found] == ["ak", "ek", "idevid", "ldevid", "serial"]
 
 
 def test_a_renewed_ldevid_is_no_other_device(world: World) -> None:
     tpm = birth.soft_tpm()
     renewed = birth.dataclasses.replace(tpm, ldevid=(other := birth.soft_tpm()).ldevid, ldevid_public=other.ldevid_public)
-    assert _birth.duplicates([member(world, "SN-1", tpm), member(world, "SN-1", renewed)]) == []
+    assert birth_records.duplicates([member(world, "SN-1", tpm), member(world, "SN-1", renewed)]) == []
 
 
 def test_what_cannot_be_compared(world: World) -> None:
     with pytest.raises(BirthRecordError, match="it is no JSON"):
-        _birth.duplicates(["text"])
+        birth_records.duplicates(["text"])
     with pytest.raises(BirthRecordError, match="activation is no object"):
-        _birth.duplicates([{"device": {"serial": "x"}}])
+        birth_records.duplicates([{"device": {"serial": "x"}}])
 
 
 def test_a_record_below_a_weak_intermediate_ca(world: World) -> None:
@@ -431,11 +431,11 @@ def test_a_record_below_a_weak_intermediate_ca(world: World) -> None:
     signer = authority.Signer(issuing.certificate, [weak.certificate], issuing.key)
     text = forged(world, signer)
     with pytest.raises(CertificateError) as caught:
-        _birth.verify(text, roots=world.roots, now=LATER)
+        birth_records.verify(text, roots=world.roots, now=LATER)
     assert caught.value.reason == "bad_signature" and "the RSA key of 1024 bits that made it can be broken" in caught.value.message
 
 
 def test_a_refusal_has_one_word_and_says_why_beside_it(tmp_path: pathlib.Path) -> None:
-    for made in (BirthRecordError("Could not."), _birth.refuse("it is torn")):
+    for made in (BirthRecordError("Could not."), birth_records.refuse("it is torn")):
         assert made.words() == {"reason": "birth_record"}
-    assert _birth.refuse("it is torn").clause == "it is torn"
+    assert birth_records.refuse("it is torn").clause == "it is torn"

@@ -18,9 +18,8 @@ import yaml
 from support import places
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _manifest as manifest
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _manifest_formats as formats
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import profile
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._manifest import formats, manifest
 
 HASH = hashlib.sha256(b"an EK").hexdigest()
 OTHER = hashlib.sha256(b"another EK").hexdigest()
