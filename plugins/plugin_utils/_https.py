@@ -33,12 +33,17 @@ class FetchError(TpmError):
     reason = "not_fetched"
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A server does not send us elsewhere."""
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Where a server sends us elsewhere: to another address of HTTPS at most, and only where that is allowed; else it is an HTTPError."""
 
-    def redirect_request(self, *_arguments: t.Any, **_options: t.Any) -> None:
-        """Follow no redirect, so that it is an HTTPError."""
-        return
+    def __init__(self, follow: bool) -> None:
+        self._follow = follow
+
+    def redirect_request(self, *given: t.Any, **options: t.Any) -> urllib.request.Request | None:
+        """The request to follow, if any; the last argument is the new address."""
+        if not self._follow or not str(given[-1]).startswith("https://"):
+            return None
+        return super().redirect_request(*given, **options)
 
 
 def check_url(url: str, option: str) -> str:
@@ -55,15 +60,15 @@ def check_url(url: str, option: str) -> str:
     return url
 
 
-def get(url: str, what: str, *, most: int, limit: float, authorities: str | None = None) -> bytes | None:
+def get(url: str, what: str, *, most: int, limit: float, authorities: str | None = None, follow: bool = False) -> bytes | None:
     """The body at an address, of at most C(most) bytes and within C(limit) seconds; None where the server says that there is none (404, 410).
 
     C(what) calls it in errors. C(authorities): a PEM file with the CAs that vouch for the server, in place of the system's.
-    Redirects are not followed. Raises FetchError.
+    C(follow): redirects to HTTPS are followed, which is for what is known by its hash. Raises FetchError.
     """
     answers: list[bytes | int | str] = []
     # A thread that is left behind where the server sends a byte now and then: a socket's timeout is for each of them.
-    worker = threading.Thread(target=_ask, args=(url, most, limit, authorities, answers), daemon=True)
+    worker = threading.Thread(target=_ask, args=(url, most, limit, authorities, follow, answers), daemon=True)
     worker.start()
     worker.join(limit)
     found = answers[0] if answers else f"it did not finish within {limit:g} s"
@@ -84,11 +89,11 @@ def _failed(what: str, url: str, why: str, cure: str) -> FetchError:
     return FetchError(f"Could not fetch {what} from {url}: {why}; {cure}.")
 
 
-def _ask(url: str, most: int, limit: float, authorities: str | None, answers: list[bytes | int | str]) -> None:
+def _ask(url: str, most: int, limit: float, authorities: str | None, follow: bool, answers: list[bytes | int | str]) -> None:
     """Put into C(answers) the body (one byte more than C(most), if there are more), the HTTP status, or why there is neither."""
     try:
         context = ssl.create_default_context(cafile=authorities)
-        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _NoRedirects())
+        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _Redirects(follow))
         asked = urllib.request.Request(url, headers={"User-Agent": "edgefleet.tpm2", "Accept-Encoding": "identity"})
         with opener.open(asked, timeout=limit) as response:
             answers.append(response.read(most + 1))

@@ -24,8 +24,8 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import names
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 # Variables of playbooks; docs/playbooks.md says what each is for.
 PLAYBOOKS = frozenset(
-    "tpm2_become tpm2_day_zero_stack tpm2_fleet_records tpm2_fleet_roots tpm2_hosts tpm2_mac tpm2_model tpm2_pinned_ek_sha256 tpm2_report_dir "
-    "tpm2_resource_manager tpm2_site".split()
+    "tpm2_become tpm2_bundle_ca_file tpm2_bundle_dest tpm2_bundle_sources tpm2_day_zero_stack tpm2_fleet_records tpm2_fleet_roots tpm2_hosts "
+    "tpm2_mac tpm2_model tpm2_pinned_ek_sha256 tpm2_report_dir tpm2_resource_manager tpm2_site".split()
 )
 # What the inventory plugin sets, and what roles and playbooks leave for later plays: known, and nobody's to give.
 RESULTS = frozenset(
@@ -37,7 +37,7 @@ RESULTS = frozenset(
 # Where the inventory plugin found the registry, without its password.
 INVENTORY_REGISTRY = "tpm2_inventory_registry"
 # Below these no name is anybody else's.
-_OURS = ("tpm2_profile_", "tpm2_identity_", "tpm2_fleet_", "tpm2_day_zero_")
+_OURS = ("tpm2_profile_", "tpm2_identity_", "tpm2_fleet_", "tpm2_day_zero_", "tpm2_bundle_")
 _LIKE_OURS = re.compile("tpm_?2?_|tmp_?2?_|platform_hierarchy_|resource_manager_", re.IGNORECASE)
 # How alike a misspelt name and the right one are (difflib's ratio): under our prefix, and elsewhere.
 _ALIKE, _VERY_ALIKE = 0.72, 0.88

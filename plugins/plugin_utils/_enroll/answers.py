@@ -212,10 +212,7 @@ def known_issuers(policy: ladder.Policy) -> list[str]:
     found = policy.bundle
     if found is None:
         return []
-    rooted = {one.subject for one in found.certificates if one.subject == one.issuer}
-    # A CA below one that leads to a root leads there too; again until there are no more, for they come in any order.
-    while more := {one.subject for one in found.certificates if one.issuer in rooted} - rooted:
-        rooted |= more
+    rooted = found.rooted()
     return sorted({der.name_hash(subject_der(one)) for one in found.certificates if one.subject in rooted})
 
 

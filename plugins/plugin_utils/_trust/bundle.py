@@ -72,6 +72,14 @@ class Bundle(t.NamedTuple):
     left_out: tuple[Told, ...]
     lenient: tuple[Told, ...]
 
+    def rooted(self) -> frozenset[x509.Name]:
+        """The subjects of those from which, by their names, a way leads to a root of the bundle."""
+        rooted = {one.subject for one in self.certificates if one.subject == one.issuer}
+        # A CA below one that leads to a root leads there too; again until there are no more, for they come in any order.
+        while more := {one.subject for one in self.certificates if one.issuer in rooted} - rooted:
+            rooted |= more
+        return frozenset(rooted)
+
     def warning(self) -> str:
         """What was left out, in one sentence for all; empty where nothing was."""
         if not self.left_out:
@@ -98,18 +106,20 @@ class Bundle(t.NamedTuple):
             "path": self.path,
             "sha256": self.sha256,
             "certificates": self.total,
-            "left_out": [_row(one, "reason", one.words[0]) for one in self.left_out[:MAX_TOLD]],
+            "left_out": [row(one, "reason", one.words[0]) for one in self.left_out[:MAX_TOLD]],
             "left_out_count": len(self.left_out),
-            "lenient": [_row(one, "rules", list(one.words)) for one in self.lenient[:MAX_TOLD]],
+            "lenient": [row(one, "rules", list(one.words)) for one in self.lenient[:MAX_TOLD]],
             "lenient_count": len(self.lenient),
         }
 
 
-def _row(one: Told, name: str, words: t.Any) -> dict[str, t.Any]:
+def row(one: Told, name: str, words: t.Any) -> dict[str, t.Any]:
+    """A certificate for a result; `name` is the key of its `words`."""
     return {"number": one.number, "subject": one.subject, "vendor": one.vendor, name: words, "detail": one.detail}
 
 
-def _content(path: str, what: str) -> bytes:
+def content(path: str, what: str) -> bytes:
+    """A file with certificates or CRLs of at most `MAX_SIZE` bytes; `what` calls it in errors. Raises BundleError."""
     try:
         with pathlib.Path(path).open("rb") as stream:
             data = stream.read(MAX_SIZE + 1)
@@ -132,9 +142,14 @@ def _blocks(data: bytes, label: str) -> t.Iterator[tuple[int, bytes | None]]:
             yield number, None
 
 
-def _known(number: int, one: Certificate, words: tuple[str, ...], detail: str) -> Told:
+def vendor_of(one: Certificate) -> str:
+    """Whose CA it is, as its subject says, to be shown; empty where it does not say."""
     found = one.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
-    return Told(number, shown(one.subject), _text.shown(found[0].value, 80) if found else "", words, detail)
+    return _text.shown(found[0].value, 80) if found else ""
+
+
+def _known(number: int, one: Certificate, words: tuple[str, ...], detail: str) -> Told:
+    return Told(number, shown(one.subject), vendor_of(one), words, detail)
 
 
 def _unreadable(number: int, der: bytes | None, why: str) -> Told:
@@ -179,14 +194,23 @@ def load_bundle(path: str, sha256: str) -> Bundle:
     Raises BundleError where path or hash is not given, the file is missing, not readable, another one or holds no CA certificate;
     DependencyError without `cryptography`.
     """
-    _keys.require()
+    check_given(path, sha256)
+    return read_bundle(content(path, "trust bundle"), path, sha256)
+
+
+def check_given(path: str, sha256: str) -> None:
+    """Check that path and hash of a bundle are given. Raises BundleError."""
     if not path or not sha256:
         raise BundleError(
             f"Could not use a trust bundle: {'its SHA-256' if path else 'its path'} is not given; give both, so that nobody can exchange it."
         )
     if not _SHA256.fullmatch(sha256):
         raise BundleError(f"Could not use the trust bundle {path}: '{sha256}' is no SHA-256; give the 64 hex digits of sha256sum.")
-    data = _content(path, "trust bundle")
+
+
+def read_bundle(data: bytes, path: str, sha256: str) -> Bundle:
+    """Read the content of such a file; `path` says where it is from. Raises as `load_bundle`."""
+    _keys.require()
     actual = hashlib.sha256(data).hexdigest()
     if actual != sha256.lower():
         raise BundleError(
@@ -215,7 +239,7 @@ def load_crls(paths: t.Iterable[str]) -> tuple[x509.CertificateRevocationList, .
     _keys.require()
     found = []
     for path in paths:
-        data = _content(path, "CRL")
+        data = content(path, "CRL")
         ders = [der for _number, der in _blocks(data, "X509 CRL")] if b"-----BEGIN" in data else [data]
         try:
             parsed = [x509.load_der_x509_crl(der or b"") for der in ders]
@@ -229,4 +253,18 @@ def load_crls(paths: t.Iterable[str]) -> tuple[x509.CertificateRevocationList, .
     return tuple(found)
 
 
-__all__ = ("MAX_TOLD", "NOT_A_CA", "Bundle", "BundleError", "Told", "load_bundle", "load_crls")
+__all__ = (
+    "MAX_SIZE",
+    "MAX_TOLD",
+    "NOT_A_CA",
+    "Bundle",
+    "BundleError",
+    "Told",
+    "check_given",
+    "content",
+    "load_bundle",
+    "load_crls",
+    "read_bundle",
+    "row",
+    "vendor_of",
+)

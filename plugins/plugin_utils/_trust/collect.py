@@ -1,0 +1,102 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""A trust bundle out of collections that somebody maintains: each a PEM file that is known by its hash, here or at an address of HTTPS.
+
+The bundle is the same for the same collections, byte for byte, so that its hash can be reviewed and compared by others.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import textwrap
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _https
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import bundle
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.bundle import Bundle, BundleError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import Certificate, der_of, shown
+
+HTTPS = "https://"
+_NAMELESS = "no organization in its name"
+
+
+class Source(t.NamedTuple):
+    """A collection: a path of the controller, or an address that begins with https, and the SHA-256 of what is there."""
+
+    src: str
+    sha256: str
+
+
+class Collected(t.NamedTuple):
+    """The bundle, and the collections that it was made of, as they were read."""
+
+    pem: bytes
+    bundle: Bundle
+    sources: tuple[Bundle, ...]
+
+    def describe(self) -> dict[str, t.Any]:
+        """For a result: the text and its hash, what is in it by vendor, and what was left out of it."""
+        rooted = self.bundle.rooted()
+        vendors: dict[str, dict[str, t.Any]] = {}
+        for one in self.bundle.certificates:
+            name = bundle.vendor_of(one) or _NAMELESS
+            row = vendors.setdefault(name, {"vendor": name, "certificates": 0, "roots": 0, "without_root": 0})
+            row["certificates"] += 1
+            row["roots"] += der_of(one) in self.bundle.roots
+            row["without_root"] += one.subject not in rooted
+        lost = [{"src": one.path, **bundle.row(told, "reason", told.words[0])} for one in self.sources for told in one.left_out]
+        return {
+            "pem": self.pem.decode(),
+            "sha256": self.bundle.sha256,
+            "certificates": len(self.bundle.certificates),
+            "vendors": [vendors[name] for name in sorted(vendors)],
+            "left_out": lost,
+        }
+
+
+def collect(sources: t.Sequence[Source], *, limit: float, authorities: str | None = None) -> Collected:
+    """Make a bundle of collections, in their order, each certificate once. `limit` is how many seconds each may take to be fetched.
+
+    Raises BundleError where one is not given with its hash, is another one or holds no CA certificate; FetchError; DependencyError.
+    """
+    if not sources:
+        raise BundleError("Could not make a trust bundle: no collection of CA certificates is given; give each with its SHA-256.")
+    for one in sources:  # before the first is fetched
+        bundle.check_given(one.src, one.sha256)
+        if one.src.startswith(HTTPS):
+            _https.check_url(one.src, "src")
+        elif "://" in one.src:
+            raise BundleError(
+                f"Could not use the trust bundle {one.src}: it is neither a path nor an address that begins with {HTTPS}; give one."
+            )
+    read = tuple(bundle.read_bundle(_bytes(one, limit, authorities), one.src, one.sha256) for one in sources)
+    found = {der_of(one): one for each in read for one in each.certificates}
+    data = b"\n".join(_block(der, one) for der, one in found.items())
+    return Collected(data, bundle.read_bundle(data, "made", hashlib.sha256(data).hexdigest()), read)
+
+
+def _bytes(source: Source, limit: float, authorities: str | None) -> bytes:
+    if not source.src.startswith(HTTPS):
+        return bundle.content(source.src, "trust bundle")
+    found = _https.get(source.src, "the trust bundle", most=bundle.MAX_SIZE, limit=limit, authorities=authorities, follow=True)
+    if found is None:
+        raise _https.FetchError(
+            f"Could not fetch the trust bundle from {source.src}: there is no such file; see whether the address is right."
+        )
+    return found
+
+
+def _block(der: bytes, one: Certificate) -> bytes:
+    """A certificate in PEM (RFC 7468), below a line that says whose it is."""
+    lines = textwrap.wrap(base64.b64encode(der).decode(), 64)
+    name = shown(one.subject).encode("ascii", "backslashreplace").decode()
+    return "\n".join([f"# {name}", "-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""]).encode()
+
+
+__all__ = ("Collected", "Source", "collect")
