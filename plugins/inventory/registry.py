@@ -13,17 +13,17 @@ version_added: 0.1.0
 author:
   - edgefleet maintainers (@edgefleet)
 description:
-  - Reads the factory's list of devices (the manifest) and the device registry, and makes a host of each device.
-  - A device is V(quarantined) while the registry has an open incident that names its host or its serial number, else V(new) if the registry does
-    not have its serial number. One that it has is V(enrolled) if its birth record is verified with O(record_roots) and says what its row
-    does, else V(unproven).
-  - Without O(record_roots) V(enrolled) is the registry's word, for devices of the manifest alone, and nothing else of the registry becomes
-    a variable or a group of them.
-  - The registry is opened once and only read, with few queries, however many devices there are. Verifying records takes some ten
-    milliseconds each, about two minutes for ten thousand devices. A SQLite file that is not there yet is an empty registry, with a
-    warning, and is not made.
+  - Reads the factory's list of devices (the manifest) and the device registry, and adds each device as a host.
+  - A device is V(quarantined) while the registry has an open incident that names its host or its serial number. Otherwise it is V(new) if
+    the registry does not have its serial number, V(enrolled) if its birth record is verified with O(record_roots) and agrees with its
+    row, and V(unproven) if not.
+  - Without O(record_roots) nothing is verified. A device of the manifest is then V(enrolled) if the registry says so, and no other data
+    of the registry become variables or groups.
+  - The registry is opened once and only read, with few queries, however many devices there are. Verifying a record takes about ten
+    milliseconds, which is two minutes for ten thousand devices. If the SQLite file does not exist yet, the plugin warns, goes on as with
+    an empty registry, and does not make the file.
   - The source file's name has to end in C(tpm2_registry.yml) or C(tpm2_registry.yaml).
-  - A manifest that is wrong in any row is refused as a whole, with everything that is wrong, by line.
+  - If any row of the manifest is wrong, the whole manifest is refused. The error lists everything that is wrong, by line.
 notes:
   - The manifest is CSV (C(.csv); a header line; separated by commas, or by semicolons if the header has one; lines that begin with C(#) are
     comments) or YAML (C(.yml), C(.yaml); a list of mappings, or that list under the key C(devices); no aliases), in UTF-8, of at most 64 MiB.
@@ -31,24 +31,27 @@ notes:
     least one of the two), C(ek_sha256) (the SHA-256 of the endorsement key's DER SubjectPublicKeyInfo, 64 hex digits), C(site) and
     C(model). Serial numbers, host names, MAC addresses and hashes are each there only once. In YAML a serial number of digits alone, or one
     that looks like a date, must be in quotes; other values are taken as they are written.
-  - A device is named by its C(host), or else by its serial number. A device that only the registry knows, and that is proven, is named by the host
-    name that is signed, by its serial number if that name is taken, or else by V(ek-) and the Name of its EK.
-  - Groups are V(tpm2_new), V(tpm2_enrolled), V(tpm2_unproven), V(tpm2_quarantined) and V(tpm2_unlisted), which are always there, and
-    V(tpm2_manufacturer_X), V(tpm2_firmware_X), V(tpm2_site_X), V(tpm2_model_X), in which all but letters, digits and underscores become underscores.
-  - Variables of every host are C(tpm2_profile_serial), C(tpm2_state) and C(tpm2_inventory_registry), the registry's address without its password, which
-    playbooks compare with C(tpm2_identity_registry); C(tpm2_pinned_ek_sha256), C(tpm2_mac), C(tpm2_site) and C(tpm2_model)
-    where they are known; of proven devices also C(tpm2_ek_name), C(tpm2_ak_name), C(tpm2_manufacturer), C(tpm2_firmware),
-    C(tpm2_enrolled_at) (UTC) and C(tpm2_auth_generation); of unproven ones C(tpm2_unproven_reason), as
-    M(edgefleet.tpm2.tpm2_registry_info) has it; of quarantined ones C(tpm2_quarantine_reason) (of the oldest open incident) and
-    C(tpm2_quarantine_detail) (of all). None of them is a secret, and none is ever taken for a template.
-  - What is not in the manifest comes from the signed birth record and the signed statements of the device's place, and
-    C(tpm2_auth_generation) alone from the row. Manufacturer and firmware are there only where a certificate of the EK was trusted
-    (the verdict's C(rung) is V(certificate)), by that certificate and by what the AK attested at enrolment.
-  - Keep manifest and SQLite file out of a folder that is itself the inventory, since Ansible would read them as inventory sources too;
-    or name the source file, not the folder.
-  - Ansible goes on with no hosts where an inventory source cannot be read. Set C(any_unparsed_is_failed=true) in the section C(inventory) of
-    C(ansible.cfg), or E(ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED), to have the run fail.
-  - The registry needs SQLAlchemy for the Python that runs Ansible, and psycopg for PostgreSQL.
+  - A device of the manifest gets its C(host) as its name in the inventory, or else its serial number. A proven device that is only in the
+    registry gets the host name that is signed, or its serial number if that name is taken, or else V(ek-) and the Name of its EK.
+  - The groups V(tpm2_new), V(tpm2_enrolled), V(tpm2_unproven), V(tpm2_quarantined) and V(tpm2_unlisted) always exist. There are also
+    V(tpm2_manufacturer_X), V(tpm2_firmware_X), V(tpm2_site_X) and V(tpm2_model_X). In their names every character other than a letter,
+    digit or underscore becomes an underscore.
+  - Every host has the variables C(tpm2_profile_serial), C(tpm2_state) and C(tpm2_inventory_registry), which is the registry's address
+    without its password, and which playbooks compare with C(tpm2_identity_registry). It has C(tpm2_pinned_ek_sha256), C(tpm2_mac),
+    C(tpm2_site) and C(tpm2_model) if they are known.
+  - A proven device also has C(tpm2_ek_name), C(tpm2_ak_name), C(tpm2_manufacturer), C(tpm2_firmware), C(tpm2_enrolled_at) (UTC) and
+    C(tpm2_auth_generation). An unproven one has C(tpm2_unproven_reason), with the same words as M(edgefleet.tpm2.tpm2_registry_info). A
+    quarantined one has C(tpm2_quarantine_reason), that of the oldest open incident, and C(tpm2_quarantine_detail), those of all. No
+    variable is a secret, and none is ever read as a template.
+  - Values that are not in the manifest come from the signed birth record and the signed statements of the device's place. Only
+    C(tpm2_auth_generation) comes from the registry's row. Manufacturer and firmware are set only if the EK was believed because of its
+    certificate, and not because it was pinned. They are what this certificate says, and what the AK attested at enrolment.
+  - Give the source file as the inventory, not its folder. Ansible would try to read a manifest and an SQLite file in the folder as
+    inventory sources too.
+  - By default Ansible goes on without hosts if it cannot read an inventory source. To make the run fail, set
+    C(any_unparsed_is_failed=true) in the section C(inventory) of C(ansible.cfg), or the environment variable
+    E(ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED).
+  - The plugin needs SQLAlchemy in the Python that runs Ansible, and psycopg for PostgreSQL.
 extends_documentation_fragment:
   - constructed
 options:
@@ -59,7 +62,7 @@ options:
     choices: [edgefleet.tpm2.registry]
   manifest:
     description:
-      - The path of the manifest; a relative one starts at the folder of the source file. Templates are filled in.
+      - The path of the manifest. A relative path starts at the folder of the source file. Templates are allowed.
     type: str
     required: true
     env:
@@ -70,7 +73,7 @@ options:
   registry:
     description:
       - Where the device registry is, as the path of a SQLite file or as a URL, V(sqlite:////path) or V(postgresql://user@server/database).
-      - A relative path is so to the folder of the source file. Templates are filled in, so that a password can come from a vault.
+      - A relative path starts at the folder of the source file. Templates are allowed, so that a password can come from a vault.
     type: str
     default: tpm2-registry.sqlite
     env:
@@ -80,16 +83,16 @@ options:
         key: registry
   unlisted:
     description:
-      - Whether a device that is in the registry but not in the manifest is a host too. It is then also in the group V(tpm2_unlisted).
-      - Only one that is proven with O(record_roots) is. Otherwise anybody who can write to the registry could have any TPM provisioned as one of the
-        fleet's. The others are left out, with a warning that counts them; without O(record_roots) these are all.
+      - Whether to add devices that are in the registry but not in the manifest. They are also in the group V(tpm2_unlisted).
+      - Only devices that are proven with O(record_roots) are added. Otherwise anybody who can write to the registry could have any TPM
+        provisioned as one of the fleet. A warning says how many others were left out; without O(record_roots) all of them are.
     type: bool
     default: true
   record_roots:
     description:
       - Files with the certificates with which birth records are verified, that of the CA, or of the key that signs records in its place.
         Only the first certificate of each file counts. After a change of the CA, name the former CA's certificate too.
-      - Relative paths start at the folder of the source file. Templates are filled in.
+      - Relative paths start at the folder of the source file. Templates are allowed.
     type: list
     elements: str
     default: []

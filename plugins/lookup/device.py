@@ -11,11 +11,12 @@ version_added: 0.1.0
 author:
   - edgefleet maintainers (@edgefleet)
 description:
-  - Returns the registry's row for a device as one mapping, for tasks that are to run for new or for enrolled devices only.
-  - A device is new, quarantined, enrolled or unproven. It is enrolled where its signed birth record is verified with O(record_roots) and says
-    what the row says, and unproven if the registry has the device without such a record. It is quarantined while an incident that names its host,
-    serial number or EK is open, also where another device is enrolled under that serial number.
-  - It changes nothing and never creates a registry. While there is none, every device is new.
+  - Returns what the registry has about a device, as one mapping. Use it for tasks that shall run only for new, or only for enrolled
+    devices.
+  - A device is new, quarantined, enrolled or unproven. It is enrolled if its signed birth record is verified with O(record_roots) and
+    agrees with the registry's row, and unproven if the registry has the device without such a record. It is quarantined while an incident
+    is open that names its host, serial number or EK, even if another device is enrolled under that serial number.
+  - It changes nothing and never makes a registry. If there is none, every device is new.
 options:
   registry:
     description:
@@ -32,13 +33,13 @@ options:
     type: str
   host:
     description:
-      - The host name as which the device was enrolled. The default, where neither O(ek_name) nor O(serial) is given, is this host.
+      - The host name as which the device was enrolled. If neither O(ek_name) nor O(serial) is given, the default is this host.
     type: str
   record_roots:
     description:
       - Files on the controller with the certificates with which birth records are verified, that of the CA, or of the key that signs
         records in its place. Only the first certificate of each file counts.
-      - Without it no device is enrolled, only V(unproven).
+      - Without this option a registered device is V(unproven), never V(enrolled).
     type: list
     elements: str
   timeout:
@@ -55,7 +56,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Enroll what is not enrolled yet
+- name: Say in which state the device is
   ansible.builtin.debug:
     msg: "{{ inventory_hostname }} is {{ device.state }}"
   vars:
@@ -74,10 +75,10 @@ _raw:
       description: V(new), V(quarantined), V(enrolled) or V(unproven).
       type: str
     proven:
-      description: Whether a birth record proves keys, serial number and host.
+      description: Whether a verified birth record has the same keys, serial number and host.
       type: bool
     ek_name:
-      description: The Name of the device's EK; like all that follow V(none) for a device that is not enrolled.
+      description: The Name of the device's EK. This value and all that follow are V(none) if the device is not enrolled.
       type: str
     ak_name:
       description: The Name of its AK.
@@ -95,7 +96,7 @@ _raw:
       description: The generation of the auth values that its TPM has.
       type: int
     auth_pending:
-      description: The generation that is on its way into its TPM.
+      description: The generation that a rotation is giving to its TPM at present.
       type: int
     certificates:
       description: For each kind of certificate (V(iak), V(idevid), V(ldevid)) the latest one, with C(pem), C(not_after), C(serial_number).

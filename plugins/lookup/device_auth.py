@@ -11,14 +11,15 @@ version_added: 0.1.0
 author:
   - edgefleet maintainers (@edgefleet)
 description:
-  - Returns the auth values of a device's hierarchies, one for each term. An auth is a text of 32 characters.
-  - A value is returned only after the controller has stored it or can derive it again, so it may be set in the TPM.
-  - A device that is not enrolled has none, as nothing is set before its EK is verified, so the answer is an empty text for each term.
-    The same holds for a device that is looked up by O(serial) or O(host) while an incident that names the host, or the device's EK, is open,
-    because an impostor would otherwise get the auth values of the device that it claims to be.
-  - No value is derived or opened before the device's signed birth record is verified with O(record_roots), and says of EK, AK, IDevID key,
-    serial number and host what the registry's row says; anybody who can write to the registry could otherwise claim any EK. If that fails, the lookup fails.
-  - The lookup also fails if the value is wanted for another host than the one that is signed.
+  - Returns the auth values (passwords) of the hierarchies of a device's TPM, one for each term. An auth value is a text of 32 characters.
+  - A value is returned only if the controller has stored it or can derive it again, so you can set it in the TPM without losing it.
+  - A device that is not enrolled has no auth values, because none is set before its EK is verified. The answer is then an empty text for
+    each term. The answer is also empty if the device is looked up by O(serial) or O(host) while an incident is open that names the host
+    or the device's EK. Otherwise an impostor would get the auth values of the device that it claims to be.
+  - Before a value is derived or opened, the device's signed birth record is verified with O(record_roots). It must have the same EK, AK,
+    IDevID key, serial number and host as the registry's row. Otherwise the lookup fails, because anybody who can write to the registry
+    could claim any EK.
+  - The lookup also fails if the value is asked for another host than the one in the signed record or statement.
 options:
   _terms:
     description:
@@ -29,7 +30,7 @@ options:
   registry:
     description:
       - The registry's path, or its URL.
-      - May be left out with O(mode=derived), where O(record) and a number as O(generation) are given.
+      - It can be left out with O(mode=derived), if O(record) and a number as O(generation) are given.
     type: str
   record_roots:
     description:
@@ -41,13 +42,14 @@ options:
     required: true
   record:
     description:
-      - The file with the device's birth record, for the day when there is no registry. It is verified as one of the registry is.
+      - The file with the device's birth record, in case the registry is lost. It is verified like a record from the registry.
     type: str
   mode:
     description:
-      - With V(derived), a value is computed from O(master), the EK Name, the hierarchy and the generation; there is nothing to lose but
-        O(master). The registry keeps a check of O(master), so that another one is refused and never tried on a TPM.
-      - With V(random), it is made once and kept in the registry, sealed to O(master) and to O(recovery_key).
+      - With V(derived), a value is computed from O(master), the Name of the EK, the hierarchy and the generation, so no value can get
+        lost as long as you have O(master). The registry keeps a check value of O(master), so that a wrong master is refused and no wrong
+        value is tried on a TPM.
+      - With V(random), a value is made at random and kept in the registry, encrypted with O(master), and once more for O(recovery_key).
     type: str
     choices: [derived, random]
     default: derived
@@ -63,8 +65,8 @@ options:
     type: str
   recovery_key:
     description:
-      - A file with the public key or certificate (PEM, RSA of 2048 bits or more) that random values are sealed to, too.
-      - Its private half recovers them with OpenSSL alone. Keep that in a safe, away from the controller.
+      - A file with a public key or certificate (PEM, RSA of 2048 bits or more), for which random values are encrypted too.
+      - Its private key recovers them with OpenSSL alone. Keep the private key in a safe, away from the controller.
     type: str
   ek_name:
     description:
@@ -77,20 +79,20 @@ options:
   host:
     description:
       - The host that the value is for. The default is this host.
-      - It also names the device where neither O(ek_name) nor O(serial) is given; name the device by its serial number where a host, such as a slot of
-        a jig, is not one device for life.
+      - If neither O(ek_name) nor O(serial) is given, it also names the device. Name the device by its serial number if the host name
+        belongs to a place, such as a slot of a test bench, and not to one device for life.
     type: str
   generation:
     description:
-      - V(current) is what the TPM has, V(next) what a rotation gives it; or a number.
-      - While a rotation is pending, the TPM may have either, and one wrong lockout auth blocks it for a day. V(current) and V(next) are
-        refused then. Finish the rotation with the playbook C(edgefleet.tpm2.rotate_auth).
+      - V(current) is the generation that the TPM has, V(next) the one that a rotation gives it. A number names any generation.
+      - While a rotation is not finished, the TPM may have either of them, and one wrong lockout auth would block its lockout hierarchy,
+        usually for a day. So V(current) and V(next) are refused. Finish the rotation with the playbook C(edgefleet.tpm2.rotate_auth).
     type: str
     default: current
   create:
     description:
-      - Whether values that are not there yet are made and kept. Give C(not ansible_check_mode); where nothing is kept, a passing value
-        is returned.
+      - Whether to make and store values that do not exist yet. Give C(not ansible_check_mode). With V(false) a value that exists for this
+        run only is returned.
     type: bool
     default: true
   timeout:
@@ -104,7 +106,8 @@ requirements:
   - alembic >= 1.13 (where the registry is to be made or upgraded)
   - psycopg >= 3.1 (for PostgreSQL)
 notes:
-  - Use C(no_log=true) on a task that passes a value to anything but an option that is a secret already.
+  - Use C(no_log=true) on a task that uses a value in any other place than an option that Ansible hides, such as an auth option of this
+    collection's modules.
 seealso:
   - plugin: edgefleet.tpm2.device
     plugin_type: lookup

@@ -11,10 +11,10 @@ version_added: 0.1.0
 author:
   - edgefleet maintainers (@edgefleet)
 description:
-  - Returns the pattern that it was given, for C(hosts) of a play. A play whose pattern matches no host does nothing and succeeds, and a timer
-    with such an audit looks like a fleet that is as declared. With this lookup the run fails instead.
-  - Each part of the pattern has to match a host, so that one misspelt name in a list is found as well.
-  - Nothing is refused where a playbook is only read (C(--syntax-check), C(--list-hosts), C(--list-tasks) and C(--list-tags)).
+  - Returns the pattern that it was given, for C(hosts) of a play, and fails if the pattern matches no host. Without this lookup such a
+    play does nothing and succeeds, so an audit that looks at no device would report that all is well.
+  - Each part of the pattern has to match a host, so that one misspelt name in a list is found too.
+  - It refuses nothing if the playbook is not run (C(--syntax-check), C(--list-hosts), C(--list-tasks) and C(--list-tags)).
 options:
   _terms:
     description:
@@ -23,7 +23,7 @@ options:
     required: true
   may_be_empty:
     description:
-      - A group that is there may be without hosts.
+      - Whether a group that exists may have no hosts.
     type: bool
     default: false
 seealso:
@@ -32,7 +32,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: What must not run on nobody
+- name: A play that must not succeed without hosts
   hosts: "{{ lookup('edgefleet.tpm2.hosts', tpm2_hosts | default('all')) }}"
   gather_facts: false
   tasks: []

@@ -11,12 +11,13 @@ version_added: 0.1.0
 author:
   - edgefleet maintainers (@edgefleet)
 description:
-  - Looks at the variables of all hosts, and says what is wrong with them, a sentence each. It asks no device and changes nothing.
-  - For the hosts of the play a misspelt variable of this collection is a fault, and a C(tpm2_hosts) that is set in the inventory, where no play
-    reads it. With O(serials) a host without serial number is one, and one whose serial number another host of the inventory has. With
-    O(registry) a registry (C(tpm2_identity_registry)) that is not there is one, unless C(tpm2_identity_new_registry) is true for a host, and so is one
-    that is not the registry of the inventory plugin P(edgefleet.tpm2.registry#inventory).
-  - With O(tags) a tag of the command line that the playbook does not have is a fault, and tags that leave nothing to do are.
+  - Looks at the variables of all hosts and returns one sentence for each thing that is wrong. It contacts no device and changes nothing.
+  - It always reports misspelt variables of this collection on the hosts of the play, and C(tpm2_hosts) in the inventory, where no play
+    reads it.
+  - With O(serials) it reports a host that has no serial number, or the same one as another host of the inventory.
+  - With O(registry) it reports a registry (C(tpm2_identity_registry)) that is not there, unless C(tpm2_identity_new_registry) is true for
+    a host, and one that is not the registry of the inventory plugin P(edgefleet.tpm2.registry#inventory).
+  - With O(tags) it reports a tag of the command line that the playbook does not have, and tags that leave nothing to do.
   - The role P(edgefleet.tpm2.controller#role) uses it, with C(tasks_from=inventory).
 options:
   serials:
@@ -58,8 +59,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _raw:
   description:
-    - One mapping, of C(all), a list with a sentence for each fault of the whole run, and C(hosts), a mapping with a sentence for each host
-      that must not go on.
+    - One mapping. C(all) is a list with a sentence for each fault that must end the whole run. C(hosts) has a sentence for each host that
+      must not go on.
   type: list
   elements: dict
 """
