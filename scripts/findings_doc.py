@@ -21,7 +21,7 @@ GROUPS = (
     ("catalogue_path", "The way to the TPM"),
     ("catalogue_rights", "Who may use it"),
     ("catalogue_tpm", "The TPM's state"),
-    ("catalogue_kept", "What the TPM keeps and is made of"),
+    ("catalogue_contents", "What the TPM keeps and is made of"),
     ("catalogue_host", "The host"),
     ("catalogue_boot", "Measured boot"),
 )

@@ -11,7 +11,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec_identity
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _configuration
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action_support, _configuration
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import Escrow
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask, records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
@@ -32,20 +32,22 @@ class ActionModule(ActionBase):
         result: Result = super().run(tmp, task_vars)
         _valid, given = self.validate_argument_spec(argument_spec=SPEC)
         check = bool(self._task.check_mode)
-        return _action.told(result, lambda: _move(self._task.args, _action.plain(given), self._loader.path_dwim, check=check))
+        return _action_support.told(
+            result, lambda: _move(self._task.args, _action_support.plain(given), self._loader.path_dwim, check=check)
+        )
 
 
-def _move(raw: t.Any, options: _action.Options, path: t.Callable[[str], str], *, check: bool) -> Result:
+def _move(raw: t.Any, options: _action_support.Options, path: t.Callable[[str], str], *, check: bool) -> Result:
     _configuration.refuse_injection()
-    _action.check_texts(raw, SPEC)
+    _action_support.check_texts(raw, SPEC)
     with open_registry(options["registry"], timeout=options["timeout"], create=not check, must_exist=True) as registry:
-        device = _action.find(registry, options)
+        device = _action_support.find(registry, options)
         if device is None:
             who = options["serial"] or options["ek_name"] or options["host"]
             raise InputError(f"Could not replace the auth values of {who}: it is not enrolled; enroll it first (playbook day_zero).")
-        device = _action.proven(registry, device, options, path=path)
+        device = _action_support.proven(registry, device, options, path=path)
         _refuse_others(registry, device, options["host"] or device.host)
-        held = _action.escrow(registry, options["escrow"], create=not check, path=path)
+        held = _action_support.escrow(registry, options["escrow"], create=not check, path=path)
         if options["state"] == "begun":
             return _begin(registry, device, held, check)
         return _finish(registry, device, held, options["generation"], check)

@@ -13,7 +13,14 @@ from ansible.release import __version__ as ansible_version
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _answer_tables, _configuration, _files, _text, _versions
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import (
+    _action_support,
+    _answer_tables,
+    _configuration,
+    _files,
+    _text,
+    _versions,
+)
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._device_action import DeviceAction
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, settings
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.enrolment import Enrolment
@@ -38,11 +45,11 @@ class ActionModule(DeviceAction):
         """Enroll the device of this task."""
         result: Result = super(DeviceAction, self).run(tmp, task_vars)
         _valid, given = self.validate_argument_spec(argument_spec=SPEC, mutually_exclusive=EITHER)
-        options = _action.plain(given)
+        options = _action_support.plain(given)
         self._exchanges, bundle = 0, None
         try:
             _configuration.refuse_injection()
-            _action.check_texts(self._task.args, SPEC)
+            _action_support.check_texts(self._task.args, SPEC)
             names.check_serial(options["serial"])
             plan = self._plan(options)
             bundle = plan.policy.bundle
@@ -56,7 +63,7 @@ class ActionModule(DeviceAction):
         """A path of the controller; a relative one is beside the playbook."""
         return str(self._loader.path_dwim(path))
 
-    def _signer(self, options: _action.Options | None) -> Result:
+    def _signer(self, options: _action_support.Options | None) -> Result:
         given = {name: value for name, value in (options or {}).items() if value is not None and value is not False}
         for name in ("certificate", "chain", "key"):
             if given.get(name):
@@ -65,7 +72,7 @@ class ActionModule(DeviceAction):
             given["pkcs11"] = {name: value for name, value in given["pkcs11"].items() if value is not None}
         return given
 
-    def _trust(self, options: _action.Options | None) -> Result:
+    def _trust(self, options: _action_support.Options | None) -> Result:
         """The option C(trust), its paths as the controller has them."""
         trust, fetch = dict(options or {}), dict((options or {}).get("fetch") or {})
         if trust.get("bundle"):
@@ -73,7 +80,7 @@ class ActionModule(DeviceAction):
         trust["crls"] = [self._path(one) for one in trust.get("crls") or []]
         return {**trust, "fetch": {**fetch, **{name: self._path(fetch[name]) for name in ("cache", "ca_file") if fetch.get(name)}}}
 
-    def _plan(self, options: _action.Options) -> Plan:
+    def _plan(self, options: _action_support.Options) -> Plan:
         trust, external = self._trust(options["trust"]), dict(options["external_authority"] or {})
         if external:
             external = {
@@ -108,7 +115,7 @@ class ActionModule(DeviceAction):
             trust_clock=options["trust_clock"],
         )
 
-    def _enroll(self, plan: Plan, options: _action.Options, task_vars: Result) -> Result:
+    def _enroll(self, plan: Plan, options: _action_support.Options, task_vars: Result) -> Result:
         check = bool(self._task.check_mode)
         where, must_exist = options["registry"], not options["new_registry"]
         with open_registry(where, timeout=options["timeout"], create=not check, must_exist=must_exist) as registry:
@@ -125,7 +132,7 @@ class ActionModule(DeviceAction):
                 told.update(state=ask.UNPROVEN, reason=NO_RECORD, warnings=[settings.no_birth_record(plan.serial)])
             return told
 
-    def _speaker(self, options: _action.Options, task_vars: Result) -> t.Callable[[t.Mapping[str, t.Any]], Result]:
+    def _speaker(self, options: _action_support.Options, task_vars: Result) -> t.Callable[[t.Mapping[str, t.Any]], Result]:
         connection = {name: options[name] for name in CONNECTION if options[name] is not None}
 
         def exchange(question: t.Mapping[str, t.Any]) -> Result:
@@ -134,11 +141,11 @@ class ActionModule(DeviceAction):
             if answer.get("failed"):
                 said = " ".join(str(answer.get("msg") or "Could not speak with the device: its module gave no answer.").split())
                 raise ExchangeError(said, reason=answers.word(answer.get("reason")))
-            return t.cast("Result", _action.plain(answer))
+            return t.cast("Result", _action_support.plain(answer))
 
         return exchange
 
-    def _told(self, outcome: Outcome, registry: Registry, options: _action.Options, check: bool) -> Result:
+    def _told(self, outcome: Outcome, registry: Registry, options: _action_support.Options, check: bool) -> Result:
         found: Result = {"changed": outcome.changed, "state": "enrolled", "did": list(outcome.did), "pending": list(outcome.pending)}
         device = outcome.device
         if outcome.verdict is not None:

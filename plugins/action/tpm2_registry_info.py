@@ -9,7 +9,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec_identity
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _configuration
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action_support, _configuration
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import HIERARCHIES
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import is_there, missing, open_registry
@@ -28,19 +28,19 @@ class ActionModule(ActionBase):
         """Look the device of this task up."""
         result: Result = super().run(tmp, task_vars)
         _valid, given = self.validate_argument_spec(argument_spec=SPEC)
-        return _action.told(
-            result, lambda: _look(self._task.args, _action.plain(given), self._loader.path_dwim, create=not self._task.check_mode)
+        return _action_support.told(
+            result, lambda: _look(self._task.args, _action_support.plain(given), self._loader.path_dwim, create=not self._task.check_mode)
         )
 
 
-def _look(raw: t.Any, options: _action.Options, path: t.Callable[[str], str], *, create: bool) -> Result:
+def _look(raw: t.Any, options: _action_support.Options, path: t.Callable[[str], str], *, create: bool) -> Result:
     _configuration.refuse_injection()
-    _action.check_texts(raw, SPEC)
+    _action_support.check_texts(raw, SPEC)
     url, timeout = options["registry"], options["timeout"]
     # Only an auth value that is asked for the first time is written down; where nothing is, nothing is made.
     writes = create and bool(options["escrow"]) and is_there(url, timeout=timeout)
     with open_registry(url, timeout=timeout, create=writes) as registry:
-        device, doubt = _action.seen(registry, options, path=path)
+        device, doubt = _action_support.seen(registry, options, path=path)
         host, serial = options["host"] or (device.host if device else ""), options["serial"] or (device.serial if device else "")
         problem = ask.incident(registry, host=host, serial=serial)
         found: Result = {"changed": False, "device": ask.describe(device, problem, doubt)}
@@ -48,7 +48,7 @@ def _look(raw: t.Any, options: _action.Options, path: t.Callable[[str], str], *,
         if options["escrow"]:
             # Nothing is derived for whoever is in quarantine, for what is not proven, or for another host than the one that is signed.
             trusted = None if problem or doubt or device is None or ask.elsewhere(device, options["host"]) else device
-            held = _action.escrow(registry, options["escrow"], create=create, path=path)
+            held = _action_support.escrow(registry, options["escrow"], create=create, path=path)
             found["auths"] = held.auths(trusted) if trusted else dict.fromkeys(HIERARCHIES, "")
             if trusted and trusted.auth_pending is not None:
                 found["next_auths"] = held.auths(trusted, generation=trusted.auth_pending)

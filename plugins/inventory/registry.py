@@ -156,7 +156,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _inventory, _proven, _variables
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._manifest import manifest
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.side_rows import Papers
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.document_rows import Papers
 
 try:
     # ansible-core 2.18 takes every text for a template that is not marked; from 2.19 on this does nothing, and it will go.

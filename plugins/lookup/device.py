@@ -115,7 +115,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _configuration, _text
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action_support, _configuration, _text
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 
@@ -127,7 +127,7 @@ class LookupModule(LookupBase):
         """Return one mapping. Raises AnsibleLookupError."""
         try:
             # Before Ansible makes text of what is none, or quotes it.
-            _action.check_texts(kwargs, _action.KEYS)
+            _action_support.check_texts(kwargs, _action_support.KEYS)
             self.set_options(var_options=variables, direct=kwargs)
             key = {name: str(self.get_option(name) or "") for name in ("ek_name", "serial", "host")}
             if not any(key.values()):
@@ -135,7 +135,7 @@ class LookupModule(LookupBase):
             _configuration.refuse_injection()
             with open_registry(str(self.get_option("registry")), timeout=self.get_option("timeout"), create=False) as registry:
                 path = self._loader.path_dwim if self._loader else str
-                device, doubt = _action.seen(registry, {**key, "record_roots": self.get_option("record_roots")}, path=path)
+                device, doubt = _action_support.seen(registry, {**key, "record_roots": self.get_option("record_roots")}, path=path)
                 host = key["host"] or (device.host if device else "")
                 serial = key["serial"] or (device.serial if device else "")
                 return [ask.describe(device, ask.incident(registry, host=host, serial=serial), doubt)]

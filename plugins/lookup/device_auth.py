@@ -140,7 +140,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _configuration, _proven, _text
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action_support, _configuration, _proven, _text
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import Escrow
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask, records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
@@ -155,7 +155,7 @@ class LookupModule(LookupBase):
         here = str((variables or {}).get("inventory_hostname", ""))
         try:
             # Before Ansible makes text of what is none, or quotes it.
-            _action.check_texts(kwargs, _action.KEYS)
+            _action_support.check_texts(kwargs, _action_support.KEYS)
             self.set_options(var_options=variables, direct=kwargs)
             return self._auths([str(term) for term in terms], here)
         except TpmError as error:
@@ -173,7 +173,7 @@ class LookupModule(LookupBase):
             if device is None or (not key["ek_name"] and self._is_withheld(registry, device.host, device.serial, here)):
                 return [""] * len(hierarchies)
             roots = self.get_option("record_roots")
-            device = _action.proven(registry, device, {**key, "record_roots": roots}, path=self._path)
+            device = _action_support.proven(registry, device, {**key, "record_roots": roots}, path=self._path)
             if ask.elsewhere(device, host):
                 raise InputError(
                     f"Could not look up an auth of {device.serial} for {host}: what is signed has that device at {device.host}; name the host "
@@ -203,7 +203,7 @@ class LookupModule(LookupBase):
 
     def _escrow(self, registry: Registry | None) -> Escrow:
         options = {name: self.get_option(name) for name in ("mode", "master", "former_master", "recovery_key")}
-        return _action.escrow(registry, options, create=self.get_option("create"), path=self._path)
+        return _action_support.escrow(registry, options, create=self.get_option("create"), path=self._path)
 
     def _generation(self) -> int | str:
         text = str(self.get_option("generation"))

@@ -221,7 +221,7 @@ def test_full_when_the_device_has_proved_who_it_is(desk: Desk, bench: Bench, mon
 
     def small(url: str, **options: t.Any) -> Registry:
         one = opened(url, **options)
-        sa.event.listen(one._link._engine, "connect", lambda raw, _record: raw.execute("PRAGMA max_page_count=1"))  # type: ignore[union-attr]
+        sa.event.listen(one._database._engine, "connect", lambda raw, _record: raw.execute("PRAGMA max_page_count=1"))  # type: ignore[union-attr]
         return one
 
     monkeypatch.setattr("support.enroll.open_registry", small)

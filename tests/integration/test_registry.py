@@ -26,8 +26,8 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask, models
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.database import parse
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.faults import IdentityConflictError, RegistryError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.link import parse
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import EkCertificate, Verdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 
@@ -338,8 +338,8 @@ def test_an_auth_is_kept_as_it_was_first(registry: Registry) -> None:
 
 def test_an_auth_is_read_back_over_another_connection(registry: Registry) -> None:
     connections: list[object] = []
-    assert registry._link is not None
-    sa.event.listen(registry._link._engine, "connect", lambda connection, _record: connections.append(connection))
+    assert registry._database is not None
+    sa.event.listen(registry._database._engine, "connect", lambda connection, _record: connections.append(connection))
     registry.put_auth(identity(1).ek_name, "owner", 1, mode="random", sealed_operations=b"a", sealed_recovery=b"b")
     assert len({id(connection) for connection in connections}) == 2
 

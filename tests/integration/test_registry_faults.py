@@ -26,8 +26,8 @@ from support.registry import PINNED, certificate, identity, side_by_side
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import models, upgrade
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.database import parse
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.faults import RegistryError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.link import parse
 
 if t.TYPE_CHECKING:
     from support.postgres import Postgres
@@ -105,9 +105,9 @@ def test_a_lock_that_ends_in_time_is_waited_for(file: pathlib.Path) -> None:
         assert holder.stdout is not None and holder.stdin is not None
         holder.stdout.readline()
         with open_registry(str(file)) as registry:
-            assert registry._link is not None
+            assert registry._database is not None
             sa.event.listen(
-                registry._link._engine, "connect", lambda _connection, _record: (holder.stdin.write("\n"), holder.stdin.flush())
+                registry._database._engine, "connect", lambda _connection, _record: (holder.stdin.write("\n"), holder.stdin.flush())
             )
             assert not registry.enroll(identity(1), PINNED, []).existed
 
@@ -153,8 +153,8 @@ def test_a_session_that_the_server_ends(postgres: Postgres, database: str) -> No
 
 def test_a_full_file(file: pathlib.Path) -> None:
     with open_registry(str(file)) as registry:
-        assert registry._link is not None
-        sa.event.listen(registry._link._engine, "connect", lambda connection, _record: connection.execute("PRAGMA max_page_count=1"))
+        assert registry._database is not None
+        sa.event.listen(registry._database._engine, "connect", lambda connection, _record: connection.execute("PRAGMA max_page_count=1"))
         with pytest.raises(RegistryError, match="it is full .*; make room for it, then run again; nothing was written") as error:
             registry.enroll(identity(1), PINNED, [certificate(1, pem="x" * 100000)])
         assert error.value.reason == "full"
@@ -282,7 +282,7 @@ def test_certificates_for_ever_and_a_server_east_of_greenwich(postgres: Postgres
 def test_a_commit_is_durable_whatever_the_servers_setting(postgres: Postgres, database: str) -> None:
     name = urllib.parse.urlsplit(database).path[1:]
     psql(postgres, database, f'ALTER DATABASE "{name}" SET synchronous_commit = off')
-    link = open_registry(database)._link
+    link = open_registry(database)._database
     assert link is not None
     show = "SELECT current_setting('synchronous_commit'), current_setting('lock_timeout')"
     assert tuple(link.write("look", lambda connection: connection.exec_driver_sql(show).one())) == ("on", "30s")
@@ -291,7 +291,7 @@ def test_a_commit_is_durable_whatever_the_servers_setting(postgres: Postgres, da
 
 
 def test_a_file_is_written_with_full_sync_and_foreign_keys(file: pathlib.Path) -> None:
-    link = open_registry(str(file), timeout=7)._link
+    link = open_registry(str(file), timeout=7)._database
     assert link is not None
     settings = {"synchronous": 3, "foreign_keys": 1, "busy_timeout": 7000}  # 3: EXTRA, above FULL
     for pragma, value in settings.items():

@@ -71,7 +71,7 @@ CONTROLLER_LIBRARIES = {
     "ansible": CONTROLLER - {"plugin_utils"} | {"plugin_utils._configuration", "plugin_utils._device_action"},
     "cryptography": {f"plugin_utils.{name}" for name in ("_escrow", "_evidence.credentials", "_keys", "_master", "_x509.deps")},
     "pkcs11": {"plugin_utils._authority.pkcs11"},
-    "psycopg": {"plugin_utils._registry.link"},
+    "psycopg": {"plugin_utils._registry.database"},
     "sqlalchemy": {"plugin_utils._registry"},
     "yaml": {"plugin_utils._manifest.formats", "plugin_utils._variables"},
 }
@@ -87,7 +87,7 @@ CONTROLLER_LAYERS = (
     {"_birth", "_device_action"},
     {"_place"},
     {"_proven"},
-    {"_action"},
+    {"_action_support"},
     {"_enroll"},
 )
 ANSIBLE_ALLOWED = {"_module", "_argspec", "_deps"}
@@ -465,7 +465,7 @@ BAD = [
     ("plugin_utils/_escrow.py", "import requests", "not of the standard library"),
     ("plugin_utils/_escrow.py", GUARD.format("import sqlalchemy as sa"), "sqlalchemy belongs to plugin_utils._registry"),
     ("plugin_utils/_registry/store.py", GUARD.format("import alembic.command"), "alembic.command belongs to plugin_utils._registry.migr"),
-    ("plugin_utils/_registry/store.py", GUARD.format("import psycopg"), "psycopg belongs to plugin_utils._registry.link"),
+    ("plugin_utils/_registry/store.py", GUARD.format("import psycopg"), "psycopg belongs to plugin_utils._registry.database"),
     ("plugin_utils/_registry/store.py", "import sqlalchemy as sa", "sqlalchemy is imported without a guard"),
     ("plugin_utils/_registry/store.py", f"from {CONTROLLER_UTILS}_enroll import plan", "does not lie below it"),
     ("plugin_utils/_registry/store.py", f"from {CONTROLLER_UTILS}_trust import ladder", "does not lie below it"),

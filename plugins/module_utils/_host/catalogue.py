@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._host import (
     catalogue_boot,
+    catalogue_contents,
     catalogue_host,
-    catalogue_kept,
     catalogue_path,
     catalogue_rights,
     catalogue_tpm,
@@ -23,7 +23,7 @@ KINDS: tuple[Kind, ...] = (
     *catalogue_path.KINDS,
     *catalogue_rights.KINDS,
     *catalogue_tpm.KINDS,
-    *catalogue_kept.KINDS,
+    *catalogue_contents.KINDS,
     *catalogue_host.KINDS,
     *catalogue_boot.KINDS,
 )

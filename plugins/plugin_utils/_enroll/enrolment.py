@@ -20,7 +20,15 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.request import RequestError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, clock, first, settings, signing, upkeep
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import (
+    answers,
+    certify,
+    clock,
+    first_exchange,
+    settings,
+    signing,
+    upkeep,
+)
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import (
     Exchange,
     Outcome,
@@ -78,7 +86,7 @@ class Enrolment:
         blank = answers.yet_to_be_made(plan.observed, (plan.where.ek, plan.where.ak)) if check else frozenset()
         if device is not None and not blank and self._recognised(device):
             return self._known(device, check)
-        return first.Preview(self._registry, plan, self._exchange, self._clock).run(blank) if check else self._enroll()
+        return first_exchange.Preview(self._registry, plan, self._exchange, self._clock).run(blank) if check else self._enroll()
 
     def _known(self, device: records.Device, check: bool) -> Outcome:
         """A device that the registry knows, and is believed to know only as far as its birth record goes. Raises UnprovenError."""
@@ -125,7 +133,7 @@ class Enrolment:
     def _collect(self, fresh: bytes, registered: str | None) -> answers.Collected:
         plan = self._plan
         pin = session_key(plan.where.ek, registered) if registered else {}
-        answer = self._exchange({"collect": first.question(plan, fresh), **pin})
+        answer = self._exchange({"collect": first_exchange.question(plan, fresh), **pin})
         found = answers.collected(answer, plan.where, plan.local.handle if plan.local else None, with_idevid=True)
         self._ek_name = found.ek.name.hex()
         return found
@@ -150,11 +158,11 @@ class Enrolment:
         plan, fresh = self._plan, nonce()
         doubt = clock.check(self._registry, plan, self._clock())
         found = self._collect(fresh, registered)
-        sought = first.seek(plan, found.shown, keep=True)
-        verdict, tpm = first.judge(plan, found.shown, self._clock(), sought)
+        sought = first_exchange.seek(plan, found.shown, keep=True)
+        verdict, tpm = first_exchange.judge(plan, found.shown, self._clock(), sought)
         self._check(found, fresh, tpm.get("firmware", ""))
         verdict = verdict._replace(notes=(*verdict.notes, doubt)) if doubt else verdict
-        verdict, eks = self._compare(found, verdict, first.identity(plan, found, tpm), sought.fetched)
+        verdict, eks = self._compare(found, verdict, first_exchange.identity(plan, found, tpm), sought.fetched)
         about = certify.subject(plan.serial, found.ek, verdict, plan.organization)
         if plan.ca is None and plan.external is None:
             raise settings.no_issuer(plan.serial)
@@ -169,13 +177,13 @@ class Enrolment:
         Where another device has shown a certificate of this EK, this one shows all of its own: if it has the other's EK, it is refused.
         Else that is noted in the verdict, and no more than noted, as certificates can be copied.
         """
-        plan, eks = self._plan, first.eks(found.shown, fetched)
+        plan, eks = self._plan, first_exchange.eks(found.shown, fetched)
         self._registry.check(who, eks)
         others = self._registry.claimed_by(who.ek_name, eks[0].spki_sha256)
         if not others:
             return verdict, eks
-        everything = answers.shown(self._exchange({"collect": first.question_of_all_eks(plan, found.ek, nonce())}), plan.where)
-        eks = tuple(dict.fromkeys((*eks, *first.eks(everything._replace(ek=found.ek)))))
+        everything = answers.shown(self._exchange({"collect": first_exchange.question_of_all_eks(plan, found.ek, nonce())}), plan.where)
+        eks = tuple(dict.fromkeys((*eks, *first_exchange.eks(everything._replace(ek=found.ek)))))
         self._registry.check(who, eks)
         told = f"A certificate of this EK was also shown by serial {', '.join(others[:5])}; it was copied, or both are one TPM."
         return verdict._replace(notes=(*verdict.notes, told)), eks
@@ -245,7 +253,7 @@ class Enrolment:
             certify.publish(t.cast("settings.External", plan.external), proven, about, _device(plan), now)
 
         device = self._registry.enroll(
-            first.identity(plan, proven, proven.tpm),
+            first_exchange.identity(plan, proven, proven.tpm),
             _verdict(proven.verdict, now),
             issued,
             ldevid=proven.ldevid,

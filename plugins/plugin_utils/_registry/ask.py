@@ -13,7 +13,7 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _text
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.side_rows import concerns
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.incident_rows import concerns
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.names import check_serial
 

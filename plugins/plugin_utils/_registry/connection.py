@@ -13,7 +13,7 @@ import errno
 import os
 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import faults, upgrade
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.link import Address, Link, parse
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.database import Address, Database, parse
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 
 
@@ -36,9 +36,9 @@ def open_registry(url: str, *, timeout: int = 30, create: bool = True, must_exis
             raise faults.told(faults.OPEN, address.shown, faults.NOT_A_REGISTRY, "it is no file")
         elif not os.access(address.path, os.R_OK):
             raise faults.told(faults.OPEN, address.shown, faults.PERMISSION, "the file must not be read")
-    link = Link(address, timeout=timeout, writable=create)
-    if upgrade.check(link, make=not must_exist):
-        return Registry(link, address.shown)
+    database = Database(address, timeout=timeout, writable=create)
+    if upgrade.check(database, make=not must_exist):
+        return Registry(database, address.shown)
     return _none(url, address.shown, must_exist)
 
 

@@ -14,9 +14,9 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ek_rows, models, records, rows, side_rows
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.kept import Kept
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.past import Past
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import document_rows, ek_rows, incident_rows, models, records, rows
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.documents import Documents
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.history import History
 
 try:
     import sqlalchemy as sa
@@ -24,8 +24,8 @@ except ImportError:
     pass  # models.require() says so
 
 
-class Registry(Kept, Past):
-    """An open registry (C(connection.open_registry) makes it); without C(link) it is the empty view of one that is not there.
+class Registry(Documents, History):
+    """An open registry (C(connection.open_registry) makes it); without C(database) it is the empty view of one that is not there.
 
     Every method raises RegistryError, with what failed undone.
     """
@@ -177,7 +177,7 @@ class Registry(Kept, Past):
             if changed:
                 _update(connection, ek_name, **changed)
                 if statement is not None:
-                    side_rows.add_place(connection, ek_name, *statement)
+                    document_rows.add_place(connection, ek_name, *statement)
                 before = {column: getattr(device, column) for column in changed}
                 self._note(connection, "relocated", dataclasses.replace(device, **t.cast("t.Any", changed)), before=before)
 
@@ -211,7 +211,7 @@ class Registry(Kept, Past):
         """What is (or was) in quarantine, the oldest first."""
 
         def work(connection: sa.Connection) -> list[records.Incident]:
-            return side_rows.incidents(connection, {}, open_only=open_only)
+            return incident_rows.incidents(connection, {}, open_only=open_only)
 
         return self._read("list the incidents", work, [])
 
@@ -222,7 +222,7 @@ class Registry(Kept, Past):
         told = {field: records.clean(value) for field, value in told.items()}
         told["detail"] = records.clean(detail, longest=records.LONGEST_DETAIL)
         attempt = f"open an incident of host {told['host'] or 'unknown'}"
-        return self._write(attempt, lambda connection: side_rows.open_one(connection, **told))
+        return self._write(attempt, lambda connection: incident_rows.open_one(connection, **told))
 
     def close_incidents(self, host: str | None = None, serial: str | None = None) -> int:
         """Close every open incident of that host, whatever its serial, and those of that serial where one of the two hosts is not known.
@@ -234,11 +234,11 @@ class Registry(Kept, Past):
         attempt = f"close the incidents of {host or serial}"
 
         def work(connection: sa.Connection) -> bool:
-            return bool(side_rows.concerning(connection, host, serial))
+            return bool(incident_rows.concerning(connection, host, serial))
 
         if not self._read(attempt, work, False):
             return 0
-        return self._write(attempt, lambda connection: side_rows.close(connection, host, serial))
+        return self._write(attempt, lambda connection: incident_rows.close(connection, host, serial))
 
 
 def _update(connection: sa.Connection, ek_name: str, **values: t.Any) -> None:

@@ -17,7 +17,7 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import DependencyError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import faults, models
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.link import Link
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.database import Database
 
 try:
     import sqlalchemy as sa
@@ -29,33 +29,33 @@ MIGRATIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "migration
 _LOCK = 0x74706D3220726567
 
 
-def check(link: Link, *, make: bool = True) -> bool:
-    """Return whether the registry is there; make it, with C(make), or bring it up to date where C(link) may write. Raises RegistryError."""
+def check(database: Database, *, make: bool = True) -> bool:
+    """Return whether the registry is there; make it, with C(make), or bring it up to date where C(database) may write. Raises RegistryError."""
     try:
-        with link.read(faults.OPEN) as connection:
+        with database.read(faults.OPEN) as connection:
             # One query is all that a registry which is up to date costs, and Alembic is not imported.
             found = _version(connection)
     except faults.RegistryError as error:
         if error.reason != faults.NOT_A_REGISTRY:
             raise
-        with link.read(faults.OPEN) as connection:
+        with database.read(faults.OPEN) as connection:
             # Where it holds something now, another process may have made it meanwhile.
             found = None if _is_empty(connection) else _version(connection)
     if found == models.REVISIONS[-1]:
         return True
-    _check_known(link, found)
+    _check_known(database, found)
     if found is None and not make:
         return False
-    if not link.writable:
+    if not database.writable:
         if found is None or found in models.READABLE:
             return found is not None
         raise faults.RegistryError(
-            f"Could not {faults.OPEN} {link.shown}: its schema {found} is older than {models.REVISIONS[-1]}, and check mode and inventories "
+            f"Could not {faults.OPEN} {database.shown}: its schema {found} is older than {models.REVISIONS[-1]}, and check mode and inventories "
             "change nothing; run any playbook that enrols, without check mode.",
             faults.OLDER,
         )
     alembic = _alembic()
-    link.write("upgrade the schema", lambda connection: _upgrade(link, connection, alembic))
+    database.write("upgrade the schema", lambda connection: _upgrade(database, connection, alembic))
     return True
 
 
@@ -68,24 +68,24 @@ def _is_empty(connection: sa.Connection) -> bool:
     return not sa.inspect(connection).get_table_names()
 
 
-def _check_known(link: Link, found: str | None) -> None:
+def _check_known(database: Database, found: str | None) -> None:
     if found is not None and found not in models.REVISIONS:
         raise faults.RegistryError(
-            f"Could not {faults.OPEN} {link.shown}: its schema is {found}, and this release of edgefleet.tpm2 knows none newer than "
+            f"Could not {faults.OPEN} {database.shown}: its schema is {found}, and this release of edgefleet.tpm2 knows none newer than "
             f"{models.REVISIONS[-1]}; use the release that upgraded it, or a newer one.",
             faults.NEWER,
         )
 
 
-def _upgrade(link: Link, connection: sa.Connection, command: t.Any) -> None:
+def _upgrade(database: Database, connection: sa.Connection, command: t.Any) -> None:
     # SQLite's BEGIN IMMEDIATE is its lock.
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
     there = sa.inspect(connection).has_table(models.VERSION_TABLE)
     found = _version(connection) if there else None
-    _check_known(link, found)
+    _check_known(database, found)
     if not there and not _is_empty(connection):
-        raise faults.told(faults.OPEN, link.shown, faults.NOT_A_REGISTRY, "it holds other tables")
+        raise faults.told(faults.OPEN, database.shown, faults.NOT_A_REGISTRY, "it holds other tables")
     if found != models.REVISIONS[-1]:
         from alembic.config import Config
 

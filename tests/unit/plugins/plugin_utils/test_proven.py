@@ -18,7 +18,7 @@ from support.proven import Signer
 from support.registry import PINNED
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _place, _proven
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action_support, _place, _proven
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, chain, profile
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._proven import UnprovenError
@@ -364,16 +364,16 @@ def test_a_host_of_the_registry_that_would_write_on_a_screen(world: World) -> No
     options = {"serial": "EDGE-0001", "record_roots": [world.signer.certificate]}
 
     def look() -> dict[str, t.Any]:
-        return ask.describe(*_row(_action.seen(world.registry, options, path=str)))
+        return ask.describe(*_row(_action_support.seen(world.registry, options, path=str)))
 
     def refuse() -> dict[str, t.Any]:
-        _action.proven(world.registry, world.device(), options, path=str)
+        _action_support.proven(world.registry, world.device(), options, path=str)
         return {}
 
-    for told in (_action.told({}, look), _action.told({}, refuse)):
+    for told in (_action_support.told({}, look), _action_support.told({}, refuse)):
         said = repr([one for one in told.values() if isinstance(one, str)])
         assert "ok: [edge-02]" in said and not any(mark in one for one in told.values() if isinstance(one, str) for mark in "\x1b\u202e\n")
 
 
-def _row(seen: _action.Seen) -> tuple[t.Any, None, t.Any]:
+def _row(seen: _action_support.Seen) -> tuple[t.Any, None, t.Any]:
     return seen.device, None, seen.doubt

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import faults, models, records, rows, side_rows
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.link import Link
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import document_rows, faults, models, records, rows
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.database import Database
 
 try:
     import sqlalchemy as sa
@@ -23,10 +23,10 @@ T = t.TypeVar("T")
 
 
 class Opened:
-    """How a registry is read and written; without C(link) it is the empty view of one that is not there."""
+    """How a registry is read and written; without C(database) it is the empty view of one that is not there."""
 
-    def __init__(self, link: Link | None, shown: str) -> None:
-        self._link = link
+    def __init__(self, database: Database | None, shown: str) -> None:
+        self._database = database
         self.shown = shown
 
     def __repr__(self) -> str:
@@ -35,23 +35,23 @@ class Opened:
     @property
     def there(self) -> bool:
         """Whether there is a registry at this address."""
-        return self._link is not None
+        return self._database is not None
 
     @property
     def writable(self) -> bool:
         """Whether it may be written."""
-        return self._link is not None and self._link.writable
+        return self._database is not None and self._database.writable
 
     def _read(self, attempt: str, work: t.Callable[[sa.Connection], T], empty: T) -> T:
-        if self._link is None:
+        if self._database is None:
             return empty
-        with self._link.read(attempt) as connection:
+        with self._database.read(attempt) as connection:
             return work(connection)
 
     def _write(self, attempt: str, work: t.Callable[[sa.Connection], T]) -> T:
-        if self._link is None:
+        if self._database is None:
             raise faults.told(attempt, self.shown, faults.READ_ONLY, "it does not exist, and was opened to be read")
-        return self._link.write(attempt, work)
+        return self._database.write(attempt, work)
 
     def _note(self, connection: sa.Connection, kind: str, who: records.Identity, **detail: t.Any) -> None:
         rows.note(connection, kind, ek_name=who.ek_name, serial=who.serial, host=who.host, detail=detail)
@@ -62,7 +62,7 @@ class Opened:
         return self._write(attempt, lambda connection: work(connection, rows.enrolled(connection, attempt, self.shown, ek_name)))
 
 
-class Kept(Opened):
+class Documents(Opened):
     """The documents and the auth values. Every method raises RegistryError, with what failed undone."""
 
     def birth_record(self, ek_name: str) -> str | None:
@@ -82,7 +82,7 @@ class Kept(Opened):
         attempt = f"add the birth record of the device {ek_name}"
 
         def work(connection: sa.Connection, device: records.Device) -> None:
-            if side_rows.add_birth_record(connection, ek_name, record, place):
+            if document_rows.add_birth_record(connection, ek_name, record, place):
                 added = rows.add_certificates(connection, ek_name, certificates, attempt)
                 self._note(connection, "birth_record_added", device, certificates=added, before={"host": device.host})
 
@@ -91,16 +91,16 @@ class Kept(Opened):
     def places(self, ek_name: str) -> list[str]:
         """The signed statements of where a device has moved to, the oldest first."""
         attempt = f"look for the places of the device {ek_name}"
-        return self._read(attempt, lambda connection: side_rows.places(connection, ek_name), [])
+        return self._read(attempt, lambda connection: document_rows.places(connection, ek_name), [])
 
-    def papers(self) -> side_rows.Papers:
+    def papers(self) -> document_rows.Papers:
         """The signed documents of all devices, read at once: whoever asks about each of ten thousand must not come back for each."""
-        return self._read("read the birth records of all devices", side_rows.papers, side_rows.Papers({}, {}))
+        return self._read("read the birth records of all devices", document_rows.papers, document_rows.Papers({}, {}))
 
     def auths(self, ek_name: str, generation: int) -> dict[str, records.StoredAuth]:
         """What is kept of a device's auth values of one generation, by hierarchy."""
         attempt = f"look for the auths of the device {ek_name}"
-        return self._read(attempt, lambda connection: side_rows.auths(connection, ek_name, generation), {})
+        return self._read(attempt, lambda connection: document_rows.auths(connection, ek_name, generation), {})
 
     def auth(self, ek_name: str, hierarchy: str, generation: int) -> records.StoredAuth | None:
         """What is kept of one auth value, None where nothing is."""
@@ -110,7 +110,7 @@ class Kept(Opened):
         """Keep those that are not kept yet; return what is durable, read back over a new connection: another's, where that was first."""
         for one in wanted:
             records.auth_key(one.ek_name, one.hierarchy, one.generation)
-        self._write("keep an auth value", lambda connection: side_rows.add_auths(connection, wanted))
+        self._write("keep an auth value", lambda connection: document_rows.add_auths(connection, wanted))
         kept = [self.auth(one.ek_name, one.hierarchy, one.generation) for one in wanted]
         if None in kept:
             raise faults.told("keep an auth value", self.shown, faults.DAMAGED, "what was committed is not there")
@@ -123,7 +123,7 @@ class Kept(Opened):
 
     def replace_auth(self, wanted: records.StoredAuth) -> None:
         """Put another sealing of the same value in place of the first release's. The database refuses any other change."""
-        self._write("seal an auth value anew", lambda connection: side_rows.replace_auth(connection, wanted))
+        self._write("seal an auth value anew", lambda connection: document_rows.replace_auth(connection, wanted))
 
     def put_auth(
         self, ek_name: str, hierarchy: str, generation: int, *, mode: str, sealed_operations: bytes, sealed_recovery: bytes
@@ -132,4 +132,4 @@ class Kept(Opened):
         return self.put_auths([records.StoredAuth(ek_name, hierarchy, generation, mode, sealed_operations, sealed_recovery)])[0]
 
 
-__all__ = ("Kept", "Opened")
+__all__ = ("Documents", "Opened")

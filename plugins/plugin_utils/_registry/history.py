@@ -12,10 +12,10 @@ from __future__ import annotations
 import datetime
 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ek_rows, records, rows
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.kept import Opened
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.documents import Opened
 
 
-class Past(Opened):
+class History(Opened):
     """A part of C(store.Registry)."""
 
     def newest(self) -> datetime.datetime | None:
@@ -32,4 +32,4 @@ class Past(Opened):
         return self._read(attempt, lambda connection: ek_rows.claimed_by(connection, ek_name, spki_sha256), [])
 
 
-__all__ = ("Past",)
+__all__ = ("History",)

@@ -104,7 +104,7 @@ def _require_psycopg() -> None:
         ) from None
 
 
-class Link:
+class Database:
     """Transactions with one database. C(timeout): how long to wait for it, in seconds. Raises RegistryError from everything."""
 
     def __init__(self, address: Address, *, timeout: int, writable: bool) -> None:
@@ -197,4 +197,4 @@ def _postgres(address: Address, timeout: int) -> sa.Engine:
     return engine
 
 
-__all__ = ("Address", "Link", "parse")
+__all__ = ("Address", "Database", "parse")

@@ -13,7 +13,7 @@ import psycopg.errors
 import pytest
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import DependencyError, InputError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import faults, link, models, upgrade
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import database, faults, models, upgrade
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 
 
@@ -27,19 +27,19 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connectio
     ],
 )
 def test_files(text: str, path: str) -> None:
-    address = link.parse(text)
+    address = database.parse(text)
     assert (address.path, address.url.database, address.url.drivername) == (path, path, "sqlite")
     assert address.shown == text
 
 
 def test_a_path_may_begin_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/line")
-    assert link.parse("~/registry.sqlite").path == "/home/line/registry.sqlite"
+    assert database.parse("~/registry.sqlite").path == "/home/line/registry.sqlite"
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
 def test_servers_are_reached_by_psycopg_3_and_shown_without_the_password(scheme: str) -> None:
-    address = link.parse(f"{scheme}://line:s3cret@db.example:5433/factory?sslpassword=k3y&sslmode=verify-full")
+    address = database.parse(f"{scheme}://line:s3cret@db.example:5433/factory?sslpassword=k3y&sslmode=verify-full")
     assert (address.url.drivername, address.url.password, address.path) == ("postgresql+psycopg", "s3cret", None)
     assert address.shown == f"{scheme}://line:***@db.example:5433/factory?sslmode=verify-full&sslpassword=hidden"
     assert set(address.hidden) == {"s3cret", "k3y"}
@@ -127,7 +127,7 @@ def without(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
 def test_a_missing_psycopg_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, "psycopg")
     with pytest.raises(DependencyError, match=r"Python's psycopg is missing .*install 'psycopg\[binary\]>=3.1'"):
-        link.parse("postgresql://db/factory")
+        database.parse("postgresql://db/factory")
 
 
 def test_a_missing_alembic_is_named_where_it_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any) -> None:
