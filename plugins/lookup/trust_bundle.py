@@ -66,7 +66,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action, _text
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action_support, _text
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import collect
 
 
@@ -89,7 +89,7 @@ class LookupModule(LookupBase):
 
     def _source(self, row: t.Any) -> collect.Source:
         """A collection as the user gives it; a relative path is beside the playbook."""
-        given = _action.plain(row)
+        given = _action_support.plain(row)
         if not isinstance(given, dict) or set(given) - {"src", "sha256"}:
             raise AnsibleLookupError(
                 "Could not make a trust bundle: each collection is a mapping of src and sha256, and of nothing else; correct it."
