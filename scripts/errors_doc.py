@@ -46,39 +46,41 @@ It says, in this order:
 
 1. what was attempted, and on which object;
 2. the name of the TPM's reason. Look it up below, or in the TPM 2.0 library specification, part 2, section 6.6.3;
-3. the code as it was received, and what it is about. `session 1` is the first authorization of the command, `handle 1` its first
-   object, `parameter 2` the second of its parameters. `from the resource manager` means that not the TPM but the kernel or tabrmd
-   answered;
+3. the code that was received, and which part of the command it is about. `session 1` is the first authorization of the command,
+   `handle 1` its first object, `parameter 2` the second of its parameters. `from the resource manager` means that the kernel or
+   tpm2-abrmd answered, and not the TPM;
 4. what the reason means;
-5. what to do. Where the task knows more than the code tells, its advice replaces the one below.
+5. what to do. If the task knows more than the code tells, its advice replaces the one in the tables below.
 
-`tpm2_info` and `tpm2_hierarchy` in the advice are modules of this collection; other `tpm2_…` names are programs of tpm2-tools,
-which also has `tpm2_rc_decode` to take a code apart.
+In the advice, `tpm2_info` and `tpm2_hierarchy` are modules of this collection. Other names that begin with `tpm2_` are programs of
+tpm2-tools, which also has `tpm2_rc_decode` to explain a code.
 
-A wrong value is not like another wrong value. After **TPM_RC_AUTH_FAIL** and **TPM_RC_LOCKOUT** do not run the play again before
-you know the right value: each attempt counts, and a locked TPM refuses everybody. **TPM_RC_BAD_AUTH** does not count.
+**Wrong auth values.** After **TPM_RC_AUTH_FAIL** and **TPM_RC_LOCKOUT** do not run the play again before you know the right value:
+each attempt counts, and a locked TPM refuses everybody. After **TPM_RC_BAD_AUTH** you may try again, as it does not count.
+[The words used here](terms.md) explains *auth* and *lockout*.
 
-## What programs go by
+## Words for programs
 
-A failed task returns the sentence as `msg`, which may change with any release. Beside it stand two results that do not:
+A failed task returns the sentence as `msg`. The sentence may change with any release. Two other results do not change:
 
-- `reason`, one word. Where the TPM, or the software between, refused a command, it is the name of the code: `TPM_RC_BAD_AUTH`. Else it
-  is a word of the next table; modules that run on the controller have more (see [identity](identity.md)). A task that Ansible itself
-  refuses, for an unknown option for example, has none. The controller adds two of its own: `malformed_answer`, where a device answered what
-  no module of ours sends, and `no_pipelining`, where secrets would lie in a file on the device;
-- `object`, the handle, NV index, path or hierarchy that the failure is about, as it stands in `resources` and `steps` of the result. It
-  is left out where it is not known.
+- `reason`, one word. If the TPM, or the software on the way to it, refused a command, the word is the name of the code, for example
+  `TPM_RC_BAD_AUTH`. Otherwise it is a word of the next table. Modules that run on the controller have more words (see
+  [identity](identity.md)). The controller adds two of its own: `malformed_answer`, if a device answered something that no module of this
+  collection sends, and `no_pipelining`, if secrets would be written to a file on the device. A task that Ansible itself refuses, for
+  example because of an unknown option, has no `reason`;
+- `object`, the handle, NV index, path or hierarchy that the failure is about, written as in `resources` and `steps` of the result. It is
+  missing if it is not known.
 
 REASONS
 
 ## Finding a code in the tables
 
-The next table has the codes that are met most, as they are met. The others list codes without the position, because each of them
-can occur in many:
+The next table has the codes that are met most often, as they are received. The other tables list codes without the position, because
+each of them can occur at several positions:
 
-- in a code of three digits whose middle digit is 8 to f, such as `0x9a2` or `0x1c4`, the first digit is the position and the rest is
-  the code. From 8 on it is a session: 9 is session 1. If the middle digit is c, d, e or f, it is a parameter instead: subtract 4 from
-  that digit. So `0x9a2` is `0x0a2` for session 1, and `0x1c4` is `0x084` for parameter 1;
+- in a code of three digits whose middle digit is 8 to f, such as `0x9a2` or `0x1c4`, the first digit is the position, and the rest is
+  the code. A first digit of 8 or more is a session: 9 is session 1. If the middle digit is c, d, e or f, the position is a parameter:
+  subtract 4 from the middle digit. So `0x9a2` is `0x0a2` for session 1, and `0x1c4` is `0x084` for parameter 1;
 - a code of five digits comes from a layer of software above the TPM, which the first digit names: 6 FAPI, 7 ESYS, 8 SYS, 9 MU,
   a TCTI (the way to the TPM), b resource manager (which keeps the TPM's own code in the last three digits);
 - a code that no table knows is shown as `UNKNOWN_0x…`.

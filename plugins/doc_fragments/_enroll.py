@@ -107,13 +107,14 @@ options:
         type: float
       fetch:
         description:
-          - Fetch the certificate of an EK from the vendor's service where the TPM does not hold it, as with firmware TPMs of Intel and AMD.
-            Without it, nothing is fetched.
-          - The controller fetches, not the device, and the service learns a hash of the EK and the controller's address. Redirects, and
-            addresses out of certificates, are not followed. A proxy comes from the environment variable E(https_proxy).
-          - What is fetched has to be for just this EK and is judged as if it were in the TPM, so O(trust.bundle) is needed.
-          - Where a service cannot be asked, the task fails and the device keeps its state. Where it has no certificate, the device is
-            quarantined with the reason V(no_certificate). A device whose EK is pinned goes on in both cases.
+          - Fetch the certificate of an EK from the vendor's service if the TPM does not hold it, as with firmware TPMs of Intel and AMD.
+            Without this option nothing is fetched.
+          - The controller fetches it, not the device. The service learns a hash of the EK and the controller's address. The module
+            follows neither redirects nor addresses in certificates. The environment variable E(https_proxy) names a proxy.
+          - The certificate must be for exactly this EK, and is judged as if it came from the TPM, so O(trust.bundle) is needed.
+          - If a service does not answer, the task fails and the device keeps its state. If the service has no certificate, the device is
+            quarantined with the reason V(no_certificate). In both cases a device whose EK is named by O(ek_sha256) is enrolled all the
+            same.
         type: dict
         suboptions:
           vendors:
@@ -125,7 +126,8 @@ options:
             required: true
           cache:
             description:
-              - A folder on the controller in which each certificate is kept, so that it is fetched once. It is made where it is missing.
+              - A folder on the controller in which each certificate is kept, so that it is fetched only once. The folder is made if it is
+                missing.
             type: path
             required: true
           urls:
@@ -134,7 +136,7 @@ options:
             type: dict
           ca_file:
             description:
-              - A PEM file with the CAs that vouch for the servers' TLS certificates, in place of those of the system.
+              - A PEM file with the CAs that have issued the servers' TLS certificates, instead of the CAs of the system.
             type: path
           timeout:
             description:

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: trust_bundle
-short_description: A trust bundle of TPM vendors' CA certificates, out of maintained collections
+short_description: Make a trust bundle from collections of TPM vendors' CA certificates
 version_added: 0.1.0
 author:
   - edgefleet maintainers (@edgefleet)
 description:
-  - Reads collections of CA certificates, each a PEM file whose SHA-256 is given, and makes one trust bundle of them for
+  - Reads collections of CA certificates, which are PEM files, checks the SHA-256 of each, and makes one trust bundle of them for
     O(edgefleet.tpm2.tpm2_enroll#module:trust). It says what is in the bundle and what was left out, by vendor.
   - The same collections give the same bundle, byte for byte.
   - Nothing is written. The playbook C(edgefleet.tpm2.trust_bundle) writes the bundle to a file.
@@ -19,15 +19,15 @@ description:
 options:
   _terms:
     description:
-      - The collections. Each is a mapping of C(src), a path on the controller or an address that begins with C(https://), and C(sha256), the
-        SHA-256 in hex of what is there. Another file is refused.
-      - An address may lead on to another of HTTPS. A proxy comes from the environment variable E(https_proxy).
+      - The collections. Each is a mapping with C(src), a path on the controller or an address that begins with C(https://), and
+        C(sha256), the SHA-256 of that file in hex. A file with another hash is refused.
+      - An address may redirect to another HTTPS address. The environment variable E(https_proxy) names a proxy.
     type: list
     elements: dict
     required: true
   ca_file:
     description:
-      - A PEM file with the CAs that vouch for the servers' TLS certificates, in place of those of the system.
+      - A PEM file with the CAs that have issued the servers' TLS certificates, instead of the CAs of the system.
     type: path
   timeout:
     description:
@@ -52,10 +52,11 @@ RETURN = r"""
 _raw:
   description:
     - One mapping. C(pem) is the bundle, C(sha256) its hash and C(certificates) the number of certificates in it.
-    - C(vendors) lists for each C(vendor), the organization in the certificates' names, the number of its C(certificates), how many of them are
-      C(roots), and how many lead to no root of the bundle by their names (C(without_root)), through which no EK is trusted.
-    - C(left_out) lists what is not in the bundle, each with C(src), C(number) in that file, C(subject), C(vendor), C(reason) (V(malformed) or
-      V(not_a_ca)) and C(detail).
+    - C(vendors) has an entry for each C(vendor), which is the organization in the certificates' names. It gives the number of
+      C(certificates), how many of them are C(roots), and in C(without_root) how many lead to no root of the bundle by their names. No EK
+      is trusted through the latter.
+    - C(left_out) lists certificates that are not in the bundle, each with C(src), its C(number) in that file, C(subject), C(vendor),
+      C(reason) (V(malformed) or V(not_a_ca)) and C(detail).
   type: list
   elements: dict
 """

@@ -49,9 +49,9 @@ def table() -> str:
     """The page of the measurements of both suites."""
     lines = [
         _LICENSE + "# What the playbooks cost on a host with a real kernel\n",
-        "Measured by `make vm` over SSH, pipelining on, one connection kept open. The hosts are virtual machines on an emulated processor",
-        "(QEMU without KVM, two cores shared by two machines), ten to twenty times slower than real ones: the counts hold everywhere, the",
-        f"seconds only for comparison with each other. Cores of the controller: {os.cpu_count()}.\n",
+        "`make vm` measured this over SSH, with pipelining and one connection that stays open. The hosts are virtual machines on an emulated",
+        "processor (QEMU without KVM, two cores shared by two machines), ten to twenty times slower than real ones. So the counts are the same",
+        f"everywhere, but the seconds can only be compared with each other. The controller had {os.cpu_count()} cores.\n",
         "| host | run | tasks executed | of these stack and resource manager | changed | seconds |",
         "| --- | --- | ---: | ---: | ---: | ---: |",
     ]
