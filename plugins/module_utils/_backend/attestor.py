@@ -15,14 +15,10 @@ from __future__ import annotations
 import struct
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import NV_BUFFER_MAX, Reader, Transmitter
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import Reader, Transmitter
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, marshal, names, pcr
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, errors, handles, marshal, names, pcr
 
-CC_CERTIFY = 0x148
-CC_QUOTE = 0x158
-CC_SIGN = 0x15D
-CC_NV_CERTIFY = 0x184
 ST_HASHCHECK = 0x8024
 _OWN_SCHEME = struct.pack(">H", alg.NULL)
 _KEY_AUTH = "it has an auth value of its own, with which this collection cannot use it, so make it from a template of this collection"
@@ -45,9 +41,9 @@ class Attestor(Reader):
         super().__init__(transport, alone)
         self._nv_buffer = nv_buffer
 
-    def properties(self, group: int = 0x200) -> dict[int, int]:
-        if group != 0x200 and self._nv_buffer and group not in self._properties:
-            return {NV_BUFFER_MAX: self._nv_buffer}
+    def properties(self, group: int = constants.PT_VAR) -> dict[int, int]:
+        if group != constants.PT_VAR and self._nv_buffer and group not in self._properties:
+            return {constants.PT_NV_BUFFER_MAX: self._nv_buffer}
         return super().properties(group)
 
     def _signed(self, attempt: str, obj: str, command: bytes) -> bytes:
@@ -63,17 +59,17 @@ class Attestor(Reader):
     def nv_certify(self, signer: int, index: int, size: int, nonce: bytes) -> Signed:
         """TPM2_NV_Certify (31.16) of C(size) bytes of an NV index that everybody may read."""
         parameters = marshal.sized(nonce) + _OWN_SCHEME + struct.pack(">HH", size, 0)
-        command = marshal.command(CC_NV_CERTIFY, [signer, index, index], parameters, [b"", b""])
+        command = marshal.command(constants.CC_NV_CERTIFY, [signer, index, index], parameters, [b"", b""])
         return self._attest("certify", f"the content of NV index {handles.text(index)}", command)
 
     def quote(self, signer: int, chosen: pcr.Selection, nonce: bytes) -> Signed:
         """TPM2_Quote (18.4) over PCRs of one bank."""
         parameters = marshal.sized(nonce) + _OWN_SCHEME + pcr.marshal([chosen])
-        return self._attest("quote", f"PCR {chosen.text}", marshal.command(CC_QUOTE, [signer], parameters, [b""]))
+        return self._attest("quote", f"PCR {chosen.text}", marshal.command(constants.CC_QUOTE, [signer], parameters, [b""]))
 
     def certify(self, subject: int, signer: int, nonce: bytes) -> Signed:
         """TPM2_Certify (18.2) of a key whose role ADMIN its auth value fills."""
-        command = marshal.command(CC_CERTIFY, [subject, signer], marshal.sized(nonce) + _OWN_SCHEME, [b"", b""])
+        command = marshal.command(constants.CC_CERTIFY, [subject, signer], marshal.sized(nonce) + _OWN_SCHEME, [b"", b""])
         return self._attest("certify", f"the key at {handles.text(subject)}", command)
 
     def sign(self, key: int, public: names.Public, digest: bytes) -> bytes:
@@ -82,7 +78,7 @@ class Attestor(Reader):
         own = public.scheme[:2] != _OWN_SCHEME
         scheme = _OWN_SCHEME if own else struct.pack(">HH", alg.ECDSA if public.type == alg.ECC else alg.RSASSA, hash_alg)
         ticket = struct.pack(">HIH", ST_HASHCHECK, handles.RH_NULL, 0)
-        command = marshal.command(CC_SIGN, [key], marshal.sized(digest) + scheme + ticket, [b""])
+        command = marshal.command(constants.CC_SIGN, [key], marshal.sized(digest) + scheme + ticket, [b""])
         return self._signed("sign with", f"the key at {handles.text(key)}", command)
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.choose import Auth
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.names import Public
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.nv import NvPublic
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.pcr import Selection
@@ -29,7 +30,7 @@ class Reads(t.Protocol):
     # What the user should hear: objects of interrupted programs that were flushed to make room.
     flushed: list[str]
 
-    def properties(self, group: int = 0x200) -> dict[int, int]:
+    def properties(self, group: int = constants.PT_VAR) -> dict[int, int]:
         """The TPM properties of a group, by number."""
 
     def read_public(self, handle: int) -> tuple[Public, bytes] | None:

@@ -17,13 +17,10 @@ import struct
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import backoff
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, marshal, names, nv, pcr
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, errors, handles, marshal, names, nv, pcr
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.opener import open_transport
 
-# TPM properties come in two groups, and a TPM answers for one at a time: PT_FIXED and PT_VAR (Part 2, section 6.13).
-FIXED, VARIABLE = 0x100, 0x200
-NV_BUFFER_MAX = 0x12C
 MAX_COUNT = 254
 
 
@@ -83,7 +80,7 @@ class Reader:
         found: dict[int, t.Any] = {}
         more, start = True, first
         while more:
-            command = marshal.command(marshal.CC_GET_CAPABILITY, parameters=marshal.capability_request(capability, start, MAX_COUNT))
+            command = marshal.command(constants.CC_GET_CAPABILITY, parameters=marshal.capability_request(capability, start, MAX_COUNT))
             more, count, cursor = marshal.capability_head(self._ask("read", f"the TPM's capability {capability}", command))
             known = len(found)
             found.update(item(cursor) for _each in range(count))
@@ -92,21 +89,21 @@ class Reader:
             start = max(found) + 1 if found else first
         return found
 
-    def properties(self, group: int = VARIABLE) -> dict[int, int]:
+    def properties(self, group: int = constants.PT_VAR) -> dict[int, int]:
         """The TPM properties (TPM_PT) of a group, by number: one command, asked once."""
         if group not in self._properties:
-            found = self.capability(marshal.CAP_TPM_PROPERTIES, group, lambda c: (c.u32(), c.u32()))
+            found = self.capability(constants.CAP_TPM_PROPERTIES, group, lambda c: (c.u32(), c.u32()))
             self._properties[group] = {number: value for number, value in found.items() if number & ~0xFF == group}
         return self._properties[group]
 
     def handles(self, first: int) -> list[int]:
         """All handles of the type of C(first) (its top byte) from there on."""
-        found = self.capability(marshal.CAP_HANDLES, first, lambda c: (c.u32(), None))
+        found = self.capability(constants.CAP_HANDLES, first, lambda c: (c.u32(), None))
         return [handle for handle in found if handle >> 24 == first >> 24]
 
     def banks(self) -> list[pcr.Selection]:
         """The allocated PCR banks."""
-        command = marshal.command(marshal.CC_GET_CAPABILITY, parameters=marshal.capability_request(marshal.CAP_PCRS, 0, 1))
+        command = marshal.command(constants.CC_GET_CAPABILITY, parameters=marshal.capability_request(constants.CAP_PCRS, 0, 1))
         cursor = marshal.Cursor(self._ask("read", "the TPM's PCR banks", command))
         cursor.take(5)
         return [bank for bank in pcr.parse(cursor) if bank.indices]
@@ -119,7 +116,9 @@ class Reader:
 
     def auth_policy(self, hierarchy: int) -> bytes | None:
         """The policy digest of a hierarchy (empty: none), or None where the TPM cannot tell (before revision 1.38)."""
-        command = marshal.command(marshal.CC_GET_CAPABILITY, parameters=marshal.capability_request(marshal.CAP_AUTH_POLICIES, hierarchy, 1))
+        command = marshal.command(
+            constants.CC_GET_CAPABILITY, parameters=marshal.capability_request(constants.CAP_AUTH_POLICIES, hierarchy, 1)
+        )
         code, body = self._send(command)
         if errors.is_rc(code, errors.RC_VALUE):
             return None
@@ -133,7 +132,7 @@ class Reader:
 
     def read_public(self, handle: int) -> tuple[names.Public, bytes] | None:
         """The public area and Qualified Name of a loaded or persistent object, None where there is none."""
-        code, body = self._send(marshal.command(marshal.CC_READ_PUBLIC, [handle]))
+        code, body = self._send(marshal.command(constants.CC_READ_PUBLIC, [handle]))
         # 0x18B is the normal answer; some chips say 0x184 (VALUE) of the same handle.
         if errors.is_rc(code, errors.RC_HANDLE, errors.RC_VALUE):
             return None
@@ -145,7 +144,7 @@ class Reader:
 
     def nv_read_public(self, index: int) -> nv.NvPublic | None:
         """The definition of an NV index, None where there is none."""
-        code, body = self._send(marshal.command(marshal.CC_NV_READ_PUBLIC, [index]))
+        code, body = self._send(marshal.command(constants.CC_NV_READ_PUBLIC, [index]))
         if errors.is_rc(code, errors.RC_HANDLE, errors.RC_VALUE):
             return None
         if code:
@@ -156,11 +155,11 @@ class Reader:
         """C(size) bytes of an NV index, read with the empty auth of C(authority): the index itself or TPM_RH_OWNER."""
         limit = nv.SAFE_SIZE
         if size > nv.SAFE_SIZE:
-            limit = self.properties(FIXED).get(NV_BUFFER_MAX) or nv.SAFE_SIZE
+            limit = self.properties(constants.PT_FIXED).get(constants.PT_NV_BUFFER_MAX) or nv.SAFE_SIZE
         found = b""
         while len(found) < size:
             piece = struct.pack(">HH", min(limit, size - len(found)), len(found))
-            command = marshal.command(marshal.CC_NV_READ, [authority, index], piece, [b""])
+            command = marshal.command(constants.CC_NV_READ, [authority, index], piece, [b""])
             got = marshal.Cursor(self._ask("read", f"NV index {handles.text(index)}", command)).sized()
             if not got:
                 raise errors.TpmError(
@@ -175,7 +174,7 @@ class Reader:
         found: dict[str, dict[int, bytes]] = {one.bank: {} for one in chosen}
         left = list(chosen)
         while left:
-            body = self._ask("read", "the PCRs", marshal.command(marshal.CC_PCR_READ, parameters=pcr.marshal(left)))
+            body = self._ask("read", "the PCRs", marshal.command(constants.CC_PCR_READ, parameters=pcr.marshal(left)))
             cursor = marshal.Cursor(body)
             cursor.u32()
             got = [(one.bank, index) for one in pcr.parse(cursor) for index in one.indices]
@@ -192,14 +191,14 @@ class Reader:
 
         TPM2_ClockRateAdjust by nothing (Part 3, section 29.3) needs that auth; platform auth has no dictionary attack protection.
         """
-        code, _body = self._send(marshal.command(marshal.CC_CLOCK_RATE_ADJUST, [handles.RH_PLATFORM], b"\0", [b""]))
+        code, _body = self._send(marshal.command(constants.CC_CLOCK_RATE_ADJUST, [handles.RH_PLATFORM], b"\0", [b""]))
         if code and not errors.is_rc(code, errors.RC_BAD_AUTH, errors.RC_HIERARCHY, errors.RC_AUTH_UNAVAILABLE):
             raise errors.from_rc("look at", "the platform hierarchy", code)
         return None if errors.is_rc(code, errors.RC_HIERARCHY) else code == 0
 
     def test_result(self) -> int:
         """What the TPM says of its self-test (TPM2_GetTestResult, Part 3, section 10.4): 0 passed, RC_FAILURE failed, else not through yet."""
-        cursor = marshal.Cursor(self._ask("read the self-test of", "the TPM", marshal.command(marshal.CC_GET_TEST_RESULT)))
+        cursor = marshal.Cursor(self._ask("read the self-test of", "the TPM", marshal.command(constants.CC_GET_TEST_RESULT)))
         cursor.sized()
         return cursor.u32()
 
@@ -219,4 +218,4 @@ def connect(place: tcti.Tcti) -> t.Iterator[Reader]:
         connection.close()
 
 
-__all__ = ("FIXED", "VARIABLE", "Reader", "Transmitter", "connect")
+__all__ = ("Reader", "Transmitter", "connect")

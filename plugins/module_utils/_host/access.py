@@ -25,7 +25,7 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import backoff
 
 # Whatever the child may need is imported before it stops being root: it may not be able to read the archive that holds us.
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, marshal, rc_table
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, errors, marshal, rc_table
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import device, stream, tcti, tss
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.opener import open_transport
 
@@ -97,7 +97,7 @@ def _ask(place: tcti.Tcti) -> Answer:
     """Open the path and send one command. Raises TpmError."""
     connection = open_transport(place)
     try:
-        command = marshal.command(marshal.CC_GET_RANDOM, parameters=SIZE.to_bytes(2, "big"))
+        command = marshal.command(constants.CC_GET_RANDOM, parameters=SIZE.to_bytes(2, "big"))
 
         def once() -> tuple[int, tuple[int, bytes]]:
             tag, code, body = marshal.response(connection.transmit(command))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.findings import ERROR, INFO, WARNING, Kind, Seen, View, when
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import handles
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, handles
 
 FEW_SLOTS, FEW_SESSIONS = 2, 4
 # What the reference profile keeps its serial number in.
@@ -20,8 +20,8 @@ SERIAL_INDEX = "0x01800010"
 OURS = (0x81000200, 0x810002FF)
 FIRMWARE_PCRS = range(8)
 PARENT = {"restricted", "decrypt", "fixedtpm", "fixedparent"}
-EK_CERTIFICATES = ("0x01c00002", "0x01c0000a", "0x01c00012", "0x01c00014", "0x01c00016", "0x01c00018", "0x01c0001c", "0x01c0001e")
-POLICY_AUTHORIZE_NV = "0x192"
+EK_CERTIFICATES = [handles.text(index) for index in constants.EK_INDEX.values()]
+POLICY_AUTHORIZE_NV = f"{constants.CC_POLICY_AUTHORIZE_NV:#x}"
 
 
 def _object(view: View, handle: int) -> t.Any:

@@ -26,10 +26,9 @@ import struct
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, names, policy
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, constants, names, policy
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import sized
 
-CC_HIERARCHY_CHANGE_AUTH = 0x129
 # A value shorter than that could be found by trying, with the policy that anybody can read.
 SHORTEST = 16
 NOT_BEGUN, BEGUN, DONE, UNKNOWN = "not begun", "begun", "done", "unknown"
@@ -68,13 +67,13 @@ def _secret(old: bytes, new: bytes) -> ExternalSecret:
 
 def steps(old: bytes, new: bytes) -> list[t.Any]:
     """What a session asserts to set the lockout auth while the policy is C(bridge)."""
-    return [_secret(old, new), policy.CommandCode(CC_HIERARCHY_CHANGE_AUTH)]
+    return [_secret(old, new), policy.CommandCode(constants.CC_HIERARCHY_CHANGE_AUTH)]
 
 
 def bridge(old: bytes, new: bytes) -> bytes:
     """The digest of those assertions."""
-    first = alg.digest(alg.SHA256, bytes(32) + struct.pack(">I", policy.CC_POLICY_SECRET) + _secret(old, new).public.name)
-    return policy.digest((policy.CommandCode(CC_HIERARCHY_CHANGE_AUTH),), {}, alg.digest(alg.SHA256, first))
+    first = alg.digest(alg.SHA256, bytes(32) + struct.pack(">I", constants.CC_POLICY_SECRET) + _secret(old, new).public.name)
+    return policy.digest((policy.CommandCode(constants.CC_HIERARCHY_CHANGE_AUTH),), {}, alg.digest(alg.SHA256, first))
 
 
 def progress(found: bytes, old: bytes, new: bytes) -> str:

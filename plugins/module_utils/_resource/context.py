@@ -15,10 +15,17 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.choose import
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import observation
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, errors, handles
 
-# TPMA_STARTUP_CLEAR (Part 2, section 8.7): which hierarchies are enabled.
-ENABLED = {handles.RH_PLATFORM: 1 << 0, handles.RH_OWNER: 1 << 1, handles.RH_ENDORSEMENT: 1 << 2}
-# TPMA_PERMANENT (Part 2, section 8.6): which auth values are set.
-AUTH_SET = {handles.RH_OWNER: 1 << 0, handles.RH_ENDORSEMENT: 1 << 1, handles.RH_LOCKOUT: 1 << 2}
+# Which hierarchies are enabled, and which auth values are set, by the bits of the TPM's properties.
+ENABLED = {
+    handles.RH_PLATFORM: constants.STARTUP_PLATFORM,
+    handles.RH_OWNER: constants.STARTUP_OWNER,
+    handles.RH_ENDORSEMENT: constants.STARTUP_ENDORSEMENT,
+}
+AUTH_SET = {
+    handles.RH_OWNER: constants.PERMANENT_OWNER_AUTH_SET,
+    handles.RH_ENDORSEMENT: constants.PERMANENT_ENDORSEMENT_AUTH_SET,
+    handles.RH_LOCKOUT: constants.PERMANENT_LOCKOUT_AUTH_SET,
+}
 
 
 class Run:

@@ -23,7 +23,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._protocol import ac
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model, tpm_facts
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import evidence_options as asked
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.engine import Engine, Outcome
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import der, errors, handles, key_policies, names, nv
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, der, errors, handles, key_policies, names, nv
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.opener import open_transport
 
@@ -31,20 +31,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend, Token
 
 Facts = dict[str, t.Any]
-# Where the EK Credential Profile (section 2.2) puts certificates of EKs and the chain above them.
-EK_CERTIFICATES = (0x01C00002, 0x01C0000A, *range(0x01C00012, 0x01C00020, 2))
-EK_CHAIN = (0x01C00100, 0x01C001FF)
-# The certificate of an EK by its type, size or curve, and whether it is of the high range (it may be used with its own auth).
-_HOME = {
-    ("rsa_2048", False): 0x01C00002,
-    ("ecc_p256", False): 0x01C0000A,
-    ("rsa_2048", True): 0x01C00012,
-    ("ecc_p256", True): 0x01C00014,
-    ("ecc_p384", True): 0x01C00016,
-    ("ecc_p521", True): 0x01C00018,
-    ("rsa_3072", True): 0x01C0001C,
-    ("rsa_4096", True): 0x01C0001E,
-}
 MAX_CERTIFICATE = 8192
 # How a TPM refuses a key that is not the one at that handle, or a secret that was not encrypted to its own: by HANDLE, VALUE, KEY,
 # SIZE, INSUFFICIENT and ECC_POINT, by what it makes of the Names under an HMAC, or by a policy that is another key's.
@@ -161,16 +147,16 @@ class Collector:
 
     def _certificates(self, attestor: Attestor, ek: names.Public) -> Facts:
         """The EK's certificate where its template has it, else any or, where asked for, all; the chain unless the issuer is known."""
-        home = _HOME.get((ek.algorithm, key_policies.in_high_range(ek)))
+        home = constants.EK_INDEX.get((ek.algorithm, key_policies.in_high_range(ek)))
         found = self._certificate(attestor, home) if home else b""
         every = bool(self._options.get("all_certificates"))
         known = bool(found) and der.issuer_hash(found) in (self._options.get("issuers") or [])
         if known and not every:
             return {"certificates": [_b64(found)], "chain": []}
         listed = set(attestor.handles(handles.FIRST_NV))
-        wanted = [index for index in EK_CERTIFICATES if index in listed and index != home] if every or not found else []
+        wanted = [index for index in constants.EK_CERTIFICATES if index in listed and index != home] if every or not found else []
         others = [self._certificate(attestor, index) for index in wanted]
-        first, last = EK_CHAIN
+        first, last = constants.EK_CHAIN
         chain = [] if known else [self._certificate(attestor, index) for index in sorted(listed) if first <= index <= last]
         return {"certificates": [_b64(one) for one in (found, *others) if one], "chain": [_b64(one) for one in chain if one]}
 
@@ -223,9 +209,9 @@ def _activate(backend: Backend, auths: t.Mapping[int, bytes], given: asked.Activ
         _authorise(backend, session, idevid, auths)
         with _as_shown(f"at {at} is not the attestation key or IDevID that was shown", *_OTHER_NAME):
             found["certify"] = _certify(backend, session, idevid, ak, given.nonce)
-    backend.satisfy(with_ek, _steps(ek, key_policies.CC_ACTIVATE_CREDENTIAL, "the endorsement key"), auths)
+    backend.satisfy(with_ek, _steps(ek, constants.CC_ACTIVATE_CREDENTIAL, "the endorsement key"), auths)
     with_ak = backend.start_policy(None, ak.public.name_alg)
-    backend.satisfy(with_ak, _steps(ak, key_policies.CC_ACTIVATE_CREDENTIAL, "the attestation key"), auths)
+    backend.satisfy(with_ak, _steps(ak, constants.CC_ACTIVATE_CREDENTIAL, "the attestation key"), auths)
     with _as_shown("it was made for another attestation key or another TPM, or one of the keys was exchanged", *_NOT_FOR_US):
         opened = backend.activate_credential((ak.token, with_ak), (ek.token, with_ek), given.id_object, given.secret)
     found["proof"] = activation.proof(opened, given.nonce).hex()
@@ -251,7 +237,7 @@ def _as_shown(otherwise: str, *codes: int) -> t.Iterator[None]:
 
 def _authorise(backend: Backend, session: Token, idevid: _Key, auths: t.Mapping[int, bytes]) -> None:
     """Satisfy in a session the policy under which an IDevID is certified."""
-    backend.satisfy(session, _steps(idevid, key_policies.CC_CERTIFY, "the IDevID"), auths)
+    backend.satisfy(session, _steps(idevid, constants.CC_CERTIFY, "the IDevID"), auths)
 
 
 def _certify(backend: Backend, session: Token, idevid: _Key, ak: _Key, nonce: bytes) -> Facts:

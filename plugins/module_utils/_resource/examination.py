@@ -18,7 +18,7 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory import advisories, roca
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory import software as holes
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import FIXED, Reader, connect
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import Reader, connect
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._host import boot, catalogue, findings, observe, software, system
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.tree import Tree
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import tpm_facts
@@ -28,16 +28,14 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import t
 Facts = dict[str, t.Any]
 # Longer than any command of a TPM that works (the kernel gives up after 120 s), shorter than a person's patience.
 LIMIT = 150
-# EK Credential Profile: RSA 2048 (low and high range), 3072, 4096.
-EK_RSA_CERTIFICATES = (0x01C00002, 0x01C00012, 0x01C0001C, 0x01C0001E)
-STARTUP_PLATFORM_NV, STARTUP_ORDERLY = 1 << 3, 1 << 31
+EK_RSA_CERTIFICATES = tuple(index for (algorithm, _high), index in constants.EK_INDEX.items() if algorithm.startswith("rsa"))
 
 
 def condition(reader: Reader) -> Facts:
     """How the TPM is: result of its self-test, whether it was shut down in order, whether the platform's NV is enabled."""
     startup = reader.properties().get(constants.PT_STARTUP_CLEAR, 0)
-    found = {"orderly": bool(startup & STARTUP_ORDERLY), "platform_nv": bool(startup & STARTUP_PLATFORM_NV)}
-    counters = reader.properties(FIXED).get(constants.PT_NV_COUNTERS_MAX)
+    found = {"orderly": bool(startup & constants.STARTUP_ORDERLY), "platform_nv": bool(startup & constants.STARTUP_PLATFORM_NV)}
+    counters = reader.properties(constants.PT_FIXED).get(constants.PT_NV_COUNTERS_MAX)
     return {"condition": {**found, "test_result": reader.test_result(), "nv_counters_max": counters}}
 
 

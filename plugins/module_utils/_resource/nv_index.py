@@ -279,7 +279,7 @@ class NvIndex(model.Noun):
                 return authority, run.auth(authority, secret)
         if self._has(f"auth{suffix}"):
             return self.index, choose.for_value(self.value, secret)
-        code = {"write": policy.CC_NV_WRITE, "increment": policy.CC_NV_INCREMENT, "read": policy.CC_NV_READ}[verb]
+        code = {"write": constants.CC_NV_WRITE, "increment": constants.CC_NV_INCREMENT, "read": constants.CC_NV_READ}[verb]
         if not self._has(f"policy{suffix}"):
             # Nobody else may: the platform may, of the owner's indices too.
             return handles.RH_PLATFORM, run.auth(handles.RH_PLATFORM, secret)

@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.policy import PolicySession
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, policy_read
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms, attributes, errors, nv, policy
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms, attributes, constants, errors, nv, policy
 
 NAME_ALG = algorithms.SHA256
 # NV attributes that a task may ask for; the others are the TPM's to set.
@@ -36,7 +36,7 @@ def policy_of(options: Options, attempt: str) -> policy.Policy:
             raise errors.InputError(f"Could not {attempt}: a counter is incremented, not written; leave out write_once, or nv_type.")
         if options.get("policy"):
             raise errors.InputError(f"Could not {attempt}: write_once brings its own policy; leave policy out, or write_once.")
-        return (policy.CommandCode(policy.CC_NV_WRITE), policy.NvWritten(False))
+        return (policy.CommandCode(constants.CC_NV_WRITE), policy.NvWritten(False))
     return policy_read.read(options.get("policy"))
 
 

@@ -12,10 +12,9 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Reads
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import FIXED, VARIABLE
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import files
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.observation import Asking, Fact, Observation
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import pcr
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, pcr
 
 
 def _wanted(resources: t.Sequence[Asking], seen: Observation) -> list[Fact]:
@@ -35,8 +34,8 @@ def _wanted(resources: t.Sequence[Asking], seen: Observation) -> list[Fact]:
 
 # How each kind of fact is read, by its key. Two kinds are read otherwise: PCRs, all in one command, and those that need a session.
 READ: dict[str, t.Callable[[Reads, t.Any], t.Any]] = {
-    "properties": lambda reader, _key: reader.properties(VARIABLE),
-    "limits": lambda reader, _key: reader.properties(FIXED),
+    "properties": lambda reader, _key: reader.properties(constants.PT_VAR),
+    "limits": lambda reader, _key: reader.properties(constants.PT_FIXED),
     "public": lambda reader, handle: reader.read_public(handle),
     "nv_public": lambda reader, index: reader.nv_read_public(index),
     "nv_content": lambda reader, where: reader.nv_read(*where),

@@ -22,7 +22,16 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import (
     places,
     policy_read,
 )
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, errors, handles, keyfile, names, policy, templates
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import (
+    attributes,
+    constants,
+    errors,
+    handles,
+    keyfile,
+    names,
+    policy,
+    templates,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend
@@ -46,7 +55,7 @@ def authorisation(asked: policy.Policy, seen: observation.Observation, run: Run,
     """How a blob with this policy is opened now. Raises StateError where the policy cannot be satisfied."""
     if not asked:
         return choose.for_value(value, secret=True)
-    steps = policy.steps(asked, policy.CC_UNSEAL, seen.pcrs())
+    steps = policy.steps(asked, constants.CC_UNSEAL, seen.pcrs())
     return PolicySession(steps, value, secret=True, auths=run.hierarchy_auths())
 
 
@@ -68,7 +77,7 @@ def check_counted(path: str, stored: keyfile.KeyFile, asked: policy.Policy, seen
     """Raises InputError where opening the blob would try an empty auth that nobody has C(given), and a wrong one counts."""
     if given or stored.public.attributes & attributes.OBJECT["noda"]:
         return
-    steps = policy.steps(asked, policy.CC_UNSEAL, seen.pcrs()) if asked else []
+    steps = policy.steps(asked, constants.CC_UNSEAL, seen.pcrs()) if asked else []
     if not asked or policy.asks_auth(steps):
         raise common.auth_not_given(f"unseal {path}", "it counts wrong tries (it lacks noDA)", path)
 
@@ -114,7 +123,7 @@ class SealedBlob(model.Noun):
                 f"Could not {self._attempt}: without pcrs, auth, or a policy that demands more than an empty auth, anybody who can reach the TPM "
                 "opens it; give one of them."
             )
-        never = policy.impossible(self.policy, policy.CC_UNSEAL)
+        never = policy.impossible(self.policy, constants.CC_UNSEAL)
         if never:
             raise errors.InputError(
                 f"Could not {self._attempt}: its policy would never let it be opened ({never}); take that assertion out."

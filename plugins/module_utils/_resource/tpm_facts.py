@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import FIXED, Reader, connect
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import Reader, connect
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import AUTH_SET
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import (
     algorithms,
     constants,
     handles,
-    marshal,
     names,
     nv,
     pcr,
@@ -34,18 +33,20 @@ def _text(word: int) -> str:
 
 
 def _firmware(properties: t.Mapping[int, int]) -> str:
-    first, second = properties.get(0x10B, 0), properties.get(0x10C, 0)
+    first, second = properties.get(constants.PT_FIRMWARE_VERSION_1, 0), properties.get(constants.PT_FIRMWARE_VERSION_2, 0)
     return f"{first >> 16}.{first & 0xFFFF}.{second >> 16}.{second & 0xFFFF}"
 
 
 def identity(reader: Reader) -> Facts:
     """Family, revision, manufacturer, model, firmware (TPM_PT 0x100 to 0x10C)."""
-    found = reader.properties(FIXED)
+    found = reader.properties(constants.PT_FIXED)
     return {
-        "family": _text(found.get(0x100, 0)),
-        "revision": f"{found.get(0x102, 0) / 100:.2f}",
-        "manufacturer": _text(found.get(0x105, 0)),
-        "model": "".join(_text(found.get(number, 0)) for number in range(0x106, 0x10A)).strip(),
+        "family": _text(found.get(constants.PT_FAMILY_INDICATOR, 0)),
+        "revision": f"{found.get(constants.PT_REVISION, 0) / 100:.2f}",
+        "manufacturer": _text(found.get(constants.PT_MANUFACTURER, 0)),
+        "model": "".join(
+            _text(found.get(number, 0)) for number in range(constants.PT_VENDOR_STRING_1, constants.PT_VENDOR_STRING_4 + 1)
+        ).strip(),
         "firmware": _firmware(found),
     }
 
@@ -80,16 +81,16 @@ def hierarchies(reader: Reader) -> Facts:
 
 def capacity(reader: Reader) -> Facts:
     """What is left, as far as the TPM tells."""
-    found = {**reader.properties(), **reader.properties(FIXED)}
+    found = {**reader.properties(), **reader.properties(constants.PT_FIXED)}
     numbers = {
-        "persistent_slots_left": 0x209,
-        "persistent_slots_used": 0x208,
-        "nv_indices_used": 0x202,
-        "nv_counters_left": 0x20B,
-        "nv_index_max": 0x117,
-        "nv_buffer_max": 0x12C,
-        "transient_slots_left": 0x207,
-        "sessions_left": 0x206,
+        "persistent_slots_left": constants.PT_HR_PERSISTENT_AVAIL,
+        "persistent_slots_used": constants.PT_HR_PERSISTENT,
+        "nv_indices_used": constants.PT_HR_NV_INDEX,
+        "nv_counters_left": constants.PT_NV_COUNTERS_AVAIL,
+        "nv_index_max": constants.PT_NV_INDEX_MAX,
+        "nv_buffer_max": constants.PT_NV_BUFFER_MAX,
+        "transient_slots_left": constants.PT_HR_TRANSIENT_AVAIL,
+        "sessions_left": constants.PT_HR_ACTIVE_AVAIL,
     }
     return {"capacity": {name: found.get(number) for name, number in numbers.items()}}
 
@@ -123,12 +124,12 @@ def indices(reader: Reader) -> Facts:
 
 def algorithm_lists(reader: Reader) -> Facts:
     """Algorithms and curves by name, commands by code; and what of library version 1.85 the TPM has."""
-    listed = reader.numbers(marshal.CAP_ALGS, 6)
+    listed = reader.numbers(constants.CAP_ALGS, 6)
     return {
-        "post_quantum": post_quantum.readiness(listed, reader.properties(FIXED)),
+        "post_quantum": post_quantum.readiness(listed, reader.properties(constants.PT_FIXED)),
         "algorithms": [algorithms.alg_name(number) for number in listed],
-        "curves": [algorithms.CURVE_NAMES.get(number, f"{number:#06x}") for number in reader.numbers(marshal.CAP_ECC_CURVES, 2)],
-        "commands": [f"{number:#x}" for number in reader.numbers(marshal.CAP_COMMANDS, 4)],
+        "curves": [algorithms.CURVE_NAMES.get(number, f"{number:#06x}") for number in reader.numbers(constants.CAP_ECC_CURVES, 2)],
+        "commands": [f"{number:#x}" for number in reader.numbers(constants.CAP_COMMANDS, 4)],
     }
 
 

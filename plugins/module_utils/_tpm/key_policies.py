@@ -17,13 +17,10 @@ import struct
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import handles, names, nv, policy
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, handles, names, nv, policy
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.attributes import NV, OBJECT, word
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import StateError
 
-CC_ACTIVATE_CREDENTIAL = policy.COMMAND_CODES["ActivateCredential"]
-CC_CERTIFY = policy.COMMAND_CODES["Certify"]
-_CC_POLICY_AUTHORIZE_NV = 0x192
 # The NV index that holds a replacement policy, by nameAlg of the key: of EKs, of IDevIDs, of IAKs.
 _INDICES = {
     "ek": {alg.SHA256: 0x01C07F01, alg.SHA384: 0x01C07F02, alg.SHA512: 0x01C07F03},
@@ -46,14 +43,14 @@ def _zero(hash_alg: int) -> bytes:
 
 def secret(hash_alg: int) -> bytes:
     """PolicyA: PolicySecret with the endorsement hierarchy's auth and an empty policyRef."""
-    first = _extend(hash_alg, _zero(hash_alg), policy.CC_POLICY_SECRET, names.hierarchy_name(handles.RH_ENDORSEMENT))
+    first = _extend(hash_alg, _zero(hash_alg), constants.CC_POLICY_SECRET, names.hierarchy_name(handles.RH_ENDORSEMENT))
     return alg.digest(hash_alg, first)
 
 
 def _authorize_nv(kind: str, hash_alg: int) -> bytes:
     """PolicyAuthorizeNV over the index of C(kind): PolicyC of an EK."""
     index = nv.NvPublic(_INDICES[kind][hash_alg], hash_alg, _NV_ATTRIBUTES, secret(hash_alg), 2 + len(_zero(hash_alg)))
-    return _extend(hash_alg, _zero(hash_alg), _CC_POLICY_AUTHORIZE_NV, index.name)
+    return _extend(hash_alg, _zero(hash_alg), constants.CC_POLICY_AUTHORIZE_NV, index.name)
 
 
 def branches(kind: str, hash_alg: int) -> tuple[bytes, ...]:
@@ -61,14 +58,14 @@ def branches(kind: str, hash_alg: int) -> tuple[bytes, ...]:
     first = secret(hash_alg)
     commands: list[bytes] = []
     if kind != "ek":
-        codes = (CC_CERTIFY, CC_ACTIVATE_CREDENTIAL)
-        commands = [_extend(hash_alg, first, policy.CC_POLICY_COMMAND_CODE, struct.pack(">I", code)) for code in codes]
+        codes = (constants.CC_CERTIFY, constants.CC_ACTIVATE_CREDENTIAL)
+        commands = [_extend(hash_alg, first, constants.CC_POLICY_COMMAND_CODE, struct.pack(">I", code)) for code in codes]
     return (first, *commands, _authorize_nv(kind, hash_alg))
 
 
 def either(kind: str, hash_alg: int) -> bytes:
     """The digest of that PolicyOR: the authPolicy of the template."""
-    return _extend(hash_alg, _zero(hash_alg), policy.CC_POLICY_OR, *branches(kind, hash_alg))
+    return _extend(hash_alg, _zero(hash_alg), constants.CC_POLICY_OR, *branches(kind, hash_alg))
 
 
 def in_high_range(public: names.Public) -> bool:
@@ -96,4 +93,4 @@ def steps(public: names.Public, code: int, what: str) -> list[t.Any]:
     )
 
 
-__all__ = ("CC_ACTIVATE_CREDENTIAL", "CC_CERTIFY", "branches", "either", "in_high_range", "secret", "steps")
+__all__ = ("branches", "either", "in_high_range", "secret", "steps")

@@ -15,6 +15,7 @@ from __future__ import annotations
 import struct
 import typing as t
 
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
 
 ST_NO_SESSIONS = 0x8001
@@ -22,24 +23,6 @@ ST_SESSIONS = 0x8002
 # A TPM 1.2 answers any TPM 2.0 command with this tag (TPM_TAG_RSP_COMMAND).
 TAG_TPM12 = 0x00C4
 RS_PW = 0x40000009
-
-CC_CLOCK_RATE_ADJUST = 0x130
-CC_NV_READ = 0x14E
-CC_FLUSH_CONTEXT = 0x165
-CC_NV_READ_PUBLIC = 0x169
-CC_READ_PUBLIC = 0x173
-CC_GET_CAPABILITY = 0x17A
-CC_GET_RANDOM = 0x17B
-CC_GET_TEST_RESULT = 0x17C
-CC_PCR_READ = 0x17E
-
-CAP_ALGS = 0
-CAP_HANDLES = 1
-CAP_COMMANDS = 2
-CAP_PCRS = 5
-CAP_TPM_PROPERTIES = 6
-CAP_ECC_CURVES = 8
-CAP_AUTH_POLICIES = 9
 
 
 class Cursor:
@@ -103,7 +86,7 @@ def command(code: int, handles: t.Sequence[int] = (), parameters: bytes = b"", p
 
 def flush_context(handle: int) -> bytes:
     """TPM2_FlushContext (Part 3, section 28.4) of a loaded object or session."""
-    return command(CC_FLUSH_CONTEXT, parameters=struct.pack(">I", handle))
+    return command(constants.CC_FLUSH_CONTEXT, parameters=struct.pack(">I", handle))
 
 
 def response(data: bytes) -> tuple[int, int, bytes]:

@@ -20,13 +20,6 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import pcr, po
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import StateError
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.policy_assertions import AuthValue, CommandCode, NvWritten, Pcr, Secret
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.policy_base import (
-    CC_NV_INCREMENT,
-    CC_NV_READ,
-    CC_NV_WRITE,
-    CC_POLICY_COMMAND_CODE,
-    CC_POLICY_OR,
-    CC_POLICY_SECRET,
-    CC_UNSEAL,
     COMMAND_CODES,
     HASH,
     Assertion,
@@ -97,13 +90,6 @@ def asks_auth(asked: t.Iterable[Assertion]) -> bool:
 __all__ = (
     "ASSERTIONS",
     "AuthValue",
-    "CC_NV_INCREMENT",
-    "CC_NV_READ",
-    "CC_NV_WRITE",
-    "CC_POLICY_COMMAND_CODE",
-    "CC_POLICY_OR",
-    "CC_POLICY_SECRET",
-    "CC_UNSEAL",
     "COMMAND_CODES",
     "CommandCode",
     "NvWritten",

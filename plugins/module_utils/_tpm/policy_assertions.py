@@ -16,13 +16,8 @@ import struct
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import handles, names, pcr
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, handles, names, pcr
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.policy_base import (
-    CC_POLICY_AUTH_VALUE,
-    CC_POLICY_COMMAND_CODE,
-    CC_POLICY_NV_WRITTEN,
-    CC_POLICY_PCR,
-    CC_POLICY_SECRET,
     COMMAND_CODES,
     HASH,
     Assertion,
@@ -62,7 +57,7 @@ class Pcr(Assertion):
 
     def extend(self, old: bytes, current: PcrValues) -> bytes:
         composite = pcr.composite(HASH, self.selection, self._expected(current))
-        return extend_with(old, CC_POLICY_PCR, pcr.marshal([self.selection]), composite)
+        return extend_with(old, constants.CC_POLICY_PCR, pcr.marshal([self.selection]), composite)
 
     def assert_in(self, verbs: Verbs, session: t.Any, auths: t.Mapping[int, bytes]) -> None:
         verbs.policy_pcr(session, self.selection)
@@ -120,7 +115,7 @@ class CommandCode(Assertion):
         return cls(COMMAND_CODES[name])
 
     def extend(self, old: bytes, current: PcrValues) -> bytes:
-        return extend_with(old, CC_POLICY_COMMAND_CODE, struct.pack(">I", self.code))
+        return extend_with(old, constants.CC_POLICY_COMMAND_CODE, struct.pack(">I", self.code))
 
     def assert_in(self, verbs: Verbs, session: t.Any, auths: t.Mapping[int, bytes]) -> None:
         verbs.policy_command_code(session, self.code)
@@ -150,7 +145,7 @@ class NvWritten(Assertion):
         return cls(value)
 
     def extend(self, old: bytes, current: PcrValues) -> bytes:
-        return extend_with(old, CC_POLICY_NV_WRITTEN, bytes([self.written]))
+        return extend_with(old, constants.CC_POLICY_NV_WRITTEN, bytes([self.written]))
 
     def assert_in(self, verbs: Verbs, session: t.Any, auths: t.Mapping[int, bytes]) -> None:
         verbs.policy_nv_written(session, self.written)
@@ -176,7 +171,7 @@ class AuthValue(Assertion):
         return cls()
 
     def extend(self, old: bytes, current: PcrValues) -> bytes:
-        return extend_with(old, CC_POLICY_AUTH_VALUE)
+        return extend_with(old, constants.CC_POLICY_AUTH_VALUE)
 
     def assert_in(self, verbs: Verbs, session: t.Any, auths: t.Mapping[int, bytes]) -> None:
         verbs.policy_auth_value(session)
@@ -212,7 +207,7 @@ class Secret(Assertion):
         return cls(handles.HIERARCHIES[name], ref)
 
     def extend(self, old: bytes, current: PcrValues) -> bytes:
-        return alg.digest(HASH, extend_with(old, CC_POLICY_SECRET, names.hierarchy_name(self.hierarchy)) + self.ref)
+        return alg.digest(HASH, extend_with(old, constants.CC_POLICY_SECRET, names.hierarchy_name(self.hierarchy)) + self.ref)
 
     def assert_in(self, verbs: Verbs, session: t.Any, auths: t.Mapping[int, bytes]) -> None:
         verbs.policy_secret(session, self.hierarchy, auths.get(self.hierarchy, b""), self.ref)

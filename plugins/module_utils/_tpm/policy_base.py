@@ -13,39 +13,29 @@ import struct
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import pcr
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, pcr
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
 
-CC_NV_INCREMENT = 0x134
-CC_NV_WRITE = 0x137
-CC_NV_READ = 0x14E
-CC_POLICY_SECRET = 0x151
-CC_UNSEAL = 0x15E
-CC_POLICY_AUTH_VALUE = 0x16B
-CC_POLICY_COMMAND_CODE = 0x16C
-CC_POLICY_OR = 0x171
-CC_POLICY_PCR = 0x17F
-CC_POLICY_NV_WRITTEN = 0x18F
 COMMAND_CODES = {
-    "NV_UndefineSpaceSpecial": 0x11F,
-    "NV_Increment": CC_NV_INCREMENT,
-    "NV_SetBits": 0x135,
-    "NV_Extend": 0x136,
-    "NV_Write": CC_NV_WRITE,
-    "NV_WriteLock": 0x138,
-    "NV_ChangeAuth": 0x13B,
-    "ActivateCredential": 0x147,
-    "Certify": 0x148,
-    "Duplicate": 0x14B,
-    "NV_Read": CC_NV_READ,
-    "NV_ReadLock": 0x14F,
-    "ObjectChangeAuth": 0x150,
-    "ECDH_ZGen": 0x154,
-    "Quote": 0x158,
-    "RSA_Decrypt": 0x159,
-    "Sign": 0x15D,
-    "Unseal": CC_UNSEAL,
-    "NV_Certify": 0x184,
+    "NV_UndefineSpaceSpecial": constants.CC_NV_UNDEFINE_SPACE_SPECIAL,
+    "NV_Increment": constants.CC_NV_INCREMENT,
+    "NV_SetBits": constants.CC_NV_SET_BITS,
+    "NV_Extend": constants.CC_NV_EXTEND,
+    "NV_Write": constants.CC_NV_WRITE,
+    "NV_WriteLock": constants.CC_NV_WRITE_LOCK,
+    "NV_ChangeAuth": constants.CC_NV_CHANGE_AUTH,
+    "ActivateCredential": constants.CC_ACTIVATE_CREDENTIAL,
+    "Certify": constants.CC_CERTIFY,
+    "Duplicate": constants.CC_DUPLICATE,
+    "NV_Read": constants.CC_NV_READ,
+    "NV_ReadLock": constants.CC_NV_READ_LOCK,
+    "ObjectChangeAuth": constants.CC_OBJECT_CHANGE_AUTH,
+    "ECDH_ZGen": constants.CC_ECDH_ZGEN,
+    "Quote": constants.CC_QUOTE,
+    "RSA_Decrypt": constants.CC_RSA_DECRYPT,
+    "Sign": constants.CC_SIGN,
+    "Unseal": constants.CC_UNSEAL,
+    "NV_Certify": constants.CC_NV_CERTIFY,
 }
 # In software every policy of this collection is a SHA-256 policy: the nameAlg of all that we create.
 HASH = alg.SHA256

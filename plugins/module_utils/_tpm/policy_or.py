@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import pcr
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, pcr
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.policy_base import (
-    CC_POLICY_OR,
     Assertion,
     Found,
     PcrValues,
@@ -58,7 +57,7 @@ class Offer(Assertion):
         self.digests = digests
 
     def extend(self, old: bytes, current: PcrValues) -> bytes:
-        return extend_with(bytes(len(old)), CC_POLICY_OR, *self.digests)
+        return extend_with(bytes(len(old)), constants.CC_POLICY_OR, *self.digests)
 
     def assert_in(self, verbs: Verbs, session: t.Any, auths: t.Mapping[int, bytes]) -> None:
         verbs.policy_or(session, self.digests)

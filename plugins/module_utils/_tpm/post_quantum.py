@@ -16,10 +16,10 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants
 
 # TPM_PT_REVISION is the version times 100.
 REVISION, DEFINED_IN = 0x102, 185
-PT_ML_PARAMETER_SETS = 0x131
 YES, NO, UNKNOWN = "yes", "no", "unknown"
 
 _ALGORITHMS = {"ml_kem": alg.MLKEM, "ml_dsa": alg.MLDSA, "hash_ml_dsa": alg.HASH_MLDSA}
@@ -48,7 +48,7 @@ def readiness(listed: t.Collection[int], properties: t.Mapping[int, int]) -> dic
         return NO if number not in listed else YES if current else UNKNOWN
 
     found = {name: has(number) for name, number in _ALGORITHMS.items()}
-    sets = properties.get(PT_ML_PARAMETER_SETS)
+    sets = properties.get(constants.PT_ML_PARAMETER_SETS)
     for name, (needed, bit) in _SETS.items():
         states = {found[one] for one in needed}
         if states == {NO}:

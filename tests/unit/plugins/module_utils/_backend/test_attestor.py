@@ -18,8 +18,7 @@ from tpm2_pytss.constants import TPM2_ALG, TPM2_CC, TPM2_RH, TPM2_ST
 from tpm2_pytss.types import TPML_PCR_SELECTION
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.attestor import Attestor, Signed
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import NV_BUFFER_MAX
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, marshal, pcr, templates
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, errors, marshal, pcr, templates
 
 AK, SUBJECT, INDEX = 0x81020001, 0x81020000, 0x01800010
 NONCE = b"a nonce of the test"
@@ -173,5 +172,5 @@ def test_a_torn_answer_is_one_sentence(body: bytes) -> None:
 
 def test_what_is_known_of_the_nv_buffer_is_not_asked() -> None:
     tpm = Tpm()
-    assert Attestor(tpm, 1024).properties(0x100) == {NV_BUFFER_MAX: 1024}
+    assert Attestor(tpm, 1024).properties(0x100) == {constants.PT_NV_BUFFER_MAX: 1024}
     assert tpm.sent == []

@@ -11,8 +11,8 @@ import typing as t
 import pytest
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import backoff
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import FIXED, VARIABLE, Reader
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, marshal, nv, pcr, templates
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import Reader
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, errors, handles, marshal, nv, pcr, templates
 
 RETRY = 0x922
 
@@ -69,15 +69,15 @@ def handle_list(more: bool, *listed: int) -> bytes:
 def test_properties_take_one_command_and_are_asked_once() -> None:
     script = Script(properties(False, (0x200, 1), (0x20E, 2)))
     reader = Reader(script)
-    assert reader.properties() == reader.properties(VARIABLE) == {0x200: 1, 0x20E: 2}
+    assert reader.properties() == reader.properties(constants.PT_VAR) == {0x200: 1, 0x20E: 2}
     assert script.sent == [bytes.fromhex("8001 00000016 0000017a 00000006 00000200 000000fe")]
 
 
 def test_the_groups_are_separate() -> None:
     script = Script(properties(False, (0x100, 1), (0x12C, 1024), (0x200, 7)), properties(False, (0x20E, 3)))
     reader = Reader(script)
-    assert reader.properties(FIXED) == {0x100: 1, 0x12C: 1024}
-    assert reader.properties(VARIABLE) == {0x20E: 3}
+    assert reader.properties(constants.PT_FIXED) == {0x100: 1, 0x12C: 1024}
+    assert reader.properties(constants.PT_VAR) == {0x20E: 3}
 
 
 def test_lists_are_paged() -> None:
@@ -97,9 +97,9 @@ def test_a_list_that_does_not_go_on_ends(last: bytes) -> None:
 
 def test_numbers() -> None:
     body = struct.pack(">BII", 0, 0, 2) + struct.pack(">HIHI", 0x000B, 4, 0x0001, 9)
-    assert Reader(Script(answer(body))).numbers(marshal.CAP_ALGS, 6) == [1, 0xB]
-    assert Reader(Script(answer(struct.pack(">BIIHH", 0, 8, 2, 3, 4)))).numbers(marshal.CAP_ECC_CURVES, 2) == [3, 4]
-    assert Reader(Script(answer(struct.pack(">BIII", 0, 2, 1, 0x0200_0137)))).numbers(marshal.CAP_COMMANDS, 4) == [0x137]
+    assert Reader(Script(answer(body))).numbers(constants.CAP_ALGS, 6) == [1, 0xB]
+    assert Reader(Script(answer(struct.pack(">BIIHH", 0, 8, 2, 3, 4)))).numbers(constants.CAP_ECC_CURVES, 2) == [3, 4]
+    assert Reader(Script(answer(struct.pack(">BIII", 0, 2, 1, 0x0200_0137)))).numbers(constants.CAP_COMMANDS, 4) == [0x137]
 
 
 def test_banks_that_are_not_allocated_are_left_out() -> None:

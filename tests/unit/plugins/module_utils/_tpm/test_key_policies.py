@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import handles, key_policies, policy, templates
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, handles, key_policies, policy, templates
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import StateError
 
 # EK Credential Profile v2.5, section B.6.2: PolicyA; B.6.4: PolicyC.
@@ -65,7 +65,7 @@ def test_the_templates_have_them() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in templates.PRIMARY_NAMES if name.startswith("ek_")])
-@pytest.mark.parametrize("code", [key_policies.CC_ACTIVATE_CREDENTIAL, key_policies.CC_CERTIFY])
+@pytest.mark.parametrize("code", [constants.CC_ACTIVATE_CREDENTIAL, constants.CC_CERTIFY])
 def test_an_endorsement_key_is_opened_by_its_hierarchy(name: str, code: int) -> None:
     public = templates.primary(name)
     high = key_policies.in_high_range(public)
@@ -75,7 +75,7 @@ def test_an_endorsement_key_is_opened_by_its_hierarchy(name: str, code: int) -> 
 
 
 @pytest.mark.parametrize("name", [name for name in templates.PRIMARY_NAMES if name.startswith(("iak_", "idevid_"))])
-@pytest.mark.parametrize("code", [key_policies.CC_ACTIVATE_CREDENTIAL, key_policies.CC_CERTIFY])
+@pytest.mark.parametrize("code", [constants.CC_ACTIVATE_CREDENTIAL, constants.CC_CERTIFY])
 def test_a_device_identity_key_wants_the_command_as_well(name: str, code: int) -> None:
     public = templates.primary(name)
     kind = name.partition("_")[0]
@@ -93,7 +93,7 @@ def test_a_device_identity_key_wants_the_command_as_well(name: str, code: int) -
 def test_a_key_of_no_template_is_refused(policy_digest: bytes, shown: str) -> None:
     public = templates.key("restricted_sign", "ecc_p256")._replace(auth_policy=policy_digest)
     with pytest.raises(StateError) as caught:
-        key_policies.steps(public, key_policies.CC_CERTIFY, "the AK at 0x81020001")
+        key_policies.steps(public, constants.CC_CERTIFY, "the AK at 0x81020001")
     assert caught.value.message == (
         f"Could not use the AK at 0x81020001: its policy ({shown}) is none of the TCG's templates; "
         "make the key from a template of this collection (tpm2_primary_key)."
@@ -103,4 +103,4 @@ def test_a_key_of_no_template_is_refused(policy_digest: bytes, shown: str) -> No
 def test_a_key_with_a_hash_of_no_template_is_refused() -> None:
     public = templates.primary("ek_rsa_2048")._replace(name_alg=alg.SHA1)
     with pytest.raises(StateError, match="none of the TCG's templates"):
-        key_policies.steps(public, key_policies.CC_CERTIFY, "the EK")
+        key_policies.steps(public, constants.CC_CERTIFY, "the EK")

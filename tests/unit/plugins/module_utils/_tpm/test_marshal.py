@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import marshal
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, marshal
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
 
 
@@ -30,12 +30,12 @@ def test_bytes_that_end_too_early_are_a_tpm_error(read: str) -> None:
 
 def test_a_command_without_authorisation() -> None:
     # TPM2_GetCapability(TPM_CAP_TPM_PROPERTIES, 0x200, 254), as tpm2-tools sends it.
-    made = marshal.command(marshal.CC_GET_CAPABILITY, parameters=marshal.capability_request(6, 0x200, 254))
+    made = marshal.command(constants.CC_GET_CAPABILITY, parameters=marshal.capability_request(6, 0x200, 254))
     assert made.hex() == "8001" + "00000016" + "0000017a" + "00000006" + "00000200" + "000000fe"
 
 
 def test_a_command_with_an_empty_password() -> None:
-    made = marshal.command(marshal.CC_NV_READ, [0x01800010, 0x01800010], bytes.fromhex("000e0000"), [b""])
+    made = marshal.command(constants.CC_NV_READ, [0x01800010, 0x01800010], bytes.fromhex("000e0000"), [b""])
     handles, area = "0180001001800010", "00000009" + "40000009" + "0000" + "00" + "0000"
     assert made.hex() == "8002" + f"{len(made):08x}" + "0000014e" + handles + area + "000e0000"
 

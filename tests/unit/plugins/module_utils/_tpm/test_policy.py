@@ -12,7 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import policy_read
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import handles, nv, pcr, policy
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, handles, nv, pcr, policy
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, StateError
 
 A, B = b"\xaa" * 32, b"\xbb" * 32
@@ -215,7 +215,7 @@ def test_idle_values_that_are_given_are_refused_too() -> None:
         policy.check_measured(read, NOW, False)
 
 
-def steps(items: t.Any, code: int = policy.CC_UNSEAL, now: policy.PcrValues | None = None, written: bool | None = None) -> list[t.Any]:
+def steps(items: t.Any, code: int = constants.CC_UNSEAL, now: policy.PcrValues | None = None, written: bool | None = None) -> list[t.Any]:
     return policy.steps(policy_read.read(items), code, NOW if now is None else now, written)
 
 
@@ -242,7 +242,7 @@ def test_a_nested_or_offers_from_within_to_without() -> None:
     items: t.Any = ["auth_value", {"or": [[PCR_OLD, inner], [PCR_NOW, inner]]}, {"nv_written": True}]
     made = steps(items)
     assert [type(one).__name__ for one in made] == ["AuthValue", "Pcr", "CommandCode", "Offer", "Offer", "NvWritten"]
-    assert made[2] == policy.CommandCode(policy.CC_UNSEAL)
+    assert made[2] == policy.CommandCode(constants.CC_UNSEAL)
     assert made[3].digests == tuple(bytes.fromhex(digest(["auth_value", PCR_NOW, {"command_code": code}])) for code in ("Sign", "Unseal"))
     assert made[4].digests == tuple(bytes.fromhex(digest(["auth_value", one, inner])) for one in (PCR_OLD, PCR_NOW))
 
@@ -250,11 +250,11 @@ def test_a_nested_or_offers_from_within_to_without() -> None:
 @pytest.mark.parametrize(
     ("items", "code", "written", "phrases"),
     [
-        ([PCR_OLD], policy.CC_UNSEAL, None, ["PCR 7 of bank sha256 has another value now"]),
-        ([{"command_code": "Sign"}], policy.CC_UNSEAL, None, ["it allows the command Sign only"]),
-        (WRITE_ONCE, policy.CC_NV_WRITE, True, ["the index has been written"]),
-        ([{"nv_written": True}], policy.CC_NV_WRITE, False, ["the index has not been written"]),
-        ([{"or": [[PCR_OLD], [{"command_code": "Sign"}]]}], policy.CC_UNSEAL, None, ["PCR 7", "Sign"]),
+        ([PCR_OLD], constants.CC_UNSEAL, None, ["PCR 7 of bank sha256 has another value now"]),
+        ([{"command_code": "Sign"}], constants.CC_UNSEAL, None, ["it allows the command Sign only"]),
+        (WRITE_ONCE, constants.CC_NV_WRITE, True, ["the index has been written"]),
+        ([{"nv_written": True}], constants.CC_NV_WRITE, False, ["the index has not been written"]),
+        ([{"or": [[PCR_OLD], [{"command_code": "Sign"}]]}], constants.CC_UNSEAL, None, ["PCR 7", "Sign"]),
     ],
 )
 def test_a_policy_that_cannot_hold_says_why(items: t.Any, code: int, written: bool | None, phrases: list[str]) -> None:
@@ -264,8 +264,8 @@ def test_a_policy_that_cannot_hold_says_why(items: t.Any, code: int, written: bo
 
 
 def test_a_write_that_the_policy_allows() -> None:
-    assert steps(WRITE_ONCE, policy.CC_NV_WRITE, written=False) == list(policy_read.read(WRITE_ONCE))
-    assert steps(WRITE_ONCE, policy.CC_NV_WRITE) == list(policy_read.read(WRITE_ONCE))
+    assert steps(WRITE_ONCE, constants.CC_NV_WRITE, written=False) == list(policy_read.read(WRITE_ONCE))
+    assert steps(WRITE_ONCE, constants.CC_NV_WRITE) == list(policy_read.read(WRITE_ONCE))
 
 
 def test_secret_names_its_hierarchy_by_handle() -> None:
