@@ -413,6 +413,30 @@ def test_every_exception_is_needed() -> None:
     assert sorted(layers) == sorted({part.split(".")[1] for part in parts if _within(part, ["plugin_utils"])})
 
 
+def test_the_page_names_every_file_or_its_folder() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").split("```")[3]
+    words = set(page.replace(",", " ").replace(";", " ").replace(":", " ").replace(")", " ").replace("(", " ").split())
+    folders = {path.name for path in PLUGINS.rglob("*") if path.is_dir()}
+    for name in FILES:
+        top, *inner = pathlib.PurePosixPath(name).parts[:-1]
+        assert top in page
+        assert not inner or any(f"{folder}/" in words for folder in inner), f"docs/architecture.md does not name the folder of plugins/{name}"
+        if top in ("module_utils", "plugin_utils") and not inner:
+            assert pathlib.PurePosixPath(name).name in words, f"docs/architecture.md does not name plugins/{name}"
+    files = {path.name for path in PLUGINS.rglob("*.py")}
+    stale = {word for word in words if word.endswith(".py") and "*" not in word} - files
+    stale |= {word for word in words if word.startswith("_") and word.endswith("/") and word.rstrip("/") not in folders}
+    assert not stale, f"docs/architecture.md names what is not there: {sorted(stale)}"
+
+
+def test_the_index_of_the_test_bed_names_every_file() -> None:
+    folder = ROOT / "tests" / "support"
+    index = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+    named = [line.partition("``")[2].partition("``")[0] for line in index.splitlines() if line.startswith("- ")]
+    there = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in (".py", ".yml")]
+    assert named == sorted(set(there) - {"__init__.py"}, key=lambda name: (name.endswith(".yml"), name))
+
+
 def test_the_house_is_there() -> None:
     # An empty folder would pass every rule.
     parts = {_part(name).partition(".")[0] for name in FILES}
