@@ -315,12 +315,19 @@ def provisioned_bench(swtpm: Swtpm, device_dir: pathlib.Path, system_python: str
 
 
 def library_refused(bench: Bench, *says: str) -> None:
-    """Facts and no-op work; a change is refused, in check mode too."""
+    """Facts, no-op and check mode work, with a warning where the run would fail; a change is refused."""
     assert bench.run("tpm2_info").expect_ok()["family"] == "2.0"
     assert not bench.run("tpm2_profile", **ONE_STEP).expect_ok()["changed"]
     assert not bench.run("tpm2_nv_index", check=True, **SERIAL).expect_ok()["changed"]
-    bench.refused("tpm2_nv_index", *says, index="0x01800011", content="another")
-    bench.refused("tpm2_profile", *says, resources=[{"nv_index": SERIAL}, {"nv_index": {"index": "0x01800011", "size": 8}}])
+    for name, options in (
+        ("tpm2_nv_index", {"index": "0x01800011", "content": "another"}),
+        ("tpm2_profile", {"resources": [{"nv_index": SERIAL}, {"nv_index": {"index": "0x01800011", "size": 8}}]}),
+    ):
+        checked = bench.run(name, check=True, **options).expect_ok()
+        assert checked["changed"] and [one["object"] for one in checked["steps"]] == ["0x01800011"] * len(checked["steps"]) != []
+        (warning,) = map(str, checked["warnings"])
+        assert "Checked without tpm2-pytss, which the changes need. " in warning and all(word in warning for word in says)
+        bench.refuses(name, options, *says, predicted=False)
 
 
 def test_without_tpm2_pytss(provisioned_bench: Bench, tmp_path: pathlib.Path, system_python: str) -> None:

@@ -143,7 +143,7 @@ class Engine:
             if any(plan.steps for plan in plans):
                 self._check(plans)
                 if check:
-                    self._check_library(plans)
+                    self._note_library(plans, outcome)
                 else:
                     self._apply(plans, run, outcome)
         finally:
@@ -220,10 +220,13 @@ class Engine:
 
             capacity.check(plans, self._seen.properties())
 
-    def _check_library(self, plans: t.Sequence[model.Plan]) -> None:
-        """Check mode predicts the failure of a run on a device without tpm2-pytss. Raises DependencyError."""
+    def _note_library(self, plans: t.Sequence[model.Plan], outcome: Outcome) -> None:
+        """What check mode reads and predicts needs no tpm2-pytss; that a run would need it, on a device without it, is worth a warning."""
         if any(step.run for plan in plans for step in plan.steps):
-            self._require_library()
+            try:
+                self._require_library()
+            except errors.DependencyError as missing:
+                outcome.notes.append(f"Checked without tpm2-pytss, which the changes need. {missing.message}")
 
     def _apply(self, plans: t.Sequence[model.Plan], run: Run, outcome: Outcome) -> None:
         todo = [(plan, step) for plan in plans for step in plan.steps]
