@@ -12,9 +12,9 @@ author:
   - edgefleet maintainers (@edgefleet)
 description:
   - Looks at the variables of all hosts and returns one sentence for each thing that is wrong. It contacts no device and changes nothing.
-  - It always reports misspelt variables of this collection on the hosts of the play, and C(tpm2_hosts) in the inventory, where no play
-    reads it.
-  - With O(serials) it reports a host that has no serial number, or the same one as another host of the inventory.
+  - It always reports misspelt variables of this collection on the hosts of the play, C(tpm2_hosts) in the inventory, where no play
+    reads it, and a host whose C(platform_hierarchy_tcti) is not its C(tpm2_profile_tcti).
+  - With O(serials) it reports a host that has no serial number, the same one as another host of the inventory, or one that is not text.
   - With O(registry) it reports a registry (C(tpm2_identity_registry)) that is not there, unless C(tpm2_identity_new_registry) is true for
     a host, and one that is not the registry of the inventory plugin P(edgefleet.tpm2.registry#inventory).
   - With O(tags) it reports a tag of the command line that the playbook does not have, and tags that leave nothing to do.
@@ -104,7 +104,12 @@ class LookupModule(LookupBase):
                 faults.extend(self._registries(ours))
         except TpmError as error:
             faults.append(_text.shown(error.message))
-        return [{"all": faults, "hosts": self._serials(raw, play) if self.get_option("serials") else {}}]
+        hosts = self._serials(raw, play) if self.get_option("serials") else {}
+        for host, one in ours.items():
+            ways = (self._filled(one, name) for name in ("tpm2_profile_tcti", "platform_hierarchy_tcti", "tpm2_resource_manager"))
+            if two := _variables.tcti_fault(host, *ways):
+                hosts[host] = f"{hosts[host]} {two}" if host in hosts else two
+        return [{"all": faults, "hosts": hosts}]
 
     def _tags(self, given: t.Mapping[str, t.Any]) -> list[str]:
         """A sentence for each tag that cannot be meant."""

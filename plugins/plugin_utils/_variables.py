@@ -36,6 +36,8 @@ RESULTS = frozenset(
 )
 # Where the inventory plugin found the registry, without its password.
 INVENTORY_REGISTRY = "tpm2_inventory_registry"
+# As roles/controller/vars has it.
+ABRMD = "tabrmd:bus_name=com.intel.tss2.Tabrmd"
 # Below these no name is anybody else's.
 _OURS = ("tpm2_profile_", "tpm2_identity_", "tpm2_fleet_", "tpm2_day_zero_", "tpm2_bundle_")
 _LIKE_OURS = re.compile("tpm_?2?_|tmp_?2?_|platform_hierarchy_|resource_manager_", re.IGNORECASE)
@@ -128,6 +130,25 @@ def _serial_fault(host: str, serial: t.Any, sharing: t.Mapping[str, t.Sequence[s
     )
 
 
+def tcti_fault(host: str, profile: str, platform: str, manager: str) -> str:
+    """The sentence for a host whose variables name two ways to its TPM; "" where they agree.
+
+    Args:
+        host: its name in the inventory.
+        profile: tpm2_profile_tcti; empty where it is not set.
+        platform: platform_hierarchy_tcti, likewise.
+        manager: tpm2_resource_manager, likewise.
+    """
+    name = "tpm2_profile_tcti" if profile else "tpm2_resource_manager: abrmd"
+    way = profile or (ABRMD if manager == "abrmd" else "")
+    if not platform or not way or platform == way:
+        return ""
+    return (
+        f"{host}: platform_hierarchy_tcti is {_text.shown(platform)}, and {name} means {_text.shown(way)}; leave platform_hierarchy_tcti out, so that all "
+        "roles use the same TPM."
+    )
+
+
 def filled(templar: t.Any, variables: t.Mapping[str, t.Any], name: str) -> t.Any:
     """A variable of a host with its template filled in, with nothing but the host's variables; None where it has none.
 
@@ -153,4 +174,4 @@ def _few(hosts: t.Sequence[str], most: int = 5) -> str:
     return ", ".join(told) + (f" and {len(hosts) - most} more" if len(hosts) > most else "")
 
 
-__all__ = ("INVENTORY_REGISTRY", "Hosts", "filled", "misspelt", "options", "serial_faults")
+__all__ = ("INVENTORY_REGISTRY", "Hosts", "filled", "misspelt", "options", "serial_faults", "tcti_fault")

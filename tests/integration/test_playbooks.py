@@ -217,10 +217,12 @@ def test_hosts_that_cannot_be_told_apart_fail_before_anything_is_done(each_contr
         "edge-03": {**host, "tpm2_profile_serial": " EF-7"},
         "edge-04": {**host, "tpm2_profile_serial": 0o12345},
         "edge-05": {**host, "tpm2_profile_serial": "{{ printed_serial }}"},
+        "edge-06": {**host, "tpm2_profile_serial": "EF-8", "platform_hierarchy_tcti": "{{ 'device:' }}/dev/tpmrm7"},
     }
     done = each_controller("edgefleet.tpm2.day_zero", hosts, "-e", "tpm2_hosts=all,!edge-03")
     assert done.returncode != 0 and totals(done).keys() == hosts.keys() - {"edge-03"}
     assert "edge-04: Could not read tpm2_profile_serial: YAML has made a number of it" in said(done)
+    assert "edge-06: platform_hierarchy_tcti is device:/dev/tpmrm7, and tpm2_profile_tcti means swtpm:host=127.0.0.1,port=" in said(done)
     unfilled = said(done).partition("Could not fill in tpm2_profile_serial of edge-05: ")[2].partition("; correct it in the inventory.")[0]
     assert "'printed_serial' is undefined" in unfilled.replace("''", "'")
     assert "edge-01 has no serial number;" in said(done) and "edge-02 has the serial number EF-7, and so has edge-03;" in said(done)

@@ -190,6 +190,11 @@ def test_every_playbook_begins_with_what_can_be_told_before(path: pathlib.Path) 
         assert begin["hosts"].startswith("{{ lookup('edgefleet.tpm2.hosts', ") and begin["strategy"] == "ansible.builtin.linear"
 
 
+def test_where_the_tpm_is_by_default_is_said_once() -> None:
+    said = [path.relative_to(ROOT).as_posix() for path in FILES if _variables.ABRMD in path.read_text()]
+    assert said == ["roles/controller/vars/main.yml"]
+
+
 def test_what_recognises_a_device_is_done_whatever_the_tags_are() -> None:
     _begin, play, _outcome = yaml.safe_load((ROOT / "playbooks/day_zero.yml").read_text())
     tasks = {task["name"]: task for task in _tasks(play["tasks"])}

@@ -79,3 +79,27 @@ def test_a_serial_number_that_is_none_is_refused_with_its_host(serial: object, r
 
 def test_one_that_is_none_is_shared_all_the_same() -> None:
     assert "and so has edge-01;" in _variables.serial_faults({"edge-01": 5349, "edge-02": "5349"}, ["edge-02"])["edge-02"]
+
+
+KERNEL, RAW, ABRMD = "device:/dev/tpmrm0", "device:/dev/tpm0", _variables.ABRMD
+
+
+@pytest.mark.parametrize(
+    ("profile", "platform", "manager", "means"),
+    [
+        ("", "", "", ""),
+        (KERNEL, "", "abrmd", ""),
+        ("", RAW, "kernel", ""),
+        (KERNEL, KERNEL, "", ""),
+        ("", ABRMD, "abrmd", ""),
+        (KERNEL, RAW, "", f"tpm2_profile_tcti means {KERNEL}"),
+        ("", RAW, "abrmd", f"tpm2_resource_manager: abrmd means {ABRMD}"),
+    ],
+)
+def test_two_ways_to_one_tpm(profile: str, platform: str, manager: str, means: str) -> None:
+    found = _variables.tcti_fault("edge-01", profile, platform, manager)
+    assert found == (
+        f"edge-01: platform_hierarchy_tcti is {platform}, and {means}; leave platform_hierarchy_tcti out, so that all roles use the same TPM."
+        if means
+        else ""
+    )
