@@ -59,6 +59,13 @@ def _raw(value: t.Any, where: str) -> str:
     return str(value)
 
 
+def _lines(value: t.Any, where: str) -> str:
+    """Lines that Ansible prints as they are, each fit to be shown."""
+    if not isinstance(value, str):
+        raise _no(where, "no text")
+    return "".join(f"{_text.shown(line)}\n" for line in value.splitlines())
+
+
 def _integer(value: t.Any, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise _no(where, "no whole number")
@@ -105,7 +112,14 @@ TREE = Kind("dict", _mapping(_tree(lines=False)))
 LOOSE = Kind("raw", _tree(lines=True))
 TREE_OF_LINES = Kind("dict", _mapping(_tree(lines=True)))
 DIFF = Kind(
-    "dict", _mapping(lambda value, where: {name: TREE_OF_LINES.take(value[name], name) for name in ("before", "after") if name in value})
+    "dict",
+    _mapping(
+        lambda value, where: {
+            name: (_lines if name == "prepared" else TREE_OF_LINES.take)(value[name], name)
+            for name in ("before", "after", "prepared")
+            if name in value
+        }
+    ),
 )
 
 

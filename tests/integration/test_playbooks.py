@@ -136,6 +136,9 @@ def test_check_mode_on_a_blank_device_tells_what_the_run_then_does(each_controll
     done = each_controller("edgefleet.tpm2.day_zero", {"edge-01": host})
     assert done.returncode == 0, said(done)
     assert totals(checked)["edge-01"]["changed"] == totals(done)["edge-01"]["changed"]
+    # Below the diff, without -v.
+    assert "costs: 4 key generations, 4 persistent slots, 1 NV index, 14 bytes of NV memory" in said(checked)
+    assert "cannot be undone: write 14 bytes to the NV index 0x01800010 once and for all" in said(checked)
 
 
 def test_without_a_telemetry_key_nothing_is_sealed(controller: Controller, host: Host, new_swtpm: t.Callable[..., Swtpm]) -> None:

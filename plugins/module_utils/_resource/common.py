@@ -22,6 +22,9 @@ if t.TYPE_CHECKING:
 
 Options = t.Mapping[str, t.Any]
 
+# For the sentence of a step that puts a key where another one is.
+REPLACED = " (replaced; the old key is lost)"
+
 
 def handle(value: t.Any, option: str) -> int:
     """A handle or index given as C(0x…) text or integer."""

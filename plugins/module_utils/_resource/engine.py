@@ -58,13 +58,16 @@ class Outcome:
 
     @property
     def diff(self) -> dict[str, t.Any]:
-        """Before and after, by object."""
+        """Before and after, by object; ``prepared``, for a run that changes something: its costs and losses, in lines."""
+        from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import costs
+
         before: dict[str, t.Any] = {}
         after: dict[str, t.Any] = {}
         for plan in self.plans:
             _merge(before, plan.before)
             _merge(after, plan.after)
-        return {"before": before, "after": after}
+        told = costs.told(self.plans)
+        return {"before": before, "after": after, **({"prepared": told} if told else {})}
 
 
 def _merge(told: dict[str, t.Any], more: t.Mapping[str, t.Any]) -> None:

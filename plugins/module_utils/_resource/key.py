@@ -167,7 +167,8 @@ class Key(model.Noun):
             parents.check(stored, seen, run, f"make the key {self.object}")
         else:
             self._check_parent(common.parent(self.parent, seen, run, f"make the key {self.object}"))
-        steps = self._make(want, None if reasons else stored, held is not None, run)
+        lost = held is not None or bool(reasons and self.path is not None and seen.file(self.path) is not None)
+        steps = self._make(want, None if reasons else stored, held is not None, lost, run)
         steps += self.file.steps(seen, None)
         old, new = self.file.diff(seen, steps)
         after = {self.object: names.describe(stored.public) if stored and not reasons else names.describe(want, made=False)}
@@ -197,8 +198,11 @@ class Key(model.Noun):
             before, after = {**before, path: "a file"}, {**after, path: None}
         return model.Plan(self.kind, self.object, tuple(steps), before, after, {})
 
-    def _make(self, want: names.Public, stored: keyfile.KeyFile | None, occupied: bool, run: Run) -> list[model.Step]:
-        """A key from its file costs no key generation: that is how an interrupted run goes on."""
+    def _make(self, want: names.Public, stored: keyfile.KeyFile | None, occupied: bool, lost: bool, run: Run) -> list[model.Step]:
+        """A key from its file costs no key generation: that is how an interrupted run goes on.
+
+        ``occupied``: another object is at the handle. ``lost``: one is there, or in the file, that this replaces.
+        """
         if self.path is not None and not stored:
             files.check_writable(self.path)
         if self.handle is not None:
@@ -225,11 +229,11 @@ class Key(model.Noun):
         cost = model.Cost(persistent_slots=slots, key_generations=int(stored is None or stored.in_hierarchy))
         return [
             model.Step(
-                f"{verb} {where} (parent {handles.text(stored.parent if stored else self.parent)})",
+                f"{verb} {where} (parent {handles.text(stored.parent if stored else self.parent)}){common.REPLACED if lost else ''}",
                 "create",
                 make,
                 cost,
-                reversible=not occupied,
+                reversible=not lost,
             )
         ]
 

@@ -140,7 +140,11 @@ class NvIndex(model.Noun):
             keep = "is it the right device, and the right content? If so, name another index" if wrong else "name another index"
             raise common.mismatch(f"make the NV index {self.object}", reasons, keep)
         if reasons:
-            steps = [self._undefine(run, "its content is lost", found), self._define(seen, run), *self._write(None, seen, run)]
+            steps = [
+                self._undefine(run, "replaced; its old content is lost", found),
+                self._define(seen, run),
+                *self._write(None, seen, run),
+            ]
             return self._finish(found, data, steps, seen)
         steps = self._write(found, seen, run) if wrong or not found.written else []
         return self._finish(found, data, steps, seen)

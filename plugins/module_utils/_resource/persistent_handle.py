@@ -125,7 +125,7 @@ class PersistentHandle(model.Noun):
             token = parents.load(backend, stored, run, str(self.path), choose.for_value(b""))
             persist(backend, token, self.handle, occupied, run)
 
-        sentence = f"load {self.path} and make it persistent at {self.object}"
+        sentence = f"load {self.path} and make it persistent at {self.object}{common.REPLACED if occupied else ''}"
         cost = model.Cost(persistent_slots=int(not occupied), key_generations=int(stored.in_hierarchy))
         return model.Step(sentence, "evict_control", load, cost, reversible=not occupied)
 

@@ -165,6 +165,7 @@ class PrimaryKey(model.Noun):
         old = "replace the object at" if occupied else "make it persistent at"
         sentence = (
             f"create the primary key {self.template} in the {handles.HIERARCHY_NAMES[self.hierarchy]} hierarchy and {old} {self.object}"
+            f"{common.REPLACED if occupied else ''}"
         )
         cost = model.Cost(persistent_slots=0 if occupied else 1, key_generations=1)
         step = model.Step(sentence, "create_primary", create, cost, reversible=not occupied)

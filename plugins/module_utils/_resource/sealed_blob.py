@@ -38,6 +38,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import Run
 
 MAX_CONTENT = 128
+REPLACED = " (replaced; the secret in the old file is lost)"
 
 
 def read_policy(options: common.Options, attempt: str) -> policy.Policy:
@@ -252,7 +253,7 @@ class SealedBlob(model.Noun):
             files.write(self.path, text.encode())
             return {"name": public.name.hex()}
 
-        sentence = f"seal {len(data)} bytes under {handles.text(self.parent)} into {self.path}"
+        sentence = f"seal {len(data)} bytes under {handles.text(self.parent)} into {self.path}{REPLACED if replacing else ''}"
         return model.Step(sentence, "create", seal, model.Cost(), reversible=not replacing)
 
     def _plan_absent(self, seen: observation.Observation) -> model.Plan:
