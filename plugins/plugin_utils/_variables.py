@@ -169,9 +169,30 @@ def filled(templar: t.Any, variables: t.Mapping[str, t.Any], name: str) -> t.Any
         templar.available_variables = before
 
 
+def resources(name: str, items: t.Sequence[t.Any]) -> list[tuple[str, t.Any]]:
+    """The items of a list of resources, each with what a sentence calls it: the list, its number, its noun and, where that is plain, its object.
+
+    Args:
+        name: the variable.
+        items: its value as it is written, so that anything may be malformed or a template.
+    """
+    return [(f"item {number} of {name}{_called(item)}", item) for number, item in enumerate(items, 1)]
+
+
+def _called(item: t.Any) -> str:
+    if not isinstance(item, t.Mapping) or len(item) != 1:
+        return ""
+    ((noun, options),) = item.items()
+    known = (
+        [str(options[one]) for one in ("handle", "index", "path", "hierarchy") if one in options] if isinstance(options, t.Mapping) else []
+    )
+    plain = [one for one in known if "{" not in one]
+    return f" ({' '.join([str(noun), *plain[:1]])})"
+
+
 def _few(hosts: t.Sequence[str], most: int = 5) -> str:
     told = [_text.shown(one) for one in hosts[:most]]
     return ", ".join(told) + (f" and {len(hosts) - most} more" if len(hosts) > most else "")
 
 
-__all__ = ("INVENTORY_REGISTRY", "Hosts", "filled", "misspelt", "options", "serial_faults", "tcti_fault")
+__all__ = ("INVENTORY_REGISTRY", "Hosts", "filled", "misspelt", "options", "resources", "serial_faults", "tcti_fault")

@@ -284,6 +284,26 @@ def test_what_cannot_be_meant_ends_the_run_before_it_begins(
     assert "PLAY [Day zero]" not in done.stdout and not list(controller.folder.glob("**/*.sqlite"))
 
 
+def test_an_undefined_variable_is_named_with_the_resource_that_uses_it(each_controller: Controller, host: Host, tools: Tools) -> None:
+    index = {"nv_index": {"index": "0x01800011", "content": "{{ '%-32s' | format(asset_tag) }}"}}
+    key = {"key": {"handle": "0x81000211", "public_path": "{{ tpm2_profile_dir }}/sign.pem"}}
+    host |= {"tpm2_profile_more": [key, index]}
+    for playbook, more in (("day_zero", {}), ("audit", {"tpm2_profile_telemetry_key": "{{ vault_key }}"})):
+        done = each_controller(f"edgefleet.tpm2.{playbook}", {"edge-01": {**host, **more}})
+        heard = said(done).replace("''", "'")
+        assert (
+            done.returncode != 0
+            and (
+                "edge-01: Could not fill in item 2 of tpm2_profile_more (nv_index 0x01800011): 'asset_tag' is undefined; define it for this host"
+            )
+            in heard
+        )
+        assert ("edge-01: Could not fill in tpm2_profile_telemetry_key: 'vault_key' is undefined" in heard) == bool(more)
+        # What is defined is no fault, and what is made of the others is not named beside them.
+        assert "item 1 of" not in heard and "tpm2_profile_resources" not in heard
+    assert tools.handles("persistent") == [] and not pathlib.Path(host["tpm2_profile_dir"]).exists()
+
+
 def test_another_serial_number_than_the_written_one_is_refused(controller: Controller, host: Host, tools: Tools) -> None:
     assert controller("edgefleet.tpm2.day_zero", {"edge-01": host}).returncode == 0
     host["tpm2_profile_serial"] = "EDGE-0002-TEST"

@@ -103,3 +103,20 @@ def test_two_ways_to_one_tpm(profile: str, platform: str, manager: str, means: s
         if means
         else ""
     )
+
+
+def test_what_a_resource_of_a_list_is_called() -> None:
+    items = [
+        {"nv_index": {"index": "0x01800011", "content": "{{ asset_tag }}"}},
+        {"key": {"handle": "{{ mine }}", "path": "/x.pem"}},
+        {"da_lockout": None},
+        "{{ one }}",
+        {"a": 1, "b": 2},
+    ]
+    assert [where for where, _item in _variables.resources("more", items)] == [
+        "item 1 of more (nv_index 0x01800011)",
+        "item 2 of more (key /x.pem)",
+        "item 3 of more (da_lockout)",
+        "item 4 of more",
+        "item 5 of more",
+    ]
