@@ -292,7 +292,9 @@ WANTED = {
 def play(role: str) -> Facts:
     """A play that shows what a role works out for each host of its group."""
     folder = places.ROOT / "roles" / role
-    files = sorted(folder.glob("vars/main.yml")) + sorted(folder.glob("vars/main/*.yml"))
+    # Of the role that all depend on, too.
+    files = [places.ROOT / "roles/controller/vars/main.yml"]
+    files += sorted(folder.glob("vars/main.yml")) + sorted(folder.glob("vars/main/*.yml"))
     wanted = "".join(f"'{name}': __{role}_{name}, " for name in WANTED[role])
     # In base64, which no callback wraps or quotes.
     show = {"msg": "{{ {" + wanted + "} | to_json | b64encode }}"}
