@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-.PHONY: help demo test molecule vm lint format bench counts faults fleet attacks clean
+.PHONY: help demo test molecule vm guide lint format bench counts faults fleet attacks clean
 .DEFAULT_GOAL := help
 
 DEVICES ?= 4
@@ -28,6 +28,10 @@ molecule: ## Run the roles in systemd containers of Debian 12 and 13 (podman; so
 vm: ## Run the roles in virtual machines of Debian 12 and 13: a real kernel, measured boot, Secure Boot; PART=every or ci: more, or less.
 	@scripts/setup vm
 	@scripts/vm $(PART)
+
+guide: ## Follow the README's installation, docs/first-fleet.md and docs/identity.md block by block, over SSH to devices in containers (podman).
+	@scripts/setup molecule
+	@.work/venv/bin/python -m pytest -q -s tests/guide
 
 lint: ## Run the linters: ruff, mypy, yamllint, shellcheck, REUSE, ansible-lint.
 	@scripts/setup test
@@ -56,7 +60,7 @@ fleet: ## Enroll a hundred software devices from two controllers with one Postgr
 
 attacks: ## Run the attacks: hostile devices, forged and replayed evidence, and every other test that docs/security.md names.
 	@scripts/setup test
-	@.work/venv/bin/python -m pytest -n auto --dist loadgroup -m attacks --ignore=tests/vm --ignore=tests/fleet tests
+	@.work/venv/bin/python -m pytest -n auto --dist loadgroup -m attacks --ignore=tests/vm --ignore=tests/fleet --ignore=tests/guide tests
 
 clean: ## End and remove the demo's devices and everything that was generated in this checkout.
 	@if [ -x demo/clean ]; then demo/clean; fi

@@ -122,7 +122,7 @@ def run_pytest(session: nox.Session, *arguments: str) -> None:
 def tests(session: nox.Session) -> None:
     """All tests that need neither container nor VM nor a hundred devices, in one run of pytest on every core of the machine."""
     session.run("scripts/cores", external=True)
-    run_pytest(session, "-n", WORKERS, "--dist", "loadgroup", "--ignore=tests/vm", "--ignore=tests/fleet", "tests")
+    run_pytest(session, "-n", WORKERS, "--dist", "loadgroup", "--ignore=tests/vm", "--ignore=tests/fleet", "--ignore=tests/guide", "tests")
 
 
 @nox.session(venv_backend="none", default=False)

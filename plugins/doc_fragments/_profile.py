@@ -69,4 +69,9 @@ options:
       - Return RV(reads), so that M(edgefleet.tpm2.tpm2_enroll) need not read the same again.
     type: bool
     default: false
+  library_to_come:
+    description:
+      - In check mode, a device without tpm2-pytss is no failure, as something installs it before the run.
+    type: bool
+    default: false
 """

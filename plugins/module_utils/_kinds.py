@@ -98,6 +98,7 @@ def profile() -> _argspec.Spec:
     return dict(
         resources=dict(type="list", elements="dict", required=True, options=options),
         return_reads=dict(type="bool", default=False),
+        library_to_come=dict(type="bool", default=False),
     )
 
 

@@ -158,6 +158,8 @@ def ensure(spec: _argspec.Spec, build: Build, flat: bool = False) -> None:
         for resource in resources:
             _check_owned(module, resource)
         engine = Engine(tcti.resolve(module.params["tcti"]), given(module.params), salt=salt(module.params))
+        if module.params.get("library_to_come"):
+            engine.expect_library()
         engine.run(resources, module.check_mode, outcome)
     except errors.TpmError as failed:
         module.fail_json(msg=failed.message, **failed.words(), **_failure(outcome))

@@ -336,6 +336,15 @@ def test_without_tpm2_pytss(provisioned_bench: Bench, tmp_path: pathlib.Path, sy
     library_refused(provisioned_bench, "No module named 'tpm2_pytss'", "python3-tpm2-pytss", system_python, "ansible_python_interpreter")
 
 
+def test_check_mode_where_the_library_is_to_come(provisioned_bench: Bench, system_python: str, tmp_path: pathlib.Path) -> None:
+    """Before something installs it, check mode predicts the run as it will be then; a run is refused all the same."""
+    options = {"resources": [{"nv_index": {"index": "0x01800011", "size": 8}}], "library_to_come": True}
+    predicted = provisioned_bench.run("tpm2_profile", check=True, **options).expect_ok()["steps"]
+    provisioned_bench.python = interpreter(tmp_path, f"{system_python} -S")
+    assert provisioned_bench.run("tpm2_profile", check=True, **options).expect_ok()["steps"] == predicted
+    assert "No module named 'tpm2_pytss'" in provisioned_bench.run("tpm2_profile", **options).expect_failed()
+
+
 def test_with_another_pythons_pytss_only(provisioned_bench: Bench, tmp_path: pathlib.Path, system_python: str) -> None:
     """tpm2-pytss is there, and the TSS below it is not."""
     (tmp_path / "lib").mkdir()
