@@ -47,9 +47,9 @@ options:
     type: int
   record_roots:
     description:
-      - Files on the controller with the certificates with which birth records are verified, that of the CA, or of the key that signs
-        records in its place. Only the first certificate of each file counts. After a change of the CA, name the former CA's certificate
-        too.
+      - Files on the controller, each with a certificate that verifies birth records. That is the certificate of your CA, or of the key
+        that signs records in its place. Only the first certificate of each file counts. After a change of the CA, name the former CA's
+        certificate too.
     type: list
     elements: path
     required: true

@@ -30,7 +30,7 @@ options:
     type: str
   mac:
     description:
-      - Its MAC address, for the registry.
+      - The MAC address of the device, for the registry.
     type: str
   site:
     description:
@@ -189,9 +189,9 @@ options:
     type: path
   record_roots:
     description:
-      - Files on the controller with the certificates with which birth records are verified, that of the CA, or of the key that signs
-        records in its place. Only the first certificate of each file counts. After a change of the CA, name the former CA's certificate
-        too.
+      - Files on the controller, each with a certificate that verifies birth records. That is the certificate of your CA, or of the key
+        that signs records in its place. Only the first certificate of each file counts. After a change of the CA, name the former CA's
+        certificate too.
       - The module believes the registry only as far as such a record says the same. Records that are signed with O(record_signer) or
         O(authority) are verified without this option.
     type: list
@@ -293,7 +293,7 @@ options:
     suboptions:
       bank:
         description:
-          - The bank's hash.
+                    - The hash algorithm of the bank.
         type: str
         default: sha256
       indices:

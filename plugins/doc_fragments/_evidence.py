@@ -120,7 +120,7 @@ options:
         suboptions:
           bank:
             description:
-              - The bank's hash.
+                            - The hash algorithm of the bank.
             type: str
             default: sha256
           indices:

@@ -53,8 +53,8 @@ options:
       - Keep the key in this file on the device, in the format TSS2 PEM, which tpm2-tools and OpenSSL's providers read. A symbolic link is
         refused.
       - An existing file may name a hierarchy (0x40000001) as its parent, as those of OpenSSL's TPM 2.0 provider do. Its parent is then
-        the default primary key of that hierarchy, ECC P-256, which is made for the moment when the file is loaded. Leave C(parent) at its
-        default for such a file.
+        the default primary key of that hierarchy, ECC P-256, which the TPM makes again each time when the file is loaded. Leave C(parent)
+        at its default for such a file.
     type: path
   verify:
     description:

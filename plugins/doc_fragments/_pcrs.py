@@ -22,7 +22,7 @@ options:
     suboptions:
       bank:
         description:
-          - The hash of the bank, for example V(sha256). SHA-1 is refused.
+          - The hash algorithm of the bank, for example V(sha256). SHA-1 is refused.
         type: str
         default: sha256
       indices:

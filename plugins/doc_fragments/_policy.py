@@ -17,12 +17,17 @@ class ModuleDocFragment:
 options:
   policy:
     description:
-      - The conditions under which the object can be used, a list of assertions that are read from top to bottom.
-      - V(pcr) takes C(bank), C(indices) and optionally C(values). Without C(values) the current PCR values count.
-      - V(command_code) takes a command such as V(NV_Write). V(nv_written) takes V(true) or V(false).
-      - V(auth_value) and V(password) take nothing. They mean that the object's auth is needed. Neither sends the auth in clear.
-      - V(secret) takes C(hierarchy) (owner, endorsement, platform) and C(ref) in hex.
-      - V(or) takes 2 to 8 branches, each of which is a list of assertions. It can be nested 4 deep.
+      - The conditions under which the object can be used, a list of assertions that are read from top to bottom. Without an assertion
+        V(or), all of them must hold.
+      - V(pcr) means that PCRs must have certain values. It takes C(bank), C(indices) and optionally C(values), which are the current ones
+        by default.
+      - V(command_code) means that only one TPM command may use the object, and takes its name, such as V(NV_Write).
+      - V(nv_written) means that an NV index has already been written (V(true)) or not (V(false)).
+      - V(auth_value) and V(password) mean that the auth of the object is needed. They take nothing, and neither sends the auth in clear.
+      - V(secret) means that the auth of a hierarchy is needed. It takes C(hierarchy) (owner, endorsement, platform), and optionally
+        C(ref) in hex.
+      - V(or) means that one of several branches must hold. It takes 2 to 8 branches, each of which is a list of assertions. It can be
+        nested 4 deep.
     type: list
     elements: raw
 """

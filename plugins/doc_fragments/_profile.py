@@ -22,20 +22,20 @@ from ansible_collections.edgefleet.tpm2.plugins.doc_fragments import (
 )
 
 _NOUNS = {
-    "certificate": (_certificate.ModuleDocFragment.DOCUMENTATION, "A certificate in a file."),
-    "da_lockout": (_da_lockout.ModuleDocFragment.DOCUMENTATION, "Dictionary attack protection, as M(edgefleet.tpm2.tpm2_da_lockout)."),
+    "certificate": (_certificate.ModuleDocFragment.DOCUMENTATION, "A file with a certificate."),
+    "da_lockout": (_da_lockout.ModuleDocFragment.DOCUMENTATION, "The dictionary attack parameters. See M(edgefleet.tpm2.tpm2_da_lockout)."),
     "hierarchy": (
         _hierarchy.ModuleDocFragment.DOCUMENTATION,
-        "A hierarchy, as M(edgefleet.tpm2.tpm2_hierarchy); the rest of the profile acts there with its auth.",
+        "A hierarchy. See M(edgefleet.tpm2.tpm2_hierarchy). The other resources of the list use the auth that is declared here.",
     ),
-    "key": (_key.ModuleDocFragment.DOCUMENTATION, "A key, as M(edgefleet.tpm2.tpm2_key)."),
-    "nv_index": (_nv_index.ModuleDocFragment.DOCUMENTATION, "An NV index, as M(edgefleet.tpm2.tpm2_nv_index)."),
+    "key": (_key.ModuleDocFragment.DOCUMENTATION, "A key. See M(edgefleet.tpm2.tpm2_key)."),
+    "nv_index": (_nv_index.ModuleDocFragment.DOCUMENTATION, "An NV index. See M(edgefleet.tpm2.tpm2_nv_index)."),
     "persistent_handle": (
         _persistent_handle.ModuleDocFragment.DOCUMENTATION,
-        "A persistent handle, as M(edgefleet.tpm2.tpm2_persistent_handle).",
+        "A persistent handle. See M(edgefleet.tpm2.tpm2_persistent_handle).",
     ),
-    "primary_key": (_primary_key.ModuleDocFragment.DOCUMENTATION, "A primary key, as M(edgefleet.tpm2.tpm2_primary_key)."),
-    "sealed_blob": (_sealed_blob.ModuleDocFragment.DOCUMENTATION, "A sealed blob, as M(edgefleet.tpm2.tpm2_sealed_blob)."),
+    "primary_key": (_primary_key.ModuleDocFragment.DOCUMENTATION, "A primary key. See M(edgefleet.tpm2.tpm2_primary_key)."),
+    "sealed_blob": (_sealed_blob.ModuleDocFragment.DOCUMENTATION, "A sealed blob. See M(edgefleet.tpm2.tpm2_sealed_blob)."),
 }
 
 
@@ -56,7 +56,8 @@ options:
   resources:
     description:
       - What the TPM is to hold, a list of resources. Each item has one key, which is the kind of resource. Its value is a mapping with
-        the options of the module of that kind, for example those of M(edgefleet.tpm2.tpm2_nv_index) for C(nv_index).
+        the options of the module of that kind, for example those of M(edgefleet.tpm2.tpm2_nv_index) for C(nv_index). There is no module
+        for C(certificate).
       - The order of the list does not matter. The module first removes what is to be absent, which frees room, then makes primary keys,
         keys, NV indices and sealed blobs, then sets the dictionary attack parameters and the hierarchies. The lockout auth is set last.
     type: list

@@ -19,7 +19,6 @@ options:
     description:
       - Where the device registry is, as the path of an SQLite file or as a URL such as
         V(postgresql+psycopg://factory@db.example.org/tpm2).
-      - It is made when it is not there.
     type: str
     required: true
   timeout:

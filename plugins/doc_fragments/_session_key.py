@@ -24,12 +24,12 @@ options:
     suboptions:
       handle:
         description:
-          - Its persistent handle.
+          - The persistent handle of this key.
         type: str
         default: "0x81010001"
       name:
         description:
-          - Its Name in hex.
+          - The Name of this key in hex, as the registry has it.
         type: str
         required: true
 """

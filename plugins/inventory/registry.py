@@ -90,8 +90,8 @@ options:
     default: true
   record_roots:
     description:
-      - Files with the certificates with which birth records are verified, that of the CA, or of the key that signs records in its place.
-        Only the first certificate of each file counts. After a change of the CA, name the former CA's certificate too.
+      - Files, each with a certificate that verifies birth records. That is the certificate of your CA, or of the key that signs records
+        in its place. Only the first certificate of each file counts. After a change of the CA, name the former CA's certificate too.
       - Relative paths start at the folder of the source file. Templates are allowed.
     type: list
     elements: str

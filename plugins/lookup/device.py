@@ -37,8 +37,8 @@ options:
     type: str
   record_roots:
     description:
-      - Files on the controller with the certificates with which birth records are verified, that of the CA, or of the key that signs
-        records in its place. Only the first certificate of each file counts.
+      - Files on the controller, each with a certificate that verifies birth records. That is the certificate of your CA, or of the key
+        that signs records in its place. Only the first certificate of each file counts.
       - Without this option a registered device is V(unproven), never V(enrolled).
     type: list
     elements: str
