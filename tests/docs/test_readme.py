@@ -65,7 +65,7 @@ def commands_of_the_code() -> set[str]:
     text = "\n".join(path.read_text() for path in backend)
     called = set(re.findall(r"\b(?:self\._e|esapi|e)\.([a-z]\w+)\(", text)) - _NO_COMMAND
     called = {name for name in called if not name.startswith(("tr_", "trsess_"))}
-    raw = set(re.findall(r"\b(?:marshal\.|marshal\.command\()CC_(\w+)", text))
+    raw = set(re.findall(r"\bconstants\.CC_(\w+)", text))
     return {plain(name) for name in called | raw | set(re.findall(r"lib\.Esys_([A-Z]\w+)\(", text)) if not name.startswith("TR_")}
 
 
