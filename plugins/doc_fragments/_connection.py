@@ -18,9 +18,9 @@ notes:
   - A failure returns C(msg), a sentence for people, C(reason), one word for programs, and, if it is known, C(object), the handle, NV
     index, path or hierarchy that the failure is about. The sentence may change with a release; the word does not. If the TPM refused a
     command, the word is the name of its response code. C(docs/errors.md) of the collection lists the words.
-  - No message or result of this module contains an auth value or another secret. Ansible also replaces secrets of eight characters or
-    more by asterisks, wherever the text happens to contain them. It does not do so for shorter ones, as they would be found in ordinary
-    words.
+  - Messages and results contain no auth value and no other secret, except the content that M(edgefleet.tpm2.tpm2_unseal) returns. Ansible
+    also replaces secrets of eight characters or more by asterisks, wherever the text happens to contain them. It does not do so for
+    shorter ones, as they would be found in ordinary words.
   - C(docs/terms.md) of the collection explains words such as auth, hierarchy, Name, PCR and salted session.
 options:
   tcti:

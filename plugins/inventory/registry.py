@@ -27,10 +27,10 @@ description:
 notes:
   - The manifest is CSV (C(.csv); a header line; separated by commas, or by semicolons if the header has one; lines that begin with C(#) are
     comments) or YAML (C(.yml), C(.yaml); a list of mappings, or that list under the key C(devices); no aliases), in UTF-8, of at most 64 MiB.
-  - Its columns are C(serial) (required, at most 64 characters of X.680's PrintableString, as a certificate holds them), C(host), C(mac) (at
-    least one of the two), C(ek_sha256) (the SHA-256 of the endorsement key's DER SubjectPublicKeyInfo, 64 hex digits), C(site) and
-    C(model). Serial numbers, host names, MAC addresses and hashes are each there only once. In YAML a serial number of digits alone, or one
-    that looks like a date, must be in quotes; other values are taken as they are written.
+  - Its columns are C(serial) (required, at most 64 characters of X.680's PrintableString, as a certificate holds them), C(host), C(mac)
+    (at least one of the two), C(ek_sha256) (the SHA-256 of the endorsement key's DER SubjectPublicKeyInfo, 64 hex digits), C(site) and
+    C(model). Each serial number, host name, MAC address and hash must be unique. In YAML a serial number of digits alone, or one that
+    looks like a date, must be in quotes; other values are taken as they are written.
   - A device of the manifest gets its C(host) as its name in the inventory, or else its serial number. A proven device that is only in the
     registry gets the host name that is signed, or its serial number if that name is taken, or else V(ek-) and the Name of its EK.
   - The groups V(tpm2_new), V(tpm2_enrolled), V(tpm2_unproven), V(tpm2_quarantined) and V(tpm2_unlisted) always exist. There are also
@@ -56,7 +56,7 @@ extends_documentation_fragment:
   - constructed
 options:
   plugin:
-    description: Marks a source file of this plugin.
+    description: The name of this plugin, which marks a source file as its own.
     type: str
     required: true
     choices: [edgefleet.tpm2.registry]
@@ -103,7 +103,7 @@ options:
         key: record_roots
   timeout:
     description:
-      - How long to wait for a registry that is locked or a server that does not answer, in seconds.
+      - How many seconds to wait for a registry that is locked or does not answer.
     type: int
     default: 30
 seealso:

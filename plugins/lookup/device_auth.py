@@ -91,8 +91,8 @@ options:
     default: current
   create:
     description:
-      - Whether to make and store values that do not exist yet. Give C(not ansible_check_mode). With V(false) a value that exists for this
-        run only is returned.
+      - Whether to make and store values that do not exist yet. Give C(not ansible_check_mode). With V(false) nothing is stored, and
+        instead of a missing value one is returned that is of use in this run only.
     type: bool
     default: true
   timeout:
@@ -129,7 +129,7 @@ EXAMPLES = r"""
 RETURN = r"""
 _raw:
   description:
-    - One auth value for each term; an empty text where the device has none.
+    - One auth value for each term, or an empty text if the device has none.
   type: list
   elements: str
 """

@@ -32,13 +32,14 @@ options:
     default: true
   registry_needed:
     description:
-      - Whether a host of the play must have a registry. Without it a play that needs one would do nothing, and succeed.
+      - Whether at least one host of the play must have a registry. Use it for a play that does nothing without a registry, so that it
+        fails and does not succeed.
     type: bool
     default: false
   tags:
     description:
-      - The tags of the playbook. They are compared with C(--tags) and C(--skip-tags) where the command line names one playbook of this collection
-        alone; in a playbook that imports it, tags may be meant for something else. By default tags are not looked at.
+      - The tags of the playbook. They are compared with C(--tags) and C(--skip-tags) if the command line names a single playbook of this
+        collection. If another playbook imports it, the tags may be meant for something else. By default tags are not checked.
     type: list
     elements: str
 seealso:

@@ -11,14 +11,15 @@ version_added: 0.1.0
 author:
   - edgefleet maintainers (@edgefleet)
 description:
-  - Fills in the variables of this collection for a host, and returns a sentence for each that names an undefined variable. For a list of resources the
+  - Fills in the variables of this collection for a host, and returns a sentence for each that names an undefined variable. For a list of
+    resources the
     sentence names the resource.
   - Ansible itself says only which variable is undefined, and not where it is used. The role P(edgefleet.tpm2.provision#role) uses this lookup, with
     C(tasks_from=filled).
 options:
   _terms:
     description:
-      - Nothing is read of them.
+      - Not used.
     type: list
     elements: str
 seealso:

@@ -36,7 +36,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Which TPM is this
+- name: Collect evidence of which TPM this is
   edgefleet.tpm2.tpm2_evidence:
     collect:
       nonce: "{{ lookup('ansible.builtin.password', '/dev/null', chars=['hexdigits'], length=64) | lower }}"
@@ -104,7 +104,7 @@ proof:
   returned: with O(activate), not in check mode
   type: str
 signatures:
-  description: Marshalled TPMT_SIGNATUREs, base64, in the order of O(sign).
+  description: The signatures, as TPMT_SIGNATURE in base64, in the order of O(sign).
   returned: with O(sign), not in check mode
   type: list
   elements: str

@@ -104,7 +104,7 @@ firmware:
   type: str
   sample: 7.85.17.51968
 da_lockout:
-  description: Dictionary attack protection; times in seconds.
+  description: The dictionary attack parameters and the counter of wrong tries. Times are in seconds.
   returned: with da_lockout
   type: dict
 hierarchies:
@@ -112,7 +112,7 @@ hierarchies:
   returned: with hierarchies
   type: dict
 capacity:
-  description: What is used and left, as far as the TPM tells.
+  description: How much of the TPM's room is used and left, as far as the TPM tells.
   returned: with capacity
   type: dict
 persistent_handles:
@@ -127,7 +127,7 @@ nv_indices:
   type: list
   elements: dict
 algorithms:
-  description: Algorithms by name.
+  description: The algorithms that the TPM implements, by name.
   returned: with algorithms
   type: list
   elements: str
@@ -140,7 +140,7 @@ post_quantum:
   type: dict
   sample: {ml_kem: "no", ml_dsa: "no", hash_ml_dsa: "no", ml_kem_768: "no", ml_dsa_65: "no"}
 curves:
-  description: Elliptic curves by name.
+  description: The elliptic curves that the TPM implements, by name.
   returned: with algorithms
   type: list
   elements: str
@@ -150,18 +150,18 @@ commands:
   type: list
   elements: str
 pcr_banks:
-  description: Allocated PCR banks.
+  description: The PCR banks that the TPM has allocated.
   returned: with pcrs
   type: list
   elements: str
 pcrs:
-  description: PCR values.
+  description: The values of the PCRs.
   returned: with pcrs
   type: list
   elements: dict
   contains:
     bank:
-      description: The hash of the bank.
+      description: The hash algorithm of the bank.
       type: str
       returned: always
     index:
@@ -188,7 +188,8 @@ findings:
       returned: always
       sample: platform_hierarchy_open
     severity:
-      description: V(error) where the device cannot or must not be used as it is, V(warning) where it should be changed, else V(info).
+      description: V(error) means that the device cannot or must not be used as it is, V(warning) that something should be changed, V(info)
+        that it is worth knowing.
       type: str
       returned: always
     object:
@@ -245,7 +246,7 @@ advisories:
       type: str
       returned: always
     evidence:
-      description: Why this verdict.
+      description: Why the verdict is as it is.
       type: str
       returned: always
     means:
@@ -265,7 +266,7 @@ advisories:
       type: str
       returned: always
     checked:
-      description: The day on which that was last read.
+      description: The day on which the source was last read.
       type: str
       returned: always
     also:
@@ -352,7 +353,7 @@ host:
       type: dict
       returned: always
     boot:
-      description: Measured boot.
+      description: What is known of measured boot.
       type: dict
       returned: always
       contains:
@@ -371,14 +372,14 @@ host:
           returned: always
         separated:
           description: >-
-            For each bank the PCRs of the firmware that systemd (from version 261 on) has extended with its separator since; V(null) where nobody
-            can tell. Such a PCR does not differ.
+            For each bank, the PCRs of the firmware that systemd (from version 261 on) has extended with its separator afterwards. These do not
+            count as different. V(null) means that this cannot be found out.
           type: dict
           returned: always
         measured_os:
           description: >-
-            Whether systemd measures the system beyond the firmware, because systemd-stub has measured the kernel or the kernel's command line
-            says so; V(null) where nobody can tell.
+            Whether systemd measures the system beyond the firmware, because systemd-stub has measured the kernel, or because the kernel's
+            command line says so. V(null) means that this cannot be found out.
           type: bool
           returned: always
         extended:
@@ -386,7 +387,7 @@ host:
           type: dict
           returned: always
     kernel_log:
-      description: What the kernel has said of the TPM, its bus, heat and power.
+      description: What the kernel log says about the TPM, its bus, heat and power.
       type: dict
       returned: always
     software:
