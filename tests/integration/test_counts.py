@@ -246,6 +246,9 @@ DictionaryAttackParameters HierarchyChangeAuth ReadPublic NV_ReadPublic GetCapab
 def test_nothing_is_left_behind_by_a_failed_run(blank: Counted, device_dir: pathlib.Path, command: str) -> None:
     """Whatever command the TPM refuses: sessions and transient objects are flushed, and no try is counted."""
     proxy, resources = blank.proxy, profile.quick(profile.hardened(profile.SERIAL, _key(), device_dir, **AUTHS))
+    if command == "NV_ReadPublic":
+        # Where an EK is to be made, the list of handles tells already that the index is not there.
+        resources = [one for one in resources if not str(one.get("primary_key", {}).get("template")).startswith("ek_")]
     proxy.reset()
     proxy.inject_rc(RC_FAILURE, code=f"TPM2_{command}")
     result = module.run("tpm2_profile", {"tcti": proxy.tcti, "resources": resources}, python=blank.python)

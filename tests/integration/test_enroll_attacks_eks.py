@@ -10,13 +10,16 @@ import pathlib
 import typing as t
 
 import pytest
-from support import module, registry
+from cryptography.hazmat.primitives import serialization
+from support import ek_lab, module, registry
 from support.enroll import ONE, SERIAL, WHERE, Bench, Desk, Device
 from support.swtpm import Swtpm
+from support.tools import Tools
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names, templates
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import EkCertificate
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate
 
 MakeSwtpm = t.Callable[..., Swtpm]
 ECC = "0x81010002"
@@ -101,3 +104,51 @@ def test_a_copied_certificate_keeps_nobody_out(desk: Desk, device: Device, where
     assert "A certificate of this EK was also shown by serial EF-STRANGER" in outcome.device.verdict.detail
     with desk.registry() as one:
         assert one.incidents() == [] and "EF-STRANGER" in (one.birth_record(outcome.device.ek_name) and outcome.device.verdict.detail)
+
+
+def left(tools: Tools, path: pathlib.Path, index: int, data: bytes) -> None:
+    """What a manufacturer has left in NV, in place of what was there."""
+    path.write_bytes(data)
+    if index in tools.handles("nv-index"):
+        tools.run("nvundefine", "-C", "p", f"{index:#x}")
+    flags = "ppwrite|ppread|ownerread|authread|no_da|platformcreate"
+    tools.run("nvdefine", f"{index:#x}", "-C", "p", "-s", str(len(data)), "-a", flags)
+    tools.run("nvwrite", f"{index:#x}", "-C", "p", "-i", path)
+
+
+@pytest.fixture
+def own(bench: Bench, new_swtpm: MakeSwtpm, tmp_path: pathlib.Path) -> Device:
+    """A device whose EK is made by a template of its TPM's own; the certificate in NV is still for the usual EK."""
+    tpm = new_swtpm(bench.state(ONE))
+    tools = Tools(tpm.tcti)
+    tools.run("evictcontrol", "-C", "o", "-c", WHERE.ek)
+    usual = templates.primary("ek_rsa_2048").raw
+    left(tools, tmp_path / "template", 0x01C00004, usual.replace(b"\x00\x06\x00\x80\x00\x43", b"\x00\x06\x01\x00\x00\x43"))
+    module.run("tpm2_primary_key", {"tcti": tpm.tcti, "template": "ek_rsa_2048"}, python=bench.python).expect_ok()
+    return Device(tpm.tcti, bench.python)
+
+
+def test_an_ek_by_the_tpms_own_template_needs_its_own_certificate(bench: Bench, desk: Desk, own: Device, tmp_path: pathlib.Path) -> None:
+    desk.refused(own, "key_mismatch", "it is for another key than this TPM's EK")
+    tools = Tools(own.tcti)
+    key = t.cast("ek_lab.PublicKey", serialization.load_pem_public_key(tools.readpublic(WHERE.ek).pem.encode()))
+    late = ek_lab.NOW + 100 * ek_lab.YEAR
+    vendor = ek_lab.root(end=late)
+    left(tools, tmp_path / "certificate", 0x01C00002, vendor.ek(key, end=late))
+    bundle, sha256 = ek_lab.write_bundle(tmp_path / "vendors.pem", vendor)
+    another = bench.desk(tmp_path / "another", bundle=bundle, sha256=sha256)
+    outcome = another.enroll(own)
+    assert outcome.did == ("enroll",) and outcome.verdict is not None and outcome.verdict.rung == "certificate"
+    # It shows the certificates of its other EKs too, as it could be a device of theirs.
+    assert len(eks(another)) > 2
+    another.refused(own, "ek_template", "that is declared", where=WHERE._replace(ek_template="ek_ecc_p256"), serial="EF-LINE-0002")
+
+
+def test_a_tpm_that_is_enrolled_shows_itself_by_an_ek_of_its_own_template(desk: Desk, own: Device) -> None:
+    tools = Tools(own.tcti)
+    stranger(desk, EkCertificate("", "", "", spki_of_certificate(tools.nvread(0x01C00002)), True))
+    desk.refused(own, "tpm_under_other_serial", "its TPM shows the EK of serial EF-STRANGER", pinned=ek_at(own, WHERE.ek))
+
+
+def spki_of_certificate(data: bytes) -> str:
+    return hashlib.sha256(certificate.read(data).spki).hexdigest()

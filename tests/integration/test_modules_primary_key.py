@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import pathlib
+import sys
 import typing as t
 
 import pytest
 from support.cycle import Bench
 from support.proxy import Proxy
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import templates
 
 MODULE = "tpm2_primary_key"
 SRK = 0x81000001
@@ -234,3 +237,39 @@ def test_without_any_ek_the_usual_one_is_made(both: Bench) -> None:
 def test_what_is_no_ek_is_no_ek_of_any_template(both: Bench) -> None:
     both.ok("tpm2_primary_key", template="srk_ecc_p256", handle="0x81010001", allow_foreign_range=True)
     assert "it is an EK of none of the TCG's templates" in both.failed("tpm2_primary_key", template="ek_any")
+
+
+def _left(bench: Bench, path: pathlib.Path, index: int, data: bytes) -> None:
+    """What a manufacturer leaves in NV, by tpm2-tools."""
+    path.write_bytes(data)
+    attributes = "ppwrite|ppread|ownerread|authread|no_da|platformcreate"
+    bench.tools.run("nvdefine", f"{index:#x}", "-C", "p", "-s", str(len(data)), "-a", attributes)
+    bench.tools.run("nvwrite", f"{index:#x}", "-C", "p", "-i", path)
+
+
+def test_an_ek_by_the_tpms_own_template_and_nonce(bench: Bench, tmp_path: pathlib.Path) -> None:
+    """The key that tpm2_createprimary makes of the same template and nonce; what describes no EK makes nothing."""
+    usual = templates.primary("ek_rsa_2048").raw
+    own = usual.replace(b"\x00\x06\x00\x80\x00\x43", b"\x00\x06\x01\x00\x00\x43")
+    _left(bench, tmp_path / "template", 0x01C00004, own)
+    _left(bench, tmp_path / "nonce", 0x01C00003, b"nonce of this TPM")
+    done = bench.cycle(MODULE, template="ek_rsa_2048", commands=8)
+    assert "as the template or nonce in the TPM's NV says" in done["steps"][0]["sentence"]
+    # tpm2_createek -t copies a pointer in place of the nonce; tpm2_createprimary takes the unique field with a size in the host's order.
+    (tmp_path / "unique").write_bytes((256).to_bytes(2, sys.byteorder) + b"nonce of this TPM".ljust(256, b"\0"))
+    (tmp_path / "policy").write_bytes(bytes.fromhex(POLICY_A))
+    shape = ("-G", "rsa2048:null:aes256cfb", "-a", "|".join(sorted(LOW | {"adminwithpolicy"})), "-L", tmp_path / "policy")
+    bench.tools.run("createprimary", "-C", "e", *shape, "-u", tmp_path / "unique", "-c", tmp_path / "ek.ctx")
+    bench.tools.run("readpublic", "-c", tmp_path / "ek.ctx", "-f", "pem", "-o", tmp_path / "ek.pem")
+    bench.tools.run("flushcontext", "-t")
+    public = bench.tools.readpublic(0x81010001)
+    assert public.pem == (tmp_path / "ek.pem").read_text()
+    assert public.area["sym-keybits"] == 256
+    # A nonce alone, where the same bytes as the user's own unique value make the same key elsewhere.
+    _left(bench, tmp_path / "ecc", 0x01C0000B, b"nonce")
+    name = bench.ok(MODULE, template="ek_ecc_p256")["resources"][0]["name"]
+    other = bench.ok(MODULE, template="ek_ecc_p256", handle="0x8101000a", unique="nonce")["resources"][0]["name"]
+    assert name == other
+    _left(bench, tmp_path / "bad", 0x01C00015, templates.primary("srk_ecc_p256").raw)
+    said = bench.failed(MODULE, template="ek_high_ecc_p256", handle="0x81010014")
+    assert "as the NV index 0x01c00015 of this TPM says: it lacks adminwithpolicy; ask the board vendor" in said

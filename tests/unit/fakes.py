@@ -116,6 +116,10 @@ class FakeTpm:
         found = self.objects.get(handle)
         return (found.public, found.qualified) if found else None
 
+    def handles(self, first: int) -> list[int]:
+        self.reads.append(("handles", first))
+        return sorted(one for one in (*self.objects, *self.indices) if one >> 24 == first >> 24)
+
     def nv_read_public(self, index: int) -> nv.NvPublic | None:
         self.reads.append(("nv_read_public", index))
         return self.indices[index].public if index in self.indices else None

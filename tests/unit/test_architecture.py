@@ -420,7 +420,9 @@ def test_the_page_names_every_file_or_its_folder() -> None:
     for name in FILES:
         top, *inner = pathlib.PurePosixPath(name).parts[:-1]
         assert top in page
-        assert not inner or any(f"{folder}/" in words for folder in inner), f"docs/architecture.md does not name the folder of plugins/{name}"
+        assert not inner or any(f"{folder}/" in words for folder in inner), (
+            f"docs/architecture.md does not name the folder of plugins/{name}"
+        )
         if top in ("module_utils", "plugin_utils") and not inner:
             assert pathlib.PurePosixPath(name).name in words, f"docs/architecture.md does not name plugins/{name}"
     files = {path.name for path in PLUGINS.rglob("*.py")}

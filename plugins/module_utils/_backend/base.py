@@ -36,6 +36,9 @@ class Reads(t.Protocol):
     def read_public(self, handle: int) -> tuple[Public, bytes] | None:
         """TPM2_ReadPublic (12.4): public area and Qualified Name, None where there is no object."""
 
+    def handles(self, first: int) -> list[int]:
+        """TPM2_GetCapability (30.2): the handles of the type of C(first) from there on."""
+
     def nv_read_public(self, index: int) -> NvPublic | None:
         """TPM2_NV_ReadPublic (31.6): the definition of an NV index, None where there is none."""
 

@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Reads
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import files
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.observation import Asking, Fact, Observation
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, pcr
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, handles, pcr
 
 
 def _wanted(resources: t.Sequence[Asking], seen: Observation) -> list[Fact]:
@@ -37,6 +37,7 @@ READ: dict[str, t.Callable[[Reads, t.Any], t.Any]] = {
     "properties": lambda reader, _key: reader.properties(constants.PT_VAR),
     "limits": lambda reader, _key: reader.properties(constants.PT_FIXED),
     "public": lambda reader, handle: reader.read_public(handle),
+    "handles": lambda reader, first: reader.handles(first),
     "nv_public": lambda reader, index: reader.nv_read_public(index),
     "nv_content": lambda reader, where: reader.nv_read(*where),
     "auth_policy": lambda reader, hierarchy: reader.auth_policy(hierarchy),
@@ -55,6 +56,8 @@ def observe(reader: Reads, resources: t.Sequence[Asking], seen: Observation) -> 
         plain = [fact for fact in wanted if fact.kind != "session"]
         if not plain:
             return wanted
+        # Definitions of NV indices come last: where all handles are listed by then, the list tells of those that are not there.
+        plain = [fact for fact in plain if fact.kind != "nv_public"] or plain
         chosen = [fact.key for fact in plain if fact.kind == "pcrs"]
         if chosen:
             values = reader.pcr_read(chosen)
@@ -63,7 +66,8 @@ def observe(reader: Reads, resources: t.Sequence[Asking], seen: Observation) -> 
                 seen.asked.setdefault(one.bank, set()).update(one.indices)
         for fact in plain:
             if fact.kind != "pcrs":
-                seen[fact.kind, fact.key] = READ[fact.kind](reader, fact.key)
+                known = fact.kind == "nv_public" and fact.key not in seen.get(("handles", handles.FIRST_NV), (fact.key,))
+                seen[fact.kind, fact.key] = None if known else READ[fact.kind](reader, fact.key)
 
 
 __all__ = ("observe",)

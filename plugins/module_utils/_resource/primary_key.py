@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model, observation
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, names, templates
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, names, own_ek, templates
 
 if t.TYPE_CHECKING:
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend, Token
@@ -40,6 +40,8 @@ class PrimaryKey(model.Noun):
         super().__init__(handles.text(handle), model.PHASE_ABSENT if self.absent else model.PHASE_PRIMARY, handle=handle)
         self.hierarchy = handles.HIERARCHIES[options.get("hierarchy") or ("owner" if self.role == "srk" else "endorsement")]
         self.want = templates.primary(made, str(options.get("unique") or "").encode())
+        # A unique value of the user's makes another key than the one with the certificate, whatever the TPM says.
+        self._own = None if options.get("unique") else own_ek.PLACES.get(made)
         self.file = common.PublicFile(options)
         handles.check_persistent(self.handle, self.role, bool(options.get("allow_foreign_range")))
         self._check()
@@ -62,17 +64,59 @@ class PrimaryKey(model.Noun):
 
     def facts(self, seen: observation.Observation) -> t.Iterable[observation.Fact]:
         """The object at the handle; the TPM's properties only where something is to be done."""
-        facts = [observation.Fact("public", self.handle), *self.file.facts()]
-        if ("public", self.handle) in seen and self._has_work(seen):
+        facts = [observation.Fact("public", self.handle), *self.file.facts(), *self._own_facts(seen)]
+        if ("public", self.handle) in seen and self._own_known(seen, facts) and self._has_work(seen):
             facts.append(observation.Fact("properties"))
         return facts
 
-    def _differences(self, found: tuple[names.Public, bytes]) -> list[str]:
+    def _own_facts(self, seen: observation.Observation) -> list[observation.Fact]:
+        """What the TPM holds on how its EK is made; looked for only where an EK is to be made, or the one there is not of the usual template."""
+        if self._own is None or ("public", self.handle) not in seen:
+            return []
+        found = seen.public(self.handle)
+        if self.absent if found is None else self._any_ek or not names.differences(self.want, found[0]):
+            return []
+        facts = [observation.Fact("handles", handles.FIRST_NV)]
+        for index in filter(None, self._own):
+            if index in seen.get(("handles", handles.FIRST_NV), ()):
+                facts.append(observation.Fact("nv_public", index))
+                facts += self._content(seen, index)
+        return facts
+
+    def _own_known(self, seen: observation.Observation, facts: t.Iterable[observation.Fact]) -> bool:
+        return all((one.kind, one.key) in seen for one in facts if one.kind in ("handles", "nv_public", "nv_content"))
+
+    @staticmethod
+    def _content(seen: observation.Observation, index: int) -> list[observation.Fact]:
+        """The content of an index where everybody may read it, without a try that counts."""
+        found = seen.get(("nv_public", index))
+        if found is None or found.size > own_ek.MAX_SIZE or not all(found.has(name) for name in ("authread", "no_da", "written")):
+            return []
+        return [observation.Fact("nv_content", (index, found.size, index))]
+
+    def _own_data(self, seen: observation.Observation, index: int | None) -> bytes | None:
+        facts = [] if index is None else self._content(seen, index)
+        return seen.get((facts[0].kind, facts[0].key)) if facts else None
+
+    def _wanted(self, seen: observation.Observation) -> names.Public:
+        """The public area that the key is made of. Raises StateError where the TPM holds a template that is not that of an EK."""
+        if self._own is None:
+            return self.want
+        own, nonce = (self._own_data(seen, index) for index in self._own)
+        try:
+            return own_ek.template(self.want, own, nonce)
+        except errors.TpmError as error:
+            raise errors.StateError(
+                f"Could not make the primary key {self.template} as the NV index {handles.text(self._own.template)} of this TPM says: "
+                f"{error.message}; ask the board vendor, as an EK that is made otherwise does not match its certificate."
+            ) from None
+
+    def _differences(self, seen: observation.Observation, found: tuple[names.Public, bytes]) -> list[str]:
         """How the object at the handle differs from the key that is asked for."""
         public, qualified = found
-        reasons = names.differences(self.want, public)
+        reasons = names.differences(self._wanted(seen), public)
         if self._any_ek:
-            reasons = [] if templates.ek_template(public) else ["it is an EK of none of the TCG's templates"]
+            reasons = [] if templates.ek_template(public) or not own_ek.fault(public) else ["it is an EK of none of the TCG's templates"]
         if not reasons and names.qualified_name(names.hierarchy_name(self.hierarchy), public) != qualified:
             reasons = [f"it is not a primary key of the {handles.HIERARCHY_NAMES[self.hierarchy]} hierarchy"]
         return reasons
@@ -81,7 +125,7 @@ class PrimaryKey(model.Noun):
         found = seen.public(self.handle)
         if found is None or self.absent:
             return (found is None) != self.absent
-        return bool(self._differences(found)) and not self._acceptable(found[0])
+        return bool(self._differences(seen, found)) and not self._acceptable(found[0])
 
     def _acceptable(self, public: names.Public) -> bool:
         # What is sealed under another storage root key dies with it, so any that can do the job stays.
@@ -90,7 +134,7 @@ class PrimaryKey(model.Noun):
     def plan(self, seen: observation.Observation, run: Run) -> model.Plan:
         """Raises MismatchError where another object is at the handle."""
         found = seen.public(self.handle)
-        reasons = self._differences(found) if found else []
+        reasons = self._differences(seen, found) if found else []
         before = {self.object: names.describe(found[0]) if found else None}
         result: model.Result = {}
         if self.absent:
@@ -99,14 +143,15 @@ class PrimaryKey(model.Noun):
             result["accepted"] = f"another storage parent than {self.template} is at {self.object} and stays: {'; '.join(reasons)}"
             reasons = []
         if found and not reasons and self._any_ek:
-            result["accepted"] = f"the EK at {self.object} is of the template {templates.ek_template(found[0])}"
+            of = f"the template {templates.ek_template(found[0])}" if templates.ek_template(found[0]) else "a template of its TPM's own"
+            result["accepted"] = f"the EK at {self.object} is of {of}"
         if found and not reasons:
             result.update(common.identified(found[0]))
             return self._done(seen, before, before, self.file.steps(seen, found[0]), result)
         if found and not common.replace(self._options):
             self._check_other_ek(found[0])
             raise common.mismatch(f"make the primary key {self.template} at {self.object}", reasons, "name another handle")
-        after = {self.object: names.describe(self.want, made=False)}
+        after = {self.object: names.describe(self._wanted(seen), made=False)}
         return self._done(seen, before, after, self._create(seen, run, found is not None), result)
 
     def _check_other_ek(self, public: names.Public) -> None:
@@ -150,12 +195,13 @@ class PrimaryKey(model.Noun):
 
         # Whatever makes the key that sessions are salted to precedes every session, unless another storage key is there.
         first = self.handle == run.salt and not self._salts(seen)
+        want = self._wanted(seen)
 
         def create(backend: Backend) -> model.Result:
             if first:
                 backend.go_unproven()
             auth = run.auth(self.hierarchy)
-            token, public = backend.create_primary(self.hierarchy, auth, self.want)
+            token, public = backend.create_primary(self.hierarchy, auth, want)
             persist(backend, token, self.handle, occupied, run)
             if self.handle == run.salt:
                 backend.salt_with(self.handle)
@@ -163,8 +209,9 @@ class PrimaryKey(model.Noun):
 
         run.auth(evicting(self.handle))
         old = "replace the object at" if occupied else "make it persistent at"
+        own = "" if want == self.want else " as the template or nonce in the TPM's NV says"
         sentence = (
-            f"create the primary key {self.template} in the {handles.HIERARCHY_NAMES[self.hierarchy]} hierarchy and {old} {self.object}"
+            f"create the primary key {self.template}{own} in the {handles.HIERARCHY_NAMES[self.hierarchy]} hierarchy and {old} {self.object}"
             f"{common.REPLACED if occupied else ''}"
         )
         cost = model.Cost(persistent_slots=0 if occupied else 1, key_generations=1)

@@ -44,6 +44,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._proven import NO_R
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.faults import IdentityConflictError, RegistryError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.ek import by_own_template
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.services import Fetched
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import Verdict
 
@@ -174,17 +175,19 @@ class Enrolment:
     ) -> tuple[Verdict, tuple[records.EkCertificate, ...]]:
         """What the TPM has shown of its EKs, which nothing registered contradicts. Raises IdentityConflictError.
 
-        Where another device has shown a certificate of this EK, this one shows all of its own: if it has the other's EK, it is refused.
-        Else that is noted in the verdict, and no more than noted, as certificates can be copied.
+        Where another device has shown a certificate of this EK, or the EK is of no template of the profile, this one shows all of its own: if it
+        has another's EK, it is refused. Else that is noted in the verdict, and no more than noted, as certificates can be copied.
         """
         plan, eks = self._plan, first_exchange.eks(found.shown, fetched)
         self._registry.check(who, eks)
         others = self._registry.claimed_by(who.ek_name, eks[0].spki_sha256)
-        if not others:
+        if not others and not by_own_template(found.ek):
             return verdict, eks
         everything = answers.shown(self._exchange({"collect": first_exchange.question_of_all_eks(plan, found.ek, nonce())}), plan.where)
         eks = tuple(dict.fromkeys((*eks, *first_exchange.eks(everything._replace(ek=found.ek)))))
         self._registry.check(who, eks)
+        if not others:
+            return verdict, eks
         told = f"A certificate of this EK was also shown by serial {', '.join(others[:5])}; it was copied, or both are one TPM."
         return verdict._replace(notes=(*verdict.notes, told)), eks
 

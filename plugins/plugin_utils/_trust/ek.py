@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory import roca
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names, templates
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names, own_ek, templates
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import Cursor
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import verdict
@@ -34,12 +34,15 @@ def check_strength(public: names.Public) -> None:
 
 
 def check_ek(public: names.Public) -> None:
-    """Check that a public area matches one of the EK templates, C(unique) left aside, and holds a key. Raises TrustError, C(not_an_ek)."""
+    """Check that a public area is that of an EK, and holds a key. Raises TrustError, C(not_an_ek).
+
+    It matches one of the profile's templates, C(unique) left aside, or is in the bounds of a template that a TPM brings in NV.
+    """
     made = [names.differences(templates.primary(name), public) for name in templates.PRIMARY_NAMES if templates.PRIMARIES[name][0] == "ek"]
     nearest = min(made, key=len)
-    what = f"its public area is that of no EK template ({', '.join(nearest)})" if nearest else ""
+    what = f"its public area is that of no EK template ({', '.join(nearest)})" if nearest and own_ek.fault(public) else ""
     try:
-        if not nearest:
+        if not what:
             _keys.public_key(public)
     except _keys.KeyMaterialError:
         what = "its public area holds no key that can exist"
@@ -50,10 +53,12 @@ def check_ek(public: names.Public) -> None:
 def check_template(public: names.Public, template: str) -> None:
     """Check that an EK is made from the template that is declared, C(unique) left aside. Raises TrustError, C(ek_template).
 
-    A TPM has an EK for each template, each with a certificate of its own: whatever is at a handle, only one of them counts.
+    A TPM has an EK for each template, each with a certificate of its own: whatever is at a handle, only one of them counts. One that is made
+    by a template in its TPM's NV counts in the place of the declared one, if it is of that one's type and of no other template of the profile.
     """
-    odd = names.differences(templates.primary(template), public)
-    if odd:
+    declared = templates.primary(template)
+    odd = names.differences(declared, public)
+    if odd and not (by_own_template(public) and public.type == declared.type):
         raise TrustError(
             f"Could not accept the EK: it is not made from the template {template} that is declared ({', '.join(odd)}); see which template "
             "the profile declares at that handle, and whether somebody has put another EK there.",
@@ -61,4 +66,9 @@ def check_template(public: names.Public, template: str) -> None:
         )
 
 
-__all__ = ("check_ek", "check_strength", "check_template")
+def by_own_template(public: names.Public) -> bool:
+    """Whether an EK can only have been made by a template that its TPM brings in NV."""
+    return templates.ek_template(public) is None and not own_ek.fault(public)
+
+
+__all__ = ("by_own_template", "check_ek", "check_strength", "check_template")

@@ -10,9 +10,10 @@ import typing as t
 
 import pytest
 from unit.bed import Bed
-from unit.fakes import Loaded, with_unique
+from unit.fakes import Index, Loaded, with_unique
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles, keyfile, names, templates
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, errors, handles, keyfile, names, nv, own_ek, templates
 
 SRK: dict[str, dict[str, t.Any]] = {"primary_key": {"template": "srk_ecc_p256"}}
 
@@ -196,3 +197,59 @@ def test_a_platform_key_is_kept_by_the_platform(bed: Bed) -> None:
     bed.converge(item)
     held = bed.tpm.objects[0x81800001]
     assert held.qualified == names.qualified_name(names.hierarchy_name(handles.RH_PLATFORM), held.public)
+
+
+EK: dict[str, dict[str, t.Any]] = {"primary_key": {"template": "ek_rsa_2048"}}
+READABLE = ("ppwrite", "ppread", "ownerread", "authread", "no_da")
+
+
+def left(bed: Bed, index: int, data: bytes, *flags: str, written: bool = True) -> None:
+    """The manufacturer has left something in NV."""
+    word = attributes.word(flags or READABLE, attributes.NV)
+    bed.tpm.indices[index] = Index(nv.NvPublic(index, alg.SHA256, word, b"", len(data)), data=data if written else None)
+
+
+def own_template() -> bytes:
+    """A template that differs from the profile's by its symmetric key and its empty unique field."""
+    raw = templates.primary("ek_rsa_2048").raw
+    return raw.replace(b"\x00\x06\x00\x80\x00\x43", b"\x00\x06\x01\x00\x00\x43")[:-258] + b"\0\0"
+
+
+def test_the_tpms_own_template_and_nonce_make_the_ek(bed: Bed) -> None:
+    left(bed, 0x01C00004, own_template())
+    left(bed, 0x01C00003, b"nonce")
+    assert bed.converge(EK) == ["create_primary", "evict_control"]
+    want = own_ek.template(templates.primary("ek_rsa_2048"), own_template(), b"nonce")
+    assert names.differences(want, bed.tpm.objects[0x81010001].public) == []
+    assert names.differences(templates.primary("ek_rsa_2048"), bed.tpm.objects[0x81010001].public)
+
+
+def test_where_the_ek_is_there_nothing_is_looked_for(bed: Bed) -> None:
+    bed.run(EK)
+    left(bed, 0x01C00004, own_template())
+    bed.tpm.reads.clear()
+    assert not bed.run(EK).plans[0].steps
+    assert bed.tpm.reads == [("read_public", 0x81010001)]
+
+
+@pytest.mark.parametrize("flags", [("ownerread", "no_da"), ("authread",)])
+def test_what_not_everybody_may_read_without_a_try_is_left_alone(bed: Bed, flags: tuple[str, ...]) -> None:
+    left(bed, 0x01C00004, own_template(), *flags)
+    left(bed, 0x01C00003, b"nonce", written=False)
+    bed.converge(EK)
+    assert names.differences(templates.primary("ek_rsa_2048"), bed.tpm.objects[0x81010001].public) == []
+    assert not [one for one in bed.tpm.reads if one[0] == "nv_read"]
+
+
+def test_a_unique_value_of_the_user_goes_before_the_tpms_own(bed: Bed) -> None:
+    left(bed, 0x01C00004, own_template())
+    bed.converge({"primary_key": {"template": "ek_rsa_2048", "unique": "mine"}})
+    assert names.differences(templates.primary("ek_rsa_2048"), bed.tpm.objects[0x81010001].public) == []
+    assert not [one for one in bed.tpm.reads if one[0] == "handles"]
+
+
+def test_a_template_in_nv_that_is_not_of_an_ek_makes_nothing(bed: Bed) -> None:
+    left(bed, 0x01C00004, templates.primary("iak_rsa_2048").raw)
+    with pytest.raises(errors.StateError, match="as the NV index 0x01c00004 of this TPM says: it lacks decrypt; ask the board vendor"):
+        bed.run(EK)
+    assert bed.tpm.objects == {} and bed.tpm.writes == 0
