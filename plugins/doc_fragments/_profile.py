@@ -72,7 +72,7 @@ options:
     default: false
   library_to_come:
     description:
-      - In check mode, a device without tpm2-pytss is no failure, as something installs it before the run.
+      - Whether check mode goes on if tpm2-pytss is missing on the device, because something installs it before the real run.
     type: bool
     default: false
 """
