@@ -17,7 +17,7 @@ class ModuleDocFragment:
 options:
   mode:
     description:
-      - Where auth values come from.
+      - How the controller gets auth values.
       - V(derived) computes each value from O(escrow.master), the EK, the hierarchy and the number of the generation. No value is stored.
       - V(random) makes random values, which the registry keeps encrypted.
     type: str

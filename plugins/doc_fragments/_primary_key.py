@@ -25,9 +25,10 @@ options:
         field, like the key that systemd makes.
       - If another storage key is already at 0x81000001, it is accepted as the SRK, and the result names it, because everything that is
         sealed under it would be lost with it. Only C(on_mismatch=replace) replaces it.
-      - Where an endorsement key (EK) is to be made and the TPM's manufacturer has left a template or a nonce for it in NV (0x01C00004 and
-        0x01C00003 for V(ek_rsa_2048), 0x01C0000C and 0x01C0000B for V(ek_ecc_p256), 0x01C00013 to 0x01C0001F for the others), the EK is made
-        by them, as only that EK matches its certificate. A template that is not that of an EK is refused. With O(unique) neither is used.
+      - The manufacturer of a TPM may have left a template or a nonce for an endorsement key (EK) in NV (0x01C00004 and 0x01C00003 for
+        V(ek_rsa_2048), 0x01C0000C and 0x01C0000B for V(ek_ecc_p256), 0x01C00013 to 0x01C0001F for the others). An EK is then made with
+        them, because only this EK matches its certificate. A template that is not one of an EK is refused. With O(unique) neither is
+        used.
       - V(ek_any) accepts any endorsement key (EK) of a TCG template that is at the handle, and the result names it. If there is none,
         V(ek_rsa_2048) is made. Use it where systemd, from version 262 on, keeps an EK at 0x81010001, of the best template for which the
         TPM has a certificate.

@@ -43,7 +43,7 @@ options:
     type: path
   auth:
     description:
-      - An auth value that is needed to open the blob. With a policy it is needed only where the policy contains V(auth_value).
+      - An auth value that is needed to open the blob. With a policy it is needed only if the policy contains V(auth_value).
     type: str
   verify:
     description:

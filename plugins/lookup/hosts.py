@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: hosts
-short_description: A pattern of hosts, refused where it matches nobody
+short_description: Return a pattern of hosts, or fail if it matches no host
 version_added: 0.1.0
 author:
   - edgefleet maintainers (@edgefleet)

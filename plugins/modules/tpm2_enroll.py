@@ -33,7 +33,7 @@ description:
   - It runs on the controller, and talks to the device through M(edgefleet.tpm2.tpm2_evidence), in at most two exchanges (three with
     O(external_authority.tcg_csr=flightctl)).
 notes:
-  - The controller needs cryptography and SQLAlchemy, with Alembic where the registry is made or brought up to date.
+  - The controller needs cryptography and SQLAlchemy. To make a registry, or to bring it up to date, it also needs Alembic.
   - The task fails for a device that is quarantined; other devices go on. The reason is in RV(reason) and in the registry.
   - In check mode the module judges the EK, and signs, makes and writes nothing. If O(observed) says that the EK is still to be made, the
     device is not asked, and there is no RV(verdict).
@@ -127,7 +127,8 @@ overlooked:
   elements: str
 fetched:
   description:
-    - The EK certificate is not in the TPM, and the service of C(vendor) gave it; C(kept) is true where an earlier run has kept it.
+    - The EK certificate is not in the TPM, and came from the service of C(vendor). C(kept) is true if an earlier run has fetched it and
+      it was taken from O(trust.fetch.cache).
   returned: when it was fetched (O(trust.fetch))
   type: dict
   sample: {vendor: intel, kept: false}
