@@ -83,7 +83,7 @@ class Factory:
         self.vault.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not self.vault.exists():
             password, master = secrets.token_urlsafe(24), secrets.token_urlsafe(32)
-            text = f'---\n# Stands for a file that you encrypt with ansible-vault.\nvault_ca_password: "{password}"\nvault_tpm2_master: "{master}"\n'
+            text = f'---\n# Stands for a file that you encrypt with ansible-vault.\nvault_ca_password: "{password}"\nvault_fleet_master: "{master}"\n'
             unfinished = self.vault.with_suffix(".unfinished")
             with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as out:
                 out.write(text)

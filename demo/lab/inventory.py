@@ -74,7 +74,7 @@ def _write_group(settings: Settings, factory: Factory, vendor: str) -> None:
         "tpm2_identity_organization": "edgefleet lab",
         "tpm2_identity_ldevid": {"lifetime": 90, "renew_before": 30},
         "tpm2_identity_record_dir": str(factory.records),
-        "tpm2_identity_escrow": {"mode": "derived", "master": "{{ vault_tpm2_master }}"},
+        "tpm2_identity_escrow": {"mode": "derived", "master": "{{ vault_fleet_master }}"},
     }
     _write_variables(factory.vault.with_name("line.yml"), variables)
 

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.edgefleet.tpm2.plugins.doc_fragments import _compose, _escrow, _registry
+from ansible_collections.edgefleet.tpm2.plugins.doc_fragments import _compose, _escrow, _record_roots, _registry
 
 
 class ModuleDocFragment:
@@ -45,14 +45,9 @@ options:
       - With O(state=finished), the generation that the TPM has now. If the registry has another one pending, nothing is changed.
       - The default is the pending generation.
     type: int
-  record_roots:
-    description:
-      - Files on the controller, each with a certificate that verifies birth records. That is the certificate of your CA, or of the key
-        that signs records in its place. Only the first certificate of each file counts. After a change of the CA, name the former CA's
-        certificate too.
-    type: list
-    elements: path
-    required: true
+"""
+        + _compose.nested(2, _record_roots.ModuleDocFragment.DOCUMENTATION)
+        + r"""    required: true
   escrow:
     description:
       - The escrow, which says how the controller derives or stores the auth values of the hierarchies.

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.edgefleet.tpm2.plugins.doc_fragments import _compose, _registry, _signer
+from ansible_collections.edgefleet.tpm2.plugins.doc_fragments import _compose, _record_roots, _registry, _signer
 
 
 class ModuleDocFragment:
@@ -187,15 +187,10 @@ options:
     description:
       - The folder on the controller for birth records, C(SERIAL.birth.json).
     type: path
-  record_roots:
-    description:
-      - Files on the controller, each with a certificate that verifies birth records. That is the certificate of your CA, or of the key
-        that signs records in its place. Only the first certificate of each file counts. After a change of the CA, name the former CA's
-        certificate too.
-      - The module believes the registry only as far as such a record says the same. Records that are signed with O(record_signer) or
+"""
+        + _compose.nested(2, _record_roots.ModuleDocFragment.DOCUMENTATION)
+        + r"""      - The module believes the registry only as far as such a record says the same. Records that are signed with O(record_signer) or
         O(authority) are verified without this option.
-    type: list
-    elements: path
   ldevid:
     description:
       - Also make an LDevID (a second key and certificate for daily operation), and renew its certificate before it expires.

@@ -9,11 +9,15 @@
 
 from __future__ import annotations
 
+from ansible_collections.edgefleet.tpm2.plugins.doc_fragments import _compose, _former_master
+
 
 class ModuleDocFragment:
     """The fragment as Ansible loads it."""
 
-    DOCUMENTATION = r"""
+    # Annotated, for it is no plain text: checkers that read the source leave it alone, those that load it see it.
+    DOCUMENTATION: str = (
+        r"""
 options:
   mode:
     description:
@@ -28,13 +32,11 @@ options:
       - The master secret of the fleet, from a vault. 32 random bytes or more, in hex or base64, as C(openssl rand -hex 32) makes them.
     type: str
     required: true
-  former_master:
-    description:
-      - The master secret that was in use before O(escrow.master). It opens values that were made with it, and makes no new ones. Give it
-        until the playbook C(edgefleet.tpm2.rotate_auth) has replaced the values of all devices.
-    type: str
-  recovery_key:
+"""
+        + _compose.nested(2, _former_master.ModuleDocFragment.DOCUMENTATION)
+        + r"""  recovery_key:
     description:
       - With V(random), a PEM file with an RSA public key. Every value is also encrypted with this key, in case the master is lost.
     type: path
 """
+    )

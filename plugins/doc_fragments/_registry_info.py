@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.edgefleet.tpm2.plugins.doc_fragments import _compose, _escrow, _registry
+from ansible_collections.edgefleet.tpm2.plugins.doc_fragments import _compose, _escrow, _record_roots, _registry
 
 
 class ModuleDocFragment:
@@ -31,14 +31,9 @@ options:
     description:
       - The Name of the device's EK (endorsement key), if you know neither.
     type: str
-  record_roots:
-    description:
-      - Files on the controller, each with a certificate that verifies birth records. That is the certificate of your CA, or of the key
-        that signs records in its place. Only the first certificate of each file counts. After a change of the CA, name the former CA's
-        certificate too.
-      - Without this option no device is proven, and no auth value is returned.
-    type: list
-    elements: path
+"""
+        + _compose.nested(2, _record_roots.ModuleDocFragment.DOCUMENTATION)
+        + r"""      - Without this option no device is proven, and no auth value is returned.
   escrow:
     description:
       - The escrow, which says how the controller derives or stores the auth values of the hierarchies.

@@ -36,11 +36,6 @@ options:
       - The host name as which the device was enrolled. If neither O(ek_name) nor O(serial) is given, the default is this host.
     type: str
   record_roots:
-    description:
-      - Files on the controller, each with a certificate that verifies birth records. That is the certificate of your CA, or of the key
-        that signs records in its place. Only the first certificate of each file counts.
-      - Without this option a registered device is V(unproven), never V(enrolled).
-    type: list
     elements: str
   timeout:
     description:
@@ -50,6 +45,8 @@ options:
 requirements:
   - SQLAlchemy >= 2.0
   - psycopg >= 3.1 (for PostgreSQL)
+extends_documentation_fragment:
+  - edgefleet.tpm2._record_roots
 seealso:
   - plugin: edgefleet.tpm2.device_auth
     plugin_type: lookup
@@ -91,6 +88,30 @@ _raw:
       type: str
     serial:
       description: Its serial number.
+      type: str
+    host:
+      description: The host name as which it was enrolled, or to which it has moved since.
+      type: str
+    mac:
+      description: Its MAC address.
+      type: str
+    site:
+      description: Its site.
+      type: str
+    model:
+      description: Its model.
+      type: str
+    manufacturer:
+      description: The manufacturer of its TPM.
+      type: str
+    firmware:
+      description: The firmware version of its TPM.
+      type: str
+    tpm_model:
+      description: The model of its TPM.
+      type: str
+    enrolled_at:
+      description: When it was enrolled, as ISO 8601 with a time zone.
       type: str
     auth_generation:
       description: The generation of the auth values that its TPM has.

@@ -33,11 +33,6 @@ options:
       - It can be left out with O(mode=derived), if O(record) and a number as O(generation) are given.
     type: str
   record_roots:
-    description:
-      - Files on the controller, each with a certificate that verifies birth records. That is the certificate of your CA, or of the key
-        that signs records in its place. Only the first certificate of each file counts. After a change of the CA, name the former CA's
-        certificate too.
-    type: list
     elements: str
     required: true
   record:
@@ -58,11 +53,6 @@ options:
       - The fleet's master secret, 32 random bytes or more, in hex or base64, as C(openssl rand -hex 32) makes them. Keep it in a vault.
     type: str
     required: true
-  former_master:
-    description:
-      - The master secret that was in use before O(master). It opens values that were made with it, and makes no new ones. Give it until
-        the playbook C(edgefleet.tpm2.rotate_auth) has replaced the values of all devices.
-    type: str
   recovery_key:
     description:
       - A file with a public key or certificate (PEM, RSA of 2048 bits or more), for which random values are encrypted too.
@@ -103,11 +93,14 @@ options:
 requirements:
   - cryptography >= 42
   - SQLAlchemy >= 2.0
-  - alembic >= 1.13 (where the registry is to be made or upgraded)
+  - alembic >= 1.10 (where the registry is to be made or upgraded)
   - psycopg >= 3.1 (for PostgreSQL)
 notes:
   - Use C(no_log=true) on a task that uses a value in any other place than an option that Ansible hides, such as an auth option of this
     collection's modules.
+extends_documentation_fragment:
+  - edgefleet.tpm2._former_master
+  - edgefleet.tpm2._record_roots
 seealso:
   - plugin: edgefleet.tpm2.device
     plugin_type: lookup
@@ -119,7 +112,7 @@ EXAMPLES = r"""
     hierarchy: owner
     auth: >-
       {{ lookup('edgefleet.tpm2.device_auth', 'owner', registry='/var/lib/edgefleet/registry.sqlite', serial=tpm2_profile_serial,
-                record_roots=['/srv/factory/ca/issuing.pem'], master=vault_tpm2_master, create=not ansible_check_mode) }}
+                record_roots=['/srv/factory/ca/issuing.pem'], master=vault_fleet_master, create=not ansible_check_mode) }}
     session_key:
       # The auth value goes to the TPM that was verified, and to no other.
       name: "{{ (query('edgefleet.tpm2.device', registry='/var/lib/edgefleet/registry.sqlite', serial=tpm2_profile_serial,

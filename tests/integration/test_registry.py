@@ -24,7 +24,7 @@ from support.registry import PINNED, certificate, identity, name, side_by_side
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask, models
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask, models, records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.database import parse
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.faults import IdentityConflictError, RegistryError
@@ -326,8 +326,8 @@ def test_an_auth_is_kept_as_it_was_first(registry: Registry) -> None:
     ek_name = identity(1).ek_name
     registry.enroll(identity(1), PINNED, [])
     assert registry.auth(ek_name, "owner", 1) is None
-    first = registry.put_auth(ek_name, "owner", 1, mode="random", sealed_operations=b"\0first", sealed_recovery=b"r")
-    second = registry.put_auth(ek_name, "owner", 1, mode="random", sealed_operations=b"second", sealed_recovery=b"s")
+    (first,) = registry.put_auths([records.StoredAuth(ek_name, "owner", 1, "random", b"\0first", b"r")])
+    (second,) = registry.put_auths([records.StoredAuth(ek_name, "owner", 1, "random", b"second", b"s")])
     assert first == second == registry.auth(ek_name, "owner", 1)
     assert first.sealed_operations == b"\0first"
     assert registry.auth(ek_name, "owner", 2) is None
@@ -340,7 +340,7 @@ def test_an_auth_is_read_back_over_another_connection(registry: Registry) -> Non
     connections: list[object] = []
     assert registry._database is not None
     sa.event.listen(registry._database._engine, "connect", lambda connection, _record: connections.append(connection))
-    registry.put_auth(identity(1).ek_name, "owner", 1, mode="random", sealed_operations=b"a", sealed_recovery=b"b")
+    registry.put_auths([records.StoredAuth(identity(1).ek_name, "owner", 1, "random", b"a", b"b")])
     assert len({id(connection) for connection in connections}) == 2
 
 
@@ -418,7 +418,7 @@ def test_the_database_itself_refuses_to_change_what_is_registered(registry: Regi
     registry.enroll(identity(1), PINNED, [certificate(1)], birth_record="{}", shown=[own_ek(1)])
     registry.begin_rotation(identity(1).ek_name)
     registry.finish_rotation(identity(1).ek_name)
-    registry.put_auth(identity(1).ek_name, "owner", 1, mode="random", sealed_operations=b"a", sealed_recovery=b"b")
+    registry.put_auths([records.StoredAuth(identity(1).ek_name, "owner", 1, "random", b"a", b"b")])
     registry.relocate(identity(1).ek_name, host="moved", statement=(1, "{}"))
     registry.open_incident("edge-02", "EDGE-0001", "", "serial_takeover", "")
     tables = {table: raw.execute(sa.text(f"SELECT * FROM {table}")).all() for table in models.metadata.tables}
@@ -454,7 +454,7 @@ def test_what_cannot_be_registered_is_refused_before_it_is_tried(registry: Regis
     with pytest.raises(InputError, match="its not_after says no time zone"):
         registry.enroll(identity(1), PINNED, [certificate(1, not_after=datetime.datetime(2030, 1, 1))])
     with pytest.raises(InputError, match="there is none; use one of owner"):
-        registry.put_auth(identity(1).ek_name, "platform", 1, mode="random", sealed_operations=b"a", sealed_recovery=b"b")
+        registry.put_auths([records.StoredAuth(identity(1).ek_name, "platform", 1, "random", b"a", b"b")])
     assert registry.devices() == [] and registry.events() == []
 
 
@@ -601,7 +601,7 @@ def test_nothing_is_written_before_the_last_event(registry: Registry, raw: sa.Co
     ek_name = identity(1).ek_name
     for act in (
         lambda: registry.begin_rotation(ek_name),
-        lambda: registry.put_auth(ek_name, "owner", 1, mode="random", sealed_operations=b"a", sealed_recovery=b"b"),
+        lambda: registry.put_auths([records.StoredAuth(ek_name, "owner", 1, "random", b"a", b"b")]),
         lambda: registry.add_certificates(ek_name, [certificate(1)]),
         lambda: registry.enroll(identity(2), PINNED, []),
         lambda: registry.relocate(ek_name, host="elsewhere"),

@@ -80,7 +80,7 @@ class Lab:
 
     def auths(self, name: str = "edge-01") -> dict[str, str]:
         """The auth values of a device, made anew from the master secret."""
-        master = self.vault()["vault_tpm2_master"].encode()
+        master = self.vault()["vault_fleet_master"].encode()
         return Escrow(None, master=master).many(self.tools(name).readpublic(EK).name, HIERARCHIES, 1)
 
     def registry(self, query: str) -> list[tuple[t.Any, ...]]:

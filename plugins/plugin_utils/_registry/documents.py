@@ -125,11 +125,5 @@ class Documents(Opened):
         """Put another sealing of the same value in place of the first release's. The database refuses any other change."""
         self._write("seal an auth value anew", lambda connection: document_rows.replace_auth(connection, wanted))
 
-    def put_auth(
-        self, ek_name: str, hierarchy: str, generation: int, *, mode: str, sealed_operations: bytes, sealed_recovery: bytes
-    ) -> records.StoredAuth:
-        """C(put_auths) for one."""
-        return self.put_auths([records.StoredAuth(ek_name, hierarchy, generation, mode, sealed_operations, sealed_recovery)])[0]
-
 
 __all__ = ("Documents", "Opened")

@@ -36,7 +36,7 @@ def require() -> None:
     if IMPORT_ERROR is not None:
         raise DependencyError(
             f"Could not open the device registry: Python's SQLAlchemy is missing ({IMPORT_ERROR}); install 'SQLAlchemy>=2.0' and "
-            "'alembic>=1.13' for the Python that runs Ansible."
+            "'alembic>=1.10' for the Python that runs Ansible."
         )
     if int(sa.__version__.partition(".")[0]) < 2:
         raise DependencyError(

@@ -100,7 +100,7 @@ def _alembic() -> t.Any:
         from alembic import command
     except ImportError as error:
         raise DependencyError(
-            f"Could not {faults.OPEN}: it is to be made or upgraded, and Python's alembic is missing ({error}); install 'alembic>=1.13' for the "
+            f"Could not {faults.OPEN}: it is to be made or upgraded, and Python's alembic is missing ({error}); install 'alembic>=1.10' for the "
             "Python that runs Ansible."
         ) from None
     return command

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -21,6 +22,19 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connectio
 
 FOLDER = pathlib.Path(upgrade.__file__).parent
 PREFIX = "ansible_collections.edgefleet.tpm2.plugins.plugin_utils"
+
+
+def test_one_version_of_alembic_is_asked_for() -> None:
+    paths = [
+        path for part in ("README.md", "docs", "meta", "plugins") for path in sorted({places.ROOT / part, *(places.ROOT / part).rglob("*")})
+    ]
+    asked = {
+        (path.relative_to(places.ROOT).as_posix(), version)
+        for path in paths
+        if path.suffix in (".md", ".txt", ".yml", ".py") and path.is_file()
+        for version in re.findall(r"(?i)alembic ?(?:>= ?)?([0-9][0-9.]*[0-9])", path.read_text())
+    }
+    assert {version for _path, version in asked} == {"1.10"} and len(asked) > 6, asked
 
 
 def test_alembic_finds_no_difference(tmp_path: pathlib.Path) -> None:
