@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from support import ek_lab, module, registry
+from support import ek_lab, module, registry, secrets
 from support.enroll import ONE, SERIAL, WHERE, Bench, Desk, Device
 from support.swtpm import Swtpm
 from support.tools import Tools
@@ -152,3 +152,16 @@ def test_a_tpm_that_is_enrolled_shows_itself_by_an_ek_of_its_own_template(desk: 
 
 def spki_of_certificate(data: bytes) -> str:
     return hashlib.sha256(certificate.read(data).spki).hexdigest()
+
+
+def test_an_ek_of_the_high_range_where_the_endorsement_auth_is_set(desk: Desk, bench: Bench, device: Device) -> None:
+    """Enrolment needs that auth for the policies of IAK and IDevID, and tries nothing without it; a key under such an EK needs it not."""
+    tools, auth = Tools(device.tcti), secrets.made_up("endorsement", 32)
+    tools.run("changeauth", "-c", "e", auth)
+    assert "endorsement" in desk.failed(device, "endorsement_auth", where=BY_ECC).message
+    assert tools.getcap("properties-variable")["TPM2_PT_LOCKOUT_COUNTER"] == 0
+    assert desk.enroll(Device(device.tcti, bench.python, endorsement_auth=auth), where=BY_ECC).did == ("enroll",)
+    key = {"parent": ECC, "usage": "sign", "algorithm": "ecc_p256", "handle": "0x81000211"}
+    module.run("tpm2_key", {"tcti": device.tcti, **key}, python=bench.python).expect_ok()
+    assert 0x81000211 in tools.handles()
+    assert tools.getcap("properties-variable")["TPM2_PT_LOCKOUT_COUNTER"] == 0

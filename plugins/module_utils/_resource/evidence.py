@@ -209,6 +209,9 @@ def _activate(backend: Backend, auths: t.Mapping[int, bytes], given: asked.Activ
         _authorise(backend, session, idevid, auths)
         with _as_shown(f"at {at} is not the attestation key or IDevID that was shown", *_OTHER_NAME):
             found["certify"] = _certify(backend, session, idevid, ak, given.nonce)
+        if session is not with_ek:
+            # A TPM without resource manager has room for three: the EK's, the AK's, and the one that carries the endorsement auth.
+            backend.flush_context(session)
     backend.satisfy(with_ek, _steps(ek, constants.CC_ACTIVATE_CREDENTIAL, "the endorsement key"), auths)
     with_ak = backend.start_policy(None, ak.public.name_alg)
     backend.satisfy(with_ak, _steps(ak, constants.CC_ACTIVATE_CREDENTIAL, "the attestation key"), auths)
