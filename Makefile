@@ -31,7 +31,7 @@ vm: ## Run the roles in virtual machines of Debian 12 and 13: a real kernel, mea
 
 guide: ## Follow the README's installation, docs/first-fleet.md and docs/identity.md block by block, over SSH to devices in containers (podman).
 	@scripts/setup molecule
-	@.work/venv/bin/python -m pytest -q -s tests/guide
+	@.work/venv/bin/python -m pytest -q -n 2 tests/guide
 
 lint: ## Run the linters: ruff, mypy, yamllint, shellcheck, REUSE, ansible-lint.
 	@scripts/setup test

@@ -9,6 +9,7 @@ the pages are those of the devices, and nothing of it is seen outside.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import pathlib
@@ -52,15 +53,16 @@ def controller_image() -> str:
     """The name of the controller's image: its recipe, and ansible-core and the libraries as PyPI has them."""
     core = max(version for version, pythons in runpy.run_path(str(places.ROOT / "scripts/cores.py"))["CORES"].items() if PYTHON in pythons)
     context = places.WORK / "guide/image"
-    if not (context / f"{core}.stamp").exists():
-        context.mkdir(parents=True, exist_ok=True)
-        constraints = ["--constraint", str(places.ROOT / "scripts/constraints.txt")]
-        wanted = ["--only-binary=:all:", f"--python-version={PYTHON}", "--dest", str(context), f"ansible-core=={core}", *LIBRARIES]
-        subprocess.run([str(places.venv() / "bin/pip"), "download", "--quiet", *constraints, *wanted], check=True)
-        (context / f"{core}.stamp").touch()
-    for file in (_HERE / "image").iterdir():
-        (context / file.name).write_bytes(file.read_bytes())
-    return image("bookworm", context)
+    context.mkdir(parents=True, exist_ok=True)
+    with (places.WORK / "guide/lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (context / f"ansible_core-{core}-py3-none-any.whl").exists():
+            constraints = ["--constraint", str(places.ROOT / "scripts/constraints.txt")]
+            wanted = ["--only-binary=:all:", f"--python-version={PYTHON}", "--dest", str(context), f"ansible-core=={core}", *LIBRARIES]
+            subprocess.run([str(places.venv() / "bin/pip"), "download", "--quiet", *constraints, *wanted], check=True)
+        for file in (_HERE / "image").iterdir():
+            (context / file.name).write_bytes(file.read_bytes())
+        return image("bookworm", context)
 
 
 class Container:
