@@ -23,6 +23,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _files, _keys, _place
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, chain, keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records, record_checks, schema
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._ek_verdict import EkVerdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import vendors
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import CERTIFICATE
@@ -197,13 +198,13 @@ def _asked_for(payload: t.Mapping[str, t.Any], serial: str | None, ek_name: str 
             raise _unproven(str(wanted), f"its answer is of a device with another {what}", _LOOK, OTHER_DEVICE)
 
 
-def _verdict(payload: t.Mapping[str, t.Any], row: records.Verdict | None) -> records.Verdict:
+def _verdict(payload: t.Mapping[str, t.Any], row: EkVerdict | None) -> EkVerdict:
     """Why its EK was believed, as it is signed."""
     ek = payload["ek"]
     told = ek["verdict"]
     certificate = record_checks.pem_der(ek["certificate"]) if ek["certificate"] else None
     above = tuple(record_checks.pem_der(one) for one in ek["chain"])
-    return records.Verdict(
+    return EkVerdict(
         told["rung"],
         told["reason"],
         detail=" ".join((told["detail"] or "", *told["notes"])).strip(),

@@ -27,6 +27,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attribu
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, profile
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.attestation import Attestation
 
 SERIAL = "SN-0001"
 NONCE = bytes(range(1, 33))
@@ -64,20 +65,20 @@ class Device:
         self._esys.nv_write(index, content, auth_handle=tss.ESYS_TR.OWNER)
         return index
 
-    def certify(self, key: t.Any, ak: t.Any) -> birth_records.Attestation:
+    def certify(self, key: t.Any, ak: t.Any) -> Attestation:
         attest, signature = self._esys.certify(key, ak, NONCE, tss.TPMT_SIG_SCHEME(scheme=tss.TPM2_ALG.NULL))
-        return birth_records.Attestation(bytes(attest), signature.marshal(), NONCE)
+        return Attestation(bytes(attest), signature.marshal(), NONCE)
 
-    def nv_certify(self, index: t.Any, size: int, ak: t.Any) -> birth_records.Attestation:
+    def nv_certify(self, index: t.Any, size: int, ak: t.Any) -> Attestation:
         null = tss.TPMT_SIG_SCHEME(scheme=tss.TPM2_ALG.NULL)
         attest, signature = self._esys.nv_certify(ak, index, NONCE, null, size, 0, auth_handle=tss.ESYS_TR.OWNER)
-        return birth_records.Attestation(bytes(attest), signature.marshal(), NONCE)
+        return Attestation(bytes(attest), signature.marshal(), NONCE)
 
-    def quote(self, ak: t.Any) -> birth_records.Attestation:
+    def quote(self, ak: t.Any) -> Attestation:
         attest, signature = self._esys.quote(ak, "sha256:0,7", NONCE, tss.TPMT_SIG_SCHEME(scheme=tss.TPM2_ALG.NULL))
         _counter, _selection, values = self._esys.pcr_read("sha256:0,7")
         pcrs = [{"bank": "sha256", "index": index, "digest": bytes(value).hex()} for index, value in zip((0, 7), values, strict=True)]
-        return birth_records.Attestation(bytes(attest), signature.marshal(), NONCE, pcrs)
+        return Attestation(bytes(attest), signature.marshal(), NONCE, pcrs)
 
 
 class Born(t.NamedTuple):

@@ -22,9 +22,9 @@ from support.tools import ToolError, Tools
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._protocol import activation
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest, names, nv, pcr, templates
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._ek_verdict import EkVerdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import credentials, evidence_checks
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import bundle, ek, ladder
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import Verdict
 
 EK, AK, IDEVID, INDEX = 0x81010001, 0x81020001, 0x81020000, 0x01800010
 NONCE = b"a nonce of the test's own"
@@ -295,7 +295,7 @@ def factory(tmp_path: pathlib.Path) -> Factory:
     return Factory(folder)
 
 
-def _judge(device: Device, handle: int, index: int, trusted: bundle.Bundle, **policy: t.Any) -> Verdict:
+def _judge(device: Device, handle: int, index: int, trusted: bundle.Bundle, **policy: t.Any) -> EkVerdict:
     fixed = device.tools.getcap("properties-fixed")
     what = ladder.Device(
         ek_public=device.public(handle),

@@ -18,7 +18,7 @@ from support.tools import Tools
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names, templates
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import EkCertificate
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import ShownEk
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate
 
 MakeSwtpm = t.Callable[..., Swtpm]
@@ -51,13 +51,13 @@ def ek_at(device: Device, handle: str) -> str:
     return spki(bytes.fromhex(device({"collect": asked})["publics"][handle]))
 
 
-def stranger(desk: Desk, *shown: EkCertificate) -> None:
+def stranger(desk: Desk, *shown: ShownEk) -> None:
     """Another device, that was enrolled with these EKs."""
     with desk.registry() as one:
         one.enroll(STRANGER, registry.PINNED, [], shown=shown)
 
 
-def eks(desk: Desk) -> list[EkCertificate]:
+def eks(desk: Desk) -> list[ShownEk]:
     with desk.registry() as one:
         found = one.find(serial=SERIAL)
         assert found is not None
@@ -83,22 +83,22 @@ def test_every_certificate_that_the_tpm_shows_is_registered(desk: Desk, device: 
 
 
 def test_a_tpm_that_is_enrolled_by_its_rsa_ek_shows_itself_by_its_ecc_ek(desk: Desk, device: Device) -> None:
-    stranger(desk, EkCertificate("", "", "", ek_at(device, WHERE.ek), True))
+    stranger(desk, ShownEk("", "", "", ek_at(device, WHERE.ek), True))
     desk.refused(device, "tpm_under_other_serial", "its TPM shows the EK of serial EF-STRANGER (host edge-77", where=BY_ECC)
 
 
 def test_a_tpm_that_is_enrolled_by_its_ecc_ek_shows_itself_by_its_rsa_ek(desk: Desk, device: Device) -> None:
     """It has shown the RSA EK's certificate then, so that it is asked for all of them now."""
     ecc, rsa = ek_at(device, ECC), ek_at(device, WHERE.ek)
-    stranger(desk, EkCertificate("", "", "", ecc, True), EkCertificate("aa" * 32, "CN=x", "1", rsa, False))
+    stranger(desk, ShownEk("", "", "", ecc, True), ShownEk("aa" * 32, "CN=x", "1", rsa, False))
     desk.refused(device, "tpm_under_other_serial", "its TPM shows the EK of serial EF-STRANGER")
 
 
 @pytest.mark.parametrize("where", [WHERE, BY_ECC], ids=["rsa", "ecc"])
 def test_a_copied_certificate_keeps_nobody_out(desk: Desk, device: Device, where: t.Any) -> None:
     """A hostile device has shown all certificates of this one. That is noted where people look, and no more."""
-    copied = [EkCertificate(f"{number:064x}", "CN=x", "1", ek_at(device, one), False) for number, one in enumerate((WHERE.ek, ECC))]
-    stranger(desk, EkCertificate("", "", "", "99" * 32, True), *copied)
+    copied = [ShownEk(f"{number:064x}", "CN=x", "1", ek_at(device, one), False) for number, one in enumerate((WHERE.ek, ECC))]
+    stranger(desk, ShownEk("", "", "", "99" * 32, True), *copied)
     outcome = desk.enroll(device, where=where)
     assert outcome.did == ("enroll",) and outcome.device is not None and outcome.device.verdict is not None
     assert "A certificate of this EK was also shown by serial EF-STRANGER" in outcome.device.verdict.detail
@@ -146,7 +146,7 @@ def test_an_ek_by_the_tpms_own_template_needs_its_own_certificate(bench: Bench, 
 
 def test_a_tpm_that_is_enrolled_shows_itself_by_an_ek_of_its_own_template(desk: Desk, own: Device) -> None:
     tools = Tools(own.tcti)
-    stranger(desk, EkCertificate("", "", "", spki_of_certificate(tools.nvread(0x01C00002)), True))
+    stranger(desk, ShownEk("", "", "", spki_of_certificate(tools.nvread(0x01C00002)), True))
     desk.refused(own, "tpm_under_other_serial", "its TPM shows the EK of serial EF-STRANGER", pinned=ek_at(own, WHERE.ek))
 
 

@@ -21,8 +21,9 @@ from support.controller import cores, said, totals
 
 from ansible_collections.edgefleet.tpm2.plugins.inventory import registry as plugin
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._ek_verdict import EkVerdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Identity, Verdict
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Identity
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 
 PINNED = "5" * 64
@@ -190,7 +191,7 @@ def add(registry: Registry, signer: proven.Signer, number: int, host: str, verdi
     fields = birth.fields(tpm, signer.ca)
     fields = fields._replace(device={**fields.device, "host": host}, verdict={**fields.verdict, **verdict})
     record = birth_records.sign(birth_records.build(fields), signer.ca)
-    registry.enroll(who, Verdict("certificate", "chain", detail=SENTINEL), birth_record=record)
+    registry.enroll(who, EkVerdict("certificate", "chain", detail=SENTINEL), birth_record=record)
     return who
 
 
@@ -316,8 +317,8 @@ def test_whoever_writes_to_the_registry_makes_no_host_and_no_group(each_line: Li
     enroll(each_line)
     stranger = proven.Signer(each_line.folder / "stranger")
     with open_registry(str(each_line.registry)) as registry:
-        registry.enroll(identity(7, site="Plant A"), Verdict("certificate", "chain"))
-        registry.enroll(identity(3, site="forged", firmware="6.6"), Verdict("certificate", "chain"))
+        registry.enroll(identity(7, site="Plant A"), EkVerdict("certificate", "chain"))
+        registry.enroll(identity(3, site="forged", firmware="6.6"), EkVerdict("certificate", "chain"))
         add(registry, stranger, 8, "edge-08", IFX)
     groups, variables, warned = each_line.warned()
     assert sorted(variables) == ["00004", "edge-01", "edge-02", "edge-03", "edge-05", "edge-09"]

@@ -24,11 +24,12 @@ from support.registry import PINNED, certificate, identity, name, side_by_side
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._ek_verdict import EkVerdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask, models, records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.database import parse
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.faults import IdentityConflictError, RegistryError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import EkCertificate, Verdict
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import ShownEk
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 
 if t.TYPE_CHECKING:
@@ -69,7 +70,7 @@ def kinds(registry: Registry, **key: t.Any) -> list[str]:
 
 
 def test_what_is_enrolled_comes_back_as_it_was_given(registry: Registry) -> None:
-    verdict = Verdict("certificate", "chain verified", "Infineon", b"\0der\xff", (b"one\0", b"two"), "not checked: no CRL")
+    verdict = EkVerdict("certificate", "chain verified", "Infineon", b"\0der\xff", (b"one\0", b"two"), "not checked: no CRL")
     enrolled = registry.enroll(identity(1), verdict, [certificate(1, "iak"), certificate(1, "idevid")])
     assert not enrolled.existed
     found = registry.find(serial="EDGE-0001")
@@ -77,7 +78,7 @@ def test_what_is_enrolled_comes_back_as_it_was_given(registry: Registry) -> None
     assert found is not None and found.verdict is not None
     for field in dataclasses.fields(identity(1)):
         assert getattr(found, field.name) == getattr(identity(1), field.name)
-    assert dataclasses.replace(found.verdict, time=None) == verdict
+    assert found.verdict._replace(time=None) == verdict
     assert found.certificates == {"iak": certificate(1, "iak"), "idevid": certificate(1, "idevid")}
     assert found.certificates["iak"].not_after == others.END_OF_TIME
     assert (found.auth_generation, found.auth_pending, found.ldevid_name) == (1, None, None)
@@ -240,7 +241,7 @@ def test_whatever_a_stranger_says_of_itself_is_kept_printable(registry: Registry
     assert incident.detail.startswith("line line \\ud800x") and len(incident.detail) == 4096
     assert registry.incidents() == [incident]
     told = identity(1, tpm_model="SLB9670\0\0 ", manufacturer=" IFX\0")
-    device = registry.enroll(told, Verdict("pinned", "a\nb", "\u202ex", revocation=" "), [])
+    device = registry.enroll(told, EkVerdict("pinned", "a\nb", "\u202ex", revocation=" "), [])
     assert (device.tpm_model, device.manufacturer) == ("SLB9670", "IFX")
     assert device.verdict is not None and (device.verdict.reason, device.verdict.detail, device.verdict.revocation) == (
         "a b",
@@ -446,7 +447,7 @@ def test_what_cannot_be_registered_is_refused_before_it_is_tried(registry: Regis
         with pytest.raises(InputError, match=words):
             registry.enroll(identity(1, **changes), PINNED, [])
     with pytest.raises(InputError, match="its rung is 'quarantine'"):
-        registry.enroll(identity(1), Verdict("quarantine", ""), [])
+        registry.enroll(identity(1), EkVerdict("quarantine", ""), [])
     with pytest.raises(InputError, match="its kind is 'tls'"):
         registry.enroll(identity(1), PINNED, [certificate(1, "tls")])
     with pytest.raises(InputError, match="its serial_number is no lowercase hex"):
@@ -531,14 +532,14 @@ def test_a_view_changes_nothing(registry: Registry, url: str) -> None:
 # EKs that TPMs have shown -------------------------------------------------------------------------------------------------------------
 
 
-def own_ek(number: int) -> EkCertificate:
+def own_ek(number: int) -> ShownEk:
     """The EK that the device of that number has proved to hold."""
-    return EkCertificate("", "", "", f"{number:064x}", True)
+    return ShownEk("", "", "", f"{number:064x}", True)
 
 
-def shown_ek(number: int, *, own: bool = False) -> EkCertificate:
+def shown_ek(number: int, *, own: bool = False) -> ShownEk:
     """A certificate of that EK."""
-    return EkCertificate(f"{number + 1000:064x}", "CN=TPM CA", f"{number:x}", f"{number:064x}", own)
+    return ShownEk(f"{number + 1000:064x}", "CN=TPM CA", f"{number:x}", f"{number:064x}", own)
 
 
 def test_what_a_tpm_has_shown_of_its_eks_is_kept(registry: Registry, raw: sa.Connection) -> None:
@@ -576,19 +577,19 @@ def test_eks_of_an_older_registry_are_known_after_its_upgrade(url: str, monkeypa
     with monkeypatch.context() as old:
         old.setattr(models, "REVISIONS", ("0001",))
         with open_registry(url) as registry:
-            registry.enroll(identity(1, ek_public=public.raw), Verdict("certificate", "", "", certified), [])
+            registry.enroll(identity(1, ek_public=public.raw), EkVerdict("certificate", "", "", certified), [])
             registry.enroll(identity(2, ek_public=ek_lab.ek_area("ek_ecc_p256", ek_lab.ecc_key().public_key()).raw), PINNED, [])
             registry.enroll(identity(3, ek_public=b"none"), PINNED, [])
     registry = open_registry(url)
     spki = hashlib.sha256(_keys.spki(public)).hexdigest()
     number = f"{x509.load_der_x509_certificate(certified).serial_number:x}"
     assert registry.eks(identity(1).ek_name) == [
-        EkCertificate("", "", "", spki, True),
-        EkCertificate(hashlib.sha256(certified).hexdigest(), "CN=Lab TPM Root", number, spki, True),
+        ShownEk("", "", "", spki, True),
+        ShownEk(hashlib.sha256(certified).hexdigest(), "CN=Lab TPM Root", number, spki, True),
     ]
     assert [len(registry.eks(identity(number).ek_name)) for number in (2, 3)] == [1, 0]
     with pytest.raises(IdentityConflictError) as error:
-        registry.check(identity(4), [EkCertificate("", "", "", spki, True)])
+        registry.check(identity(4), [ShownEk("", "", "", spki, True)])
     assert error.value.reason == "tpm_under_other_serial"
 
 

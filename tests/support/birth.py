@@ -19,6 +19,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest,
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import sized
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, profile
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.attestation import Attestation
 from support import ek_lab, lab_ca
 
 NONCE = bytes(range(32))
@@ -56,22 +57,22 @@ class SoftTpm:
     idevid_public: names.Public
     ldevid_public: names.Public
 
-    def attested(self, kind: int, body: bytes, nonce: bytes = NONCE, **others: t.Any) -> birth_records.Attestation:
+    def attested(self, kind: int, body: bytes, nonce: bytes = NONCE, **others: t.Any) -> Attestation:
         """An attestation by the AK."""
         raw = attestation(kind, body, nonce)
         scheme = int.from_bytes(self.ak_public.scheme[:2], "big")
-        return birth_records.Attestation(raw, tpmt_signature(self.ak, scheme, raw), nonce, **others)
+        return Attestation(raw, tpmt_signature(self.ak, scheme, raw), nonce, **others)
 
-    def certify(self, public: names.Public) -> birth_records.Attestation:
+    def certify(self, public: names.Public) -> Attestation:
         """TPM2_Certify."""
         return self.attested(attest.ST_ATTEST_CERTIFY, sized(public.name) + sized(public.name))
 
-    def nv_certify(self, content: bytes | None = None, offset: int = 0) -> birth_records.Attestation:
+    def nv_certify(self, content: bytes | None = None, offset: int = 0) -> Attestation:
         """TPM2_NV_Certify of the serial number."""
         body = sized(b"\x00\x0b" + bytes(32)) + struct.pack(">H", offset) + sized(self.serial.encode() if content is None else content)
         return self.attested(attest.ST_ATTEST_NV, body)
 
-    def quote(self, pcrs: t.Sequence[dict[str, t.Any]] = PCRS) -> birth_records.Attestation:
+    def quote(self, pcrs: t.Sequence[dict[str, t.Any]] = PCRS) -> Attestation:
         """TPM2_Quote."""
         digest = hashlib.sha256(b"".join(bytes.fromhex(one["digest"]) for one in pcrs)).digest()
         selection = pcr.marshal([pcr.Selection("sha256", tuple(one["index"] for one in pcrs))])

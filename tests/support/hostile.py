@@ -114,7 +114,7 @@ def registry(url: str) -> Json:
     with open_registry(url) as opened:
         devices = [{**dataclasses.asdict(one), "certificates": _certificates(one)} for one in opened.devices()]
         for one in devices:
-            (one["verdict"] or {}).pop("time", None)
+            one["verdict"] = one["verdict"] and one["verdict"]._replace(time=None)
             for moment in [name for name, value in one.items() if hasattr(value, "isoformat") or name.startswith("ldevid")]:
                 del one[moment]
         return {

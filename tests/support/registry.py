@@ -20,15 +20,16 @@ import sys
 import time
 import typing as t
 
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._ek_verdict import EkVerdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import rows, upgrade
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.faults import RegistryError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Certificate, Identity, Verdict
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Certificate, Identity
 from support import places
 
 T = t.TypeVar("T")
 END_OF_TIME = datetime.datetime(9999, 12, 31, 23, 59, 59, tzinfo=datetime.UTC)
-PINNED = Verdict("pinned", "the manifest pins this EK", revocation="not checked")
+PINNED = EkVerdict("pinned", "the manifest pins this EK", revocation="not checked")
 
 
 def edit(path: pathlib.Path | str, *statements: str, **values: t.Any) -> None:

@@ -80,7 +80,7 @@ ALWAYS_THERE = {"ansible", "yaml"}
 LOADED_BY_ALEMBIC = "plugin_utils._registry.migrations"
 # The parts of plugin_utils, from the ground up: each may import itself and what lies below it.
 CONTROLLER_LAYERS = (
-    {"_text"},
+    {"_ek_verdict", "_text"},
     {"_configuration", "_files", "_https", "_keys", "_master", "_tags", "_versions", "_x509"},
     {"_answer", "_evidence", "_manifest", "_registry", "_trust", "_variables"},
     {"_answer_tables", "_authority", "_escrow", "_inventory"},

@@ -27,6 +27,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _files
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, chain, keys, profile
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.attestation import Attestation
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Certificate
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import der
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import extension, is_self_issued, moment
@@ -40,14 +41,6 @@ _MAXIMUM = 1 << 20  # bytes of a certificate file: chains have a few thousand
 
 class ExternalError(TpmError):
     """A request cannot be written, or a certificate that the external CA left is refused."""
-
-
-class Attestation(t.NamedTuple):
-    """What the AK attested: the bare TPMS_ATTEST, the TPMT_SIGNATURE over it, and the nonce that was asked with."""
-
-    attest: bytes
-    signature: bytes
-    nonce: bytes
 
 
 class Evidence(t.NamedTuple):
@@ -211,4 +204,4 @@ def _certifies(certificate: x509.Certificate, key: keys.PublicKey) -> bool:
     return keys.spki(t.cast("keys.PublicKey", certificate.public_key())) == keys.spki(key)
 
 
-__all__ = ("FORMAT", "VERSION", "Attestation", "Evidence", "ExternalError", "collect", "describe", "folder_of", "publish", "read_request")
+__all__ = ("FORMAT", "VERSION", "Evidence", "ExternalError", "collect", "describe", "folder_of", "publish", "read_request")

@@ -27,6 +27,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.authorit
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import record_checks, schema
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth.envelope import PAYLOAD_TYPE, decode, document, encode, pae, parse
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth.schema import BirthRecordError, refuse
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.attestation import Attestation
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import deps, der, path
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import extension, label, moment
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import hashes, x509
@@ -35,16 +36,6 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import h
 DOCUMENT_SIGNING = "1.3.6.1.5.5.7.3.36"
 _CLOCK_SKEW = datetime.timedelta(minutes=5)
 _ATTESTATIONS = ("certify", "certify_ldevid", "nv_certify", "quote")
-
-
-class Attestation(t.NamedTuple):
-    """An attestation by the AK as the device sent it: TPMS_ATTEST, TPMT_SIGNATURE, the nonce; of a quote also the PCR values,
-    each C({bank, index, digest}) in the quote's order."""
-
-    attest: bytes
-    signature: bytes
-    nonce: bytes
-    pcrs: t.Sequence[t.Mapping[str, t.Any]] = ()
 
 
 class Activation(t.NamedTuple):
@@ -280,7 +271,6 @@ __all__ = (
     "DOCUMENT_SIGNING",
     "PAYLOAD_TYPE",
     "Activation",
-    "Attestation",
     "BirthRecordError",
     "Fields",
     "build",

@@ -19,6 +19,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import der, na
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import settings
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.attestation import Attestation
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.evidence_checks import EvidenceError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate, ladder
@@ -28,13 +29,6 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates 
 Answer = t.Mapping[str, t.Any]
 # Where certificates stand in an answer, and how many there can be: the profile has so many NV indices for them.
 _CERTIFICATES = (("certificates", "EK certificate", 16), ("chain", "EK certificate chain", 256))
-
-
-class Signed(t.NamedTuple):
-    """A TPMS_ATTEST and the TPMT_SIGNATURE over it."""
-
-    attest: bytes
-    signature: bytes
 
 
 class Shown(t.NamedTuple):
@@ -71,10 +65,10 @@ class Collected(t.NamedTuple):
     certificates: tuple[bytes, ...]
     chain: tuple[bytes, ...]
     identity: t.Mapping[str, str]
-    nv_certify: Signed | None
-    quote: Signed | None
+    nv_certify: Attestation | None
+    quote: Attestation | None
     values: t.Mapping[int, bytes]
-    certify: t.Mapping[str, Signed]
+    certify: t.Mapping[str, Attestation]
 
     @property
     def shown(self) -> Shown:
@@ -137,10 +131,10 @@ def listed(value: t.Any, what: str, most: int) -> list[t.Any]:
     return found
 
 
-def signed(value: t.Any, what: str) -> Signed:
+def signed(value: t.Any, what: str) -> Attestation:
     """An attestation of an answer. Raises EvidenceError."""
     found = _mapping(value, what)
-    return Signed(octets(found.get("attest"), what), octets(found.get("signature"), what))
+    return Attestation(octets(found.get("attest"), what), octets(found.get("signature"), what))
 
 
 def _public(keys: Answer, handle: str, what: str) -> names.Public:
@@ -160,7 +154,7 @@ def _pcrs(quote: Answer) -> dict[int, bytes]:
     return {int(index): hexadecimal(value, "PCRs") for index, value in values.items()}
 
 
-def _certified(answer: Answer) -> dict[str, Signed]:
+def _certified(answer: Answer) -> dict[str, Attestation]:
     """What the AK has certified of keys, by handle, and of the IDevID."""
     found = {} if answer.get("certify") is None else dict(_mapping(answer["certify"], "certified keys"))
     if answer.get("certify_idevid") is not None:
@@ -251,7 +245,6 @@ __all__ = (
     "Answer",
     "Collected",
     "Shown",
-    "Signed",
     "collected",
     "digest",
     "hexadecimal",

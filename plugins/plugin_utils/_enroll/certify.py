@@ -18,13 +18,14 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, external, profile, request, tcg_csr
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._ek_verdict import EkVerdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import settings
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.answers import Signed
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.attestation import Attestation
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.credentials import Credential
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Certificate
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import CERTIFICATE, Verdict
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import CERTIFICATE
 
 _HASHES = {name: number for number, name in alg.HASHES.items()}
 
@@ -36,16 +37,15 @@ class Proven(t.NamedTuple):
     ak: names.Public
     idevid: names.Public
     ldevid: names.Public | None
-    verdict: Verdict
+    verdict: EkVerdict
     tpm: t.Mapping[str, str]
-    nonces: t.Mapping[str, bytes]  # by attestation
-    attestations: t.Mapping[str, Signed]
+    attestations: t.Mapping[str, Attestation]
     pcrs: t.Sequence[t.Mapping[str, t.Any]]
     credential: Credential
     at: datetime.datetime
     requests: t.Mapping[str, str] = {}
     tcg_csr: bytes | None = None
-    eks: t.Sequence[records.EkCertificate] = ()
+    eks: t.Sequence[records.ShownEk] = ()
 
     def publics(self) -> dict[str, names.Public]:
         """The keys that get certificates, by kind."""
@@ -53,7 +53,7 @@ class Proven(t.NamedTuple):
         return found if self.ldevid is None else {**found, "ldevid": self.ldevid}
 
 
-def subject(serial: str, ek: names.Public, verdict: Verdict | records.Verdict | None, organization: str | None) -> profile.DeviceSubject:
+def subject(serial: str, ek: names.Public, verdict: EkVerdict | None, organization: str | None) -> profile.DeviceSubject:
     """Who the certificates are about. Raises InputError for a serial number that fits into none."""
     # A certificate that is not believed, as a pinned device may have, must not name the TPM: it can be another one's.
     found = certificate.read(verdict.ek_certificate) if verdict and verdict.rung == CERTIFICATE and verdict.ek_certificate else None
@@ -65,7 +65,7 @@ def subject(serial: str, ek: names.Public, verdict: Verdict | records.Verdict | 
     return made
 
 
-def own_certificate(ek: names.Public, verdict: Verdict) -> tuple[bytes | None, tuple[bytes, ...]]:
+def own_certificate(ek: names.Public, verdict: EkVerdict) -> tuple[bytes | None, tuple[bytes, ...]]:
     """The EK's certificate and what is above it; nothing where a pinned device has shown that of another key."""
     if verdict.ek_certificate is None or certificate.read(verdict.ek_certificate).spki != _keys.spki(ek):
         return None, ()
@@ -105,7 +105,6 @@ def publish(
     ca: settings.External, proven: Proven, about: profile.DeviceSubject, device: t.Mapping[str, str], now: datetime.datetime
 ) -> bool:
     """Write the requests of a device for the CA elsewhere; return whether anything changed. Raises ExternalError."""
-    attestations = {what: external.Attestation(one.attest, one.signature, proven.nonces[what]) for what, one in proven.attestations.items()}
     ek_certificate, ek_chain = own_certificate(proven.ek, proven.verdict)
     evidence = external.Evidence(
         subject=about,
@@ -113,7 +112,7 @@ def publish(
         ek_certificate=ek_certificate,
         ek_chain=ek_chain,
         publics={kind: public.raw for kind, public in proven.publics().items()},
-        attestations=attestations,
+        attestations=proven.attestations,
         requests=proven.requests,
         tcg_csr=(ca.tcg_csr, proven.tcg_csr) if ca.tcg_csr and proven.tcg_csr else None,
         device=device,
@@ -124,7 +123,7 @@ def publish(
 def tcg_content(
     flavour: str,
     keys: tuple[names.Public, names.Public],
-    certified: Signed,
+    certified: Attestation,
     ek_certificate: bytes,
     about: tuple[str, str],
     pkcs10: bytes = b"",
@@ -173,10 +172,6 @@ def birth_record(
     versions: t.Mapping[str, str],
 ) -> str:
     """The signed record of one device. Raises BirthRecordError."""
-    told = {
-        what: birth_records.Attestation(one.attest, one.signature, proven.nonces[what], tuple(proven.pcrs) if what == "quote" else ())
-        for what, one in proven.attestations.items()
-    }
     verdict = proven.verdict
     ek_certificate, ek_chain = own_certificate(proven.ek, verdict)
     fields = birth_records.Fields(
@@ -199,7 +194,7 @@ def birth_record(
         idevid_public=proven.idevid.raw,
         ldevid_public=proven.ldevid.raw if proven.ldevid else None,
         activation=birth_records.Activation(proven.at, proven.credential.id_object, proven.credential.encrypted_secret),
-        attestations=told,
+        attestations=proven.attestations,
         certificates={one.kind: one.pem for one in certificates},
         versions=versions,
     )

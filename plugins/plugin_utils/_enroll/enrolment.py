@@ -20,6 +20,7 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.request import RequestError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._ek_verdict import EkVerdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import (
     answers,
     certify,
@@ -46,7 +47,6 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.faults im
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.ek import by_own_template
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.services import Fetched
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import Verdict
 
 # Why a device is not believed: errors with a word of their own for that, and those without.
 _WITH_REASON = (evidence_checks.EvidenceError, ActivationError, IdentityConflictError)
@@ -148,7 +148,7 @@ class Enrolment:
             if found.quote is None:
                 raise answers.missing("the PCRs without a quote", "no_quote")
             values = {plan.quote.bank: found.values}
-            evidence_checks.check_quote(*found.quote, found.ak, nonce=fresh, selection=[plan.quote], values=values)
+            evidence_checks.check_quote(*found.quote.signed, found.ak, nonce=fresh, selection=[plan.quote], values=values)
         if plan.local is not None:
             signing.check_local(plan.local, found, fresh)
 
@@ -171,8 +171,8 @@ class Enrolment:
         return self._register(proven, about)._replace(fetched=sought.fetched)
 
     def _compare(
-        self, found: answers.Collected, verdict: Verdict, who: records.Identity, fetched: Fetched | None
-    ) -> tuple[Verdict, tuple[records.EkCertificate, ...]]:
+        self, found: answers.Collected, verdict: EkVerdict, who: records.Identity, fetched: Fetched | None
+    ) -> tuple[EkVerdict, tuple[records.ShownEk, ...]]:
         """What the TPM has shown of its EKs, which nothing registered contradicts. Raises IdentityConflictError.
 
         Where another device has shown a certificate of this EK, or the EK is of no template of the profile, this one shows all of its own: if it
@@ -192,7 +192,7 @@ class Enrolment:
         return verdict._replace(notes=(*verdict.notes, told)), eks
 
     def _activate(
-        self, found: answers.Collected, before: bytes, about: t.Any, verdict: Verdict, tpm: t.Mapping[str, str]
+        self, found: answers.Collected, before: bytes, about: t.Any, verdict: EkVerdict, tpm: t.Mapping[str, str]
     ) -> certify.Proven:
         plan, where, idevid = self._plan, self._plan.where, t.cast("names.Public", found.idevid)
         challenge = Challenge(found.ek, found.ak.name)
@@ -206,14 +206,15 @@ class Enrolment:
         answer = self._exchange({"activate": asked, "sign": [one.question for one in wanted]})
         certified = early or signing.certified(answer)
         fresh = before if early else challenge.nonce
-        evidence_checks.check_certify(*certified, found.ak, nonce=fresh, subject=idevid)
+        evidence_checks.check_certify(*certified.signed, found.ak, nonce=fresh, subject=idevid)
         challenge.check(answers.hexadecimal(answer.get("proof"), "proof"))
         ldevid = found.certify.get(plan.local.handle) if plan.local else None
-        told = {
-            "certify": (certified, fresh),
-            "nv_certify": (found.nv_certify, before),
-            "quote": (found.quote, before),
-            "certify_ldevid": (ldevid, before),
+        pcrs = _pcrs(plan, found)
+        attestations = {
+            "certify": certified._replace(nonce=fresh),
+            "nv_certify": found.nv_certify and found.nv_certify._replace(nonce=before),
+            "quote": found.quote and found.quote._replace(nonce=before, pcrs=tuple(pcrs)),
+            "certify_ldevid": ldevid and ldevid._replace(nonce=before),
         }
         requests, tcg = signing.requests(wanted, answer, about)
         return certify.Proven(
@@ -223,16 +224,15 @@ class Enrolment:
             ldevid=found.ldevid,
             verdict=verdict,
             tpm=tpm,
-            nonces={what: asked_with for what, (one, asked_with) in told.items() if one},
-            attestations={what: one for what, (one, _fresh) in told.items() if one},
-            pcrs=_pcrs(plan, found),
+            attestations={what: one for what, one in attestations.items() if one},
+            pcrs=pcrs,
             credential=challenge.credential,
             at=self._clock(),
             requests=requests,
             tcg_csr=tcg or self._around(found, verdict, about, requests),
         )
 
-    def _around(self, found: answers.Collected, verdict: Verdict, about: t.Any, requests: t.Mapping[str, str]) -> bytes | None:
+    def _around(self, found: answers.Collected, verdict: EkVerdict, about: t.Any, requests: t.Mapping[str, str]) -> bytes | None:
         """A TCG-CSR-IDEVID of a flavour that goes around the request that has just been signed: a third exchange, for that alone."""
         if self._plan.external is None or self._plan.external.tcg_csr not in signing.AROUND_REQUEST:
             return None
@@ -257,7 +257,7 @@ class Enrolment:
 
         device = self._registry.enroll(
             first_exchange.identity(plan, proven, proven.tpm),
-            _verdict(proven.verdict, now),
+            proven.verdict.registered(now),
             issued,
             ldevid=proven.ldevid,
             birth_record=record,
@@ -290,11 +290,6 @@ def _rows(where: settings.Handles, found: answers.Collected) -> list[tuple[str, 
 def _device(plan: Plan) -> dict[str, str]:
     found = {"serial": plan.serial, "host": plan.host, "mac": plan.mac, "site": plan.site, "model": plan.model}
     return {name: value for name, value in found.items() if value}
-
-
-def _verdict(found: Verdict, now: datetime.datetime) -> records.Verdict:
-    told = found._replace(detail=" ".join((found.detail, *found.notes)).strip())
-    return records.Verdict(*told[:6], time=now)
 
 
 __all__ = ("Enrolment",)

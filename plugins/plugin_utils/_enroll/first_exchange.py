@@ -16,6 +16,7 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys as _ek_keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._ek_verdict import EkVerdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, clock, signing
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import Exchange, Outcome, Plan, QuarantineError, nonce
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import evidence_checks
@@ -23,7 +24,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._https import Fetch
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate, ek, ladder, services
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import NOT_YET_VALID, QUARANTINED, TrustError, Verdict
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import NOT_YET_VALID, QUARANTINED, TrustError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import shown
 
 # A device of the usual template is not asked for the certificates of its other EKs, which would cost commands: no other EK can come in
@@ -93,7 +94,7 @@ def seek(plan: Plan, found: answers.Shown, keep: bool) -> Sought:
     return Sought(got, "", f"The EK certificate is not in the TPM; the service of {service.title} gave it.")
 
 
-def judge(plan: Plan, found: answers.Shown, now: datetime.datetime, sought: Sought) -> tuple[Verdict, dict[str, str]]:
+def judge(plan: Plan, found: answers.Shown, now: datetime.datetime, sought: Sought) -> tuple[EkVerdict, dict[str, str]]:
     """Why the EK is believed, and what the TPM is. Raises QuarantineError; EvidenceError for an invalid AK; ClockError."""
     tpm = dict(plan.tpm or found.identity)
     der = sought.fetched.certificate if sought.fetched else found.ek_certificate()
@@ -115,19 +116,19 @@ def judge(plan: Plan, found: answers.Shown, now: datetime.datetime, sought: Soug
     return verdict, tpm
 
 
-def eks(found: answers.Shown, fetched: services.Fetched | None = None) -> tuple[records.EkCertificate, ...]:
+def eks(found: answers.Shown, fetched: services.Fetched | None = None) -> tuple[records.ShownEk, ...]:
     """What the TPM shows of its EKs: the one that it proves to hold, and every certificate, read as far as it can be; and the one fetched."""
     own = hashlib.sha256(_ek_keys.spki(found.ek)).hexdigest()
-    made = [records.EkCertificate("", "", "", own, True)]
+    made = [records.ShownEk("", "", "", own, True)]
     for blob in (*found.certificates, *((fetched.certificate,) if fetched else ())):
         try:
             one = certificate.read(blob)
         except TrustError:
-            made.append(records.EkCertificate(hashlib.sha256(blob).hexdigest(), "", "", "", False))
+            made.append(records.ShownEk(hashlib.sha256(blob).hexdigest(), "", "", "", False))
             continue
         key = hashlib.sha256(one.spki).hexdigest()
         about = records.clean(shown(one.parsed.issuer)), f"{one.parsed.serial_number:x}"
-        made.append(records.EkCertificate(hashlib.sha256(one.der).hexdigest(), *about, key, key == own))
+        made.append(records.ShownEk(hashlib.sha256(one.der).hexdigest(), *about, key, key == own))
     return tuple(dict.fromkeys(made))
 
 

@@ -15,10 +15,10 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import nv, pcr
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import ReasonedError, TpmError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._ek_verdict import EkVerdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, settings
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import ladder, services
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import Verdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import pem
 
 NONCE_BYTES = 32
@@ -94,7 +94,7 @@ class Outcome(t.NamedTuple):
     changed: bool
     device: records.Device | None
     did: tuple[str, ...] = ()
-    verdict: Verdict | None = None
+    verdict: EkVerdict | None = None
     pending: tuple[str, ...] = ()
     pcrs: t.Sequence[t.Mapping[str, t.Any]] = ()
     fetched: services.Fetched | None = None

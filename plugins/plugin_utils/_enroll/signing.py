@@ -15,10 +15,11 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest,
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import tcg_csr
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.request import RequestError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._ek_verdict import EkVerdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, settings
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import Plan
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import evidence_checks
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import Verdict
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.attestation import Attestation
 
 # Flavours of the TCG-CSR-IDEVID that go around a finished PKCS#10 request, so that they are signed in an exchange of their own.
 AROUND_REQUEST = ("flightctl",)
@@ -45,7 +46,7 @@ def to_sign(kind: str, handle: str, public: names.Public, about: t.Any) -> ToSig
     return ToSign(kind, handle, public, *certify.request_for(public, about))
 
 
-def wanted(plan: Plan, found: answers.Collected, about: t.Any, verdict: Verdict) -> list[ToSign]:
+def wanted(plan: Plan, found: answers.Collected, about: t.Any, verdict: EkVerdict) -> list[ToSign]:
     """The requests that keys of the device sign in the second exchange: an LDevID's always, the IDevID's where the CA is another's."""
     made: list[ToSign] = []
     if plan.external is not None:
@@ -57,7 +58,7 @@ def wanted(plan: Plan, found: answers.Collected, about: t.Any, verdict: Verdict)
     return made
 
 
-def tcg_csr_of(plan: Plan, found: answers.Collected, verdict: Verdict, pkcs10: str = "") -> ToSign:
+def tcg_csr_of(plan: Plan, found: answers.Collected, verdict: EkVerdict, pkcs10: str = "") -> ToSign:
     """A TCG-CSR-IDEVID that the IDevID is to sign. Raises EvidenceError, no_idevid; InputError where the flavour lacks something."""
     idevid, certified = t.cast("names.Public", found.idevid), found.certify.get("idevid")
     if certified is None:
@@ -69,7 +70,7 @@ def tcg_csr_of(plan: Plan, found: answers.Collected, verdict: Verdict, pkcs10: s
     return ToSign("idevid", plan.where.idevid, idevid, *content, flavour)
 
 
-def certified(answer: answers.Answer) -> answers.Signed:
+def certified(answer: answers.Answer) -> Attestation:
     """The AK's attestation of the IDevID in a second answer. Raises EvidenceError: no_idevid, malformed_answer."""
     if answer.get("certify") is None:
         raise answers.missing("the IDevID without an attestation", "no_idevid")
@@ -111,7 +112,7 @@ def check_serial(plan: Plan, found: answers.Collected, nonce: bytes) -> attest.A
     if found.nv_certify is None:
         raise answers.missing("the serial number without an attestation", "no_serial")
     content = plan.serial.encode()
-    return evidence_checks.check_nv_certify(*found.nv_certify, found.ak, nonce=nonce, index=plan.serial_index, content=content)
+    return evidence_checks.check_nv_certify(*found.nv_certify.signed, found.ak, nonce=nonce, index=plan.serial_index, content=content)
 
 
 def about_the_ldevid(local: settings.LocalKey) -> dict[str, t.Any]:
@@ -126,7 +127,7 @@ def check_local(local: settings.LocalKey, found: answers.Collected, nonce: bytes
     evidence_checks.check_ldevid(ldevid)
     if certified is None:
         raise answers.missing("the LDevID without an attestation", "no_ldevid")
-    evidence_checks.check_certify(*certified, found.ak, nonce=nonce, subject=ldevid)
+    evidence_checks.check_certify(*certified.signed, found.ak, nonce=nonce, subject=ldevid)
 
 
 __all__ = (

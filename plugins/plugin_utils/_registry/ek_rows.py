@@ -25,7 +25,7 @@ except ImportError:
 
 # A lock of PostgreSQL is a number: "tpm2 eks".
 _LOCK = 0x74706D3220656B73
-Shown = t.Sequence[records.EkCertificate]
+Shown = t.Sequence[records.ShownEk]
 
 
 def lock(connection: sa.Connection) -> None:
@@ -76,12 +76,12 @@ def add(connection: sa.Connection, ek_name: str, shown: Shown) -> None:
         connection.execute(sa.insert(table).values(**dataclasses.asdict(one), ek_name=ek_name, seen_at=now))
 
 
-def of_device(connection: sa.Connection, ek_name: str) -> list[records.EkCertificate]:
+def of_device(connection: sa.Connection, ek_name: str) -> list[records.ShownEk]:
     """What a device has shown, in that order."""
     table = models.ek_certificates
-    columns = [table.c[field.name] for field in dataclasses.fields(records.EkCertificate)]
+    columns = [table.c[field.name] for field in dataclasses.fields(records.ShownEk)]
     found = connection.execute(sa.select(*columns).where(table.c.ek_name == ek_name).order_by(table.c.id)).mappings()
-    return [records.EkCertificate(**row) for row in found]
+    return [records.ShownEk(**row) for row in found]
 
 
 __all__ = ("Shown", "add", "check", "claimed_by", "conflict", "lock", "of_device")

@@ -22,7 +22,7 @@ class History(Opened):
         """When the last event was written, by the clock of the controller that wrote it; None where there is none."""
         return self._read("look for the last event", rows.newest, None)
 
-    def eks(self, ek_name: str) -> list[records.EkCertificate]:
+    def eks(self, ek_name: str) -> list[records.ShownEk]:
         """What the TPM of a device showed of its EKs when it was enrolled."""
         return self._read(f"list the EKs of the device {ek_name}", lambda connection: ek_rows.of_device(connection, ek_name), [])
 

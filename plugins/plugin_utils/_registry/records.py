@@ -17,6 +17,7 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _text
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._ek_verdict import EkVerdict
 
 HIERARCHIES = ("owner", "endorsement", "lockout")
 CERTIFICATE_KINDS = ("iak", "idevid", "ldevid")
@@ -72,36 +73,20 @@ class Identity:
         return dataclasses.replace(self, **t.cast("t.Any", told))
 
 
-@dataclasses.dataclass(frozen=True)
-class Verdict:
-    """Why an EK is trusted: the rung of the ladder (certificate or pinned), and the evidence.
+def check_verdict(verdict: EkVerdict) -> None:
+    """Raises InputError where it is no verdict that lets a device in."""
+    if verdict.rung not in RUNGS:
+        raise InputError(f"Could not record a verdict: its rung is '{verdict.rung}', not one of {', '.join(RUNGS)}; quarantine the device.")
 
-    C(ek_certificate) and C(chain) are DER; C(revocation) says what was checked, "not checked" where nothing was.
-    """
 
-    rung: str
-    reason: str
-    detail: str = ""
-    ek_certificate: bytes | None = None
-    chain: tuple[bytes, ...] = ()
-    revocation: str = "not checked"
-    time: datetime.datetime | None = None
-
-    def validate(self) -> None:
-        """Raises InputError where it is no verdict that lets a device in."""
-        if self.rung not in RUNGS:
-            raise InputError(
-                f"Could not record a verdict: its rung is '{self.rung}', not one of {', '.join(RUNGS)}; quarantine the device."
-            )
-
-    def cleaned(self) -> Verdict:
-        """Itself, with its words made printable: they may quote a certificate."""
-        told = {field: clean(getattr(self, field), longest=LONGEST_DETAIL) for field in ("reason", "detail", "revocation")}
-        return dataclasses.replace(self, **t.cast("t.Any", told))
+def cleaned_verdict(verdict: EkVerdict) -> EkVerdict:
+    """The verdict with its words made printable: they may quote a certificate."""
+    reason, detail, revocation = (clean(one, longest=LONGEST_DETAIL) for one in (verdict.reason, verdict.detail, verdict.revocation))
+    return verdict._replace(reason=reason, detail=detail, revocation=revocation)
 
 
 @dataclasses.dataclass(frozen=True)
-class EkCertificate:
+class ShownEk:
     """An EK certificate that a TPM has shown, or with an empty C(sha256) the EK itself. Hashes are lowercase hex: of the certificate's DER,
     and of its key's SubjectPublicKeyInfo (both as far as it can be read).
 
@@ -153,7 +138,7 @@ class Device(Identity):
     auth_pending: int | None = None
     enrolled_at: datetime.datetime = datetime.datetime.fromtimestamp(0, datetime.timezone.utc)
     certificates: t.Mapping[str, Certificate] = dataclasses.field(default_factory=dict, hash=False)
-    verdict: Verdict | None = None
+    verdict: EkVerdict | None = None
     existed: bool = dataclasses.field(default=False, compare=False)
 
 
@@ -236,18 +221,19 @@ def auth_key(ek_name: str, hierarchy: str, generation: int) -> None:
 
 
 __all__ = (
+    "check_verdict",
+    "cleaned_verdict",
     "CERTIFICATE_KINDS",
     "HIERARCHIES",
     "LONGEST_DETAIL",
     "RUNGS",
     "Certificate",
     "Device",
-    "EkCertificate",
+    "ShownEk",
     "Event",
     "Identity",
     "Incident",
     "StoredAuth",
-    "Verdict",
     "auth_key",
     "clean",
     "detail",

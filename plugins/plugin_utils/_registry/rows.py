@@ -15,6 +15,7 @@ import datetime
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._ek_verdict import EkVerdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import faults, models, records
 
 try:
@@ -34,6 +35,7 @@ CURE = (
 )
 
 _IDENTITY = tuple(field.name for field in dataclasses.fields(records.Identity))
+_VERDICT = ("rung", "reason", "detail", "ek_certificate", "revocation")
 
 
 def note(
@@ -123,14 +125,14 @@ def _certificate(row: sa.RowMapping) -> records.Certificate:
     return records.Certificate(**{field.name: row[field.name] for field in dataclasses.fields(records.Certificate)})
 
 
-def _verdict(connection: sa.Connection, ek_name: str) -> records.Verdict | None:
+def _verdict(connection: sa.Connection, ek_name: str) -> EkVerdict | None:
     table = models.verdicts
     row = connection.execute(sa.select(table).where(table.c.ek_name == ek_name).order_by(table.c.id.desc()).limit(1)).mappings().first()
     if row is None:
         return None
     chain = tuple(base64.b64decode(one) for one in row["chain"])
-    plain = {column: row[column] for column in ("rung", "reason", "detail", "ek_certificate", "revocation", "time")}
-    return records.Verdict(chain=chain, **plain)
+    plain = {column: row[column] for column in (*_VERDICT, "time")}
+    return EkVerdict(chain=chain, **plain)
 
 
 def conflict(connection: sa.Connection, who: records.Identity, shown: str) -> records.Device | None:
@@ -178,7 +180,7 @@ def conflicting(reason: str, who: records.Identity, shown: str, words: str) -> f
 
 
 def add_device(
-    connection: sa.Connection, who: records.Identity, verdict: records.Verdict, ldevid: names.Public | None, birth_record: str | None
+    connection: sa.Connection, who: records.Identity, verdict: EkVerdict, ldevid: names.Public | None, birth_record: str | None
 ) -> None:
     """Insert a device, why it is trusted, and the record of its birth."""
     now = models.now()
@@ -187,7 +189,7 @@ def add_device(
     connection.execute(sa.insert(models.devices).values(**row, enrolled_at=now))
     if birth_record is not None:
         connection.execute(sa.insert(models.birth_records).values(ek_name=who.ek_name, record=birth_record, made_at=now))
-    evidence = dataclasses.asdict(verdict)
+    evidence: dict[str, t.Any] = {column: getattr(verdict, column) for column in _VERDICT}
     evidence["chain"] = [base64.b64encode(one).decode() for one in verdict.chain]
     evidence["time"] = verdict.time or now
     connection.execute(sa.insert(models.verdicts).values(ek_name=who.ek_name, **evidence))

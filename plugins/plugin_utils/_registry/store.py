@@ -14,6 +14,7 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._ek_verdict import EkVerdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import document_rows, ek_rows, incident_rows, models, records, rows
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.documents import Documents
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.history import History
@@ -57,7 +58,7 @@ class Registry(Documents, History):
     def enroll(
         self,
         identity: records.Identity,
-        verdict: records.Verdict,
+        verdict: EkVerdict,
         certificates: t.Sequence[records.Certificate] = (),
         *,
         ldevid: names.Public | None = None,
@@ -73,7 +74,7 @@ class Registry(Documents, History):
         Raises IdentityConflictError for one that contradicts what is registered.
         """
         identity.validate()
-        verdict.validate()
+        records.check_verdict(verdict)
         for one in certificates:
             one.validate()
         attempt, who = f"enroll serial {identity.serial}", identity.cleaned()
@@ -83,10 +84,10 @@ class Registry(Documents, History):
             there = ek_rows.conflict(connection, who, shown, self.shown)
             if there is not None:
                 return dataclasses.replace(there, existed=True)
-            rows.add_device(connection, who, verdict.cleaned(), ldevid, birth_record)
+            rows.add_device(connection, who, records.cleaned_verdict(verdict), ldevid, birth_record)
             ek_rows.add(connection, who.ek_name, shown)
             added = rows.add_certificates(connection, who.ek_name, certificates, attempt)
-            self._note(connection, "enrolled", who, rung=verdict.rung, reason=verdict.cleaned().reason, certificates=added)
+            self._note(connection, "enrolled", who, rung=verdict.rung, reason=records.cleaned_verdict(verdict).reason, certificates=added)
             if before_commit is not None:
                 before_commit()
             return rows.enrolled(connection, attempt, self.shown, who.ek_name)

@@ -19,9 +19,10 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys, _text
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._ek_verdict import EkVerdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate, chain, crl, ek, vendors, verdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.bundle import Bundle
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import TrustError, Verdict
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import TrustError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import Certificate, der_of, overlooked_on, shown
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import x509
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.path import TIME
@@ -72,7 +73,7 @@ class _Case:
             self.against.append(error)
 
 
-def judge(device: Device, policy: Policy, *, now: datetime.datetime, pinned: str | None = None) -> Verdict:
+def judge(device: Device, policy: Policy, *, now: datetime.datetime, pinned: str | None = None) -> EkVerdict:
     """Decide about one EK. C(now) is aware; C(pinned) is the manifest's C(ek_sha256) for this device, None if it pins none.
 
     A pin that does not match quarantines whatever the certificate says. One that matches makes up for a certificate, but not for a
@@ -95,12 +96,12 @@ def judge(device: Device, policy: Policy, *, now: datetime.datetime, pinned: str
     return _verdict(case, verdict.PINNED, first.reason, detail)
 
 
-def _verdict(case: _Case, rung: str, reason: str, detail: str) -> Verdict:
+def _verdict(case: _Case, rung: str, reason: str, detail: str) -> EkVerdict:
     der = case.certificate.der if case.certificate else None
     above = tuple(der_of(one) for one in case.above)
     own = (case.certificate.parsed, *case.above) if case.certificate else ()
     faults = {*overlooked_on(own), *(case.certificate.overlooked if case.certificate else ())}
-    return Verdict(rung, reason, detail, der, above, case.revocation, tuple(case.notes), tuple(sorted(faults)))
+    return EkVerdict(rung, reason, detail, der, above, case.revocation, tuple(case.notes), tuple(sorted(faults)))
 
 
 def _praise(case: _Case, found: certificate.EkCertificate) -> str:

@@ -9,8 +9,6 @@
 
 from __future__ import annotations
 
-import typing as t
-
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import ReasonedError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.path import (
     BAD_SIGNATURE,
@@ -58,25 +56,4 @@ class TrustError(ReasonedError):
     """Something speaks against an EK or its certificate; `reason` is one of `REASONS`, the message its one sentence."""
 
 
-class Verdict(t.NamedTuple):
-    """What is decided about one EK.
-
-    `rung` is one of `RUNGS`. `reason` is why it is not on the rung `certificate`, one of `REASONS`, and empty if it is; `detail`
-    is that in a sentence. `ek_certificate` is DER without padding, None if there was none that could be read. `chain` are the
-    certificates above it that were found, DER, the issuer first and the root last. `revocation` is `good`, `revoked`,
-    `stale` (a CA on the way has no CRL but an old one) or `not checked`. `notes` are sentences for people which decide nothing.
-    `overlooked` are the faults of encoding that the EK certificate and its chain have and that were overlooked, each a word
-    (`_x509.canonical.RULES`, and those of `certificate`).
-    """
-
-    rung: str
-    reason: str
-    detail: str
-    ek_certificate: bytes | None
-    chain: tuple[bytes, ...]
-    revocation: str
-    notes: tuple[str, ...] = ()
-    overlooked: tuple[str, ...] = ()
-
-
-__all__ = ("FINAL", "REASONS", "RUNGS", "TrustError", "Verdict")
+__all__ = ("FINAL", "REASONS", "RUNGS", "TrustError")

@@ -20,6 +20,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import chain, external, keys, profile, request, tcg_csr
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.chain import CertificateError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.external import ExternalError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.attestation import Attestation
 
 SERIAL = "SN-0001"
 SUBJECT = profile.DeviceSubject(SERIAL, b"hw")
@@ -40,7 +41,7 @@ def evidence(**change: t.Any) -> external.Evidence:
         ek_certificate=b"\x30\x03\x02\x01\x07",
         ek_chain=[b"\x30\x03\x02\x01\x08"],
         publics={"iak": TPM.ak_public.raw, "idevid": TPM.idevid_public.raw},
-        attestations={"certify": external.Attestation(certify.attest, certify.signature, certify.nonce)},
+        attestations={"certify": Attestation(certify.attest, certify.signature, certify.nonce)},
         requests={"idevid": csr},
         device={"host": "edge-1"},
     )

@@ -24,6 +24,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import a
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.chain import CertificateError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth.birth_records import BirthRecordError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.attestation import Attestation
 
 LATER = NOW + DAY
 
@@ -271,7 +272,7 @@ ONE = lab_ca.new_key()
 OTHER = birth.soft_tpm("SN-0002")
 
 
-def told_by(attestation: birth_records.Attestation, world: World, what: str) -> dict[str, t.Any]:
+def told_by(attestation: Attestation, world: World, what: str) -> dict[str, t.Any]:
     fields = world.fields._replace(attestations={what: attestation})
     return t.cast("dict[str, t.Any]", _raw(fields)[what])
 
@@ -348,7 +349,7 @@ def test_a_record_that_contradicts_itself(world: World, path: str, value: t.Call
 
 def test_an_attestation_that_no_tpm_made(world: World) -> None:
     raw = birth.attestation(attest.ST_ATTEST_CERTIFY, b"", magic=0x41424344)
-    signed = birth_records.Attestation(raw, birth.tpmt_signature(world.tpm.ak, 0x18, raw), birth.NONCE)
+    signed = Attestation(raw, birth.tpmt_signature(world.tpm.ak, 0x18, raw), birth.NONCE)
     with pytest.raises(TpmError, match="it begins with 0x41424344"):
         birth_records.build(world.fields._replace(attestations={"certify": signed}))
 

@@ -17,6 +17,7 @@ from support import birth, ek_lab, lab_ca
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import der, pcr
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, settings
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.attestation import Attestation
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.evidence_checks import EvidenceError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import bundle, ladder
 
@@ -50,7 +51,7 @@ def test_a_right_one() -> None:
     found = collected(answer(nv_certify=attestation, quote=quote, certify={"0x81000220": attestation}, certify_idevid=attestation))
     assert (found.ek, found.ak, found.idevid, found.ldevid) == (TPM.ek_public, TPM.ak_public, TPM.idevid_public, None)
     assert found.certificates == (b"one", b"two") and found.identity == {"manufacturer": "IBM"}
-    assert found.nv_certify == found.certify["idevid"] == found.certify["0x81000220"] == answers.Signed(b"attest", b"signature")
+    assert found.nv_certify == found.certify["idevid"] == found.certify["0x81000220"] == Attestation(b"attest", b"signature")
     assert found.values == {0: b"\0", 7: b"\xff"}
 
 

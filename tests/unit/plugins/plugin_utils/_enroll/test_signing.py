@@ -19,17 +19,18 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import templat
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, profile, tcg_csr
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._ek_verdict import EkVerdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, plan, settings, signing
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.attestation import Attestation
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.credentials import Credential
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.evidence_checks import EvidenceError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import ladder
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import Verdict
 
 TPM = birth.soft_tpm()
 WHERE = settings.Handles("0x81010001", "0x81020001", "0x81020000", "idevid_ecc_p256")
 LOCAL = settings.LocalKey("0x81000220", "ecc_p256", "0x81000001", 90 * settings.DAY, settings.DAY, False, ())
 ABOUT = profile.DeviceSubject(TPM.serial, b"hw")
-PINNED = Verdict("pinned", "no_certificate", "", None, (), "not checked")
+PINNED = EkVerdict("pinned", "no_certificate", "", None, (), "not checked")
 
 
 def made(flavour: str | None = None, **changes: t.Any) -> plan.Plan:
@@ -43,7 +44,7 @@ def found(**changes: t.Any) -> answers.Collected:
     """What the device has answered."""
     one = TPM.certify(TPM.idevid_public)
     two = TPM.certify(TPM.ldevid_public)
-    certified = {"idevid": answers.Signed(one.attest, one.signature), LOCAL.handle: answers.Signed(two.attest, two.signature)}
+    certified = {"idevid": Attestation(one.attest, one.signature), LOCAL.handle: Attestation(two.attest, two.signature)}
     keys = (TPM.ek_public, TPM.ak_public, TPM.idevid_public, TPM.ldevid_public)
     return answers.Collected(*keys, (), (), {}, None, None, {}, certified)._replace(**changes)
 
@@ -105,7 +106,7 @@ def test_hash_of_a_tcg_csr_is_that_of_its_key() -> None:
     key = ek_lab.ecc_key("p384")
     public = ek_lab.area(templates.primary("idevid_ecc_p384"), key.public_key())
     one = TPM.certify(public)
-    certified = answers.Signed(one.attest, one.signature)
+    certified = Attestation(one.attest, one.signature)
     content, name = certify.tcg_content("attestz", (TPM.ak_public, public), certified, b"certificate", (TPM.serial, "gateway"))
     assert name == "sha384" and content[4:12] == bytes.fromhex("0000000c00000030")
 
@@ -158,7 +159,7 @@ def test_only_a_certificate_that_is_believed_names_the_tpm() -> None:
     vendor = ek_lab.root()
     own = vendor.ek(TPM.ek.public_key())
     spki = bytes.fromhex(_keys.spki_sha256(TPM.ek_public))
-    believed = certify.subject("SN-1", TPM.ek_public, Verdict("certificate", "", "", own, (), ""), "Org")
+    believed = certify.subject("SN-1", TPM.ek_public, EkVerdict("certificate", "", "", own, (), ""), "Org")
     assert believed.hardware_serial.startswith(b"00001014:") and believed.organization == "Org"
     for verdict in (None, PINNED, PINNED._replace(reason="expired", ek_certificate=own)):
         assert certify.subject("SN-1", TPM.ek_public, verdict, None).hardware_serial == spki
@@ -197,13 +198,13 @@ def test_birth_record_names_the_manufacturer_of_the_ek_certificate(tmp_path: pat
         assert payload["ek"]["verdict"]["manufacturer"] == written and (payload["ek"]["certificate"] is not None) == bool(written)
 
 
-def recorded(folder: pathlib.Path, tpm: dict[str, str], verdict: Verdict) -> t.Any:
+def recorded(folder: pathlib.Path, tpm: dict[str, str], verdict: EkVerdict) -> t.Any:
     """The payload of a birth record, verified."""
     files = lab_ca.write(folder)
     ca = authority.load_authority(files.options)
     credential = Credential(b"id object", b"encrypted secret")
     at = datetime.datetime.now(datetime.UTC)
-    proven = certify.Proven(TPM.ek_public, TPM.ak_public, TPM.idevid_public, None, verdict, tpm, {}, {}, (), credential, at)
+    proven = certify.Proven(TPM.ek_public, TPM.ak_public, TPM.idevid_public, None, verdict, tpm, {}, (), credential, at)
     record = certify.birth_record(ca, proven, {"serial": TPM.serial}, [], None, {})
     return birth_records.verify(record, roots=[files.root_path.read_text()])
 

@@ -19,6 +19,7 @@ from support.ek_lab import NOW, YEAR
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names, templates
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._ek_verdict import EkVerdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import bundle, ladder, verdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.ladder import Device, Policy
 
@@ -38,9 +39,7 @@ class Line:
     def certificate(self) -> bytes:
         return self.middle.ek(self.key)
 
-    def judge(
-        self, certificate: bytes | None, *, now: datetime.datetime = NOW, pinned: str | None = None, **more: t.Any
-    ) -> verdict.Verdict:
+    def judge(self, certificate: bytes | None, *, now: datetime.datetime = NOW, pinned: str | None = None, **more: t.Any) -> EkVerdict:
         device = {"ek_public": self.ek, "manufacturer": "IBM", "firmware": "8217.4131.0.0"}
         device.update({name: more.pop(name) for name in ("ek_public", "manufacturer", "firmware", "chain") if name in more})
         policy = Policy(**{"bundle": self.bundle, **more})
@@ -63,7 +62,7 @@ def line(tmp_path: pathlib.Path) -> Line:
     return Line(root, middle, loaded, key, ek_lab.ek_area("ek_ecc_p256", key), tmp_path)
 
 
-def refused(found: verdict.Verdict, reason: str, telling: str) -> None:
+def refused(found: EkVerdict, reason: str, telling: str) -> None:
     assert (found.rung, found.reason) == ("quarantined", reason), found
     assert telling in found.detail
     assert found.detail.endswith(".") and "\n" not in found.detail
@@ -335,7 +334,7 @@ def test_a_pin_that_matches_beside_a_good_certificate(line: Line) -> None:
     assert line.judge(line.certificate, pinned=line.pin.upper()).rung == "certificate"
 
 
-def lifted() -> dict[str, t.Callable[[Line], verdict.Verdict]]:
+def lifted() -> dict[str, t.Callable[[Line], EkVerdict]]:
     """For every reason that a pin lifts, a device that has it."""
     stranger = ek_lab.root("Stranger")
     usage = {"purposes": ["1.3.6.1.5.5.7.3.1"]}
@@ -437,7 +436,7 @@ def test_what_follows_a_certificate_in_nv_is_padding(line: Line) -> None:
 def test_a_record_of_the_registry_can_be_made_of_it(line: Line) -> None:
     from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
 
-    record = records.Verdict(*line.judge(line.certificate)[:6], time=NOW)
-    record.validate()
+    record = line.judge(line.certificate).registered(NOW)
+    records.check_verdict(record)
     assert record.chain == (line.middle.der, line.root.der)
-    records.Verdict(*line.judge(None, pinned=line.pin)[:6], time=NOW).validate()
+    records.check_verdict(line.judge(None, pinned=line.pin).registered(NOW))
