@@ -35,8 +35,8 @@ options:
     type: str
   current_auth:
     description:
-      - The current auth value, if O(auth) is to replace it.
-      - If O(auth) and this value differ, the module asks the TPM which of them is set, by opening a session. It never asks for lockout,
+      - The current auth value, if C(auth) is to replace it.
+      - If C(auth) and this value differ, the module asks the TPM which of them is set, by opening a session. It never asks for lockout,
         since a wrong value would block that hierarchy.
     type: str
   enabled:
@@ -46,11 +46,11 @@ options:
     type: bool
   clear_disabled:
     description:
-      - Whether TPM2_Clear is forbidden. With O(hierarchy=lockout) it can be forbidden, with O(hierarchy=platform) also allowed again.
+      - Whether TPM2_Clear is forbidden. With C(hierarchy=lockout) it can be forbidden, with C(hierarchy=platform) also allowed again.
     type: bool
   refuse_empty_auth:
     description:
-      - Fail if the auth is empty and O(auth) does not set one, for example because the firmware has left the platform hierarchy open.
+      - Fail if the auth is empty and C(auth) does not set one, for example because the firmware has left the platform hierarchy open.
     type: bool
     default: false
 """,

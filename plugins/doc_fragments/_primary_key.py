@@ -27,7 +27,7 @@ options:
         sealed under it would be lost with it. Only C(on_mismatch=replace) replaces it.
       - The manufacturer of a TPM may have left a template or a nonce for an endorsement key (EK) in NV (0x01C00004 and 0x01C00003 for
         V(ek_rsa_2048), 0x01C0000C and 0x01C0000B for V(ek_ecc_p256), 0x01C00013 to 0x01C0001F for the others). An EK is then made with
-        them, because only this EK matches its certificate. A template that is not one of an EK is refused. With O(unique) neither is
+        them, because only this EK matches its certificate. A template that is not one of an EK is refused. With C(unique) neither is
         used.
       - V(ek_any) accepts any endorsement key (EK) of a TCG template that is at the handle, and the result names it. If there is none,
         V(ek_rsa_2048) is made. Use it where systemd, from version 262 on, keeps an EK at 0x81010001, of the best template for which the
