@@ -5,17 +5,22 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import pathlib
 import subprocess
+import tempfile
 import typing as t
 
 import pytest
 import yaml
 
-from support import places
+from support import places, warm
 
+_RUNNER = pathlib.Path(__file__).with_name("run_playbook.py")
+TIMEOUT_SECONDS = 600.0
 Host = dict[str, t.Any]
 
 
@@ -33,18 +38,24 @@ def each_core(group: str) -> list[t.Any]:
 
 
 class Controller:
-    """ansible-playbook of one core, with the shipped ansible.cfg, and an inventory of its own."""
+    """ansible-playbook of one core, with the shipped ansible.cfg, and an inventory of its own.
+
+    Its runs are forked from a Python that has imported Ansible (support/warm.py); with `settings` or `cold` the program is started for each.
+    """
 
     def __init__(self, folder: pathlib.Path, ansible_playbook: str, device_python: str) -> None:
         self.folder, self._program, self._python = folder, ansible_playbook, device_python
         # Settings of Ansible beside the shipped ones, for the tests of a setting itself.
         self.settings: dict[str, str] = {}
+        self.cold = False
         places.python_path()  # makes the collection's tree
 
     def __call__(self, playbook: str, hosts: dict[str, Host], *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a playbook (the collection's by its full name, else a file) over `hosts`."""
         command, environment = self.command(playbook, hosts, arguments)
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
+        if self.cold or self.settings:
+            return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS)
+        return forked(command, {**environment, "ANSIBLE_HOME": _home()})
 
     def start(self, playbook: str, hosts: dict[str, Host], *arguments: str) -> subprocess.Popen[str]:
         """The same, without waiting for its end."""
@@ -55,7 +66,8 @@ class Controller:
         """The command and the environment of such a run."""
         inventory = self.folder / "inventory.yml"
         # The controller itself is the device: nothing is to be installed on it.
-        shared = {"ansible_connection": "local", "ansible_python_interpreter": self._python, "tpm2_day_zero_stack": False}
+        python = self._python if self.cold else _interpreter(self._python, self._program)
+        shared = {"ansible_connection": "local", "ansible_python_interpreter": python, "tpm2_day_zero_stack": False}
         inventory.write_text(yaml.safe_dump({"edge": {"vars": shared, "hosts": hosts}}))
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "TPM2", "PYTHON"))}
         environment |= {
@@ -66,6 +78,39 @@ class Controller:
             **self.settings,
         }
         return [self._program, "-i", str(inventory), playbook, *arguments], environment
+
+
+def forked(command: t.Sequence[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run ansible-playbook in a fork of a Python that has imported it with these settings. Raises subprocess.TimeoutExpired."""
+    python = str(pathlib.Path(command[0]).with_name("python"))
+    with tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr, open(os.devnull, encoding="ascii") as stdin:
+        streams = [stream.fileno() for stream in (stdin, stdout, stderr)]
+        child = warm.server(str(_RUNNER), python, environment, "ANSIBLE_").start(streams, environment, argv=list(command))
+        try:
+            code = child.wait(TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            raise
+        stdout.seek(0)
+        stderr.seek(0)
+        return subprocess.CompletedProcess(list(command), code, stdout.read(), stderr.read())
+
+
+def _interpreter(python: str, program: str) -> str:
+    # A device's own Python is warm; any other is as it is.
+    if python not in map(str, places.device_pythons()):
+        return python
+    folder = pathlib.Path(__file__).parent
+    path = places.python_path(pathlib.Path(program).parents[1])
+    return warm.interpreter(str(folder / "run_interpreter.py"), str(folder / "ask_interpreter.py"), python, path).python
+
+
+@functools.cache
+def _home() -> str:
+    # Ansible's own folder is a setting, and so a server's; it lasts as long as this process.
+    folder = tempfile.TemporaryDirectory(prefix="edgefleet-ansible-")
+    atexit.register(folder.cleanup)
+    return folder.name
 
 
 def said(done: subprocess.CompletedProcess[str]) -> str:

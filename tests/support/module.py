@@ -107,7 +107,7 @@ def _cold(module_name: str, python: str, streams: Streams, *, environment: dict[
 
 def _warm(module_name: str, python: str, streams: Streams, *, environment: dict[str, str], bounds: t.Mapping[str, float]) -> warm.Child:
     server = warm.server(str(_RUNNER), python, environment)
-    return server.start(module_name, [stream.fileno() for stream in streams], environment, bounds)
+    return server.start([stream.fileno() for stream in streams], environment, module=module_name, bounds=dict(bounds))
 
 
 def _parse(stdout: str) -> dict[str, t.Any] | None:

@@ -26,13 +26,14 @@ def venv() -> pathlib.Path:
 
 
 @functools.cache
-def python_path() -> str:
-    """PYTHONPATH for a module: the collection and ansible-core's module_utils, nothing else of the virtual environment."""
+def python_path(environment: pathlib.Path | None = None) -> str:
+    """PYTHONPATH for a module: the collection and the module_utils of `environment`'s ansible-core (by default venv()'s), nothing else of it."""
     _ensure_tree()
-    found = sorted(venv().glob("lib/python3.*/site-packages/ansible"))
+    environment = environment or venv()
+    found = sorted(environment.glob("lib/python3.*/site-packages/ansible"))
     if not found:
-        raise RuntimeError(f"no ansible-core in {venv()}: run scripts/setup, or set EDGEFLEET_VENV")
-    only = WORK / ("ansible-only" if venv() == WORK / "venv" else f"ansible-only-{venv().name}")
+        raise RuntimeError(f"no ansible-core in {environment}: run scripts/setup, or set EDGEFLEET_VENV")
+    only = WORK / ("ansible-only" if environment == WORK / "venv" else f"ansible-only-{environment.name}")
     only.mkdir(parents=True, exist_ok=True)
     _link(only / "ansible", found[-1].resolve())
     return os.pathsep.join([str(COLLECTIONS), str(only)])

@@ -1,0 +1,121 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The other side of support/warm.py: a Python that has imported what its runs import, and forks for each of them.
+
+This file runs on the Pythons of devices and of controllers, and imports nothing else of the test bed.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import typing as t
+
+REQUEST_BYTES = 1 << 20
+Request = t.Dict[str, t.Any]
+
+
+class Server:
+    """A Python that has called `load` and has done nothing else; it forks for each request on a socket.
+
+    A request is JSON (`cwd`, `umask`, `environment`, and what the run needs to know) with four descriptors: the channel of this child, and its
+    standard streams. What is read from a channel, also its end, kills the child; its return code (negative: the signal) is written there.
+    Where the socket listens, each connection is a channel, and its first message is the request, with the streams alone.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._control = socket.socket(fileno=descriptor)
+        self._listens = bool(self._control.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+        self._channels: dict[int, socket.socket] = {}
+        # A signal that comes between two looks is not lost: it leaves a byte here.
+        self._woken, self._waker = socket.socketpair()
+        self._waiting = selectors.DefaultSelector()
+
+    def serve(self, load: t.Callable[[], None]) -> Request:
+        """Serve until the other end is closed, and end this process; a child returns with its request, as if just started."""
+        load()
+        # What is there now is alike for all children and is no garbage.
+        gc.collect()
+        gc.freeze()
+        self._waker.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+        signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
+        self._waiting.register(self._control, selectors.EVENT_READ)
+        self._waiting.register(self._woken, selectors.EVENT_READ)
+        while True:
+            for key, _events in self._waiting.select():
+                if key.fileobj is self._woken:
+                    self._reap()
+                elif key.fileobj is not self._control:
+                    self._kill(key.data)
+                elif request := self._accept():
+                    return request
+
+    def _accept(self) -> Request:
+        source = self._control.accept()[0] if self._listens else self._control
+        request, descriptors, _flags, _address = socket.recv_fds(source, REQUEST_BYTES, 4)
+        if self._listens:
+            descriptors.insert(0, source.detach())
+        if not request and self._listens:
+            os.close(descriptors[0])  # it has gone again
+            return {}
+        if not request:
+            for child in self._channels:
+                os.kill(child, signal.SIGKILL)
+            # Not SystemExit: what the imports have registered for the end of a process is for the children.
+            os._exit(0)
+        child = os.fork()
+        if not child:
+            return self._begin(json.loads(request), descriptors)
+        self._channels[child] = socket.socket(fileno=descriptors[0])
+        self._waiting.register(self._channels[child], selectors.EVENT_READ, child)
+        for descriptor in descriptors[1:]:
+            os.close(descriptor)
+        return {}
+
+    def _begin(self, request: Request, descriptors: list[int]) -> Request:
+        # The child: nothing of this server may be left in it.
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self._waiting.close()
+        for one in (self._control, self._woken, self._waker, *self._channels.values()):
+            one.close()
+        for stream, descriptor in enumerate(descriptors[1:]):
+            os.dup2(descriptor, stream)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        os.environ.clear()
+        os.environ.update(request["environment"])
+        os.chdir(request["cwd"])
+        os.umask(request["umask"])
+        return request
+
+    def _kill(self, child: int) -> None:
+        # It is not reaped as long as its channel is known, so the number is its own.
+        self._waiting.unregister(self._channels[child])
+        os.kill(child, signal.SIGKILL)
+
+    def _reap(self) -> None:
+        self._woken.recv(REQUEST_BYTES)
+        for child in list(self._channels):
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if ended:
+                channel = self._channels.pop(child)
+                if channel.fileno() in self._waiting.get_map():
+                    self._waiting.unregister(channel)
+                try:
+                    channel.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+                except OSError:
+                    pass  # nobody waits for it any more
+                channel.close()
+
+
+def forget_this_folder() -> None:
+    """Take this folder off the search path: it would shadow modules of the standard library (`profile`)."""
+    sys.path[:] = [path for path in sys.path if path != os.path.dirname(os.path.abspath(__file__))]

@@ -1,0 +1,100 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``run_playbook.py --serve FD``: a controller's Python that has imported what ansible-playbook and this collection import, and forks for each run.
+
+This file runs on the Python of an ansible-core and imports nothing else of the test bed. Settings are read when Ansible is imported: one server for each
+set of them.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import os
+import pathlib
+import pkgutil
+import sys
+import tempfile
+import warnings
+
+import forks
+
+# What a run of ours loads by name or from a file, beside what these import.
+ANSIBLE = ("ansible.cli.playbook", "ansible.executor.task_queue_manager", "ansible.plugins.loader")
+PLUGINS = ("action", "become", "cache", "callback", "connection", "filter", "inventory", "lookup", "shell", "strategy", "test", "vars")
+LIBRARIES = ("alembic.command", "sqlalchemy.dialects.sqlite", "cryptography.x509", "mako.template")
+DEPRECATED = ("ansible.plugins.cache.base",)
+COLLECTION = "ansible_collections.edgefleet.tpm2.plugins"
+
+
+def main() -> None:
+    """Serve; in a child, be ansible-playbook with the arguments of the request."""
+    forks.forget_this_folder()
+    request = forks.Server(int(sys.argv[2])).serve(load)
+    sys.argv = request["argv"]
+    _own_folder()
+    # It finds its finder of collections installed, and says so.
+    warnings.filterwarnings("ignore", "AnsibleCollectionFinder has already been configured")
+    from ansible.cli import playbook
+
+    playbook.main()
+
+
+def load() -> None:
+    """Import all that."""
+    for name in (*ANSIBLE, *LIBRARIES):
+        importlib.import_module(name)
+    from ansible.plugins.loader import init_plugin_loader
+
+    init_plugin_loader()
+    for kind in PLUGINS:
+        for base in ("ansible.plugins", COLLECTION):
+            _all_of(f"{base}.{kind}")
+    _all_of(f"{COLLECTION}.plugin_utils")
+
+
+def _all_of(name: str) -> None:
+    try:
+        package = importlib.import_module(name)
+    except ImportError:
+        return  # the collection has no plugins of this kind
+    for found in pkgutil.walk_packages(package.__path__, f"{name}."):
+        if found.name not in DEPRECATED:
+            try:
+                importlib.import_module(found.name)
+            except ImportError:
+                pass  # a plugin for a library or a system that is not here
+
+
+def _own_folder() -> None:
+    # The folder for temporary files is the server's, made when Ansible was imported: a run makes one, and removes it at its end.
+    # What Ansible keeps there for the length of a run, the modules as they go to a device, is alike in all runs: it goes from one to the next.
+    from ansible import constants
+    from ansible.config import manager
+
+    kept = pathlib.Path(constants.DEFAULT_LOCAL_TMP, "ansiballz_cache")
+    own = pathlib.Path(tempfile.mkdtemp(prefix=f"ansible-local-{os.getpid()}", dir=kept.parent.parent))
+    atexit.unregister(manager.cleanup_tmp_file)
+    constants.DEFAULT_LOCAL_TMP = str(own)
+    atexit.register(manager.cleanup_tmp_file, str(own), warn=True)
+    atexit.register(_pass_on, own / kept.name, kept)
+    _pass_on(kept, own / kept.name)
+
+
+def _pass_on(one: pathlib.Path, other: pathlib.Path) -> None:
+    # Modules of this collection and of Ansible, not those beside a playbook: one name is one file there.
+    import ansible.modules
+
+    other.mkdir(exist_ok=True)
+    for file in one.glob("*-ZIP_*") if one.is_dir() else ():
+        name = file.name.partition("-")[0]
+        ours = name.startswith(f"{COLLECTION}.") or pathlib.Path(ansible.modules.__path__[0], f"{name.rpartition('.')[2]}.py").exists()
+        if ours and not file.name.endswith((".lock", "-part")) and not (other / file.name).exists():
+            aside = other / f"{file.name}.{os.getpid()}"
+            os.link(file, aside)
+            aside.replace(other / file.name)
+
+
+if __name__ == "__main__":
+    main()
