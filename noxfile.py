@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The checks and tests, one session each: `nox -l` lists them, `nox -e NAME` runs one, plain `nox` (and `make test`) all of them.
+"""The checks and tests, one session each: `nox -l` lists them, `nox -e NAME` runs one, plain `nox` all of them, one after the other.
+
+`make test` runs those that check beside the one that tests (scripts/test).
 
 The sessions share the environment that `scripts/setup test` makes, so they need no network; antsibull-nox adds its own two.
 """

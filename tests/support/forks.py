@@ -18,7 +18,7 @@ import sys
 import typing as t
 
 REQUEST_BYTES = 1 << 20
-Request = t.Dict[str, t.Any]
+Request = dict[str, t.Any]
 
 
 class Server:
