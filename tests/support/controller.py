@@ -66,7 +66,7 @@ class Controller:
         """The command and the environment of such a run."""
         inventory = self.folder / "inventory.yml"
         # The controller itself is the device: nothing is to be installed on it.
-        python = self._python if self.cold else _interpreter(self._python, self._program)
+        python = self._python if self.cold else interpreter(self._python, self._program)
         shared = {"ansible_connection": "local", "ansible_python_interpreter": python, "tpm2_day_zero_stack": False}
         inventory.write_text(yaml.safe_dump({"edge": {"vars": shared, "hosts": hosts}}))
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "TPM2", "PYTHON"))}
@@ -96,8 +96,8 @@ def forked(command: t.Sequence[str], environment: dict[str, str]) -> subprocess.
         return subprocess.CompletedProcess(list(command), code, stdout.read(), stderr.read())
 
 
-def _interpreter(python: str, program: str) -> str:
-    # A device's own Python is warm; any other is as it is.
+def interpreter(python: str, program: str) -> str:
+    """What Ansible takes for a device's interpreter `python`: a warm one with the module_utils of `program`'s core; any but the usual two is as it is."""
     if python not in map(str, places.device_pythons()):
         return python
     folder = pathlib.Path(__file__).parent

@@ -17,7 +17,7 @@ import typing as t
 import yaml
 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import HIERARCHIES, Escrow
-from support import places
+from support import controller, places
 from support.profile import EK
 from support.tools import Tools
 
@@ -32,14 +32,16 @@ NAMES = (*ENROLLED, IMPOSTOR)
 
 @dataclasses.dataclass
 class Lab:
-    """One demo with two usual devices in its own folder."""
+    """One demo with two usual devices in its own folder: its first run is what users start, in later ones the devices' Python is warm."""
 
     root: pathlib.Path
     ansible_playbook: str
     first: subprocess.CompletedProcess[str] | None = None
 
     def _environment(self) -> dict[str, str]:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "TPM2"))}
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "TPM2", "PYTHON"))}
+        if self.first:
+            environment["DEMO_PYTHON"] = controller.interpreter(str(places.venv() / "bin" / "python"), self.ansible_playbook)
         return environment | {"DEMO_DIR": str(self.root), "DEVICES": "2", "EDGEFLEET_ANSIBLE_PLAYBOOK": self.ansible_playbook}
 
     def demo(self, program: str = "run", *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -55,8 +57,7 @@ class Lab:
             "ANSIBLE_HOME": str(self.root / "ansible"),
         }
         inventory = str(self.factory.folder / "factory.tpm2_registry.yml")
-        command = [self.ansible_playbook, "-i", inventory, f"edgefleet.tpm2.{name}", *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
+        return controller.forked([self.ansible_playbook, "-i", inventory, f"edgefleet.tpm2.{name}", *arguments], environment)
 
     @property
     def factory(self) -> Factory:
