@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-.PHONY: help demo test molecule vm guide lint format bench counts faults fleet attacks clean
+.PHONY: help demo test molecule vm guide lint format bench counts faults fleet attacks fuzz clean
 .DEFAULT_GOAL := help
 
 DEVICES ?= 4
+SECONDS ?= 60
 NOX = .work/venv/bin/nox
 
 help: ## Print what there is.
@@ -56,6 +57,10 @@ faults: ## Run the fault tests: the module, the TPM or the connection ends betwe
 fleet: ## Enroll a hundred software devices from two controllers with one PostgreSQL, and from one with SQLite; DEVICES=30 takes fewer.
 	@scripts/setup test
 	@DEVICES=$(if $(filter command line environment,$(origin DEVICES)),$(DEVICES),100) .work/venv/bin/python -m pytest -q -s -n 2 tests/fleet
+
+fuzz: ## Fuzz each parser of a device's or a stranger's bytes for SECONDS=60 seconds, from a new seed.
+	@scripts/setup test
+	@.work/venv/bin/python -m pytest -q -n auto --fuzz-seconds=$(SECONDS) tests/unit/test_fuzz.py tests/unit/test_fuzz_files.py
 
 attacks: ## Run the attacks: hostile devices, forged and replayed evidence, and every other test that docs/security.md names.
 	@scripts/setup test

@@ -19,6 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from support import evidence, module, places, profile
 from support.factory import Vendor
+from support.fuzz import Rounds
 from support.proxy import Proxy
 from support.swtpm import Swtpm, copy_state
 from support.tools import Tools
@@ -33,6 +34,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         file = item.path.relative_to(documents.ROOT)
         if file.is_relative_to("tests/attacks") or "_attacks_" in file.name or (str(file), item.name.partition("[")[0]) in named:
             item.add_marker("attacks")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What `make fuzz` sets."""
+    parser.addoption(
+        "--fuzz-seconds", type=float, default=0, metavar="S", help="fuzz each parser for S seconds, from a new seed (make fuzz)"
+    )
+
+
+@pytest.fixture
+def rounds(request: pytest.FixtureRequest) -> Rounds:
+    """How often a parser is fuzzed."""
+    return Rounds(request.config)
 
 
 @pytest.fixture(scope="session")

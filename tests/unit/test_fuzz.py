@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import base64
 import json
-import random
-import struct
 import typing as t
 
 import pytest
 from support import birth, ek_lab, event_log
+from support.fuzz import ROUNDS, Rounds, damaged, spoilt
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest, der, names, pcr
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import event_log as logs
@@ -28,7 +27,6 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answ
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import evidence_checks
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate, ek
 
-ROUNDS = 600
 TPM, VENDOR = birth.soft_tpm(), ek_lab.root()
 WHERE = settings.Handles("0x81010001", "0x81020001", "0x81020000", "idevid_ecc_p256")
 CERTIFICATE = VENDOR.ek(TPM.ek.public_key())
@@ -102,33 +100,12 @@ PARSERS: dict[str, tuple[Parse, bytes]] = {
 }
 
 
-def spoilt(good: bytes, dice: random.Random) -> bytes:
-    """The bytes with up to four faults: turned, cut, doubled, left out, lengths that lie, others put in."""
-    data = bytearray(good)
-    for _fault in range(dice.randint(1, 4)):
-        at, size = dice.randrange(len(data) + 1), dice.choice((1, 1, 2, 4, 16))
-        kind = dice.randrange(6)
-        if kind == 0:
-            data[at : at + 1] = bytes([dice.randrange(256)])
-        elif kind == 1:
-            del data[at:]
-        elif kind == 2:
-            data[at:at] = data[at : at + size * 8]
-        elif kind == 3:
-            del data[at : at + size]
-        elif kind == 4:
-            data[at : at + 2] = struct.pack(">H", dice.choice((0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF)))
-        else:
-            data[at:at] = dice.randbytes(size)
-    return bytes(data)
-
-
 @pytest.mark.parametrize("name", PARSERS)
-def test_bytes(name: str) -> None:
+def test_bytes(name: str, rounds: Rounds) -> None:
     parse, good = PARSERS[name]
     assert parse(good)
-    dice, refused = random.Random(name), 0
-    for _round in range(ROUNDS):
+    refused = 0
+    for dice in rounds(name):
         data = spoilt(good, dice)
         try:
             parse(data)
@@ -160,49 +137,10 @@ def right_answer() -> dict[str, t.Any]:
     }
 
 
-ODD: tuple[t.Any, ...] = (
-    None,
-    True,
-    -1,
-    1.5,
-    float("nan"),
-    1 << 200,
-    "",
-    "0x",
-    "é\x00\ud800",
-    "=" * 99,
-    [],
-    [[]],
-    [None],
-    {},
-    {"": None},
-    {"a": {"a": {}}},
-)
-
-
-def odd(value: t.Any, dice: random.Random) -> t.Any:
-    """JSON with one place that is something else; texts are sometimes spoilt only."""
-    if isinstance(value, dict) and value and dice.random() < 0.85:
-        name = dice.choice(sorted(value))
-        return {**value, name: odd(value[name], dice)}
-    if isinstance(value, list) and value and dice.random() < 0.85:
-        at = dice.randrange(len(value))
-        return [odd(one, dice) if at == number else one for number, one in enumerate(value)]
-    if isinstance(value, str) and dice.random() < 0.5:
-        return spoilt(value.encode("utf-8", "surrogatepass"), dice).decode("latin-1")
-    return dice.choice(ODD)
-
-
-def damaged(answer: dict[str, t.Any], dice: random.Random) -> dict[str, t.Any]:
-    """An answer, which Ansible has read as a mapping whatever the device sent, with one field that is something else."""
-    name = dice.choice(sorted(answer))
-    return {**answer, name: odd(answer[name], dice)}
-
-
-def test_answers() -> None:
-    good, dice, refused = right_answer(), random.Random("answers"), 0
+def test_answers(rounds: Rounds) -> None:
+    good, refused = right_answer(), 0
     assert answers.collected(good, WHERE, None, False).shown.ek_certificate() == CERTIFICATE
-    for _round in range(5 * ROUNDS):
+    for dice in rounds("answers", 5):
         found = damaged(damaged(good, dice), dice)
         try:
             taken = answers.collected(found, WHERE, None, False)
@@ -228,11 +166,11 @@ OBSERVED = {
 }
 
 
-def test_what_a_profile_says_it_has_seen() -> None:
+def test_what_a_profile_says_it_has_seen(rounds: Rounds) -> None:
     """Nothing of it is an error: what is not understood was not seen."""
-    dice, handles = random.Random("observed"), ("0x81010001", "0x81020001")
+    handles = ("0x81010001", "0x81020001")
     assert answers.observed_names(OBSERVED, handles) and answers.yet_to_be_made(OBSERVED, handles)
-    for _round in range(5 * ROUNDS):
+    for dice in rounds("observed", 5):
         found = damaged(damaged(OBSERVED, dice), dice)
         answers.observed_names(found, handles)
         answers.yet_to_be_made(found, handles)
@@ -248,12 +186,12 @@ def sample(kind: _answer.Kind) -> t.Any:
 
 
 @pytest.mark.parametrize("name", _answer_tables.TABLES)
-def test_what_action_plugins_take(name: str) -> None:
+def test_what_action_plugins_take(name: str, rounds: Rounds) -> None:
     """Of whatever a module is said to have answered; what is taken can be shown, and handed on as JSON."""
-    table, dice = _answer_tables.TABLES[name], random.Random(name)
+    table = _answer_tables.TABLES[name]
     good = sample(table)
     assert _answer.taken(table, good).keys() == good.keys()
-    for _round in range(ROUNDS):
+    for dice in rounds(name):
         try:
             taken = _answer.taken(table, damaged(damaged(good, dice), dice))
         except _answer.MalformedError:
@@ -261,10 +199,9 @@ def test_what_action_plugins_take(name: str) -> None:
         assert taken.keys() <= good.keys() and json.dumps(taken, allow_nan=False).isascii()
 
 
-def test_records() -> None:
+def test_records(rounds: Rounds) -> None:
     """A birth record may come from another factory's controller, or from whoever pretends to be one."""
     text = json.dumps({"payload": _b64(b"{}"), "payloadType": "application/json", "signatures": [{"sig": _b64(b"x")}]}).encode()
-    dice = random.Random("records")
-    for _round in range(ROUNDS):
+    for dice in rounds("records"):
         with pytest.raises(TpmError):
             birth_records.verify(spoilt(text, dice), roots=[ek_lab.pem(VENDOR.der)])
