@@ -102,7 +102,9 @@ def slices(fleet: Fleet, python: str, parts: t.Mapping[str, t.Sequence[str]]) ->
     for name, devices in parts.items():
         folder = fleet.folder / name
         folder.mkdir()
-        made.append(Slice(fleet, Controller(folder, cores()[-1]["ansible_playbook"], python), devices))
+        controller = Controller(folder, cores()[-1]["ansible_playbook"], python)
+        controller.cold = True
+        made.append(Slice(fleet, controller, devices))
     return made
 
 

@@ -8,6 +8,7 @@
 The files, each with a docstring that says more:
 
 - ``abrmd.py``: the resource manager tpm2-abrmd in front of a software TPM
+- ``ask_interpreter.py``: what Ansible starts in place of a device's interpreter that is warm
 - ``birth.py``: birth records of devices whose TPM is made of software keys
 - ``commands.py``: TPM commands by name, and what each does to a TPM
 - ``controller.py``: an operator's controller: ansible-playbook over an inventory of its own
@@ -23,6 +24,8 @@ The files, each with a docstring that says more:
 - ``factory.py``: a factory: a TPM vendor, a CA, a registry, a line of devices
 - ``faults.py``: what the fault tests share: a device, and an undisturbed twin
 - ``forger.py``: answers of somebody between module and TPM who holds no key
+- ``forks.py``: the other side of warm.py: a Python that forks for each run
+- ``fuzz.py``: right bytes and right JSON that are spoilt at random, and how often
 - ``hand.py``: state made by hand, with tpm2-tools
 - ``hostile.py``: an attacker's device, and all by which an honest run differs from another
 - ``hostile_python.py``: that device's Python, which changes what every module says
@@ -40,7 +43,9 @@ The files, each with a docstring that says more:
 - ``refused.py``: one clear sentence, and nothing on the device is changed
 - ``registry.py``: devices for tests of the registry, and other processes that use it at the same time
 - ``rogue.py``: an attacker's Python that runs every module and answers what it likes
+- ``run_interpreter.py``: a device's warm Python that forks each time Ansible starts it
 - ``run_module.py``: runs modules in this Python, without AnsiballZ
+- ``run_playbook.py``: a controller's warm Python that forks for each run of ansible-playbook
 - ``sandbox.py``: this machine as a copy on write, in namespaces of its own
 - ``scene.py``: a hardened device on a line with registry, escrow and LDevID
 - ``secrets.py``: looks for secrets on the wire, in outputs, in files
@@ -49,6 +54,6 @@ The files, each with a docstring that says more:
 - ``swtpm.py``: one software TPM as a process of its own
 - ``syslog.py``: the system's log, read by the test
 - ``tools.py``: a TPM as tpm2-tools and a raw client see it
-- ``warm.py``: modules in processes that are forked from a warm Python
+- ``warm.py``: modules and ansible-playbook in processes that are forked from a warm Python
 - ``profiles/reference.yml``: the reference profile of the tests, the benchmark and the documentation
 """
