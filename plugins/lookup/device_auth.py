@@ -93,7 +93,7 @@ options:
 requirements:
   - cryptography >= 42
   - SQLAlchemy >= 2.0
-  - alembic >= 1.10 (where the registry is to be made or upgraded)
+  - alembic >= 1.10 (if the registry is to be made or upgraded)
   - psycopg >= 3.1 (for PostgreSQL)
 notes:
   - Use C(no_log=true) on a task that uses a value in any other place than an option that Ansible hides, such as an auth option of this
