@@ -16,7 +16,7 @@ import pytest
 from support import birth, ek_lab, event_log
 from support.fuzz import ROUNDS, Rounds, damaged, spoilt
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest, der, names, pcr
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest, der, names, own_ek, pcr, templates
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import event_log as logs
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import Cursor
@@ -25,7 +25,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import r
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, settings
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import evidence_checks
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate, ek
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate, ek, services
 
 TPM, VENDOR = birth.soft_tpm(), ek_lab.root()
 WHERE = settings.Handles("0x81010001", "0x81020001", "0x81020000", "idevid_ecc_p256")
@@ -80,6 +80,14 @@ def _request(data: bytes) -> object:
     return request.verify(data)
 
 
+def _own_ek(data: bytes) -> object:
+    return own_ek.template(templates.primary("ek_rsa_2048"), data, data[:8])
+
+
+def _service(data: bytes) -> object:
+    return services.taken(services.SERVICES[0], data, TPM.ek_public, "https://service.example.org/")
+
+
 # The parser, and bytes that it takes.
 PARSERS: dict[str, tuple[Parse, bytes]] = {
     "rsa public area": (_public, names.parse_public(ek_lab.ek_area("ek_rsa_2048", ek_lab.rsa_key().public_key()).raw).raw),
@@ -87,6 +95,8 @@ PARSERS: dict[str, tuple[Parse, bytes]] = {
     "attestation of a key": (attest.parse_attest, CERTIFY.attest),
     "attestation of nv": (attest.parse_attest, NV.attest),
     "attestation of pcrs": (attest.parse_attest, QUOTE.attest),
+    "template of an ek": (_own_ek, templates.primary("ek_rsa_2048").raw),
+    "answer of a vendor's service": (_service, json.dumps({"certificate": base64.urlsafe_b64encode(CERTIFICATE).decode()}).encode()),
     "signature": (attest.parse_signature, QUOTE.signature),
     "selection of pcrs": (_selection, pcr.marshal([pcr.Selection("sha256", (0, 7)), pcr.Selection("sha384", (23,))])),
     "signed quote": (_quote, QUOTE.attest),

@@ -21,7 +21,7 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _files, _https, _keys
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _files, _https, _keys, _text
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate, vendors
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import TrustError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import ec
@@ -125,19 +125,24 @@ def find(allowed: Services, service: Service, ek: names.Public, *, keep: bool) -
     answer = _https.get(url, "the EK certificate", most=MAX_ANSWER, limit=allowed.limit, authorities=allowed.authorities)
     if answer is None:
         return None
+    der = taken(service, answer, ek, url)
+    if keep:
+        _files.write(path, der)
+    return Fetched(der, service, False)
+
+
+def taken(service: Service, answer: bytes, ek: names.Public, url: str) -> bytes:
+    """The DER of the certificate for an EK in what C(url) answered. Raises ServiceError where there is none."""
     try:
         der = service.unpack(answer)
         fault = _fault(der, ek)
     except ValueError as error:
-        der, fault = b"", f"the answer cannot be read ({error})"
+        der, fault = b"", f"the answer cannot be read ({_text.shown(error, 100)})"
     if fault:
         raise ServiceError(
             f"Could not use what {url} gave as EK certificate: {fault}; see whether the address is right, and run again later."
         )
-    der = certificate.cut(der)
-    if keep:
-        _files.write(path, der)
-    return Fetched(der, service, False)
+    return certificate.cut(der)
 
 
 def _kept(path: pathlib.Path) -> bytes:
@@ -154,4 +159,4 @@ def _fault(der: bytes, ek: names.Public) -> str:
     return "" if found.spki == _keys.spki(ek) else "it is a certificate for another key"
 
 
-__all__ = ("SERVICES", "Fetched", "Service", "ServiceError", "Services", "find", "of")
+__all__ = ("SERVICES", "Fetched", "Service", "ServiceError", "Services", "find", "of", "taken")

@@ -253,3 +253,15 @@ def test_a_template_in_nv_that_is_not_of_an_ek_makes_nothing(bed: Bed) -> None:
     with pytest.raises(errors.StateError, match="as the NV index 0x01c00004 of this TPM says: it lacks decrypt; ask the board vendor"):
         bed.run(EK)
     assert bed.tpm.objects == {} and bed.tpm.writes == 0
+
+
+def test_any_ek_may_be_one_of_the_tpms_own_template(bed: Bed) -> None:
+    want = own_ek.template(templates.primary("ek_rsa_2048"), own_template(), None)
+    put(bed, 0x81010001, want, handles.RH_ENDORSEMENT)
+    plan = bed.run({"primary_key": {"template": "ek_any"}}).plans[0]
+    assert not plan.steps and plan.report()["accepted"] == "the EK at 0x81010001 is of a template of its TPM's own"
+    with pytest.raises(errors.MismatchError, match="its symmetric algorithm is"):
+        bed.run(EK)  # nothing in this TPM's NV speaks of such a template
+    left(bed, 0x01C00004, own_template())
+    assert not bed.run(EK).plans[0].steps
+    assert bed.run({"primary_key": {"template": "ek_rsa_2048", "state": "absent"}}).plans[0].steps
