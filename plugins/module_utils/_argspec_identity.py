@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Argument specifications of what belongs to the identity of devices. As in C(_argspec), each has a documentation fragment of its name."""
+"""Argument specifications of what belongs to the identity of devices. As in ``_argspec``, each has a documentation fragment of its name."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Between Ansible and the engine: the only place, beside the modules, where a failure becomes C(fail_json)."""
+"""Between Ansible and the engine: the only place, beside the modules, where a failure becomes ``fail_json``."""
 
 from __future__ import annotations
 
@@ -147,9 +147,9 @@ def _failure(outcome: Outcome) -> dict[str, t.Any]:
 
 
 def ensure(spec: _argspec.Spec, build: Build, flat: bool = False) -> None:
-    """Run the resources that C(build) makes of the module's parameters, and end the module.
+    """Run the resources that ``build`` makes of the module's parameters, and end the module.
 
-    C(flat): the module has one resource, whose results are the module's own.
+    ``flat``: the module has one resource, whose results are the module's own.
     """
     module = create({**_argspec.session_key(), **spec})
     outcome = Outcome()
@@ -198,7 +198,7 @@ def _reads(engine: Engine, outcome: Outcome) -> dict[str, t.Any]:
 
 
 def inform(spec: _argspec.Spec, gather: t.Callable[[t.Mapping[str, t.Any], tcti.Tcti], dict[str, t.Any]]) -> None:
-    """Return what C(gather) reads of the TPM, and end the module."""
+    """Return what ``gather`` reads of the TPM, and end the module."""
     module = create(spec)
     try:
         facts = gather(module.params, tcti.resolve(module.params["tcti"]))
@@ -213,7 +213,7 @@ Talk = t.Callable[[t.Mapping[str, t.Any], tcti.Tcti, t.Mapping[int, bytes], bool
 
 
 def exchange(spec: _argspec.Spec, talk: Talk) -> None:
-    """Return what C(talk) learns of the TPM, and the steps that it took on the way, and end the module."""
+    """Return what ``talk`` learns of the TPM, and the steps that it took on the way, and end the module."""
     module = create({**_argspec.session_key(), **spec})
     outcome = Outcome()
     try:

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What is a secret: the one definition, for modules (no_log, diffs), action plugins and roles (the filter C(without_secrets)).
+"""What is a secret: the one definition, for modules (no_log, diffs), action plugins and roles (the filter ``without_secrets``).
 
 It looks at options as a playbook gives them, before or after ansible-core has checked them, so anything may be malformed. What cannot be told
 is a secret.

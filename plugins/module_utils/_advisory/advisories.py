@@ -7,7 +7,7 @@
 
 """Judging a TPM by its manufacturer and firmware: which published faults it has, has not, or may have.
 
-Pure: the rules are in C(advisory_rules), the words for the result in C(verdicts). A firmware that no range covers is *unknown*,
+Pure: the rules are in ``advisory_rules``, the words for the result in ``verdicts``. A firmware that no range covers is *unknown*,
 never safe, and a vendor about which no rule is certain gets a verdict that says so.
 """
 
@@ -25,9 +25,9 @@ Cpu = tuple[int, int]
 
 
 def decode(manufacturer: str, firmware: str) -> verdicts.Version | None:
-    """The firmware version as its vendor writes it, from C(v1>>16 . v1&0xffff . v2>>16 . v2&0xffff); None if there is none.
+    """The firmware version as its vendor writes it, from ``v1>>16 . v1&0xffff . v2>>16 . v2&0xffff``; None if there is none.
 
-    Infineon: the build is the second word without its last byte (its own updater, TPM_FactoryUpd, prints C(v2 >> 8)), so 7.40.8.12800
+    Infineon: the build is the second word without its last byte (its own updater, TPM_FactoryUpd, prints ``v2 >> 8``), so 7.40.8.12800
     is 7.40.2098. Nuvoton (openbmc), Intel (11.8.50.3426), AMD (3.x.0.x) and the others: the four halves as they are.
     """
     match = re.fullmatch(r"(\d{1,5})\.(\d{1,5})\.(\d{1,5})\.(\d{1,5})", firmware.strip(), re.ASCII)
@@ -84,8 +84,8 @@ def concerning(manufacturer: str, model: str = "") -> list[Rule]:
 def judge(manufacturer: str, firmware: str, model: str = "", *, cpu: Cpu | None = None, suspend: bool | None = None) -> list[Verdict]:
     """Every rule about this vendor, judged; the arguments are what tpm2_info reports.
 
-    C(cpu) is family and model of an x86 processor, C(suspend) whether the machine can suspend to RAM; None is not known.
-    Where no rule of the vendor's own is certain about this firmware, one more verdict C(no-advisory-rule) says so.
+    ``cpu`` is family and model of an x86 processor, ``suspend`` whether the machine can suspend to RAM; None is not known.
+    Where no rule of the vendor's own is certain about this firmware, one more verdict ``no-advisory-rule`` says so.
     """
     vendor, version = vendor_id(manufacturer), decode(manufacturer, firmware)
     shown = ".".join(str(part) for part in version) if version else "of unknown version"

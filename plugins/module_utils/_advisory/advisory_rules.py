@@ -5,9 +5,9 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Known faults of TPM firmware: nothing but data, one entry a rule. C(advisories) reads it; docs/advisories.md says how to add one.
+"""Known faults of TPM firmware: nothing but data, one entry a rule. ``advisories`` reads it; docs/advisories.md says how to add one.
 
-Versions are tuples as C(advisories.decode) returns them, so (7, 62) is every 7.62. What two sources say differently, or what is
+Versions are tuples as ``advisories.decode`` returns them, so (7, 62) is every 7.62. What two sources say differently, or what is
 only said by hearsay, is left out of the ranges: what no range covers is *unknown*.
 """
 

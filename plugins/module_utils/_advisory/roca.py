@@ -7,7 +7,7 @@
 
 """The fingerprint of RSA keys that Infineon's faulty library has made (ROCA, CVE-2017-15361).
 
-Nemec, Sys, Svenda, Klinec, Matyas: 'The Return of Coppersmith's Attack', CCS 2017, section 2. Such a prime is C(k*M + 65537**a mod M),
+Nemec, Sys, Svenda, Klinec, Matyas: 'The Return of Coppersmith's Attack', CCS 2017, section 2. Such a prime is ``k*M + 65537**a mod M``,
 where M is the product of the first primes; so the modulus too is a power of 65537 modulo every small prime. An ordinary modulus
 is one modulo all the primes below with a chance of about 2**-28.
 """
@@ -28,7 +28,7 @@ _MAX_DEPTH = 4
 
 
 def powers(prime: int) -> frozenset[int]:
-    """The subgroup that 65537 generates modulo C(prime)."""
+    """The subgroup that 65537 generates modulo ``prime``."""
     found, power = set(), 1
     while power not in found:
         found.add(power)
@@ -56,7 +56,7 @@ def fingerprinted(modulus: int | bytes) -> bool:
 def weakness(modulus: int, least: int) -> str:
     """Why an RSA key of this modulus, which may be anything that a device sent, protects nothing: a clause about it, or an empty text.
 
-    C(least) is how many bits it must have, 508 or more. A modulus that can be none is as weak as one that can be factored.
+    ``least`` is how many bits it must have, 508 or more. A modulus that can be none is as weak as one that can be factored.
     """
     bits = modulus.bit_length()
     if modulus < 0 or bits < least:

@@ -8,7 +8,7 @@
 """Programs and libraries with published holes, and whether a version has them.
 
 Bounds are upstream's. A distribution keeps its version number and carries the fix back, so a package with a distribution's revision
-(C(4.0.1-7+deb12u1)) that is below the bound is *unknown*: the distribution's security tracker knows. A version at or above a bound has
+(``4.0.1-7+deb12u1``) that is below the bound is *unknown*: the distribution's security tracker knows. A version at or above a bound has
 the fix, whoever built it.
 """
 
@@ -48,7 +48,7 @@ def parse(version: str) -> Upstream | None:
 
 
 def project_of(package: str) -> str | None:
-    """The project that a package belongs to, C(libtss2-esys-3.0.2-0) to C(tpm2-tss); None if it is none of those we know."""
+    """The project that a package belongs to, ``libtss2-esys-3.0.2-0`` to ``tpm2-tss``; None if it is none of those we know."""
     name = package.lower()
     if name.startswith(OTHERS):
         return None

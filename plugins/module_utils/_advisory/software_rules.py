@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Published holes of the programs around a TPM: nothing but data, one entry a hole. C(software) reads it."""
+"""Published holes of the programs around a TPM: nothing but data, one entry a hole. ``software`` reads it."""
 
 from __future__ import annotations
 

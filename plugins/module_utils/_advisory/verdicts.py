@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What a rule about a known fault looks like, and what judging by it gives. C(advisory_rules) and C(software) hold the rules."""
+"""What a rule about a known fault looks like, and what judging by it gives. ``advisory_rules`` and ``software`` hold the rules."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Version = tuple[int, ...]
 
 
 class Firmware(t.NamedTuple):
-    """Firmware versions and what holds for them: from C(first) on and below C(below), or those whose parts are as in C(parts)."""
+    """Firmware versions and what holds for them: from ``first`` on and below ``below``, or those whose parts are as in ``parts``."""
 
     verdict: str
     first: Version = ()
@@ -59,7 +59,7 @@ class Rule(t.NamedTuple):
 
 
 class Verdict(t.NamedTuple):
-    """What one rule says of one TPM or package. C(unknown) is a verdict too, and never a good one."""
+    """What one rule says of one TPM or package. ``unknown`` is a verdict too, and never a good one."""
 
     name: str  # the rule's
     verdict: str  # one of VERDICTS
@@ -75,7 +75,7 @@ class Verdict(t.NamedTuple):
 
 
 def severity_of(verdict: str, severity: str) -> str:
-    """How much a verdict by a rule of C(severity) weighs: whole if affected, a step less if unknown, nothing if not affected."""
+    """How much a verdict by a rule of ``severity`` weighs: whole if affected, a step less if unknown, nothing if not affected."""
     if verdict == AFFECTED:
         return severity
     return WARNING if verdict == UNKNOWN and severity == ERROR else INFO

@@ -31,7 +31,7 @@ class Auth(t.Protocol):
 
 
 def for_value(value: bytes, secret: bool = False) -> Auth:
-    """The authorisation for a known auth value; C(secret): the command carries or returns something that must be encrypted."""
+    """The authorisation for a known auth value; ``secret``: the command carries or returns something that must be encrypted."""
     return Hmac(value, secret)
 
 
@@ -41,10 +41,10 @@ def for_use(value: bytes) -> Auth:
 
 
 def read(text: str | None, option: str) -> bytes | None:
-    """An auth value as a playbook gives it: text, or C(hex:…) and C(str:…) as tpm2-tools takes them. None stays None.
+    """An auth value as a playbook gives it: text, or ``hex:…`` and ``str:…`` as tpm2-tools takes them. None stays None.
 
-    Raises InputError for what a TPM would mistake: longer than 32 bytes, or with a trailing zero byte, which it cuts off; and for C(file:…),
-    C(session:…) and C(pcr:…), which to tpm2-tools name the place of a value.
+    Raises InputError for what a TPM would mistake: longer than 32 bytes, or with a trailing zero byte, which it cuts off; and for ``file:…``,
+    ``session:…`` and ``pcr:…``, which to tpm2-tools name the place of a value.
     """
     if text is None:
         return None

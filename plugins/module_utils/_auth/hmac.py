@@ -15,7 +15,7 @@ import typing as t
 class Hmac:
     """An auth value, the empty one included. The response's HMAC proves that this TPM carried the command out.
 
-    C(secret): the command's parameters, or its answer, must not be seen.
+    ``secret``: the command's parameters, or its answer, must not be seen.
     """
 
     def __init__(self, value: bytes, secret: bool = False) -> None:

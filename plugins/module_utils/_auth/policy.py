@@ -13,10 +13,10 @@ import typing as t
 
 
 class PolicySession:
-    """The assertions of C(_tpm.policy.steps) in a session of their own, which ends with the command that it authorises.
+    """The assertions of ``_tpm.policy.steps`` in a session of their own, which ends with the command that it authorises.
 
-    The session is salted, so that the response's HMAC proves that this TPM carried the command out. C(value) is the object's auth value
-    for an auth_value assertion; C(secret): the session encrypts parameters; C(auths) are the auth values of the hierarchies that a secret assertion may name.
+    The session is salted, so that the response's HMAC proves that this TPM carried the command out. ``value`` is the object's auth value
+    for an auth_value assertion; ``secret``: the session encrypts parameters; ``auths`` are the auth values of the hierarchies that a secret assertion may name.
     """
 
     def __init__(

@@ -34,7 +34,7 @@ class Signed(t.NamedTuple):
 class Attestor(Reader):
     """Attestations by a key at a persistent handle. Every method raises TransportError or TpmResponseError.
 
-    C(nv_buffer): how many bytes the TPM reads at once, where it is known already; else it is asked when it matters.
+    ``nv_buffer``: how many bytes the TPM reads at once, where it is known already; else it is asked when it matters.
     """
 
     def __init__(self, transport: Transmitter, nv_buffer: int | None = None, alone: bool = False) -> None:
@@ -57,7 +57,7 @@ class Attestor(Reader):
         return Signed(cursor.sized(), cursor.rest())
 
     def nv_certify(self, signer: int, index: int, size: int, nonce: bytes) -> Signed:
-        """TPM2_NV_Certify (31.16) of C(size) bytes of an NV index that everybody may read."""
+        """TPM2_NV_Certify (31.16) of ``size`` bytes of an NV index that everybody may read."""
         parameters = marshal.sized(nonce) + _OWN_SCHEME + struct.pack(">HH", size, 0)
         command = marshal.command(constants.CC_NV_CERTIFY, [signer, index, index], parameters, [b"", b""])
         return self._attest("certify", f"the content of NV index {handles.text(index)}", command)

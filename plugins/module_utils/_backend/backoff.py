@@ -27,7 +27,7 @@ Result = t.TypeVar("Result")
 
 
 def repeat(attempt: t.Callable[[], tuple[int, Result]]) -> tuple[int, Result]:
-    """Call C(attempt), which returns a response code and a result, until the code is not one of those that pass.
+    """Call ``attempt``, which returns a response code and a result, until the code is not one of those that pass.
 
     Waits 10 ms, then twice as long each time up to 2 s, 20 s in all. Returns the last answer.
     """

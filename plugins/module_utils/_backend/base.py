@@ -8,7 +8,7 @@
 """What the resources need of a TPM that can be changed, in the specification's verbs (TPM 2.0 Library Part 3).
 
 Everything crosses as bytes and integers; an object or session is an opaque token. Every method raises TpmResponseError or
-TransportError. C(esapi.py) is the implementation; unit tests have a fake one.
+TransportError. ``esapi.py`` is the implementation; unit tests have a fake one.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class Reads(t.Protocol):
         """TPM2_ReadPublic (12.4): public area and Qualified Name, None where there is no object."""
 
     def handles(self, first: int) -> list[int]:
-        """TPM2_GetCapability (30.2): the handles of the type of C(first) from there on."""
+        """TPM2_GetCapability (30.2): the handles of the type of ``first`` from there on."""
 
     def nv_read_public(self, index: int) -> NvPublic | None:
         """TPM2_NV_ReadPublic (31.6): the definition of an NV index, None where there is none."""
 
     def nv_read(self, index: int, size: int, authority: int) -> bytes:
-        """TPM2_NV_Read (31.13) with the empty auth of C(authority): the index itself or TPM_RH_OWNER."""
+        """TPM2_NV_Read (31.13) with the empty auth of ``authority``: the index itself or TPM_RH_OWNER."""
 
     def auth_policy(self, hierarchy: int) -> bytes | None:
         """The policy digest of a hierarchy (empty: none), None where the TPM does not tell it."""
@@ -65,10 +65,10 @@ class Backend(t.Protocol):
         """TPM2_CreatePrimary (24.1): a loaded primary key and its public area."""
 
     def create(self, parent: Token, auth: Auth, template: Public, value: bytes, data: bytes) -> tuple[bytes, Public]:
-        """TPM2_Create (12.1) of a key or sealed blob with auth C(value): the private part and the public area."""
+        """TPM2_Create (12.1) of a key or sealed blob with auth ``value``: the private part and the public area."""
 
     def load(self, parent: Token, auth: Auth, private: bytes, public: Public, source: str) -> Token:
-        """TPM2_Load (12.2); C(source) says for an error where the object comes from."""
+        """TPM2_Load (12.2); ``source`` says for an error where the object comes from."""
 
     def persistent(self, handle: int) -> Token:
         """The object at a persistent handle."""
@@ -77,22 +77,22 @@ class Backend(t.Protocol):
         """The Name of an object, as this connection knows it; no command."""
 
     def evict_control(self, hierarchy: int, auth: Auth, item: Token, handle: int) -> None:
-        """TPM2_EvictControl (28.5): make a loaded object persistent at C(handle), or remove the persistent one there."""
+        """TPM2_EvictControl (28.5): make a loaded object persistent at ``handle``, or remove the persistent one there."""
 
     def flush_context(self, item: Token) -> None:
         """TPM2_FlushContext (28.4)."""
 
     def unseal(self, item: Token, auth: Auth, source: str) -> bytes:
-        """TPM2_Unseal (12.7); C(source) as in C(load)."""
+        """TPM2_Unseal (12.7); ``source`` as in ``load``."""
 
     def nv_define_space(self, hierarchy: int, auth: Auth, public: NvPublic, value: bytes) -> None:
-        """TPM2_NV_DefineSpace (31.3) with the index auth C(value)."""
+        """TPM2_NV_DefineSpace (31.3) with the index auth ``value``."""
 
     def nv_undefine_space(self, hierarchy: int, auth: Auth, index: int) -> None:
         """TPM2_NV_UndefineSpace (31.4)."""
 
     def nv_write(self, authority: int, auth: Auth, index: int, data: bytes) -> None:
-        """TPM2_NV_Write (31.7) of all of C(data) from offset 0; C(authority) is the index itself or a hierarchy."""
+        """TPM2_NV_Write (31.7) of all of ``data`` from offset 0; ``authority`` is the index itself or a hierarchy."""
 
     def nv_increment(self, authority: int, auth: Auth, index: int) -> None:
         """TPM2_NV_Increment (31.8)."""
@@ -125,7 +125,7 @@ class Backend(t.Protocol):
         """TPM2_PCR_Read (22.4) in the secure session, whose HMAC proves the values; those of a bank that is not allocated are missing."""
 
     def list_handles(self, first: int) -> list[int]:
-        """TPM2_GetCapability (30.2): the handles of the type of C(first) from there on."""
+        """TPM2_GetCapability (30.2): the handles of the type of ``first`` from there on."""
 
     def salt_with(self, handle: int) -> None:
         """Encrypt the secure session to the storage key at this persistent handle, unless another key has been pinned."""
@@ -134,9 +134,9 @@ class Backend(t.Protocol):
         """Encrypt every session that is salted to the key at this persistent handle, and to none that has not this Name."""
 
     def go_unproven(self) -> None:
-        """From now on, until C(salt_with), commands with an empty auth go without a session, so that their answers prove nothing.
+        """From now on, until ``salt_with``, commands with an empty auth go without a session, so that their answers prove nothing.
 
-        For what makes the key that the session will be salted to: the session's first command proves it, or C(prove).
+        For what makes the key that the session will be salted to: the session's first command proves it, or ``prove``.
         """
 
     def prove(self) -> None:
@@ -146,13 +146,13 @@ class Backend(t.Protocol):
         """The object at a persistent handle whose public area is known; no command. That it is there shows when it is used."""
 
     def start_policy(self, salt: Token | None, hash_alg: int) -> Token:
-        """TPM2_StartAuthSession (11.1) of a policy session that goes on until C(activate_credential); salted: it encrypts both ways."""
+        """TPM2_StartAuthSession (11.1) of a policy session that goes on until ``activate_credential``; salted: it encrypts both ways."""
 
     def satisfy(self, session: Token, steps: t.Sequence[t.Any], auths: t.Mapping[int, bytes]) -> None:
-        """Assert C(steps) in a policy session."""
+        """Assert ``steps`` in a policy session."""
 
     def certify(self, subject: Token, session: Token, signer: Token, nonce: bytes, what: str) -> tuple[bytes, bytes]:
-        """TPM2_Certify (18.2) of a key whose role ADMIN C(session) fills: the marshalled TPMS_ATTEST and TPMT_SIGNATURE."""
+        """TPM2_Certify (18.2) of a key whose role ADMIN ``session`` fills: the marshalled TPMS_ATTEST and TPMT_SIGNATURE."""
 
     def activate_credential(
         self, activated: tuple[Token, Token], key: tuple[Token, Token], id_object: bytes, encrypted_secret: bytes

@@ -9,7 +9,7 @@
 
 Rules that hold here (each was measured in all versions): results of the library are bound to a name and turned into bytes while
 that name lives, for nested objects do not keep their parents alive; all policy calls name their arguments; nothing private is
-used but C(lib), where the Python checks are too strict; nothing is compared with ==.
+used but ``lib``, where the Python checks are too strict; nothing is compared with ==.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def require_library() -> None:
 
 
 class Esapi:
-    """A C(_backend.base.Backend) over the TSS. Raises DependencyError, TransportError, TpmResponseError."""
+    """A ``_backend.base.Backend`` over the TSS. Raises DependencyError, TransportError, TpmResponseError."""
 
     def __init__(self, tcti: Tcti, nv_buffer: int) -> None:
         require_library()
@@ -188,14 +188,14 @@ class Esapi:
         return self._secure
 
     def proving(self) -> t.Any:
-        """The same for an empty auth; the password session after C(go_unproven)."""
+        """The same for an empty auth; the password session after ``go_unproven``."""
         if not self._bare or self._secure is not None:
             return self.secure()
         self._unproven = True
         return self.password()
 
     def policy_session(self, steps: t.Sequence[t.Any], secret: bool, auths: t.Mapping[int, bytes]) -> t.Any:
-        """A salted policy session in which C(steps) have been asserted; it ends with the command that it authorises."""
+        """A salted policy session in which ``steps`` have been asserted; it ends with the command that it authorises."""
         session = self._start(tss2.TPM2_SE.POLICY, True, DECRYPT | ENCRYPT if secret else 0)
         self.satisfy(session, steps, auths)
         return session

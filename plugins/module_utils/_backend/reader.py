@@ -25,7 +25,7 @@ MAX_COUNT = 254
 
 
 class Transmitter(t.Protocol):
-    """What the reader needs of a transport: see C(_transport)."""
+    """What the reader needs of a transport: see ``_transport``."""
 
     def transmit(self, command: bytes) -> bytes:
         """Send one command, return its response."""
@@ -34,8 +34,8 @@ class Transmitter(t.Protocol):
 class Reader:
     """Facts of a TPM, one command each. Every method raises TransportError or TpmResponseError.
 
-    C(alone): there is no resource manager, so that nobody else can be using the TPM. What others have left loaded is flushed then where
-    a read finds no room, for even a read takes room in a TPM. C(flushed) has a note for the user on each time.
+    ``alone``: there is no resource manager, so that nobody else can be using the TPM. What others have left loaded is flushed then where
+    a read finds no room, for even a read takes room in a TPM. ``flushed`` has a note for the user on each time.
     """
 
     def __init__(self, transport: Transmitter, alone: bool = False) -> None:
@@ -76,7 +76,7 @@ class Reader:
         return body
 
     def capability(self, capability: int, first: int, item: t.Callable[[marshal.Cursor], tuple[int, t.Any]]) -> dict[int, t.Any]:
-        """A whole TPM2_GetCapability list: C(item) reads one entry and returns its key, which orders the list, and its value."""
+        """A whole TPM2_GetCapability list: ``item`` reads one entry and returns its key, which orders the list, and its value."""
         found: dict[int, t.Any] = {}
         more, start = True, first
         while more:
@@ -97,7 +97,7 @@ class Reader:
         return self._properties[group]
 
     def handles(self, first: int) -> list[int]:
-        """All handles of the type of C(first) (its top byte) from there on."""
+        """All handles of the type of ``first`` (its top byte) from there on."""
         found = self.capability(constants.CAP_HANDLES, first, lambda c: (c.u32(), None))
         return [handle for handle in found if handle >> 24 == first >> 24]
 
@@ -152,7 +152,7 @@ class Reader:
         return nv.parse(marshal.Cursor(body).sized())
 
     def nv_read(self, index: int, size: int, authority: int) -> bytes:
-        """C(size) bytes of an NV index, read with the empty auth of C(authority): the index itself or TPM_RH_OWNER."""
+        """``size`` bytes of an NV index, read with the empty auth of ``authority``: the index itself or TPM_RH_OWNER."""
         limit = nv.SAFE_SIZE
         if size > nv.SAFE_SIZE:
             limit = self.properties(constants.PT_FIXED).get(constants.PT_NV_BUFFER_MAX) or nv.SAFE_SIZE
@@ -210,7 +210,7 @@ def _remaining(asked: t.Sequence[pcr.Selection], found: t.Mapping[str, t.Mapping
 
 @contextlib.contextmanager
 def connect(place: tcti.Tcti) -> t.Iterator[Reader]:
-    """A reader of the TPM at C(place). Its connection ends with the block: swtpm and /dev/tpm0 take one client at a time."""
+    """A reader of the TPM at ``place``. Its connection ends with the block: swtpm and /dev/tpm0 take one client at a time."""
     connection = open_transport(place)
     try:
         yield Reader(connection, place.alone)

@@ -65,7 +65,7 @@ _WORDS = {
 
 
 class Answer(t.NamedTuple):
-    """What became of one user's command: C(reason) is None where it was answered, C(detail) is "reason; cure"."""
+    """What became of one user's command: ``reason`` is None where it was answered, ``detail`` is "reason; cure"."""
 
     reason: str | None
     detail: str
@@ -116,7 +116,7 @@ def _ask(place: tcti.Tcti) -> Answer:
 
 
 def _visit(place: tcti.Tcti, account: pwd.struct_passwd, said: t.IO[bytes]) -> Answer:
-    """In the child: become the user and ask. C(said) takes what libraries print."""
+    """In the child: become the user and ask. ``said`` takes what libraries print."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.setpgid(0, 0)
     os.dup2(said.fileno(), 2)
@@ -140,7 +140,7 @@ def _explain(reason: str, detail: str, said: t.IO[bytes] | None) -> Answer:
 
 
 def _read(pipe: int, seconds: float) -> bytes | None:
-    """All that comes through C(pipe) until its other end is closed; None where that takes longer than C(seconds)."""
+    """All that comes through ``pipe`` until its other end is closed; None where that takes longer than ``seconds``."""
     deadline, data = time.monotonic() + seconds, b""
     while True:
         ready, _writable, _broken = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
@@ -165,7 +165,7 @@ def _reap(child: int) -> None:
 
 
 def _as(account: pwd.struct_passwd, place: tcti.Tcti, seconds: float) -> Answer:
-    """One user's answer, from a child process of that user, within C(seconds)."""
+    """One user's answer, from a child process of that user, within ``seconds``."""
     with tempfile.TemporaryFile() as said:
         ours, theirs = os.pipe()
         child = os.fork()
@@ -200,7 +200,7 @@ def _groups(account: pwd.struct_passwd) -> list[str]:
 
 
 def visit(given: str | None, names: t.Sequence[str], seconds: float) -> tuple[str, list[dict[str, t.Any]]]:
-    """Try the TPM at the TCTI C(given) as each of the users C(names), each within C(seconds). Returns where it is, and a row per user.
+    """Try the TPM at the TCTI ``given`` as each of the users ``names``, each within ``seconds``. Returns where it is, and a row per user.
 
     Raises InputError for a malformed TCTI, a user that is not there, or one whom only root can become.
     """

@@ -44,9 +44,9 @@ def extended(values: t.Mapping[str, t.Mapping[int, bytes]]) -> dict[str, list[in
 
 
 def replay(tree: Tree, path: str | None, values: t.Mapping[str, t.Mapping[int, bytes]]) -> Facts:
-    """Whether the firmware's log, replayed, gives these PCR values; C(detail) says where it does not, or why nobody can tell.
+    """Whether the firmware's log, replayed, gives these PCR values; ``detail`` says where it does not, or why nobody can tell.
 
-    C(separated): the PCRs, by bank, that give the log's value with systemd's separator; None where nobody can tell.
+    ``separated``: the PCRs, by bank, that give the log's value with systemd's separator; None where nobody can tell.
     """
     if path is None:
         return {"replay": "no_log", "detail": None, "separated": None}
@@ -79,7 +79,7 @@ def boot(
 ) -> Facts:
     """Event log and extended PCRs of the first TPM 2.0; a TPM whose user hangs is not asked, as we would hang with it.
 
-    C(values): the PCRs where they have been read already; each that the kernel is asked for is a command to the TPM.
+    ``values``: the PCRs where they have been read already; each that the kernel is asked for is a command to the TPM.
     """
     name = next((one["name"] for one in known if one["version_major"] != 1), None)
     measures = measured_os(tree)

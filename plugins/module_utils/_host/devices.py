@@ -86,7 +86,7 @@ def _named(tree: Tree, file: str, number: int) -> str:
 
 
 def node(tree: Tree, path: str) -> Facts:
-    """A device node with its rights; C(readable) is whether this very process may use it."""
+    """A device node with its rights; ``readable`` is whether this very process may use it."""
     empty: Facts = {"path": path, "exists": False, "kind": None, "mode": None, "owner": None, "group": None, "readable": False}
     try:
         state = os.stat(tree.path(path))

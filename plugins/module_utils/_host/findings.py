@@ -19,8 +19,8 @@ SEVERITIES = (ERROR, WARNING, INFO)
 class View:
     """All facts behind one safe way in: what is missing, because nobody could tell, is None.
 
-    The roots: C(host) as C(observe) gives it; C(tpm), the subsets of tpm2_info, empty where no TPM was reached; C(place), the TCTI that
-    was tried; C(error), why the TPM could not be read (kind, reason, rc, message) or None; C(advisories), verdicts.
+    The roots: ``host`` as ``observe`` gives it; ``tpm``, the subsets of tpm2_info, empty where no TPM was reached; ``place``, the TCTI that
+    was tried; ``error``, why the TPM could not be read (kind, reason, rc, message) or None; ``advisories``, verdicts.
     """
 
     def __init__(self, facts: Facts) -> None:
@@ -41,7 +41,7 @@ class View:
         return list(found) if isinstance(found, (list, tuple)) else []
 
     def number(self, path: str, missing: int = 0) -> int:
-        """The number at a dotted path, C(missing) where nobody can tell."""
+        """The number at a dotted path, ``missing`` where nobody can tell."""
         found = self.at(path)
         return int(found) if isinstance(found, (int, float)) and not isinstance(found, bool) else missing
 

@@ -53,7 +53,7 @@ def _records(tree: Tree) -> list[str] | None:
 
 
 def kernel_log(tree: Tree) -> Facts:
-    """The messages that matter for a TPM, the last C(KEPT)."""
+    """The messages that matter for a TPM, the last ``KEPT``."""
     found = _records(tree)
     if found is None:
         text = tree.run(["dmesg", "--notime"] if tree.root == REAL else ["dmesg"])

@@ -32,8 +32,8 @@ Facts = dict[str, t.Any]
 def observe(tree: Tree | None = None, now: datetime.datetime | None = None, *, offered: bool = True, measured: bool = True) -> Facts:
     """The facts of the host under the tree's root, this one where none is given.
 
-    C(offered): whether to ask the package manager if it has tpm2-abrmd where that is not installed, which may take seconds.
-    C(measured): whether to look at the boot too; who reads the PCRs from the TPM anyway does that afterwards, with C(boot.boot).
+    ``offered``: whether to ask the package manager if it has tpm2-abrmd where that is not installed, which may take seconds.
+    ``measured``: whether to look at the boot too; who reads the PCRs from the TPM anyway does that afterwards, with ``boot.boot``.
     """
     tree = tree or Tree()
     distribution, machine = system.distribution(tree), system.machine(tree)

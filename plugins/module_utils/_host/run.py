@@ -18,7 +18,7 @@ FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def run(argv: t.Sequence[str], limit: float = LIMIT) -> str | None:
-    """What a program writes to its standard output; None where it is missing, may not be run or takes longer than C(limit) seconds.
+    """What a program writes to its standard output; None where it is missing, may not be run or takes longer than ``limit`` seconds.
 
     The exit status is not looked at: those that are asked here (systemctl, dpkg-query) exit non-zero for "some of it is not there".
     """

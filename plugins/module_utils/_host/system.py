@@ -42,7 +42,7 @@ def _release_file(tree: Tree) -> dict[str, str]:
 
 
 def read_only(tree: Tree, folder: str) -> bool:
-    """Whether the file system that holds C(folder) is mounted read-only."""
+    """Whether the file system that holds ``folder`` is mounted read-only."""
     best, options = "", ""
     for line in tree.lines("/proc/self/mounts") or tree.lines("/proc/mounts"):
         parts = line.split()

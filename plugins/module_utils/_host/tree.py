@@ -25,7 +25,7 @@ def _no_programs(_argv: t.Sequence[str]) -> str | None:
 
 
 class Tree:
-    """A host: no method raises, what cannot be read is None or empty. Programs are run on the real root only, unless C(programs) is given."""
+    """A host: no method raises, what cannot be read is None or empty. Programs are run on the real root only, unless ``programs`` is given."""
 
     def __init__(self, root: pathlib.Path = REAL, programs: Run | None = None) -> None:
         self.root = root
@@ -44,7 +44,7 @@ class Tree:
             return None
 
     def text(self, name: str) -> str | None:
-        """As C(data), as text without the blanks and NULs at its ends."""
+        """As ``data``, as text without the blanks and NULs at its ends."""
         found = self.data(name)
         return None if found is None else found.decode("utf-8", "replace").strip(" \t\r\n\0")
 

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""udev's rules for TPM nodes: what each says, and which one wins (udev(7): files by name, a later rule overrides, C(:=) ends it)."""
+"""udev's rules for TPM nodes: what each says, and which one wins (udev(7): files by name, a later rule overrides, ``:=`` ends it)."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _matches(parts: t.Sequence[tuple[str, str, str]], kernel: str, subsystem: st
 
 
 def rules(tree: Tree) -> list[Facts]:
-    """All rules that set the mode of a TPM node, in udev's order; C(wins) names the nodes for which a rule has the last word."""
+    """All rules that set the mode of a TPM node, in udev's order; ``wins`` names the nodes for which a rule has the last word."""
     listed: list[Facts] = []
     closed: set[str] = set()
     for path in _files(tree):

@@ -10,9 +10,9 @@
 A wrong lockout auth blocks the lockout hierarchy, so after an interruption it must not be tried which of two values holds. The policy
 of a hierarchy can be read by everybody (TPM_CAP_AUTH_POLICIES), survives resets, and authorises beside the auth value:
 
-1. authorised by the old auth, the policy becomes C(bridge): whoever knows both values may set the auth, whatever it is now;
+1. authorised by the old auth, the policy becomes ``bridge``: whoever knows both values may set the auth, whatever it is now;
 2. by that policy, the auth becomes the new one, as often as it takes;
-3. authorised by the new auth, the policy becomes C(marker) of the new value, which no session can ever reach.
+3. authorised by the new auth, the policy becomes ``marker`` of the new value, which no session can ever reach.
 
 Whoever reads a policy learns nothing: both are hashes that need the new value, which therefore has to be one that cannot be guessed.
 TPM 2.0 Library Part 3, sections 23.4 (PolicySecret), 24.3 (SetPrimaryPolicy), 24.8 (HierarchyChangeAuth).
@@ -52,7 +52,7 @@ def _derived(purpose: bytes, *values: bytes) -> bytes:
 
 
 def marker(value: bytes) -> bytes:
-    """The policy of a lockout hierarchy whose auth is C(value), 32 bytes."""
+    """The policy of a lockout hierarchy whose auth is ``value``, 32 bytes."""
     return _derived(b"holds", value)
 
 
@@ -66,7 +66,7 @@ def _secret(old: bytes, new: bytes) -> ExternalSecret:
 
 
 def steps(old: bytes, new: bytes) -> list[t.Any]:
-    """What a session asserts to set the lockout auth while the policy is C(bridge)."""
+    """What a session asserts to set the lockout auth while the policy is ``bridge``."""
     return [_secret(old, new), policy.CommandCode(constants.CC_HIERARCHY_CHANGE_AUTH)]
 
 
@@ -77,7 +77,7 @@ def bridge(old: bytes, new: bytes) -> bytes:
 
 
 def progress(found: bytes, old: bytes, new: bytes) -> str:
-    """How far the replacement of C(old) by C(new) has come, by the policy that the TPM tells: one of the constants above."""
+    """How far the replacement of ``old`` by ``new`` has come, by the policy that the TPM tells: one of the constants above."""
     known = {b"": NOT_BEGUN, marker(old): NOT_BEGUN, bridge(old, new): BEGUN, marker(new): DONE}
     return known.get(found, UNKNOWN)
 

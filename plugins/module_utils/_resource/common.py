@@ -27,7 +27,7 @@ REPLACED = " (replaced; the old key is lost)"
 
 
 def handle(value: t.Any, option: str) -> int:
-    """A handle or index given as C(0x…) text or integer."""
+    """A handle or index given as ``0x…`` text or integer."""
     try:
         number = int(str(value), 0)
     except ValueError:
@@ -38,7 +38,7 @@ def handle(value: t.Any, option: str) -> int:
 
 
 def content(options: Options, attempt: str) -> bytes | None:
-    """The bytes given by C(content) (text) or C(content_b64); None where neither is."""
+    """The bytes given by ``content`` (text) or ``content_b64``; None where neither is."""
     if options.get("content") is not None and options.get("content_b64") is not None:
         raise errors.InputError(f"Could not {attempt}: content and content_b64 are both given; give one of them.")
     if options.get("content") is not None:
@@ -57,7 +57,7 @@ def replace(options: Options) -> bool:
 
 
 def mismatch(attempt: str, reasons: t.Sequence[str], keep: str) -> errors.MismatchError:
-    """The error for something different that is already there; C(keep) says what else can be done."""
+    """The error for something different that is already there; ``keep`` says what else can be done."""
     return errors.MismatchError(
         f"Could not {attempt}: {'; '.join(reasons)}; {keep}, or set on_mismatch: replace to replace it (it cannot be got back)."
     )
@@ -111,7 +111,7 @@ def identified(public: names.Public) -> dict[str, t.Any]:
 
 
 def check_overwrite(attempt: str, path: str, seen: observation.Observation, options: Options, allowed: t.Iterable[str]) -> None:
-    """Refuse to overwrite a file that holds something of another kind (C(places.holds)) than those allowed. Raises MismatchError."""
+    """Refuse to overwrite a file that holds something of another kind (``places.holds``) than those allowed. Raises MismatchError."""
     # Not at the top: few runs write a file.
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import places
 
@@ -121,7 +121,7 @@ def check_overwrite(attempt: str, path: str, seen: observation.Observation, opti
 
 
 def auth_not_given(attempt: str, counts: str, obj: str = "") -> errors.InputError:
-    """The error where the empty auth would have to be tried unasked, and a wrong one counts; C(counts) says why, as a clause."""
+    """The error where the empty auth would have to be tried unasked, and a wrong one counts; ``counts`` says why, as a clause."""
     return errors.InputError(
         f"Could not {attempt}: {counts} and no auth is given, so that none was tried; give auth, as '' where it is empty.",
         reason="auth_not_given",
@@ -165,7 +165,7 @@ class PublicFile:
         return [model.Claim(model.FILE, self.path, "public_path")] if self.path else []
 
     def steps(self, seen: observation.Observation, public: names.Public | None) -> list[model.Step]:
-        """One step where the file does not hold C(public), None: the key that the step before makes and returns (see C(identified)).
+        """One step where the file does not hold ``public``, None: the key that the step before makes and returns (see ``identified``).
 
         Another public key gives way. Raises MismatchError where the file holds something else.
         """

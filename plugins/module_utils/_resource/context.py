@@ -31,7 +31,7 @@ AUTH_SET = {
 class Run:
     """The auth values of one run.
 
-    C(given) are those that hold before the run (owner_auth and its sisters), C(declared) those that hierarchy resources ask for.
+    ``given`` are those that hold before the run (owner_auth and its sisters), ``declared`` those that hierarchy resources ask for.
     Which of the two a TPM has now follows from its AuthSet bits; a value is never tried to find out, except where two
     different ones are given for a hierarchy without dictionary attack protection.
     """
@@ -108,11 +108,11 @@ class Run:
         return values[0] if self.seen["session", ("holds", hierarchy)] else values[1]
 
     def policy_facts(self, spends: bool) -> list[observation.Fact]:
-        """What has to be known where C(spends) says that a command needs the lockout auth, for C(check_lockout)."""
+        """What has to be known where ``spends`` says that a command needs the lockout auth, for ``check_lockout``."""
         return [observation.Fact("auth_policy", handles.RH_LOCKOUT)] if spends and self.candidates(handles.RH_LOCKOUT) else []
 
     def check_lockout(self, value: bytes) -> None:
-        """Raises StateError where the policy of the lockout hierarchy says that its auth is not C(value), which is never tried then.
+        """Raises StateError where the policy of the lockout hierarchy says that its auth is not ``value``, which is never tried then.
 
         Once set by these modules, the policy is the marker of the value (see ``_protocol/rotation.py``); one that this run declares says nothing.
         """
@@ -163,7 +163,7 @@ class Run:
         self._now[hierarchy] = value
 
     def auth(self, hierarchy: int, secret: bool = False) -> Auth:
-        """The authorisation by a hierarchy. Raises StateError as C(current) does."""
+        """The authorisation by a hierarchy. Raises StateError as ``current`` does."""
         return for_value(self.current(hierarchy), secret)
 
     def hierarchy_auths(self) -> dict[int, bytes]:

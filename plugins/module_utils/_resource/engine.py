@@ -33,16 +33,16 @@ def open_backend(place: Tcti, nv_buffer: int) -> Backend:
 
 
 def require_library() -> None:
-    """Raises DependencyError where C(open_backend) would."""
+    """Raises DependencyError where ``open_backend`` would."""
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import esapi
 
     esapi.require_library()
 
 
 class Outcome:
-    """What a run found and did. C(done) counts the steps that were carried out, also where the run then failed.
+    """What a run found and did. ``done`` counts the steps that were carried out, also where the run then failed.
 
-    C(touched): something was changed, be it by a step that then failed in its middle.
+    ``touched``: something was changed, be it by a step that then failed in its middle.
     """
 
     def __init__(self) -> None:
@@ -100,9 +100,9 @@ class _Pinned(t.NamedTuple):
 class Engine:
     """One TPM and the auth values that hold before the run.
 
-    C(seen): what was read of it already. C(salt): the handle and Name of the only key that sessions may be salted to. C(certified): the
-    attestation key signs for what the run makes, so that its commands need no proof of their own. C(connect) and
-    C(open_backend) are the ways to the TPM, for reads and for changes; C(require_library) tells whether the second is there.
+    ``seen``: what was read of it already. ``salt``: the handle and Name of the only key that sessions may be salted to. ``certified``: the
+    attestation key signs for what the run makes, so that its commands need no proof of their own. ``connect`` and
+    ``open_backend`` are the ways to the TPM, for reads and for changes; ``require_library`` tells whether the second is there.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class Engine:
         self._require_library = lambda: None
 
     def run(self, resources: t.Sequence[model.Resource], check: bool, outcome: Outcome) -> None:
-        """Bring the TPM into the state of C(resources), or find out what it would take. Fills C(outcome). Raises TpmError."""
+        """Bring the TPM into the state of ``resources``, or find out what it would take. Fills ``outcome``. Raises TpmError."""
         for resource in resources:
             places.check_own(resource)
         run = Run(self._given, self._seen)

@@ -53,7 +53,7 @@ class Collector:
     def __init__(
         self, place: tcti.Tcti, given: t.Mapping[int, bytes], options: t.Mapping[str, t.Any], salt: tuple[int, bytes] | None = None
     ) -> None:
-        """C(salt): the handle and Name of the only key that sessions may be salted to. Raises InputError, before anything is made."""
+        """``salt``: the handle and Name of the only key that sessions may be salted to. Raises InputError, before anything is made."""
         self._place = place
         self._given = given
         self._salt = salt

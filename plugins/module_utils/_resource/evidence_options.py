@@ -37,7 +37,7 @@ class Key(t.NamedTuple):
 
 
 class Activation(t.NamedTuple):
-    """What C(activate) says."""
+    """What ``activate`` says."""
 
     nonce: bytes
     ek: Key
@@ -48,7 +48,7 @@ class Activation(t.NamedTuple):
 
 
 class Signing(t.NamedTuple):
-    """One of C(sign)."""
+    """One of ``sign``."""
 
     handle: int
     public: names.Public
@@ -66,7 +66,7 @@ def octets(text: t.Any, option: str, most: int = MAX_OCTETS) -> bytes:
 
 
 def area(text: t.Any, option: str) -> names.Public:
-    """A public area as C(publics) gave it. Raises InputError."""
+    """A public area as ``publics`` gave it. Raises InputError."""
     raw = octets(text, option)
     try:
         found = names.parse_public(raw)
@@ -114,7 +114,7 @@ def key(options: Options, name: str) -> Key:
 
 
 def activation(options: Options) -> Activation:
-    """The option C(activate). Raises InputError."""
+    """The option ``activate``. Raises InputError."""
     ek, ak = key(options["ek"], "ek"), key(options["ak"], "ak")
     idevid = key(options["idevid"], "idevid") if options.get("idevid") else None
     credential = [octets(options[name], name) for name in ("id_object", "encrypted_secret")]
@@ -122,7 +122,7 @@ def activation(options: Options) -> Activation:
 
 
 def signing(requests: t.Sequence[Options]) -> list[Signing]:
-    """The option C(sign). Raises InputError."""
+    """The option ``sign``. Raises InputError."""
     found = [Signing(*key(one, "sign"), octets(one["digest"], "sign.digest")) for one in requests]
     for one in found:
         algorithms.hash_to_sign(one.digest)

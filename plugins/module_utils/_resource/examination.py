@@ -90,7 +90,7 @@ def _why(failed: errors.TpmError) -> Facts:
 
 @contextlib.contextmanager
 def _limited(place: tcti.Tcti) -> t.Iterator[None]:
-    """No TPM keeps us for longer than C(LIMIT) seconds."""
+    """No TPM keeps us for longer than ``LIMIT`` seconds."""
 
     def stop(_number: int, _frame: t.Any) -> None:
         raise errors.TransportError(
@@ -108,7 +108,7 @@ def _limited(place: tcti.Tcti) -> t.Iterator[None]:
 
 
 def read(reader: Reader, found: dict[str, Facts]) -> Facts | None:
-    """Fill C(found) with every reading that the TPM gives; return the first reason for which one is missing. Raises TransportError."""
+    """Fill ``found`` with every reading that the TPM gives; return the first reason for which one is missing. Raises TransportError."""
     error = None
     for name, reading in READINGS.items():
         try:
@@ -121,7 +121,7 @@ def read(reader: Reader, found: dict[str, Facts]) -> Facts | None:
 
 
 def examine(place: tcti.Tcti, held: t.Sequence[Facts] = ()) -> tuple[dict[str, Facts], Facts | None]:
-    """The readings of a TPM that may not be there (and C(notes) for the user), and why one is missing.
+    """The readings of a TPM that may not be there (and ``notes`` for the user), and why one is missing.
 
     One whose user hangs is not opened, as we would hang with it.
     """

@@ -46,7 +46,7 @@ def read(path: str) -> bytes | None:
 
 
 def check_writable(path: str) -> None:
-    """Raises InputError where C(path), which has been read, cannot be written: found before the TPM is changed.
+    """Raises InputError where ``path``, which has been read, cannot be written: found before the TPM is changed.
 
     Folders that are missing will be made, if the last one that is there allows it.
     """
@@ -60,7 +60,7 @@ def check_writable(path: str) -> None:
 
 
 def write(path: str, data: bytes, mode: int = 0o600, keep: bool = True) -> None:
-    """Replace a file at once: temporary file in its folder, fsync, rename, fsync of the folder. C(keep): an old one keeps its mode.
+    """Replace a file at once: temporary file in its folder, fsync, rename, fsync of the folder. ``keep``: an old one keeps its mode.
 
     Missing folders are made, open to read for all: what is written has its own mode.
 

@@ -88,7 +88,7 @@ class Hierarchy(model.Noun):
         return two and self.hierarchy == handles.RH_LOCKOUT and bool(self._run.is_set(self.hierarchy))
 
     def _spends(self, seen: observation.Observation) -> bool:
-        """Whether a command needs the lockout auth, or sets it: C(_rotates) and the policy's step have asked already."""
+        """Whether a command needs the lockout auth, or sets it: ``_rotates`` and the policy's step have asked already."""
         sets = self.value is not None and bool(self.value) != self._run.is_set(self.hierarchy)
         return sets or bool(self.clear_disabled) and not _clear_disabled(seen)
 

@@ -19,7 +19,7 @@ Facts = dict[str, t.Any]
 
 
 def gather(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | None) -> Facts:
-    """All facts of the subsets, and C(notes), what the user should hear beside them. Raises TransportError, TpmResponseError, InputError."""
+    """All facts of the subsets, and ``notes``, what the user should hear beside them. Raises TransportError, TpmResponseError, InputError."""
     if pcrs:
         pcr.selection("sha256", pcrs)
     if set(subsets) & set(tpm_facts.BESIDE):

@@ -275,7 +275,7 @@ class NvIndex(model.Noun):
     def _authority(self, verb: str, seen: observation.Observation, run: Run, written: bool | None = None) -> tuple[int, choose.Auth]:
         """Who may write or read, and how that is proved: owner, the index itself, platform, or a policy. Raises StateError.
 
-        C(written): whether anything has been written when the command comes, None where that does not matter.
+        ``written``: whether anything has been written when the command comes, None where that does not matter.
         """
         suffix, secret = ("read" if verb == "read" else "write"), not self.public_content
         for name, authority in ((f"owner{suffix}", handles.RH_OWNER), (f"pp{suffix}", handles.RH_PLATFORM)):

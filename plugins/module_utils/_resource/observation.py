@@ -19,9 +19,9 @@ if t.TYPE_CHECKING:
 
 
 class Fact(t.NamedTuple):
-    """One thing to know: C(kind) is one of C(observe.READ), pcrs, or session.
+    """One thing to know: ``kind`` is one of ``observe.READ``, pcrs, or session.
 
-    C(key) tells which one; a session fact, the only kind that needs more than a raw read, brings the function that learns it.
+    ``key`` tells which one; a session fact, the only kind that needs more than a raw read, brings the function that learns it.
     """
 
     kind: str

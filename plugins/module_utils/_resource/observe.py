@@ -47,7 +47,7 @@ READ: dict[str, t.Callable[[Reads, t.Any], t.Any]] = {
 
 
 def observe(reader: Reads, resources: t.Sequence[Asking], seen: Observation) -> list[Fact]:
-    """Read until no resource asks for more; C(seen) is filled. Returns the facts that need a session, which are left to the caller.
+    """Read until no resource asks for more; ``seen`` is filled. Returns the facts that need a session, which are left to the caller.
 
     Raises TransportError, TpmResponseError, InputError (a file that cannot be read).
     """

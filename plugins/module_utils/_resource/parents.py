@@ -49,7 +49,7 @@ def is_default(stored: keyfile.KeyFile | None, parent: names.Public) -> bool:
 
 
 def known(stored: keyfile.KeyFile, seen: observation.Observation) -> bool:
-    """Whether all of C(facts) have been read."""
+    """Whether all of ``facts`` have been read."""
     return all((fact.kind, fact.key) in seen for fact in facts(stored))
 
 
@@ -103,7 +103,7 @@ def check(stored: keyfile.KeyFile, seen: observation.Observation, run: Run, atte
 
 
 def load(backend: Backend, stored: keyfile.KeyFile, run: Run, path: str, auth: choose.Auth | None = None) -> Token:
-    """A file's object, loaded; C(auth) is the parent's, the empty one without proof where it is not given. Leaves nothing else loaded."""
+    """A file's object, loaded; ``auth`` is the parent's, the empty one without proof where it is not given. Leaves nothing else loaded."""
     auth = choose.for_use(b"") if auth is None else auth
     if not stored.in_hierarchy:
         return backend.load(backend.persistent(stored.parent), auth, stored.private, stored.public, path)
@@ -115,7 +115,7 @@ def load(backend: Backend, stored: keyfile.KeyFile, run: Run, path: str, auth: c
 
 
 def loadable(stored: keyfile.KeyFile, parent: int, seen: observation.Observation, path: str) -> bool:
-    """Whether the file can be loaded before this run has changed anything: C(facts) have been read, and nothing speaks against it."""
+    """Whether the file can be loaded before this run has changed anything: ``facts`` have been read, and nothing speaks against it."""
     if not known(stored, seen):
         return False
     found = seen.public(stored.parent) if handles.is_persistent(stored.parent) else None
@@ -138,7 +138,7 @@ def loads(stored: keyfile.KeyFile, run: Run, path: str) -> observation.Fact:
 
 
 def unloadable(path: str, seen: observation.Observation) -> list[str]:
-    """The reason that C(loads) found, if any."""
+    """The reason that ``loads`` found, if any."""
     return [] if seen.get(("session", ("loads", path)), True) else [f"{path} is not for this TPM: {NOT_LOADED}"]
 
 

@@ -42,7 +42,7 @@ REPLACED = " (replaced; the secret in the old file is lost)"
 
 
 def read_policy(options: common.Options, attempt: str) -> policy.Policy:
-    """The policy of C(policy), or of its shorthand C(pcrs). Raises InputError."""
+    """The policy of ``policy``, or of its shorthand ``pcrs``. Raises InputError."""
     if options.get("pcrs") and options.get("policy"):
         raise errors.InputError(f"Could not {attempt}: pcrs and policy are both given; put the pcr assertion into policy.")
     return policy_read.read(
@@ -75,7 +75,7 @@ def check_openable(path: str, stored: keyfile.KeyFile, asked: policy.Policy, see
 
 
 def check_counted(path: str, stored: keyfile.KeyFile, asked: policy.Policy, seen: observation.Observation, given: bool) -> None:
-    """Raises InputError where opening the blob would try an empty auth that nobody has C(given), and a wrong one counts."""
+    """Raises InputError where opening the blob would try an empty auth that nobody has ``given``, and a wrong one counts."""
     if given or stored.public.attributes & attributes.OBJECT["noda"]:
         return
     steps = policy.steps(asked, constants.CC_UNSEAL, seen.pcrs()) if asked else []
@@ -188,7 +188,7 @@ class SealedBlob(model.Noun):
         return found
 
     def _want(self, seen: observation.Observation, stored: keyfile.KeyFile | None = None) -> names.Public:
-        """The public area of a blob made anew, or of one that may stay where C(stored) is."""
+        """The public area of a blob made anew, or of one that may stay where ``stored`` is."""
         values = seen.pcrs()
         policy.check_measured(self.policy, values, self.unmeasured)
         # Where no auth value is asked for, none can be tried: what others sealed without noDA is as good then.

@@ -157,13 +157,13 @@ BESIDE = ("host", "advisories", "findings")
 
 
 def ask(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | None) -> Facts:
-    """All facts of the subsets, and C(notes), what the user should hear beside them. Raises TransportError, TpmResponseError, InputError."""
+    """All facts of the subsets, and ``notes``, what the user should hear beside them. Raises TransportError, TpmResponseError, InputError."""
     with connect(place) as reader:
         return {**read(reader, place, subsets, pcrs), "notes": reader.flushed}
 
 
 def read(reader: Reader, place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | None) -> Facts:
-    """As C(ask), over a reader that is there, without the notes."""
+    """As ``ask``, over a reader that is there, without the notes."""
     found: Facts = {"tcti": place.text, "resource_manager": place.resource_manager}
     for name, function in SUBSETS.items():
         if name in subsets or "all" in subsets:

@@ -103,7 +103,7 @@ def alg_name(number: int) -> str:
 
 
 def digest(alg: int, data: bytes) -> bytes:
-    """Hash C(data) with the TPM_ALG_ID C(alg).
+    """Hash ``data`` with the TPM_ALG_ID ``alg``.
 
     Raises KeyError for an algorithm that is no hash we can compute.
     """
@@ -111,7 +111,7 @@ def digest(alg: int, data: bytes) -> bytes:
 
 
 def digest_size(alg: int) -> int:
-    """Size in bytes of a digest of the TPM_ALG_ID C(alg). Raises KeyError as C(digest) does."""
+    """Size in bytes of a digest of the TPM_ALG_ID ``alg``. Raises KeyError as ``digest`` does."""
     return hashlib.new(HASHES[alg]).digest_size
 
 

@@ -49,11 +49,11 @@ WRONG_TYPE = "wrong_type"
 
 
 class AttestError(ReasonedError):
-    """The bytes are no attestation, or none that we know; C(reason) is one of the words above."""
+    """The bytes are no attestation, or none that we know; ``reason`` is one of the words above."""
 
 
 class ClockInfo(t.NamedTuple):
-    """A TPMS_CLOCK_INFO (Part 2, section 10.11.1). C(clock) is in milliseconds of powered time.
+    """A TPMS_CLOCK_INFO (Part 2, section 10.11.1). ``clock`` is in milliseconds of powered time.
 
     The counters are obfuscated unless the signing key is in the endorsement or platform hierarchy (Part 1, section 36.7).
     """
@@ -79,7 +79,7 @@ class Quoted(t.NamedTuple):
 
 
 class NvCertified(t.NamedTuple):
-    """A TPMS_NV_CERTIFY_INFO: C(contents) stand at C(offset) of the index whose Name is C(index_name)."""
+    """A TPMS_NV_CERTIFY_INFO: ``contents`` stand at ``offset`` of the index whose Name is ``index_name``."""
 
     index_name: bytes
     offset: int
@@ -90,7 +90,7 @@ Attested = t.Union[Certified, Quoted, NvCertified]
 
 
 class Attest(t.NamedTuple):
-    """A TPMS_ATTEST. C(signer) is the signing key's Qualified Name, C(extra_data) the caller's nonce, C(firmware) 64 bits."""
+    """A TPMS_ATTEST. ``signer`` is the signing key's Qualified Name, ``extra_data`` the caller's nonce, ``firmware`` 64 bits."""
 
     type: int
     signer: bytes
@@ -101,7 +101,7 @@ class Attest(t.NamedTuple):
 
 
 class Signature(t.NamedTuple):
-    """A TPMT_SIGNATURE: scheme and hash by TPM_ALG_ID; C(parts) is the one signature of RSA, or r and s of ECDSA, big-endian."""
+    """A TPMT_SIGNATURE: scheme and hash by TPM_ALG_ID; ``parts`` is the one signature of RSA, or r and s of ECDSA, big-endian."""
 
     scheme: int
     hash_alg: int
@@ -170,7 +170,7 @@ def _read(raw: bytes) -> Attest:
 def parse_attest(raw: bytes) -> Attest:
     """Parse a marshalled TPMS_ATTEST of type Certify, Quote or NV_Certify, of which nothing may be left over.
 
-    Raises AttestError: its C(reason) is C(malformed), C(no_magic) or C(wrong_type).
+    Raises AttestError: its ``reason`` is ``malformed``, ``no_magic`` or ``wrong_type``.
     """
     try:
         return _read(raw)
@@ -183,7 +183,7 @@ def parse_attest(raw: bytes) -> Attest:
 
 
 def parse_signature(raw: bytes) -> Signature:
-    """Parse a marshalled TPMT_SIGNATURE (RSASSA, RSAPSS or ECDSA) of which nothing may be left over. Raises AttestError, C(malformed)."""
+    """Parse a marshalled TPMT_SIGNATURE (RSASSA, RSAPSS or ECDSA) of which nothing may be left over. Raises AttestError, ``malformed``."""
     cursor = Cursor(raw)
     try:
         scheme = cursor.u16()
@@ -210,7 +210,7 @@ def parse_signature(raw: bytes) -> Signature:
 
 
 def firmware_number(text: str) -> int:
-    """The 64 bits that an attestation carries for a firmware version as C(tpm2_info) writes it, C(v1>>16.v1&0xffff.v2>>16.v2&0xffff).
+    """The 64 bits that an attestation carries for a firmware version as ``tpm2_info`` writes it, ``v1>>16.v1&0xffff.v2>>16.v2&0xffff``.
 
     Raises TpmError for other text.
     """
@@ -226,7 +226,7 @@ def firmware_number(text: str) -> int:
 
 
 def firmware_text(number: int) -> str:
-    """The inverse of C(firmware_number)."""
+    """The inverse of ``firmware_number``."""
     return ".".join(str(number >> shift & 0xFFFF) for shift in (48, 32, 16, 0))
 
 

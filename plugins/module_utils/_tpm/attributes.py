@@ -60,7 +60,7 @@ NV_STATE = NV["written"] | NV["writelocked"] | NV["readlocked"]
 
 
 def names(word: int, table: t.Mapping[str, int]) -> list[str]:
-    """The attribute names set in C(word), lowest bit first; bits without a name come as C(bit<N>)."""
+    """The attribute names set in ``word``, lowest bit first; bits without a name come as ``bit<N>``."""
     found = [name for name, bit in table.items() if word & bit]
     known = sum(table.values())
     if table is NV:

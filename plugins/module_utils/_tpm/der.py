@@ -47,7 +47,7 @@ def pem(label: str, der: bytes) -> str:
 
 
 def elements(data: bytes) -> t.Iterator[Element]:
-    """The DER elements side by side in C(data), up to the first that does not fit."""
+    """The DER elements side by side in ``data``, up to the first that does not fit."""
     at = 0
     while at + 2 <= len(data):
         start, tag, size, at = at, data[at], data[at + 1], at + 2
@@ -73,7 +73,7 @@ def issuer_hash(certificate: bytes) -> str:
 
 
 def name_hash(name: bytes) -> str:
-    """As C(issuer_hash), of a DER Name itself."""
+    """As ``issuer_hash``, of a DER Name itself."""
     return hashlib.sha256(name).hexdigest()[: 2 * ISSUER_BYTES]
 
 

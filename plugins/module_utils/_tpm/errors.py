@@ -191,7 +191,7 @@ def flushed(left: t.Sequence[int]) -> str:
 
 
 def other_key(handle: int, found: bytes, verified: bytes) -> StateError:
-    """The error for a key at C(handle) that is not the one that was verified; both by Name."""
+    """The error for a key at ``handle`` that is not the one that was verified; both by Name."""
     return StateError(
         f"Could not open a secure session to the TPM: the key at {handle:#010x} has the Name {found.hex()}, not {verified.hex()}, which was "
         "verified; this is another TPM, or somebody sits between it and the processor: find out which; that TPM was sent nothing secret, "

@@ -8,7 +8,7 @@
 """The log of what firmware and boot loader have measured: parse it, replay it, compare the replay with a TPM's PCRs.
 
 TCG PC Client Platform Firmware Profile 1.05/1.06, section 10 (structures) and 10.4 (event types); all integers are little-endian.
-Linux serves the log as C(/sys/kernel/security/tpm0/binary_bios_measurements). It comes from outside, so nothing in it is believed:
+Linux serves the log as ``/sys/kernel/security/tpm0/binary_bios_measurements``. It comes from outside, so nothing in it is believed:
 no size is allocated before it is known to be there.
 """
 
@@ -249,7 +249,7 @@ def compare(log: Log, values: t.Mapping[str, t.Mapping[int, bytes]]) -> Comparis
     """The replay against a TPM's values, by bank and PCR.
 
     Only PCR 0 to 7 can differ: a firmware's PCR without an event must still be as it started. One that has been extended by systemd's
-    separator alone is listed as C(separated). Any other that the log covers is listed as C(later) where its value is another. What only one
+    separator alone is listed as ``separated``. Any other that the log covers is listed as ``later`` where its value is another. What only one
     side has is not compared; if that leaves nothing, it is unknown.
     """
     replayed = replay(log)

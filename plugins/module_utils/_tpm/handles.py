@@ -80,7 +80,7 @@ def is_persistent(handle: int) -> bool:
 
 
 def text(handle: int) -> str:
-    """A handle as it is printed everywhere: C(0x81000001)."""
+    """A handle as it is printed everywhere: ``0x81000001``."""
     return f"{handle:#010x}"
 
 
@@ -107,7 +107,7 @@ def _check(handle: int, role: str, table: t.Sequence[Range], allowed: bool, ours
 
 
 def check_persistent(handle: int, role: str, allowed: bool = False) -> None:
-    """Refuse a persistent handle that is not for C(role) (srk, ek, devid, key), unless C(allowed). Raises InputError."""
+    """Refuse a persistent handle that is not for ``role`` (srk, ek, devid, key), unless ``allowed``. Raises InputError."""
     if not FIRST_PERSISTENT <= handle <= LAST_PERSISTENT:
         raise InputError(
             f"Could not plan {text(handle)}: a persistent handle lies in 0x81000000-0x81ffffff; ours are 0x81000200-0x810002ff."
@@ -116,7 +116,7 @@ def check_persistent(handle: int, role: str, allowed: bool = False) -> None:
 
 
 def check_nv(index: int, allowed: bool = False) -> None:
-    """Refuse an NV index outside 0x01800000-0x01bfffff or of a known user, unless C(allowed). Raises InputError."""
+    """Refuse an NV index outside 0x01800000-0x01bfffff or of a known user, unless ``allowed``. Raises InputError."""
     if index >> 24 != 0x01:
         raise InputError(f"Could not plan {text(index)}: an NV index lies in 0x01000000-0x01ffffff; ours are 0x01800000-0x01bfffff.")
     _check(index, "nv", NV, allowed, "0x01800000-0x01bfffff")

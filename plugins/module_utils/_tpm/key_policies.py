@@ -48,13 +48,13 @@ def secret(hash_alg: int) -> bytes:
 
 
 def _authorize_nv(kind: str, hash_alg: int) -> bytes:
-    """PolicyAuthorizeNV over the index of C(kind): PolicyC of an EK."""
+    """PolicyAuthorizeNV over the index of ``kind``: PolicyC of an EK."""
     index = nv.NvPublic(_INDICES[kind][hash_alg], hash_alg, _NV_ATTRIBUTES, secret(hash_alg), 2 + len(_zero(hash_alg)))
     return _extend(hash_alg, _zero(hash_alg), constants.CC_POLICY_AUTHORIZE_NV, index.name)
 
 
 def branches(kind: str, hash_alg: int) -> tuple[bytes, ...]:
-    """The branches of the PolicyOR of C(kind): ek (high range), idevid or iak. Raises KeyError for a hash that no template has."""
+    """The branches of the PolicyOR of ``kind``: ek (high range), idevid or iak. Raises KeyError for a hash that no template has."""
     first = secret(hash_alg)
     commands: list[bytes] = []
     if kind != "ek":
@@ -74,7 +74,7 @@ def in_high_range(public: names.Public) -> bool:
 
 
 def steps(public: names.Public, code: int, what: str) -> list[t.Any]:
-    """What a session asserts so that a key of a TCG template allows the command C(code) in the role that it needs.
+    """What a session asserts so that a key of a TCG template allows the command ``code`` in the role that it needs.
 
     An EK is used in the role USER; a key that is certified or activated in the role ADMIN, which wants the command's code in the
     policy (Part 1, section 19.2). Raises StateError for a key whose policy is none of the templates'.

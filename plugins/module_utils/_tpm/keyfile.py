@@ -7,7 +7,7 @@
 
 """TSS2 key files (ASN.1 Specification for TPM 2.0 Key Files) and public keys as PEM (RFC 5480, RFC 8017, RFC 7468).
 
-A file holds a loadable key or a sealed blob. The lines before C(-----BEGIN) are explanatory text in the sense of RFC 7468,
+A file holds a loadable key or a sealed blob. The lines before ``-----BEGIN`` are explanatory text in the sense of RFC 7468,
 section 2: other programs skip them. We note the parent's Name there, which tells a blob of another TPM without asking the TPM.
 """
 
@@ -39,7 +39,7 @@ _RESTORE = "restore the file from a backup, or name another"
 
 
 class _MalformedError(TpmError):
-    """What is wrong with a file, as a clause, and what to do where another cure than C(_RESTORE) helps."""
+    """What is wrong with a file, as a clause, and what to do where another cure than ``_RESTORE`` helps."""
 
     def __init__(self, clause: str, cure: str = _RESTORE) -> None:
         super().__init__(clause)
@@ -49,8 +49,8 @@ class _MalformedError(TpmError):
 class KeyFile(t.NamedTuple):
     """What a TSS2 key file holds.
 
-    C(parent) is a persistent handle, or a hierarchy, whose default primary key is meant then: ECC P-256, or RSA-2048 with C(rsa_parent).
-    C(private) is the content of the TPM2B_PRIVATE; C(parent_name) may be unknown.
+    ``parent`` is a persistent handle, or a hierarchy, whose default primary key is meant then: ECC P-256, or RSA-2048 with ``rsa_parent``.
+    ``private`` is the content of the TPM2B_PRIVATE; ``parent_name`` may be unknown.
     """
 
     sealed: bool
@@ -158,7 +158,7 @@ def _no_block(text: str) -> _MalformedError:
 
 
 def read(data: bytes, path: str) -> KeyFile:
-    """Parse a TSS2 PEM file. Raises InputError naming C(path) where the file is torn, foreign or of a kind we do not know."""
+    """Parse a TSS2 PEM file. Raises InputError naming ``path`` where the file is torn, foreign or of a kind we do not know."""
     text = data.decode("ascii", "replace")
     found = _PEM.search(text)
     try:

@@ -7,7 +7,7 @@
 
 """Marshalling of the structures that reads need (TPM 2.0 Library Part 2 and Part 3): big-endian, sized buffers.
 
-Everything raises C(errors.TpmError) where the bytes end too early or do not fit, never an IndexError.
+Everything raises ``errors.TpmError`` where the bytes end too early or do not fit, never an IndexError.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Cursor:
         self._at = 0
 
     def take(self, size: int) -> bytes:
-        """The next C(size) bytes. Raises TpmError where fewer are left."""
+        """The next ``size`` bytes. Raises TpmError where fewer are left."""
         end = self._at + size
         if end > len(self._data):
             raise TpmError(
@@ -70,12 +70,12 @@ class Cursor:
 
 
 def sized(data: bytes) -> bytes:
-    """A TPM2B around C(data)."""
+    """A TPM2B around ``data``."""
     return struct.pack(">H", len(data)) + data
 
 
 def command(code: int, handles: t.Sequence[int] = (), parameters: bytes = b"", passwords: t.Sequence[bytes] = ()) -> bytes:
-    """A whole command (Part 1, section 18). C(passwords) become password authorisations, one for each handle that needs one."""
+    """A whole command (Part 1, section 18). ``passwords`` become password authorisations, one for each handle that needs one."""
     area = b"".join(struct.pack(">IHBH", RS_PW, 0, 0, len(value)) + value for value in passwords)
     body = b"".join(struct.pack(">I", handle) for handle in handles)
     if area:

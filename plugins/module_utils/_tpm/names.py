@@ -22,7 +22,7 @@ PARAMETER_SETS = {alg.MLKEM: {1: "512", 2: "768", 3: "1024"}, alg.MLDSA: _MLDSA_
 
 
 class Public(t.NamedTuple):
-    """A TPMT_PUBLIC, taken apart as far as comparisons need it; C(raw) is the marshalled whole."""
+    """A TPMT_PUBLIC, taken apart as far as comparisons need it; ``raw`` is the marshalled whole."""
 
     type: int
     name_alg: int
@@ -103,7 +103,7 @@ def parse_public(raw: bytes) -> Public:
 
 
 def qualified_name(parent: bytes, public: Public) -> bytes:
-    """The Qualified Name of an object under a parent whose Qualified Name (a hierarchy: its handle) is C(parent)."""
+    """The Qualified Name of an object under a parent whose Qualified Name (a hierarchy: its handle) is ``parent``."""
     return public.name_alg.to_bytes(2, "big") + alg.digest(public.name_alg, parent + public.name)
 
 
@@ -113,7 +113,7 @@ def hierarchy_name(handle: int) -> bytes:
 
 
 def differences(want: Public, have: Public) -> list[str]:
-    """What distinguishes two public areas, C(unique) left aside: one short phrase for each difference."""
+    """What distinguishes two public areas, ``unique`` left aside: one short phrase for each difference."""
     found = []
     if want.algorithm != have.algorithm:
         found.append(f"it is {have.algorithm}, not {want.algorithm}")
@@ -151,7 +151,7 @@ def _detail(public: Public) -> bytes:
 
 
 def scheme_name(scheme: bytes) -> str:
-    """A scheme as C(oaep-sha256) or C(null)."""
+    """A scheme as ``oaep-sha256`` or ``null``."""
     return "-".join(alg.alg_name(int.from_bytes(scheme[at : at + 2], "big")) for at in range(0, min(len(scheme), 4), 2)) or "none"
 
 
@@ -164,7 +164,7 @@ def is_storage_parent(public: Public) -> bool:
 
 
 def describe(public: Public, made: bool = True) -> dict[str, t.Any]:
-    """A public area for people: type, attributes by name, policy, scheme; and the Name, unless it is only known once the object is C(made)."""
+    """A public area for people: type, attributes by name, policy, scheme; and the Name, unless it is only known once the object is ``made``."""
     name = {"name": public.name.hex()} if made else {}
     return {
         **name,

@@ -22,7 +22,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import Cursor, sized
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.names import Public, parse_public
 
-MAX_SIZE = 1024  # of a template: RSA 4096 with a full C(unique) has 600 bytes
+MAX_SIZE = 1024  # of a template: RSA 4096 with a full ``unique`` has 600 bytes
 _MUST = attributes.word(("fixedtpm", "fixedparent", "sensitivedataorigin", "adminwithpolicy", "restricted", "decrypt"), attributes.OBJECT)
 _MAY = _MUST | attributes.word(("userwithauth", "noda"), attributes.OBJECT)
 _AES = tuple(struct.pack(">HHH", alg.AES, bits, alg.CFB) for bits in (128, 256))
@@ -83,7 +83,7 @@ def _size(public: Public) -> int:
 
 
 def template(usual: Public, own: bytes | None, nonce: bytes | None) -> Public:
-    """What an EK is made of: the usual template, or the TPM's own; with the nonce in C(unique), padded with zeros as the profile has it.
+    """What an EK is made of: the usual template, or the TPM's own; with the nonce in ``unique``, padded with zeros as the profile has it.
 
     Raises TpmError with what is wrong, a clause: what is in NV describes no EK of the usual one's type, or the nonce does not fit.
     """

@@ -27,12 +27,12 @@ class Selection(t.NamedTuple):
 
     @property
     def text(self) -> str:
-        """As tpm2-tools writes it: C(sha256:0,7)."""
+        """As tpm2-tools writes it: ``sha256:0,7``."""
         return f"{self.bank}:{','.join(str(index) for index in self.indices)}"
 
 
 def numbers(given: t.Any) -> list[int]:
-    """PCR indices as a playbook gives them: a list of integers or of digits in text, such a list in one text (C(0,7)), or one integer.
+    """PCR indices as a playbook gives them: a list of integers or of digits in text, such a list in one text (``0,7``), or one integer.
 
     Raises ValueError for anything else; truth values are no numbers.
     """
@@ -47,7 +47,7 @@ def numbers(given: t.Any) -> list[int]:
 
 
 def selection(bank: str, indices: t.Any) -> Selection:
-    """Check and order a selection; C(indices) as C(numbers) takes them.
+    """Check and order a selection; ``indices`` as ``numbers`` takes them.
 
     Raises InputError: SHA-1 is refused, so is an unknown bank, an empty or impossible list.
     """

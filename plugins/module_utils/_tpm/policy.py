@@ -7,8 +7,8 @@
 
 """Policies: one description that computes its digest in software and tells how to satisfy a session.
 
-TPM 2.0 Library Part 1, section 19.7. A policy is a list of assertions, read top to bottom; what they are stands in C(policy_assertions.py)
-and, for those that hold policies of their own, C(policy_or.py).
+TPM 2.0 Library Part 1, section 19.7. A policy is a list of assertions, read top to bottom; what they are stands in ``policy_assertions.py``
+and, for those that hold policies of their own, ``policy_or.py``.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def asks_for_auth(policy: Policy) -> bool:
 
 
 def digest(policy: Policy, current: PcrValues, start: bytes | None = None) -> bytes:
-    """The policy digest (32 bytes) as the TPM computes it; C(current) holds the PCR values by bank and index.
+    """The policy digest (32 bytes) as the TPM computes it; ``current`` holds the PCR values by bank and index.
 
     An empty policy has an empty digest, as an object without policy has. Raises KeyError where a PCR value is missing.
     """
@@ -70,7 +70,7 @@ def check_measured(policy: Policy, current: PcrValues, allow_unmeasured: bool) -
 
 
 def steps(policy: Policy, code: int, current: PcrValues, written: bool | None = None) -> list[t.Any]:
-    """The assertions that a session must make so that the command C(code) is allowed now; C(Or) comes as C(Offer).
+    """The assertions that a session must make so that the command ``code`` is allowed now; ``Or`` comes as ``Offer``.
 
     The first branch that can hold is taken. Raises StateError where none can.
     """
@@ -83,7 +83,7 @@ def steps(policy: Policy, code: int, current: PcrValues, written: bool | None = 
 
 
 def asks_auth(asked: t.Iterable[Assertion]) -> bool:
-    """Whether assertions, as C(steps) has them, ask for the object's auth value."""
+    """Whether assertions, as ``steps`` has them, ask for the object's auth value."""
     return any(isinstance(step, AuthValue) for step in asked)
 
 

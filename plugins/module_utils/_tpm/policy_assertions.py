@@ -7,7 +7,7 @@
 
 """The assertions of policies, a class each: how a playbook writes it, its part of the digest, when it cannot hold, how a session makes it.
 
-C(authorize), C(signed) and C(nv) have their place here.
+``authorize``, ``signed`` and ``nv`` have their place here.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class NvWritten(Assertion):
 
 
 class AuthValue(Assertion):
-    """TPM2_PolicyAuthValue. Also stands for C(password): both have one digest, and only this one keeps the value off the bus."""
+    """TPM2_PolicyAuthValue. Also stands for ``password``: both have one digest, and only this one keeps the value off the bus."""
 
     names = ("auth_value", "password")
 

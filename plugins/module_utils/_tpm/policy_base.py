@@ -49,7 +49,7 @@ Found = tuple[t.Optional[list[t.Any]], list[str]]
 
 
 class Verbs(t.Protocol):
-    """What a policy session can be told, in the specification's verbs; C(esapi.py) implements them. ``session`` is an opaque token."""
+    """What a policy session can be told, in the specification's verbs; ``esapi.py`` implements them. ``session`` is an opaque token."""
 
     def policy_pcr(self, session: t.Any, selection: pcr.Selection) -> None:
         """TPM2_PolicyPCR (23.7) with the current values."""

@@ -5,10 +5,10 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Templates: what a primary or ordinary key must look like before the TPM fills in C(unique).
+"""Templates: what a primary or ordinary key must look like before the TPM fills in ``unique``.
 
 Sources: EK Credential Profile v2.x (low range L-1, L-2; high range H-1 to H-7); Provisioning Guidance 7.5.1 for the SRK, whose
-C(unique) is empty as systemd makes it; TPM 2.0 Keys for Device Identity and Attestation v1.00, section 7.3.4 for IDevID and IAK.
+``unique`` is empty as systemd makes it; TPM 2.0 Keys for Device Identity and Attestation v1.00, section 7.3.4 for IDevID and IAK.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _symmetric(bits: int) -> bytes:
 
 
 def _unique(shape: Shape, unique: bytes, fill: int) -> bytes:
-    """C(unique) of an RSA key, or as x of an ECC key (y stays empty unless both are filled with zeros)."""
+    """``unique`` of an RSA key, or as x of an ECC key (y stays empty unless both are filled with zeros)."""
     if shape.kind == "rsa":
         return sized(unique.ljust(fill, b"\0"))
     return sized(unique.ljust(fill, b"\0")) + sized(bytes(fill))
@@ -86,7 +86,7 @@ def public(
 ) -> Public:
     """A TPMT_PUBLIC that can be given to TPM2_Create or TPM2_CreatePrimary.
 
-    C(fill) is the number of bytes to which C(unique) is padded with zeros: 0 leaves it as it is.
+    ``fill`` is the number of bytes to which ``unique`` is padded with zeros: 0 leaves it as it is.
     """
     head = struct.pack(">HHI", alg.IDS[shape.kind], shape.name_alg, attrs) + sized(policy)
     middle = _symmetric(shape.aes_bits if aes else 0) + scheme
@@ -102,7 +102,7 @@ def _scheme(name: int, hash_alg: int) -> bytes:
 
 
 def _primaries() -> dict[str, tuple[str, t.Callable[[bytes], Public]]]:
-    """Name of a template: the role that its handle must have, and the maker of its public area from C(unique)."""
+    """Name of a template: the role that its handle must have, and the maker of its public area from ``unique``."""
     table: dict[str, tuple[str, t.Callable[[bytes], Public]]] = {
         "srk_ecc_p256": ("srk", lambda u: public(ECC_P256, SRK_ATTRIBUTES, unique=u)),
         "srk_rsa_2048": ("srk", lambda u: public(RSA_2048, SRK_ATTRIBUTES, unique=u)),
@@ -136,7 +136,7 @@ EK_ANY, EK_USUAL = "ek_any", "ek_rsa_2048"
 
 
 def primary(template: str, unique: bytes = b"") -> Public:
-    """The public area of a named primary key template. Raises InputError where C(unique) is too long for it."""
+    """The public area of a named primary key template. Raises InputError where ``unique`` is too long for it."""
     limit = 66 if "_ecc_" in template else 512
     if len(unique) > limit:
         raise InputError(f"Could not use a unique value of {len(unique)} bytes for {template}: at most {limit} bytes fit; shorten it.")
@@ -144,7 +144,7 @@ def primary(template: str, unique: bytes = b"") -> Public:
 
 
 def ek_template(public: Public) -> str | None:
-    """The EK template that a public area matches, C(unique) left aside."""
+    """The EK template that a public area matches, ``unique`` left aside."""
     return next((name for name in EK_NAMES if not differences(primary(name), public)), None)
 
 
@@ -152,7 +152,7 @@ USAGES = ("sign", "decrypt", "restricted_sign", "storage")
 
 
 def key(usage: str, algorithm: str, policy: bytes = b"", no_da: bool = True) -> Public:
-    """The public area of an ordinary key: C(usage) and C(algorithm) are the module's choices.
+    """The public area of an ordinary key: ``usage`` and ``algorithm`` are the module's choices.
 
     A policy takes userWithAuth away: otherwise the auth value would go round the policy (Part 1, section 19.7.3).
     """

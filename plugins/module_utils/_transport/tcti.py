@@ -7,7 +7,7 @@
 
 """Where the TPM is: TCTI strings, and opening a transport for one.
 
-A transport has one method that matters, C(transmit(bytes) -> bytes): one whole command in, one whole response out.
+A transport has one method that matters, ``transmit(bytes) -> bytes``: one whole command in, one whole response out.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Transport(t.Protocol):
 
 
 class Tcti(t.NamedTuple):
-    """A TCTI string taken apart: C(name) is device, swtpm, tabrmd, …; C(conf) the rest."""
+    """A TCTI string taken apart: ``name`` is device, swtpm, tabrmd, …; ``conf`` the rest."""
 
     name: str
     conf: str
@@ -56,7 +56,7 @@ class Tcti(t.NamedTuple):
 
 
 def resolve(given: str | None) -> Tcti:
-    """The TCTI to use: C(given), else the environment's TPM2TOOLS_TCTI, else the kernel's resource manager, else /dev/tpm0.
+    """The TCTI to use: ``given``, else the environment's TPM2TOOLS_TCTI, else the kernel's resource manager, else /dev/tpm0.
 
     The TSS library's own search order is never used: it can end at a simulator. Raises InputError for a malformed string.
     """
