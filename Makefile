@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-.PHONY: help demo test molecule vm guide lint format bench counts faults fleet attacks fuzz clean
+.PHONY: help demo test molecule vm guide lint format bench counts faults fleet attacks fuzz coverage clean
 .DEFAULT_GOAL := help
 
 DEVICES ?= 4
@@ -61,6 +61,10 @@ fleet: ## Enroll a hundred software devices from two controllers with one Postgr
 fuzz: ## Fuzz each parser of a device's or a stranger's bytes for SECONDS=60 seconds, from a new seed.
 	@scripts/setup test
 	@.work/venv/bin/python -m pytest -q -n auto --fuzz-seconds=$(SECONDS) tests/unit/test_fuzz.py tests/unit/test_fuzz_files.py
+
+coverage: ## Measure what the unit tests cover of the specification's part and of the controller's; less than before is a failure.
+	@scripts/setup test
+	@$(NOX) -e coverage
 
 attacks: ## Run the attacks: hostile devices, forged and replayed evidence, and every other test that docs/security.md names.
 	@scripts/setup test

@@ -26,6 +26,8 @@ TREE = WORK / "collections/ansible_collections/edgefleet/tpm2"
 # One more than there are cores: tests also wait, for a TPM to start or for a code to pass.
 WORKERS = str((os.cpu_count() or 1) + 1)
 PYTEST_LOG = WORK / "log/pytest.log"
+# What the unit tests cover, in percent. It never falls: what rises is written here.
+FLOORS = {"module_utils/_tpm": 90.0, "plugin_utils": 80.0}
 
 nox.options.envdir = str(WORK / "nox")
 nox.options.reuse_venv = "yes"
@@ -131,6 +133,22 @@ def tests(session: nox.Session) -> None:
 def unit(session: nox.Session) -> None:
     """The unit tests alone."""
     run_pytest(session, "tests/unit")
+
+
+@nox.session(venv_backend="none", default=False)
+def coverage(session: nox.Session) -> None:
+    """How much of the specification's part and of the controller's the unit tests run; less than FLOORS say is a failure."""
+    (WORK / "coverage").mkdir(parents=True, exist_ok=True)
+    settings = ["--rcfile=tests/coverage.ini"]
+    run_pytest(session, "-n", WORKERS, "--cov", "--cov-config=tests/coverage.ini", "--cov-report=", "tests/unit")
+    short = []
+    for part, floor in FLOORS.items():
+        session.run("coverage", "report", *settings, f"--include=*/plugins/{part}/*", external=True)
+        total = session.run("coverage", "report", *settings, f"--include=*/plugins/{part}/*", "--format=total", external=True, silent=True)
+        session.log(f"{part}: {float(str(total)):.1f} % of lines and branches are run by the unit tests; at least {floor} % is asked for")
+        short += [part] * (float(str(total)) < floor)
+    if short:
+        session.error(f"less is covered than before: {', '.join(short)}")
 
 
 @nox.session(venv_backend="none", default=False)
