@@ -24,7 +24,12 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import (
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._device_action import DeviceAction
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, settings
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.enrolment import Enrolment
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import ExchangeError, Outcome, Plan, QuarantineError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import (
+    EnrolmentOutcome,
+    EnrolmentPlan,
+    ExchangeError,
+    QuarantineError,
+)
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._proven import NO_RECORD, UnprovenError, load_roots
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
@@ -80,7 +85,7 @@ class ActionModule(DeviceAction):
         trust["crls"] = [self._path(one) for one in trust.get("crls") or []]
         return {**trust, "fetch": {**fetch, **{name: self._path(fetch[name]) for name in ("cache", "ca_file") if fetch.get(name)}}}
 
-    def _plan(self, options: _action_support.Options) -> Plan:
+    def _plan(self, options: _action_support.Options) -> EnrolmentPlan:
         trust, external = self._trust(options["trust"]), dict(options["external_authority"] or {})
         if external:
             external = {
@@ -92,7 +97,7 @@ class ActionModule(DeviceAction):
         facts, observed = options["facts"] or {}, options["observed"] or {}
         reads = dict(observed.get("reads") or {})
         reads["nv_buffer_max"] = (facts.get("capacity") or {}).get("nv_buffer_max")
-        return Plan(
+        return EnrolmentPlan(
             serial=options["serial"],
             where=settings.Handles(**named, idevid_template=options["idevid_template"], ek_template=options["ek_template"]),
             serial_index=settings.serial_index(options["serial_index"], options["serial"]),
@@ -115,7 +120,7 @@ class ActionModule(DeviceAction):
             trust_clock=options["trust_clock"],
         )
 
-    def _enroll(self, plan: Plan, options: _action_support.Options, task_vars: Result) -> Result:
+    def _enroll(self, plan: EnrolmentPlan, options: _action_support.Options, task_vars: Result) -> Result:
         check = bool(self._task.check_mode)
         where, must_exist = options["registry"], not options["new_registry"]
         with open_registry(where, timeout=options["timeout"], create=not check, must_exist=must_exist) as registry:
@@ -145,7 +150,7 @@ class ActionModule(DeviceAction):
 
         return exchange
 
-    def _told(self, outcome: Outcome, registry: Registry, options: _action_support.Options, check: bool) -> Result:
+    def _told(self, outcome: EnrolmentOutcome, registry: Registry, options: _action_support.Options, check: bool) -> Result:
         found: Result = {"changed": outcome.changed, "state": "enrolled", "did": list(outcome.did), "pending": list(outcome.pending)}
         device = outcome.device
         if outcome.verdict is not None:

@@ -65,22 +65,22 @@ def find(registry: Registry, options: Options) -> records.Device | None:
     return ask.find(registry, **named)
 
 
-class Seen(t.NamedTuple):
+class SeenDevice(t.NamedTuple):
     """A device of the registry, proven by its birth record, or the reason and the sentence why it is not."""
 
     device: records.Device | None
     doubt: tuple[str, str] | None
 
 
-def seen(registry: Registry, options: Options, *, path: t.Callable[[str], str]) -> Seen:
+def seen(registry: Registry, options: Options, *, path: t.Callable[[str], str]) -> SeenDevice:
     """The device that the options name, and whether it is proven. Raises InputError, RegistryError."""
     device = find(registry, options)
     if device is None:
-        return Seen(None, None)
+        return SeenDevice(None, None)
     try:
-        return Seen(proven(registry, device, options, path=path), None)
+        return SeenDevice(proven(registry, device, options, path=path), None)
     except UnprovenError as error:
-        return Seen(device, (error.reason, error.message))
+        return SeenDevice(device, (error.reason, error.message))
 
 
 def proven(registry: Registry, device: records.Device, options: Options, *, path: t.Callable[[str], str]) -> records.Device:
@@ -105,4 +105,4 @@ def escrow(registry: Registry | None, options: Options, *, create: bool, path: t
     return Escrow(registry, mode=options["mode"], master=master, former_master=former, recovery_key=key, create=create)
 
 
-__all__ = ("KEYS", "Options", "Seen", "check_texts", "escrow", "find", "plain", "proven", "seen", "told")
+__all__ = ("KEYS", "Options", "SeenDevice", "check_texts", "escrow", "find", "plain", "proven", "seen", "told")

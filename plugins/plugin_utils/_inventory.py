@@ -32,7 +32,7 @@ class Host(t.NamedTuple):
     groups: tuple[str, ...]
 
 
-class Device(t.Protocol):
+class DeviceLike(t.Protocol):
     """What is read of a registry's device; what is not known of it is "" or None."""
 
     @property
@@ -80,7 +80,7 @@ class Device(t.Protocol):
         """The generation of its auth values."""
 
 
-class Incident(t.Protocol):
+class IncidentLike(t.Protocol):
     """What is read of a registry's open incident."""
 
     @property
@@ -111,13 +111,13 @@ class Joined(t.NamedTuple):
     left_out: int
 
 
-Prove = t.Callable[[Device], t.Union[Device, str]]
+Prove = t.Callable[[DeviceLike], t.Union[DeviceLike, str]]
 
 
 def join(
     rows: t.Iterable[manifest.Row],
-    devices: t.Iterable[Device],
-    incidents: t.Iterable[Incident],
+    devices: t.Iterable[DeviceLike],
+    incidents: t.Iterable[IncidentLike],
     *,
     prove: Prove | None = None,
     unlisted: bool = True,
@@ -150,11 +150,11 @@ class _Seen(t.NamedTuple):
     """What the registry says of a device: the state, what is proven, and else why not, as a word."""
 
     state: str
-    proven: Device | None = None
+    proven: DeviceLike | None = None
     reason: str = ""
 
 
-def _seen(device: Device | None, prove: Prove | None) -> _Seen:
+def _seen(device: DeviceLike | None, prove: Prove | None) -> _Seen:
     if device is None:
         return _Seen(NEW)
     if prove is None:
@@ -163,7 +163,7 @@ def _seen(device: Device | None, prove: Prove | None) -> _Seen:
     return _Seen(UNPROVEN, None, found) if isinstance(found, str) else _Seen(ENROLLED, found)
 
 
-def _free_name(device: Device, taken: t.Container[str]) -> str:
+def _free_name(device: DeviceLike, taken: t.Container[str]) -> str:
     """The name of a device that the manifest does not have: its host name, its serial number, or, where neither will do, its EK's Name."""
     for name in (device.host, device.serial):
         if name and manifest.is_host_name(name) and not manifest.is_reserved(name) and name.lower() not in taken:
@@ -174,13 +174,13 @@ def _free_name(device: Device, taken: t.Container[str]) -> str:
 class _Cases:
     """The open incidents, by what they are about (see C(_registry/ask.concerns))."""
 
-    def __init__(self, incidents: t.Iterable[Incident]) -> None:
-        self._by: dict[tuple[str, str], list[Incident]] = {}
+    def __init__(self, incidents: t.Iterable[IncidentLike]) -> None:
+        self._by: dict[tuple[str, str], list[IncidentLike]] = {}
         for one in sorted(incidents, key=lambda incident: incident.opened_at):
             key = ("host", one.host.lower()) if one.host else ("serial", one.serial)
             self._by.setdefault(key, []).append(one)
 
-    def of(self, host: str, serial: str) -> list[Incident]:
+    def of(self, host: str, serial: str) -> list[IncidentLike]:
         """Those of a host, and those of its serial number that are of no host, the oldest first."""
         found = self._by.get(("host", host.lower()), []) + (self._by.get(("serial", serial), []) if serial else [])
         return sorted(found, key=lambda incident: incident.opened_at)
@@ -224,4 +224,4 @@ def _time(value: datetime.datetime) -> str:
     return value.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-__all__ = ("ENROLLED", "GROUPED", "NEW", "QUARANTINED", "STATES", "UNPROVEN", "Device", "Host", "Incident", "Joined", "join")
+__all__ = ("ENROLLED", "GROUPED", "NEW", "QUARANTINED", "STATES", "UNPROVEN", "DeviceLike", "Host", "IncidentLike", "Joined", "join")

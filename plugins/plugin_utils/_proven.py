@@ -48,7 +48,7 @@ _ISSUER = "give the certificate of the CA that issued it (record_roots), or see 
 _ROOTS = "give the certificate of who signed it (record_roots; after a change of the CA the former one's too), or see who wrote it there"
 
 
-class Papers(t.Protocol):
+class PapersLike(t.Protocol):
     """Where the signed documents are: a registry, or what it gave of all devices at once."""
 
     def birth_record(self, ek_name: str) -> str | None:
@@ -75,7 +75,7 @@ def load_roots(paths: t.Iterable[str]) -> tuple[str, ...]:
 
 
 def prove(
-    registry: Papers,
+    registry: PapersLike,
     device: records.Device,
     roots: Roots,
     *,
@@ -94,7 +94,7 @@ def prove(
     return dataclasses.replace(device, verdict=_verdict(payload, device.verdict), certificates=held)
 
 
-def signed(papers: Papers, device: records.Device, roots: Roots, *, now: datetime.datetime | None = None) -> records.Device:
+def signed(papers: PapersLike, device: records.Device, roots: Roots, *, now: datetime.datetime | None = None) -> records.Device:
     """The device with nothing of the row's that is not signed, but for its certificates and the generation of its auth values.
 
     Manufacturer and firmware are empty where the TPM alone has said them: without a certificate of its EK a device can call itself
@@ -125,7 +125,7 @@ def _made_by(payload: t.Mapping[str, t.Any]) -> tuple[str, str]:
 
 
 def _proof(
-    registry: Papers, device: records.Device, roots: Roots, wanted: tuple[str | None, str | None], now: datetime.datetime | None
+    registry: PapersLike, device: records.Device, roots: Roots, wanted: tuple[str | None, str | None], now: datetime.datetime | None
 ) -> tuple[dict[str, t.Any], dict[str, str]]:
     """The verified payload of its record, and where it is (host, mac, site). Raises UnprovenError, RegistryError."""
     text = registry.birth_record(device.ek_name)
@@ -276,7 +276,7 @@ __all__ = (
     "OTHER_KEY",
     "PLACE",
     "SIGNATURE",
-    "Papers",
+    "PapersLike",
     "Roots",
     "UnprovenError",
     "load_roots",

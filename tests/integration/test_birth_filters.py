@@ -124,7 +124,7 @@ def enroll(tpm: Swtpm, folder: pathlib.Path, family: str) -> Born:
         kind: ca.issue(kind, _keys.public_key(public), subject, now=now, lifetime=90 * lab_ca.DAY if kind == "ldevid" else None).pem
         for kind, public in kinds.items()
     }
-    fields = birth_records.Fields(
+    fields = birth_records.RecordFields(
         time=now,
         device={"serial": SERIAL, "host": "edge-1"},
         tpm={"manufacturer": "IBM", "firmware": "1.2.3.4"},

@@ -297,7 +297,7 @@ def factory(tmp_path: pathlib.Path) -> Factory:
 
 def _judge(device: Device, handle: int, index: int, trusted: bundle.Bundle, **policy: t.Any) -> EkVerdict:
     fixed = device.tools.getcap("properties-fixed")
-    what = ladder.Device(
+    what = ladder.EkEvidence(
         ek_public=device.public(handle),
         certificate=device.tools.nvread(index),
         manufacturer=int(fixed["TPM2_PT_MANUFACTURER"]["raw"]).to_bytes(4, "big").decode().rstrip("\0 "),

@@ -49,7 +49,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import a
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.external import ExternalError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import settings
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import ExchangeError, Outcome, QuarantineError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import EnrolmentOutcome, ExchangeError, QuarantineError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask, records
 
 MakeSwtpm = t.Callable[..., Swtpm]
@@ -346,7 +346,7 @@ def elsewhere(desk: Desk) -> Elsewhere:
     return Elsewhere(desk.requests)
 
 
-def told(outcome: Outcome) -> tuple[bool, tuple[str, ...], tuple[str, ...]]:
+def told(outcome: EnrolmentOutcome) -> tuple[bool, tuple[str, ...], tuple[str, ...]]:
     """What a run says."""
     return outcome.changed, outcome.did, outcome.pending
 

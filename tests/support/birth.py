@@ -97,7 +97,7 @@ def soft_tpm(serial: str = "SN-0001", kind: str = "ecc") -> SoftTpm:
     )
 
 
-def fields(tpm: SoftTpm, ca: authority.Authority, now: datetime.datetime = lab_ca.NOW) -> birth_records.Fields:
+def fields(tpm: SoftTpm, ca: authority.Authority, now: datetime.datetime = lab_ca.NOW) -> birth_records.RecordFields:
     """What a right record of a device is made of."""
     vendor = lab_ca.root("Vendor")
     subject = profile.DeviceSubject(tpm.serial, b"hw")
@@ -107,7 +107,7 @@ def fields(tpm: SoftTpm, ca: authority.Authority, now: datetime.datetime = lab_c
         for kind, key in keys.items()
     }
     der = serialization.Encoding.DER
-    return birth_records.Fields(
+    return birth_records.RecordFields(
         time=now + MINUTE,
         device={"serial": tpm.serial, "host": f"edge-{tpm.serial.lower()}", "site": "north"},
         tpm={"manufacturer": "IBM", "firmware": "1.2.3.4", "advisories": []},

@@ -29,7 +29,12 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import pcr
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import enrolment, settings
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import ExchangeError, Outcome, Plan, QuarantineError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import (
+    EnrolmentOutcome,
+    EnrolmentPlan,
+    ExchangeError,
+    QuarantineError,
+)
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import credentials
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
@@ -197,9 +202,9 @@ class Desk:
         """The registry, opened anew."""
         return open_registry(self.url, timeout=2, **options)
 
-    def plan(self, **changes: t.Any) -> Plan:
+    def plan(self, **changes: t.Any) -> EnrolmentPlan:
         """What the device of this file's serial number is to become; `ca` may be None."""
-        base = Plan(
+        base = EnrolmentPlan(
             serial=SERIAL,
             where=WHERE,
             serial_index=settings.serial_index(INDEX, changes.get("serial", SERIAL)),
@@ -213,7 +218,7 @@ class Desk:
 
     def enroll(
         self, exchange: Exchange, *, check: bool = False, clock: t.Callable[[], datetime.datetime] = now, **changes: t.Any
-    ) -> Outcome:
+    ) -> EnrolmentOutcome:
         """One run, as the action plugin makes it."""
         with self.registry(create=not check) as registry:
             return enrolment.Enrolment(registry, self.plan(**changes), exchange, clock).run(check)

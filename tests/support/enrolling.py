@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.filter.sealed_to import sealed_to
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import pcr
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import Outcome
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import EnrolmentOutcome
 from support import enroll, lab_ca, module, profile
 from support.commands import Record
 from support.factory import PCRS, Vendor
@@ -54,7 +54,7 @@ class Walk:
     def __init__(self, proxy: Proxy, python: str, desk: enroll.Desk) -> None:
         self.proxy, self.python, self.desk = proxy, python, desk
         self.steps: dict[str, Records] = {}
-        self.outcome: Outcome | None = None
+        self.outcome: EnrolmentOutcome | None = None
         # A command that the TPM shall refuse in both exchanges.
         self.refused = ""
 
@@ -69,7 +69,9 @@ class Walk:
         self.observed = self._module("tpm2_profile", resources=resources, return_reads=True)
         self.steps["profile"] = list(self.proxy.records)
 
-    def enroll(self, timed: t.Callable[[enroll.Exchange], enroll.Exchange] = lambda exchange: exchange, **changes: t.Any) -> Outcome:
+    def enroll(
+        self, timed: t.Callable[[enroll.Exchange], enroll.Exchange] = lambda exchange: exchange, **changes: t.Any
+    ) -> EnrolmentOutcome:
         """Enroll it, with what the two before it have read; `timed` may put something between controller and device."""
         told = {
             "observed": self.observed,

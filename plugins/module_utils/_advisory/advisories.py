@@ -17,7 +17,14 @@ import re
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory import advisory_rules, software_rules, verdicts
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory.verdicts import AFFECTED, ANY, NOT_AFFECTED, UNKNOWN, Rule, Verdict
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory.verdicts import (
+    AFFECTED,
+    ANY,
+    NOT_AFFECTED,
+    UNKNOWN,
+    AdvisoryVerdict,
+    Rule,
+)
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.vendors import VENDORS
 
 NO_RULE = "no-advisory-rule"
@@ -81,7 +88,9 @@ def concerning(manufacturer: str, model: str = "") -> list[Rule]:
     ]
 
 
-def judge(manufacturer: str, firmware: str, model: str = "", *, cpu: Cpu | None = None, suspend: bool | None = None) -> list[Verdict]:
+def judge(
+    manufacturer: str, firmware: str, model: str = "", *, cpu: Cpu | None = None, suspend: bool | None = None
+) -> list[AdvisoryVerdict]:
     """Every rule about this vendor, judged; the arguments are what tpm2_info reports.
 
     ``cpu`` is family and model of an x86 processor, ``suspend`` whether the machine can suspend to RAM; None is not known.
@@ -98,8 +107,8 @@ def judge(manufacturer: str, firmware: str, model: str = "", *, cpu: Cpu | None 
     return found if certain else [*found, _none(subject)]
 
 
-def _verdict(rule: Rule, verdict: str, subject: str, evidence: str) -> Verdict:
-    return Verdict(
+def _verdict(rule: Rule, verdict: str, subject: str, evidence: str) -> AdvisoryVerdict:
+    return AdvisoryVerdict(
         name=rule.name,
         verdict=verdict,
         severity=verdicts.severity_of(verdict, rule.severity),
@@ -114,8 +123,8 @@ def _verdict(rule: Rule, verdict: str, subject: str, evidence: str) -> Verdict:
     )
 
 
-def _none(subject: str) -> Verdict:
-    return Verdict(
+def _none(subject: str) -> AdvisoryVerdict:
+    return AdvisoryVerdict(
         name=NO_RULE,
         verdict=UNKNOWN,
         severity=verdicts.INFO,
@@ -135,7 +144,7 @@ def checked() -> dict[str, str]:
     return {"oldest": min(days), "newest": max(days)}
 
 
-def as_facts(found: t.Iterable[Verdict]) -> list[dict[str, t.Any]]:
+def as_facts(found: t.Iterable[AdvisoryVerdict]) -> list[dict[str, t.Any]]:
     """Verdicts as a module returns them: plain mappings with lists in them."""
     return [{**verdict._asdict(), "also": list(verdict.also)} for verdict in found]
 

@@ -18,7 +18,13 @@ import re
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory.software_rules import HOLES, OTHERS, PROJECTS, Hole
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory.verdicts import AFFECTED, NOT_AFFECTED, UNKNOWN, Verdict, severity_of
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._advisory.verdicts import (
+    AFFECTED,
+    NOT_AFFECTED,
+    UNKNOWN,
+    AdvisoryVerdict,
+    severity_of,
+)
 
 
 class Upstream(t.NamedTuple):
@@ -78,7 +84,7 @@ def _decide(hole: Hole, have: Upstream | None) -> tuple[str, str]:
     return AFFECTED, f"fixed in {' and '.join(hole.fixed_in)}"
 
 
-def judge(package: str, version: str) -> list[Verdict]:
+def judge(package: str, version: str) -> list[AdvisoryVerdict]:
     """Every known hole of a package in this version; none for a package of which we know no project."""
     project = project_of(package)
     found = []
@@ -86,7 +92,7 @@ def judge(package: str, version: str) -> list[Verdict]:
         verdict, evidence = _decide(hole, parse(version))
         update = f"update {package} to {' or '.join(hole.fixed_in)}"
         found.append(
-            Verdict(
+            AdvisoryVerdict(
                 name=hole.name,
                 verdict=verdict,
                 severity=severity_of(verdict, hole.severity),

@@ -58,7 +58,7 @@ class Rule(t.NamedTuple):
     needs_suspend: bool = False  # nothing happens on a machine that never suspends to RAM
 
 
-class Verdict(t.NamedTuple):
+class AdvisoryVerdict(t.NamedTuple):
     """What one rule says of one TPM or package. ``unknown`` is a verdict too, and never a good one."""
 
     name: str  # the rule's
@@ -93,7 +93,7 @@ __all__ = (
     "WARNING",
     "Firmware",
     "Rule",
-    "Verdict",
+    "AdvisoryVerdict",
     "Version",
     "severity_of",
 )

@@ -177,11 +177,11 @@ class _Key(t.NamedTuple):
     token: Token
 
 
-def _key(backend: Backend, key: asked.Key) -> _Key:
+def _key(backend: Backend, key: asked.AskedKey) -> _Key:
     return _Key(key.handle, key.public, backend.known(key.handle, key.public))
 
 
-def activate(place: tcti.Tcti, auths: t.Mapping[int, bytes], given: asked.Activation) -> Facts:
+def activate(place: tcti.Tcti, auths: t.Mapping[int, bytes], given: asked.AskedActivation) -> Facts:
     """The second exchange, with the auths of the hierarchies by handle. Raises TpmError."""
     # Not at the top: only this needs the library.
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import esapi
@@ -193,7 +193,7 @@ def activate(place: tcti.Tcti, auths: t.Mapping[int, bytes], given: asked.Activa
         backend.close()
 
 
-def _activate(backend: Backend, auths: t.Mapping[int, bytes], given: asked.Activation) -> Facts:
+def _activate(backend: Backend, auths: t.Mapping[int, bytes], given: asked.AskedActivation) -> Facts:
     """Certify the IDevID by the AK, then open the credential."""
     ek, ak = _key(backend, given.ek), _key(backend, given.ak)
     # An endorsement auth that is set already must not be seen either.

@@ -20,7 +20,7 @@ MAX_OCTETS, MAX_NONCE = 0xFFFF, 64
 Options = t.Mapping[str, t.Any]
 
 
-class Reads(t.NamedTuple):
+class AskedReads(t.NamedTuple):
     """What has been read already: public areas by handle, properties, whether the identity is known, the size of the NV buffer."""
 
     public: dict[int, names.Public]
@@ -29,20 +29,20 @@ class Reads(t.NamedTuple):
     nv_buffer: int | None
 
 
-class Key(t.NamedTuple):
+class AskedKey(t.NamedTuple):
     """A key of the second exchange: where it is, and its public area as the first exchange showed it."""
 
     handle: int
     public: names.Public
 
 
-class Activation(t.NamedTuple):
+class AskedActivation(t.NamedTuple):
     """What ``activate`` says."""
 
     nonce: bytes
-    ek: Key
-    ak: Key
-    idevid: Key | None
+    ek: AskedKey
+    ak: AskedKey
+    idevid: AskedKey | None
     id_object: bytes
     secret: bytes
 
@@ -95,7 +95,7 @@ def pcrs(options: Options) -> pcr_.Selection | None:
     return pcr_.selection(str(chosen.get("bank") or "sha256"), chosen["indices"]) if chosen else None
 
 
-def reads(options: Options) -> Reads:
+def reads(options: Options) -> AskedReads:
     """The option of that name. Raises InputError."""
     told, seen = options.get("reads") or {}, observation.Observation()
     try:
@@ -103,22 +103,22 @@ def reads(options: Options) -> Reads:
         if told.get("properties"):
             seen["properties", None] = {int(str(number), 0): int(value) for number, value in told["properties"].items()}
         buffer = told.get("nv_buffer_max")
-        return Reads(public, seen, bool(told.get("identity")), int(buffer) if buffer else None)
+        return AskedReads(public, seen, bool(told.get("identity")), int(buffer) if buffer else None)
     except (AttributeError, TypeError, ValueError):
         raise errors.InputError("Could not read reads: it is not as tpm2_profile returned it; pass that on, or leave it out.") from None
 
 
-def key(options: Options, name: str) -> Key:
+def key(options: Options, name: str) -> AskedKey:
     """A key by handle and public area. Raises InputError."""
-    return Key(common.handle(options["handle"], f"{name}.handle"), area(options["public"], f"{name}.public"))
+    return AskedKey(common.handle(options["handle"], f"{name}.handle"), area(options["public"], f"{name}.public"))
 
 
-def activation(options: Options) -> Activation:
+def activation(options: Options) -> AskedActivation:
     """The option ``activate``. Raises InputError."""
     ek, ak = key(options["ek"], "ek"), key(options["ak"], "ak")
     idevid = key(options["idevid"], "idevid") if options.get("idevid") else None
     credential = [octets(options[name], name) for name in ("id_object", "encrypted_secret")]
-    return Activation(nonce(options), ek, ak, idevid, *credential)
+    return AskedActivation(nonce(options), ek, ak, idevid, *credential)
 
 
 def signing(requests: t.Sequence[Options]) -> list[Signing]:
@@ -129,4 +129,4 @@ def signing(requests: t.Sequence[Options]) -> list[Signing]:
     return found
 
 
-__all__ = ("Activation", "Key", "Reads", "Signing", "activation", "key", "nonce", "pcrs", "reads", "serial_size", "signing")
+__all__ = ("AskedActivation", "AskedKey", "AskedReads", "Signing", "activation", "key", "nonce", "pcrs", "reads", "serial_size", "signing")

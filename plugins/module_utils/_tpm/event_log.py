@@ -89,7 +89,7 @@ class EventLogError(TpmError):
     """The bytes are no event log, or end too early."""
 
 
-class Event(t.NamedTuple):
+class LoggedEvent(t.NamedTuple):
     """One entry: what it is about, and the digest in each bank with which its PCR was extended."""
 
     pcr: int
@@ -108,7 +108,7 @@ class Log(t.NamedTuple):
     """A whole log."""
 
     banks: tuple[str, ...]  # those whose digests it holds
-    events: tuple[Event, ...]
+    events: tuple[LoggedEvent, ...]
     locality: int  # from which the firmware started the TPM: 3 or 4 is the first value of PCR 0
 
 
@@ -168,20 +168,20 @@ def parse(data: bytes) -> Log:
     return Log(tuple(alg.alg_name(number) for number in sizes), tuple(events), _locality(events))
 
 
-def _event(reader: _Reader, pcr: int, number: int, digests: dict[str, bytes]) -> Event:
+def _event(reader: _Reader, pcr: int, number: int, digests: dict[str, bytes]) -> LoggedEvent:
     data = reader.take(reader.number(4, "the size of an event"), "the data of an event")
     if number != EV_NO_ACTION and pcr >= COUNT:
         raise _broken(f"the event that ends at byte {reader.at} extends PCR {pcr}, which does not exist")
-    return Event(pcr, number, TYPES.get(number, f"{number:#010x}"), digests, data)
+    return LoggedEvent(pcr, number, TYPES.get(number, f"{number:#010x}"), digests, data)
 
 
-def _sha1_event(reader: _Reader) -> Event:
+def _sha1_event(reader: _Reader) -> LoggedEvent:
     """A TCG_PCClientPCREvent (10.2.1): the only form up to TPM 1.2, and the first event of every log."""
     pcr, number = reader.number(4, "the PCR of an event"), reader.number(4, "the type of an event")
     return _event(reader, pcr, number, {"sha1": reader.take(SHA1_SIZE, "the SHA-1 digest of an event")})
 
 
-def _agile_event(reader: _Reader, sizes: t.Mapping[int, int]) -> Event:
+def _agile_event(reader: _Reader, sizes: t.Mapping[int, int]) -> LoggedEvent:
     """A TCG_PCR_EVENT2 (10.2.2): a digest for each bank that the header has announced."""
     pcr, number = reader.number(4, "the PCR of an event"), reader.number(4, "the type of an event")
     count = reader.number(4, "the number of digests")
@@ -215,7 +215,7 @@ def _spec_id(data: bytes) -> dict[int, int]:
     return sizes
 
 
-def _locality(events: t.Iterable[Event]) -> int:
+def _locality(events: t.Iterable[LoggedEvent]) -> int:
     """The locality of TPM2_Startup (10.4.5.3); 0 where no event tells."""
     for event in events:
         if event.number == EV_NO_ACTION and event.pcr == 0 and event.data[:-1] == LOCALITY:
@@ -284,4 +284,4 @@ def _with_separator(bank: str, value: bytes) -> bytes:
     return hashlib.new(name, value + hashlib.new(name, OS_SEPARATOR).digest()).digest()
 
 
-__all__ = ("Comparison", "Event", "EventLogError", "Log", "compare", "parse", "replay")
+__all__ = ("Comparison", "LoggedEvent", "EventLogError", "Log", "compare", "parse", "replay")

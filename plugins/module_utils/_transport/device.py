@@ -54,7 +54,7 @@ def not_a_device(path: str) -> errors.TransportError:
     )
 
 
-class Device:
+class DeviceNode:
     """A TPM behind a device node. Raises TransportError on opening and on each command."""
 
     def __init__(self, path: str) -> None:
@@ -100,4 +100,4 @@ class Device:
             self._file = -1
 
 
-__all__ = ("Device", "explain_open")
+__all__ = ("DeviceNode", "explain_open")

@@ -17,7 +17,7 @@ def open_transport(place: Tcti) -> Transport:
     if place.name == "device":
         from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import device
 
-        return device.Device(place.conf)
+        return device.DeviceNode(place.conf)
     if place.name == "swtpm":
         from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import stream
 

@@ -51,7 +51,7 @@ FLAVOURS = {
 }
 
 
-class Fields(t.NamedTuple):
+class CsrFields(t.NamedTuple):
     """The payloads in their order. Public areas and attestations bare (TPMT_PUBLIC, TPMS_ATTEST), certify signatures as TPMT_SIGNATURE,
     the EK certificate in DER; C(ca_data) is whatever the CA wants, for C(flightctl) the PKCS#10 request in PEM or DER."""
 
@@ -72,13 +72,13 @@ class Fields(t.NamedTuple):
 class Decoded(t.NamedTuple):
     """What a request holds, and the very bytes that its signature is over."""
 
-    fields: Fields
+    fields: CsrFields
     content: bytes
     signature: bytes
     hash_alg: int
 
 
-# Names of Fields in the order of the structure; those in _TPM2B have a TPM2B around them in some flavours.
+# Names of CsrFields in the order of the structure; those in _TPM2B have a TPM2B around them in some flavours.
 _ORDER = (
     "model",
     "serial",
@@ -107,7 +107,7 @@ def _u32(value: int) -> bytes:
     return value.to_bytes(4, "big")
 
 
-def encode(fields: Fields, flavour: str, *, hash_alg: int = alg.SHA256) -> bytes:
+def encode(fields: CsrFields, flavour: str, *, hash_alg: int = alg.SHA256) -> bytes:
     """The TCG_IDEVID_CONTENT, which the IDevID key is to sign. C(hash_alg) is a TPM_ALG_ID: SHA-256, SHA-384 or SHA-512.
 
     Raises InputError for an unknown flavour or hash, and where a field that its readers demand is empty or too large.
@@ -139,7 +139,7 @@ def attach(content: bytes, signature: bytes, flavour: str) -> bytes:
     return _u32(_flavour(flavour).version) + _u32(len(content)) + _u32(len(signature)) + content + signature
 
 
-class _Reader:
+class _Payloads:
     """Takes integers and fields off the bytes, and says in one sentence where they end too early."""
 
     def __init__(self, data: bytes, flavour: str) -> None:
@@ -176,7 +176,7 @@ def decode(data: bytes, flavour: str) -> Decoded:
 
     Raises TcgCsrError in one sentence wherever the bytes end too early, are too many, or contradict themselves.
     """
-    kind, outer = _flavour(flavour), _Reader(data, flavour)
+    kind, outer = _flavour(flavour), _Payloads(data, flavour)
     version = outer.u32("the version")
     if version != kind.version:
         raise outer.fail(f"its version is {version:#010x}, not {kind.version:#010x}")
@@ -188,8 +188,8 @@ def decode(data: bytes, flavour: str) -> Decoded:
     return Decoded(fields, content, signature, hash_alg)
 
 
-def _content(content: bytes, kind: Flavour, flavour: str) -> tuple[Fields, int]:
-    reader = _Reader(content, flavour)
+def _content(content: bytes, kind: Flavour, flavour: str) -> tuple[CsrFields, int]:
+    reader = _Payloads(content, flavour)
     if reader.u32("the content's version") != _CONTENT_VERSION:
         raise reader.fail(f"the content's version is not {_CONTENT_VERSION:#010x}")
     hash_alg, hash_size = reader.u32("the hash algorithm"), reader.u32("the size of the hash")
@@ -207,10 +207,10 @@ def _content(content: bytes, kind: Flavour, flavour: str) -> tuple[Fields, int]:
     reader.take(pad, "the padding")
     if reader.rest():
         raise reader.fail(f"{len(reader.rest())} bytes follow the padding")
-    return Fields(**found), hash_alg
+    return CsrFields(**found), hash_alg
 
 
-def _field(reader: _Reader, name: str, value: bytes, kind: Flavour) -> t.Any:
+def _field(reader: _Payloads, name: str, value: bytes, kind: Flavour) -> t.Any:
     if name in ("model", "serial"):
         try:
             return value.decode("utf-8")
@@ -237,4 +237,4 @@ def verify(found: Decoded, public_key: t.Any, signature: bytes | None = None) ->
         )
 
 
-__all__ = ("FLAVOURS", "Decoded", "Fields", "Flavour", "TcgCsrError", "attach", "decode", "encode", "verify")
+__all__ = ("FLAVOURS", "Decoded", "CsrFields", "Flavour", "TcgCsrError", "attach", "decode", "encode", "verify")

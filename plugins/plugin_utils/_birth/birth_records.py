@@ -47,7 +47,7 @@ class Activation(t.NamedTuple):
     result: str = record_checks.ACTIVATED
 
 
-class Fields(t.NamedTuple):
+class RecordFields(t.NamedTuple):
     """What a record is made of. Public areas are TPMT_PUBLIC, certificates of the EK DER, those of the device PEM by kind.
 
     C(device): serial, and where known host, mac, site, model. C(verdict): rung, reason, and where known detail, revocation, notes,
@@ -71,7 +71,7 @@ class Fields(t.NamedTuple):
     ldevid_public: bytes | None = None
 
 
-def build(fields: Fields) -> dict[str, t.Any]:
+def build(fields: RecordFields) -> dict[str, t.Any]:
     """The payload of a record. Raises BirthRecordError where it would not pass its own checks, so that no such record is ever signed."""
     _keys.require()
     unknown = sorted(set(fields.attestations) - set(_ATTESTATIONS))
@@ -272,7 +272,7 @@ __all__ = (
     "PAYLOAD_TYPE",
     "Activation",
     "BirthRecordError",
-    "Fields",
+    "RecordFields",
     "build",
     "duplicates",
     "encode",

@@ -133,7 +133,7 @@ def tcg_content(
     C(keys): AK and IDevID; C(certified): the AK's attestation of the IDevID; C(about): serial and model.
     """
     ak, idevid = keys
-    fields = tcg_csr.Fields(
+    fields = tcg_csr.CsrFields(
         model=about[1],
         serial=about[0],
         ek_certificate=ek_certificate,
@@ -174,7 +174,7 @@ def birth_record(
     """The signed record of one device. Raises BirthRecordError."""
     verdict = proven.verdict
     ek_certificate, ek_chain = own_certificate(proven.ek, verdict)
-    fields = birth_records.Fields(
+    fields = birth_records.RecordFields(
         time=proven.at,
         device=device,
         tpm=_described(proven.tpm),

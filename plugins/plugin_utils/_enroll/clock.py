@@ -17,7 +17,7 @@ from __future__ import annotations
 import datetime
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import ReasonedError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import Plan
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import EnrolmentPlan
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import faults, rows
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import path
@@ -39,13 +39,13 @@ class ClockError(ReasonedError):
     """The controller's clock cannot be right; C(reason) is one stable word. Nothing is issued, written or registered."""
 
 
-def _refuse(plan: Plan, now: datetime.datetime, what: str, cure: str, reason: str) -> ClockError:
+def _refuse(plan: EnrolmentPlan, now: datetime.datetime, what: str, cure: str, reason: str) -> ClockError:
     return ClockError(
         f"Could not issue anything for {plan.serial}: the clock of this controller says {moment(now)}, {what}; {cure}.", reason
     )
 
 
-def check(registry: Registry, plan: Plan, now: datetime.datetime) -> str:
+def check(registry: Registry, plan: EnrolmentPlan, now: datetime.datetime) -> str:
     """Refuse a clock that cannot be right, before anything is issued; return a note on one that may be wrong, or nothing.
 
     Raises ClockError: clock_before_release, clock_before_ca, clock_after_ca, clock_behind_registry.
@@ -66,14 +66,14 @@ def check(registry: Registry, plan: Plan, now: datetime.datetime) -> str:
     return f"The clock of the controller was {(now - last).days} days ahead of the last event of the registry."
 
 
-def _behind(registry: Registry, plan: Plan, now: datetime.datetime, last: datetime.datetime) -> None:
+def _behind(registry: Registry, plan: EnrolmentPlan, now: datetime.datetime, last: datetime.datetime) -> None:
     if not plan.trust_clock:
         raise _refuse(plan, now, f"before the last event of the registry ({moment(last)})", rows.CURE, faults.CLOCK_BEHIND)
     if registry.writable:
         registry.note(rows.CLOCK_TRUSTED, serial=plan.serial, host=plan.host, detail={"last_event": moment(last)})
 
 
-def not_yet_valid(plan: Plan, now: datetime.datetime) -> ClockError:
+def not_yet_valid(plan: EnrolmentPlan, now: datetime.datetime) -> ClockError:
     """The error where an EK certificate, right otherwise, is of a time that is still to come: a vendor does not certify in advance."""
     what = "when its EK certificate, or a CA above it, is not valid yet"
     return _refuse(plan, now, what, "set the clock, or, if it is right, ask the vendor", BEFORE_EK_CERTIFICATE)

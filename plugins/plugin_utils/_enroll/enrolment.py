@@ -31,9 +31,9 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import (
     upkeep,
 )
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import (
+    EnrolmentOutcome,
+    EnrolmentPlan,
     Exchange,
-    Outcome,
-    Plan,
     QuarantineError,
     judged,
     nonce,
@@ -56,12 +56,12 @@ _WITHOUT_REASON = (_keys.SignatureError, _keys.KeyMaterialError, RequestError)
 class Enrolment:
     """One run for one device. C(exchange) runs C(tpm2_evidence) there; C(clock) tells the time."""
 
-    def __init__(self, registry: Registry, plan: Plan, exchange: Exchange, clock: t.Callable[[], datetime.datetime]) -> None:
+    def __init__(self, registry: Registry, plan: EnrolmentPlan, exchange: Exchange, clock: t.Callable[[], datetime.datetime]) -> None:
         self._registry, self._plan, self._exchange, self._clock = registry, plan, judged(exchange), clock
         # The EK that answered, for whoever looks into a quarantine.
         self._ek_name: str | None = None
 
-    def run(self, check: bool = False) -> Outcome:
+    def run(self, check: bool = False) -> EnrolmentOutcome:
         """Enroll the device, or find that nothing is left to do; in check mode only find out.
 
         Raises QuarantineError, with an incident in the registry (not in check mode), ClockError, TpmError.
@@ -78,7 +78,7 @@ class Enrolment:
             self._quarantine(distrusted)
         raise distrusted
 
-    def _run(self, check: bool) -> Outcome:
+    def _run(self, check: bool) -> EnrolmentOutcome:
         plan = self._plan
         device = self._registry.find(serial=plan.serial)
         if device is None and plan.record and plan.signs is None:
@@ -89,7 +89,7 @@ class Enrolment:
             return self._known(device, check)
         return first_exchange.Preview(self._registry, plan, self._exchange, self._clock).run(blank) if check else self._enroll()
 
-    def _known(self, device: records.Device, check: bool) -> Outcome:
+    def _known(self, device: records.Device, check: bool) -> EnrolmentOutcome:
         """A device that the registry knows, and is believed to know only as far as its birth record goes. Raises UnprovenError."""
         plan = self._plan
         try:
@@ -100,7 +100,7 @@ class Enrolment:
                 raise
             if plan.signs is not None:
                 # It is verified as on its first day, and gets its record now.
-                return Outcome(True, device, ("record",)) if check else self._enroll(device.ek_name)
+                return EnrolmentOutcome(True, device, ("record",)) if check else self._enroll(device.ek_name)
             # Nothing secret hangs on what is done for it: it gets certificates that anybody may see, and stays unproven.
         return upkeep.Upkeep(self._registry, plan, self._exchange, self._clock).run(device, check)
 
@@ -154,7 +154,7 @@ class Enrolment:
 
     # -- the second exchange: do AK and EK live in one TPM
 
-    def _enroll(self, registered: str | None = None) -> Outcome:
+    def _enroll(self, registered: str | None = None) -> EnrolmentOutcome:
         """C(registered): the Name of the EK of a device that is known already, and that is verified again."""
         plan, fresh = self._plan, nonce()
         doubt = clock.check(self._registry, plan, self._clock())
@@ -241,7 +241,7 @@ class Enrolment:
 
     # -- after the proof, and only then
 
-    def _register(self, proven: certify.Proven, about: t.Any) -> Outcome:
+    def _register(self, proven: certify.Proven, about: t.Any) -> EnrolmentOutcome:
         plan, now = self._plan, self._clock()
         # Again, as certificates bear the time of now: clocks are set while devices work.
         clock.check(self._registry, plan, now)
@@ -273,10 +273,10 @@ class Enrolment:
         # Also where another run was first: this device has proved who it is.
         self._registry.close_incidents(host=plan.host or None, serial=plan.serial)
         missing = tuple(kind for kind in publics if kind not in device.certificates)
-        return Outcome(bool(did), device, did, proven.verdict, missing, proven.pcrs)
+        return EnrolmentOutcome(bool(did), device, did, proven.verdict, missing, proven.pcrs)
 
 
-def _pcrs(plan: Plan, found: answers.Collected) -> list[dict[str, t.Any]]:
+def _pcrs(plan: EnrolmentPlan, found: answers.Collected) -> list[dict[str, t.Any]]:
     """Those that were asked for, and so proved; a device may send more."""
     chosen = plan.quote
     return [{"bank": chosen.bank, "index": at, "digest": found.values[at].hex()} for at in sorted(chosen.indices)] if chosen else []
@@ -287,7 +287,7 @@ def _rows(where: settings.Handles, found: answers.Collected) -> list[tuple[str, 
     return [("ek", where.ek, found.ek), ("ak", where.ak, found.ak), ("idevid", where.idevid, idevid)]
 
 
-def _device(plan: Plan) -> dict[str, str]:
+def _device(plan: EnrolmentPlan) -> dict[str, str]:
     found = {"serial": plan.serial, "host": plan.host, "mac": plan.mac, "site": plan.site, "model": plan.model}
     return {name: value for name, value in found.items() if value}
 

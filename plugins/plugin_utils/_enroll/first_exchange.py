@@ -18,7 +18,13 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys as _ek_keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._ek_verdict import EkVerdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, clock, signing
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import Exchange, Outcome, Plan, QuarantineError, nonce
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import (
+    EnrolmentOutcome,
+    EnrolmentPlan,
+    Exchange,
+    QuarantineError,
+    nonce,
+)
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import evidence_checks
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._https import FetchError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import records
@@ -32,7 +38,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates 
 _USUAL = "ek_rsa_2048"
 
 
-def _about_the_ek(plan: Plan, fresh: bytes) -> dict[str, t.Any]:
+def _about_the_ek(plan: EnrolmentPlan, fresh: bytes) -> dict[str, t.Any]:
     known = {name: plan.reads[name] for name in ("public", "properties", "nv_buffer_max") if plan.reads.get(name)}
     return {
         "nonce": fresh.hex(),
@@ -44,14 +50,14 @@ def _about_the_ek(plan: Plan, fresh: bytes) -> dict[str, t.Any]:
     }
 
 
-def question_of_all_eks(plan: Plan, ek: names.Public, fresh: bytes) -> dict[str, t.Any]:
+def question_of_all_eks(plan: EnrolmentPlan, ek: names.Public, fresh: bytes) -> dict[str, t.Any]:
     """What a device is asked whose EK another one has shown: every EK certificate that its TPM has."""
     asked = _about_the_ek(plan, fresh)
     reads = {**asked["reads"], "public": {plan.where.ek: ek.raw.hex()}, "identity": True}
     return {**asked, "all_certificates": True, "reads": reads}
 
 
-def question(plan: Plan, fresh: bytes) -> dict[str, t.Any]:
+def question(plan: EnrolmentPlan, fresh: bytes) -> dict[str, t.Any]:
     """What a device is asked that is to be enrolled."""
     asked = _about_the_ek(plan, fresh)
     asked["idevid"] = {"template": plan.where.idevid_template, "handle": plan.where.idevid}
@@ -68,7 +74,7 @@ class Sought(t.NamedTuple):
     note: str = ""
 
 
-def seek(plan: Plan, found: answers.Shown, keep: bool) -> Sought:
+def seek(plan: EnrolmentPlan, found: answers.Shown, keep: bool) -> Sought:
     """Ask the vendor's service for the certificate of an EK that the TPM shows none for, where the user allows that.
 
     C(keep): keep what was fetched. Raises FetchError where a service that is allowed gives no answer that could be used, unless the EK is pinned.
@@ -94,12 +100,12 @@ def seek(plan: Plan, found: answers.Shown, keep: bool) -> Sought:
     return Sought(got, "", f"The EK certificate is not in the TPM; the service of {service.title} gave it.")
 
 
-def judge(plan: Plan, found: answers.Shown, now: datetime.datetime, sought: Sought) -> tuple[EkVerdict, dict[str, str]]:
+def judge(plan: EnrolmentPlan, found: answers.Shown, now: datetime.datetime, sought: Sought) -> tuple[EkVerdict, dict[str, str]]:
     """Why the EK is believed, and what the TPM is. Raises QuarantineError; EvidenceError for an invalid AK; ClockError."""
     tpm = dict(plan.tpm or found.identity)
     der = sought.fetched.certificate if sought.fetched else found.ek_certificate()
     about = {name: tpm.get(name, "") for name in ("manufacturer", "firmware")}
-    told = ladder.Device(found.ek, der, found.chain, **about, asked=sought.in_vain)
+    told = ladder.EkEvidence(found.ek, der, found.chain, **about, asked=sought.in_vain)
     verdict = ladder.judge(told, plan.policy, now=now, pinned=plan.pinned)
     if sought.note:
         verdict = verdict._replace(notes=(*verdict.notes, sought.note))
@@ -132,7 +138,7 @@ def eks(found: answers.Shown, fetched: services.Fetched | None = None) -> tuple[
     return tuple(dict.fromkeys(made))
 
 
-def identity(plan: Plan, found: answers.Collected | certify.Proven, tpm: t.Mapping[str, str]) -> records.Identity:
+def identity(plan: EnrolmentPlan, found: answers.Collected | certify.Proven, tpm: t.Mapping[str, str]) -> records.Identity:
     """Who a device is, for the registry."""
     return records.Identity(
         **_keys(found.ek, found.ak, found.idevid),
@@ -143,7 +149,7 @@ def identity(plan: Plan, found: answers.Collected | certify.Proven, tpm: t.Mappi
     )
 
 
-def _place(plan: Plan) -> dict[str, t.Any]:
+def _place(plan: EnrolmentPlan) -> dict[str, t.Any]:
     return {name: getattr(plan, name) for name in ("serial", "host", "mac", "site", "model")}
 
 
@@ -161,10 +167,10 @@ def _keys(ek: names.Public, ak: names.Public, idevid: names.Public | None = None
 class Preview:
     """What a run would say of a device that it would enroll, in check mode: of its EK alone, with nothing signed, made or written."""
 
-    def __init__(self, registry: Registry, plan: Plan, exchange: Exchange, clock: t.Callable[[], datetime.datetime]) -> None:
+    def __init__(self, registry: Registry, plan: EnrolmentPlan, exchange: Exchange, clock: t.Callable[[], datetime.datetime]) -> None:
         self._registry, self._plan, self._exchange, self._clock = registry, plan, exchange, clock
 
-    def run(self, blank: t.Container[str]) -> Outcome:
+    def run(self, blank: t.Container[str]) -> EnrolmentOutcome:
         """C(blank): the handles at which keys are still to be made. Without an EK there is nothing to judge, and nothing is asked.
 
         Raises QuarantineError, EvidenceError, IdentityConflictError, ClockError, TpmError.
@@ -172,7 +178,7 @@ class Preview:
         plan, where = self._plan, self._plan.where
         clock.check(self._registry, plan, self._clock())
         if where.ek in blank:
-            return Outcome(True, None, ("enroll",))
+            return EnrolmentOutcome(True, None, ("enroll",))
         found = answers.shown(self._exchange({"collect": _about_the_ek(plan, nonce())}), where)
         if where.ak in blank:
             found = found._replace(ak=None)
@@ -182,7 +188,7 @@ class Preview:
         if found.ak is None and where.ak not in blank:
             raise InputError(f"Could not enroll {plan.serial}: there is no key at {where.ak}; provision the TPM first (tpm2_profile).")
         self._check(found, sought.fetched)
-        return Outcome(True, None, ("enroll",), verdict, fetched=sought.fetched)
+        return EnrolmentOutcome(True, None, ("enroll",), verdict, fetched=sought.fetched)
 
     def _check(self, found: answers.Shown, fetched: services.Fetched | None) -> None:
         """That the registry has nothing against it; an AK that is still to be made counts as the right one. Raises IdentityConflictError."""

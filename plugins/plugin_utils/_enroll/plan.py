@@ -36,7 +36,7 @@ class QuarantineError(ReasonedError):
     """A device is not believed; C(reason) is one stable word."""
 
 
-class Plan(t.NamedTuple):
+class EnrolmentPlan(t.NamedTuple):
     """Everything that one enrolment is told. C(reads), C(observed) and C(tpm) are what earlier tasks have read of the device.
 
     C(record): the birth record is asked for as a file. C(roots): certificates (PEM) whose birth records count, beside this run's own signer.
@@ -84,7 +84,7 @@ class Plan(t.NamedTuple):
         return (*(self.external.authorities if self.external else ()), *((pem([self.ca.certificate]),) if self.ca else ()))
 
 
-class Outcome(t.NamedTuple):
+class EnrolmentOutcome(t.NamedTuple):
     """What became of a device.
 
     C(pending): the kinds of certificates that are still out; C(pcrs): what its AK has quoted in this run, verified, as its birth record has it;
@@ -127,4 +127,4 @@ def nonce() -> bytes:
     return secrets.token_bytes(NONCE_BYTES)
 
 
-__all__ = ("Exchange", "ExchangeError", "Outcome", "Plan", "QuarantineError", "judged", "nonce", "session_key")
+__all__ = ("Exchange", "ExchangeError", "EnrolmentOutcome", "EnrolmentPlan", "QuarantineError", "judged", "nonce", "session_key")

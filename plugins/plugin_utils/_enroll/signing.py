@@ -17,7 +17,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import t
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.request import RequestError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._ek_verdict import EkVerdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, settings
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import Plan
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import EnrolmentPlan
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import evidence_checks
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.attestation import Attestation
 
@@ -46,7 +46,7 @@ def to_sign(kind: str, handle: str, public: names.Public, about: t.Any) -> ToSig
     return ToSign(kind, handle, public, *certify.request_for(public, about))
 
 
-def wanted(plan: Plan, found: answers.Collected, about: t.Any, verdict: EkVerdict) -> list[ToSign]:
+def wanted(plan: EnrolmentPlan, found: answers.Collected, about: t.Any, verdict: EkVerdict) -> list[ToSign]:
     """The requests that keys of the device sign in the second exchange: an LDevID's always, the IDevID's where the CA is another's."""
     made: list[ToSign] = []
     if plan.external is not None:
@@ -58,7 +58,7 @@ def wanted(plan: Plan, found: answers.Collected, about: t.Any, verdict: EkVerdic
     return made
 
 
-def tcg_csr_of(plan: Plan, found: answers.Collected, verdict: EkVerdict, pkcs10: str = "") -> ToSign:
+def tcg_csr_of(plan: EnrolmentPlan, found: answers.Collected, verdict: EkVerdict, pkcs10: str = "") -> ToSign:
     """A TCG-CSR-IDEVID that the IDevID is to sign. Raises EvidenceError, no_idevid; InputError where the flavour lacks something."""
     idevid, certified = t.cast("names.Public", found.idevid), found.certify.get("idevid")
     if certified is None:
@@ -102,12 +102,12 @@ def requests(asked: t.Sequence[ToSign], answer: answers.Answer, about: t.Any) ->
     return made, tcg
 
 
-def about_the_serial(plan: Plan) -> dict[str, t.Any]:
+def about_the_serial(plan: EnrolmentPlan) -> dict[str, t.Any]:
     """What to ask, so that the AK certifies the serial number in NV."""
     return {"serial_index": f"{plan.serial_index.index:#010x}", "serial_size": plan.serial_index.size}
 
 
-def check_serial(plan: Plan, found: answers.Collected, nonce: bytes) -> attest.Attest:
+def check_serial(plan: EnrolmentPlan, found: answers.Collected, nonce: bytes) -> attest.Attest:
     """That the serial number is in the NV of the TPM whose AK certifies it. Raises EvidenceError."""
     if found.nv_certify is None:
         raise answers.missing("the serial number without an attestation", "no_serial")

@@ -16,7 +16,13 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys, _place
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, external
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, certify, clock, settings, signing
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import Exchange, Outcome, Plan, nonce, session_key
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import (
+    EnrolmentOutcome,
+    EnrolmentPlan,
+    Exchange,
+    nonce,
+    session_key,
+)
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask, records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 
@@ -24,10 +30,10 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store imp
 class Upkeep:
     """What is to be done for a device that has been recognised. C(clock) tells the time."""
 
-    def __init__(self, registry: Registry, plan: Plan, exchange: Exchange, clock: t.Callable[[], datetime.datetime]) -> None:
+    def __init__(self, registry: Registry, plan: EnrolmentPlan, exchange: Exchange, clock: t.Callable[[], datetime.datetime]) -> None:
         self._registry, self._plan, self._exchange, self._clock = registry, plan, exchange, clock
 
-    def run(self, device: records.Device, check: bool) -> Outcome:
+    def run(self, device: records.Device, check: bool) -> EnrolmentOutcome:
         """Do it, or in check mode say what. Raises EvidenceError, RequestError, RegistryError, ClockError, TpmError."""
         plan = self._plan
         did: list[str] = []
@@ -49,7 +55,7 @@ class Upkeep:
             self._registry.close_incidents(host=plan.host or None, serial=plan.serial)
         if did and not check:
             device = self._registry.find(ek_name=device.ek_name) or device
-        return Outcome(bool(did), device, tuple(did), pending=self._pending(device))
+        return EnrolmentOutcome(bool(did), device, tuple(did), pending=self._pending(device))
 
     def _moved(self, device: records.Device) -> dict[str, str]:
         """What the inventory says of the device's place otherwise than the registry."""

@@ -28,18 +28,18 @@ _CURES = {
 }
 
 
-class Outcome(t.NamedTuple):
+class ChainOutcome(t.NamedTuple):
     """The certificates above the EK's as C(_x509.path.Way) has them, and what is wrong with the way."""
 
     above: tuple[Certificate, ...]
     problem: TrustError | None
 
 
-def build(leaf: Certificate, extra: t.Sequence[Certificate], bundle: Bundle, at: datetime.datetime) -> Outcome:
+def build(leaf: Certificate, extra: t.Sequence[Certificate], bundle: Bundle, at: datetime.datetime) -> ChainOutcome:
     """Find the way from an EK certificate over the bundle's CAs and C(extra) ones to a root of the bundle, valid at C(at) (aware)."""
     way = path.find(leaf, extra, path.Anchors(bundle.roots, bundle.by_subject, "in the trust bundle"), at, certificate.UNNAMED)
     problem = way.problem
-    return Outcome(way.above, problem and certificate.refuse(*problem, _CURES[problem.reason]))
+    return ChainOutcome(way.above, problem and certificate.refuse(*problem, _CURES[problem.reason]))
 
 
-__all__ = ("Outcome", "build")
+__all__ = ("ChainOutcome", "build")

@@ -28,7 +28,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import x
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.path import TIME
 
 
-class Device(t.NamedTuple):
+class EkEvidence(t.NamedTuple):
     """What a device says of its EK: the public area that the TPM re-created, the contents of the NV indices of the certificate and its
     chain (0x01C00100 on, in order), and manufacturer and firmware version as C(tpm2_info) gives them. C(certificate) may as well have been
     fetched; C(asked) is whose service has none."""
@@ -73,7 +73,7 @@ class _Case:
             self.against.append(error)
 
 
-def judge(device: Device, policy: Policy, *, now: datetime.datetime, pinned: str | None = None) -> EkVerdict:
+def judge(device: EkEvidence, policy: Policy, *, now: datetime.datetime, pinned: str | None = None) -> EkVerdict:
     """Decide about one EK. C(now) is aware; C(pinned) is the manifest's C(ek_sha256) for this device, None if it pins none.
 
     A pin that does not match quarantines whatever the certificate says. One that matches makes up for a certificate, but not for a
@@ -121,7 +121,7 @@ def _check_pin(public: names.Public, pinned: str | None) -> None:
         )
 
 
-def _weigh_certificate(case: _Case, device: Device, policy: Policy, now: datetime.datetime) -> None:
+def _weigh_certificate(case: _Case, device: EkEvidence, policy: Policy, now: datetime.datetime) -> None:
     """Everything that can be said about the certificate; a finding does not end the search, as another may be final."""
     if device.certificate is None:
         nowhere = f", and the service of {device.asked} has none for this key" if device.asked else ""
@@ -157,7 +157,7 @@ def _check_key(found: certificate.EkCertificate, public: names.Public) -> None:
 
 
 def _weigh_chain(
-    case: _Case, found: certificate.EkCertificate, device: Device, policy: Policy, bundle: Bundle, now: datetime.datetime
+    case: _Case, found: certificate.EkCertificate, device: EkEvidence, policy: Policy, bundle: Bundle, now: datetime.datetime
 ) -> None:
     extra, notes = certificate.chain_in(device.chain)
     case.notes += notes
@@ -174,7 +174,9 @@ def _weigh_chain(
     _weigh_revocation(case, (found.parsed, *outcome.above), outcome, policy, now)
 
 
-def _weigh_revocation(case: _Case, way: t.Sequence[Certificate], outcome: chain.Outcome, policy: Policy, now: datetime.datetime) -> None:
+def _weigh_revocation(
+    case: _Case, way: t.Sequence[Certificate], outcome: chain.ChainOutcome, policy: Policy, now: datetime.datetime
+) -> None:
     found = crl.check(way, policy.crls, now, policy.crl_max_age)
     case.revocation = found.state
     whole = outcome.problem is None or outcome.problem.reason in TIME
@@ -192,7 +194,7 @@ def _weigh_revocation(case: _Case, way: t.Sequence[Certificate], outcome: chain.
         case.notes.append(f"Whether the EK certificate was revoked is not known: {lacking}.")
 
 
-def _check_manufacturer(found: certificate.EkCertificate, device: Device, policy: Policy) -> None:
+def _check_manufacturer(found: certificate.EkCertificate, device: EkEvidence, policy: Policy) -> None:
     written, own = vendors.normalise(found.manufacturer), vendors.normalise(device.manufacturer)
     if policy.manufacturers is not None and written not in {vendors.normalise(one) for one in policy.manufacturers}:
         raise certificate.refuse(
@@ -231,4 +233,4 @@ def _firmware_notes(version: str, firmware: str) -> list[str]:
     ]
 
 
-__all__ = ("Device", "Policy", "judge")
+__all__ = ("EkEvidence", "Policy", "judge")

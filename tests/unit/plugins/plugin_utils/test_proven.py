@@ -375,5 +375,5 @@ def test_a_host_of_the_registry_that_would_write_on_a_screen(world: World) -> No
         assert "ok: [edge-02]" in said and not any(mark in one for one in told.values() if isinstance(one, str) for mark in "\x1b\u202e\n")
 
 
-def _row(seen: _action_support.Seen) -> tuple[t.Any, None, t.Any]:
+def _row(seen: _action_support.SeenDevice) -> tuple[t.Any, None, t.Any]:
     return seen.device, None, seen.doubt

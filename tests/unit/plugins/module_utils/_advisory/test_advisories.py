@@ -281,7 +281,7 @@ def test_a_verdict_is_plain_data_for_a_module() -> None:
     assert first["name"] == "CVE-2017-15361" and first["also"] == ["ROCA"]
     assert first["object"] == "Infineon firmware 7.40.2098"
     assert (first["verdict"], first["severity"], first["fixed_in"][:4]) == ("affected", "error", "5.62")
-    assert set(first) == set(verdicts.Verdict._fields)
+    assert set(first) == set(verdicts.AdvisoryVerdict._fields)
 
 
 def test_the_page_lists_every_rule() -> None:

@@ -53,7 +53,7 @@ def test_a_tpm_without_resource_manager_is_told_apart(tmp_path: pathlib.Path) ->
 
 def test_an_absent_node_is_explained(tmp_path: pathlib.Path) -> None:
     with pytest.raises(errors.TransportError, match="no such TPM"):
-        device.Device(str(tmp_path / "tpmrm0"))
+        device.DeviceNode(str(tmp_path / "tpmrm0"))
 
 
 def test_an_ordinary_file_is_not_written_to(tmp_path: pathlib.Path) -> None:
@@ -61,13 +61,13 @@ def test_an_ordinary_file_is_not_written_to(tmp_path: pathlib.Path) -> None:
     file.write_text("dear")
     for path in (file, tmp_path):
         with pytest.raises(errors.TransportError, match="no character device") as refused:
-            device.Device(str(path))
+            device.DeviceNode(str(path))
         assert refused.value.kind == errors.NOT_A_TPM
     assert file.read_text() == "dear"
 
 
 def test_a_device_that_answers_nothing_is_no_tpm() -> None:
-    opened = device.Device("/dev/null")
+    opened = device.DeviceNode("/dev/null")
     with pytest.raises(errors.TransportError, match="does not speak TPM 2.0") as refused:
         opened.transmit(COMMAND)
     assert refused.value.kind == errors.NOT_A_TPM
@@ -114,7 +114,7 @@ def kernel() -> t.Iterator[Kernel]:
 def test_a_response_may_come_in_pieces(kernel: Kernel, cuts: tuple[int, ...]) -> None:
     edges = [0, *cuts, len(RESPONSE)]
     kernel.answer([RESPONSE[start:end] for start, end in zip(edges, edges[1:], strict=False)])
-    opened = device.Device(kernel.path)
+    opened = device.DeviceNode(kernel.path)
     assert opened.transmit(COMMAND) == RESPONSE
     assert kernel.got == COMMAND
     opened.close()
@@ -130,7 +130,7 @@ def test_a_response_may_come_in_pieces(kernel: Kernel, cuts: tuple[int, ...]) ->
     ],
 )
 def test_a_response_that_is_read_in_pieces(pieces: list[bytes], found: bytes | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = device.Device("/dev/null")
+    opened = device.DeviceNode("/dev/null")
     left = list(pieces)
     with monkeypatch.context() as patch:
         patch.setattr(device.os, "read", lambda _file, _size: left.pop(0))
@@ -145,7 +145,7 @@ def test_a_response_that_is_read_in_pieces(pieces: list[bytes], found: bytes | N
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.EBUSY, errno.ETIME, errno.E2BIG], ids=lambda number: errno.errorcode[number])
 def test_a_node_that_breaks_in_mid_command(kernel: Kernel, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = device.Device(kernel.path)
+    opened = device.DeviceNode(kernel.path)
 
     def broken(_file: int, _data: bytes) -> int:
         raise OSError(number, "x")

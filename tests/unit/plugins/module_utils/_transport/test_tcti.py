@@ -73,9 +73,9 @@ def test_a_device_without_a_node_is_the_resource_manager(nodes: pathlib.Path) ->
 
 
 def test_each_kind_has_its_transport(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, name in ((device, "Device"), (stream, "Socket"), (tss, "Loaded")):
+    for module, name in ((device, "DeviceNode"), (stream, "Socket"), (tss, "Loaded")):
         monkeypatch.setattr(module, name, lambda place, kind=name: (kind, place))
-    assert open_transport(tcti.Tcti("device", "/dev/tpm0")) == ("Device", "/dev/tpm0")
+    assert open_transport(tcti.Tcti("device", "/dev/tpm0")) == ("DeviceNode", "/dev/tpm0")
     assert open_transport(tcti.Tcti("swtpm", "port=1")) == ("Socket", tcti.Tcti("swtpm", "port=1"))
     assert open_transport(tcti.Tcti("tabrmd", "")) == ("Loaded", tcti.Tcti("tabrmd", ""))
 

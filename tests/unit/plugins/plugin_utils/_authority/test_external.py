@@ -91,7 +91,7 @@ def test_the_same_request_is_written_once(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_tcg_csr_goes_along(tmp_path: pathlib.Path) -> None:
-    fields = tcg_csr.Fields("Edge 7", SERIAL, b"ek", b"iak", b"idevid", b"certify", b"signature")
+    fields = tcg_csr.CsrFields("Edge 7", SERIAL, b"ek", b"iak", b"idevid", b"certify", b"signature")
     whole = tcg_csr.attach(tcg_csr.encode(fields, "attestz"), b"s", "attestz")
     assert external.publish(tmp_path, EVIDENCE._replace(tcg_csr=("attestz", whole)), now=NOW)
     assert (tmp_path / SERIAL / "idevid.attestz.tcgcsr").read_bytes() == whole

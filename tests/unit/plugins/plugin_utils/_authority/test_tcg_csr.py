@@ -17,7 +17,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import keys, tcg_csr
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.tcg_csr import TcgCsrError
 
-FIELDS = tcg_csr.Fields(
+FIELDS = tcg_csr.CsrFields(
     model="Edge 7",
     serial="SN-0001",
     ek_certificate=b"\x30\x82ek",

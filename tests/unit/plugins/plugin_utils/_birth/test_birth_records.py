@@ -35,7 +35,7 @@ class World(t.NamedTuple):
     files: lab_ca.Files
     ca: authority.Authority
     tpm: birth.SoftTpm
-    fields: birth_records.Fields
+    fields: birth_records.RecordFields
     payload: dict[str, t.Any]
 
     @property
@@ -277,7 +277,7 @@ def told_by(attestation: Attestation, world: World, what: str) -> dict[str, t.An
     return t.cast("dict[str, t.Any]", _raw(fields)[what])
 
 
-def _raw(fields: birth_records.Fields) -> dict[str, t.Any]:
+def _raw(fields: birth_records.RecordFields) -> dict[str, t.Any]:
     """A payload as build() makes it, without its checks."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(birth_records, "_checked", lambda payload: payload)

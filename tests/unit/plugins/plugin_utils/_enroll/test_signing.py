@@ -33,11 +33,13 @@ ABOUT = profile.DeviceSubject(TPM.serial, b"hw")
 PINNED = EkVerdict("pinned", "no_certificate", "", None, (), "not checked")
 
 
-def made(flavour: str | None = None, **changes: t.Any) -> plan.Plan:
+def made(flavour: str | None = None, **changes: t.Any) -> plan.EnrolmentPlan:
     """A plan with a CA elsewhere and an LDevID."""
     index = settings.serial_index("0x01800010", TPM.serial)
     external = settings.External("requests", (), flavour)
-    return plan.Plan(TPM.serial, WHERE, index, ladder.Policy(), external=external, local=LOCAL, model="gateway")._replace(**changes)
+    return plan.EnrolmentPlan(TPM.serial, WHERE, index, ladder.Policy(), external=external, local=LOCAL, model="gateway")._replace(
+        **changes
+    )
 
 
 def found(**changes: t.Any) -> answers.Collected:

@@ -37,7 +37,7 @@ class Scene:
     openssl: bool = True  # openssl verify is asked too and must agree
 
 
-def ours(scene: Scene, folder: pathlib.Path) -> chain.Outcome:
+def ours(scene: Scene, folder: pathlib.Path) -> chain.ChainOutcome:
     loaded = bundle.load_bundle(*ek_lab.write_bundle(folder / "bundle.pem", *scene.trusted))
     return chain.build(x509.load_der_x509_certificate(scene.leaf), [one.certificate for one in scene.sent], loaded, scene.at)
 

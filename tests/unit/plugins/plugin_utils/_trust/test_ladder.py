@@ -21,7 +21,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names, 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._ek_verdict import EkVerdict
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import bundle, ladder, verdict
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.ladder import Device, Policy
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.ladder import EkEvidence, Policy
 
 
 @dataclasses.dataclass
@@ -43,7 +43,7 @@ class Line:
         device = {"ek_public": self.ek, "manufacturer": "IBM", "firmware": "8217.4131.0.0"}
         device.update({name: more.pop(name) for name in ("ek_public", "manufacturer", "firmware", "chain") if name in more})
         policy = Policy(**{"bundle": self.bundle, **more})
-        return ladder.judge(Device(certificate=certificate, **device), policy, now=now, pinned=pinned)
+        return ladder.judge(EkEvidence(certificate=certificate, **device), policy, now=now, pinned=pinned)
 
     @property
     def pin(self) -> str:
