@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import Escrow
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
 from support import hostile, profile, secrets
-from support.controller import Controller
+from support.controller import Controller, interpreter
 from support.factory import Line, Unit, Vendor
 from support.state import auth_opens, end_state
 from support.swtpm import copy_state
@@ -31,7 +31,7 @@ class Scene:
 
     def __init__(self, folder: pathlib.Path, vendor: Vendor, program: str, python: str, past: pathlib.Path | None = None) -> None:
         folder.mkdir()
-        self.folder, self._python = folder, python
+        self.folder, self._python = folder, interpreter(python, program)
         self.line = Line(folder / "line", vendor, Controller(folder / "desk", program, python))
         self.line.controller.folder.mkdir()
         if past:
@@ -66,8 +66,8 @@ class Scene:
 
     def host(self, **variables: t.Any) -> hostile.Json:
         """The variables of the device."""
-        interpreter = {"ansible_python_interpreter": self.rogue.python} if self.rogue else {}
-        return {**self.line.variables, **self.unit.host, **self.variables, **interpreter, **variables}
+        python = {"ansible_python_interpreter": self.rogue.python} if self.rogue else {}
+        return {**self.line.variables, **self.unit.host, **self.variables, **python, **variables}
 
     def looks(self) -> hostile.Json:
         """All by which this device, its registry and its controller differ from others."""
