@@ -21,6 +21,7 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.authority import Signer
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records, envelope, schema
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth.schema import BirthRecordError, Maybe
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Place
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import moment
 
 PAYLOAD_TYPE = "application/vnd.edgefleet.tpm2.place+json"
@@ -45,8 +46,8 @@ _PAYLOAD: dict[str, t.Any] = {
 }
 
 
-def make(record: str, statements: t.Sequence[str], place: t.Mapping[str, str], signer: Signer, now: datetime.datetime) -> tuple[int, str]:
-    """The number and the text of the statement that a device is at C(place) (host, mac, site), after a verified record and statements.
+def make(record: str, statements: t.Sequence[str], place: Place, signer: Signer, now: datetime.datetime) -> tuple[int, str]:
+    """The number and the text of the statement that a device is at C(place), after a verified record and statements.
 
     Raises BirthRecordError where nobody would accept that signer.
     """
@@ -60,8 +61,9 @@ def make(record: str, statements: t.Sequence[str], place: t.Mapping[str, str], s
         "number": number,
         "previous": _digest([record, *statements][-1], statements),
         "time": moment(now),
-        **{name: place.get(name) or None for name in ("mac", "site")},
-        "host": place["host"],
+        "mac": place.mac or None,
+        "site": place.site or None,
+        "host": place.host,
     }
     return number, birth_records.seal(envelope.encode(payload), signer, PAYLOAD_TYPE)
 
@@ -71,10 +73,8 @@ def _digest(text: str, statements: t.Sequence[str]) -> str:
     return hashlib.sha256(envelope.parse(text, kind)[1]).hexdigest()
 
 
-def last(
-    record: str, statements: t.Sequence[str], *, roots: t.Sequence[str | bytes], now: datetime.datetime | None = None
-) -> dict[str, str]:
-    """Where a device is (host, mac, site), by its verified record and the statements after it. Raises BirthRecordError, CertificateError."""
+def last(record: str, statements: t.Sequence[str], *, roots: t.Sequence[str | bytes], now: datetime.datetime | None = None) -> Place:
+    """Where a device is, by its verified record and the statements after it. Raises BirthRecordError, CertificateError."""
     born = envelope.document(envelope.parse(record)[1])
     newest = {**born["device"], "time": born["time"]}
     who = (born["device"]["serial"], born["ek"]["name"])
@@ -91,7 +91,7 @@ def last(
             reason = f"statement {number} is of another device, or does not follow the one before it"
             raise BirthRecordError(f"Could not accept a statement of a device's place: {reason}.", reason)
         newest, previous = found, hashlib.sha256(body).hexdigest()
-    return {name: newest[name] or "" for name in ("host", "mac", "site")}
+    return Place(*(newest[name] or "" for name in Place._fields))
 
 
 __all__ = ("PAYLOAD_TYPE", "last", "make")

@@ -104,9 +104,7 @@ def signed(papers: PapersLike, device: records.Device, roots: Roots, *, now: dat
     manufacturer, firmware = _made_by(payload)
     return dataclasses.replace(
         device,
-        host=where["host"],
-        mac=where["mac"],
-        site=where["site"],
+        **where._asdict(),
         model=payload["device"]["model"] or "",
         manufacturer=manufacturer,
         firmware=firmware,
@@ -126,8 +124,8 @@ def _made_by(payload: t.Mapping[str, t.Any]) -> tuple[str, str]:
 
 def _proof(
     registry: PapersLike, device: records.Device, roots: Roots, wanted: tuple[str | None, str | None], now: datetime.datetime | None
-) -> tuple[dict[str, t.Any], dict[str, str]]:
-    """The verified payload of its record, and where it is (host, mac, site). Raises UnprovenError, RegistryError."""
+) -> tuple[dict[str, t.Any], records.Place]:
+    """The verified payload of its record, and where it is. Raises UnprovenError, RegistryError."""
     text = registry.birth_record(device.ek_name)
     if text is None:
         raise UnprovenError(
@@ -141,8 +139,8 @@ def _proof(
         where = _place.last(text, registry.places(device.ek_name), roots=roots, now=now)
     except TpmError as error:
         raise _unproven(device.serial, f"a statement of where it is does not verify ({_clause(error)})", _ROOTS, PLACE) from None
-    if where["host"] != device.host:
-        words = f"its row has it at host {device.host or 'unknown'}, and what is signed at {where['host'] or 'unknown'}"
+    if where.host != device.host:
+        words = f"its row has it at host {device.host or 'unknown'}, and what is signed at {where.host or 'unknown'}"
         raise _unproven(device.serial, words, _LOOK, OTHER_HOST)
     return payload, where
 

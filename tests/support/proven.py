@@ -13,7 +13,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _place
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, chain
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth.envelope import document, parse
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Certificate, Identity
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Certificate, Identity, Place
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 from support import birth, lab_ca
 from support.registry import PINNED
@@ -40,7 +40,7 @@ class Signer:
         """Say that a device has moved there; unsigned, as somebody would who only has the database."""
         record, statements = registry.birth_record(ek_name), registry.places(ek_name)
         assert record is not None
-        made = _place.make(record, statements, {"host": host}, self.ca, lab_ca.NOW + lab_ca.DAY) if signed else None
+        made = _place.make(record, statements, Place(host), self.ca, lab_ca.NOW + lab_ca.DAY) if signed else None
         registry.relocate(ek_name, host=host, statement=made)
 
 

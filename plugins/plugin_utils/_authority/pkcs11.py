@@ -34,7 +34,7 @@ _OPTIONS = {"module", "token", "label", "id", "pin"}
 _INITIALIZED: dict[str, int] = {}
 
 
-class Place(t.NamedTuple):
+class TokenKey(t.NamedTuple):
     """Where a key is: the module's path, the token's label, and the key's label or id (hex), whichever is given."""
 
     module: str
@@ -82,11 +82,11 @@ def open_key(options: t.Mapping[str, t.Any], public_key: PublicKey) -> t.Any:
     return key
 
 
-def _another(place: Place) -> AuthorityError:
+def _another(place: TokenKey) -> AuthorityError:
     return AuthorityError(f"Could not use {place.key}: it is not the key of the CA certificate; name the pair that belongs together.")
 
 
-def _read(options: t.Mapping[str, t.Any]) -> tuple[Place, str]:
+def _read(options: t.Mapping[str, t.Any]) -> tuple[TokenKey, str]:
     unknown = sorted(set(options) - _OPTIONS)
     missing = [name for name in ("module", "token", "pin") if not options.get(name)]
     if unknown or missing or not (options.get("label") or options.get("id")):
@@ -97,10 +97,10 @@ def _read(options: t.Mapping[str, t.Any]) -> tuple[Place, str]:
     except ValueError:
         raise InputError("Could not read the option pkcs11 of the CA: id is not hexadecimal; write it as pkcs11-tool prints it.") from None
     label = str(options["label"]) if options.get("label") else None
-    return Place(str(options["module"]), str(options["token"]), label, number), str(options["pin"])
+    return TokenKey(str(options["module"]), str(options["token"]), label, number), str(options["pin"])
 
 
-def _library(place: Place) -> t.Any:
+def _library(place: TokenKey) -> t.Any:
     try:
         library = pkcs11.lib(place.module)
         if _INITIALIZED.setdefault(place.module, os.getpid()) != os.getpid():
@@ -113,7 +113,7 @@ def _library(place: Place) -> t.Any:
     return library
 
 
-def _token(library: t.Any, place: Place) -> t.Any:
+def _token(library: t.Any, place: TokenKey) -> t.Any:
     try:
         return library.get_token(token_label=place.token)
     except pkcs11.NoSuchToken:
@@ -142,7 +142,7 @@ def _alone(module: str) -> t.Iterator[None]:
         os.close(handle)
 
 
-def _login(place: Place, token: t.Any, pin: str) -> t.Any:
+def _login(place: TokenKey, token: t.Any, pin: str) -> t.Any:
     flags = token.flags
     by_hand = f"log in once with the right one (pkcs11-tool --module {place.module} --login --list-objects), then run this again"
     if flags & pkcs11.TokenFlag.USER_PIN_LOCKED:
@@ -161,7 +161,7 @@ def _login(place: Place, token: t.Any, pin: str) -> t.Any:
         raise _failed("open", place, error) from None
 
 
-def _find(session: t.Any, place: Place) -> t.Any:
+def _find(session: t.Any, place: TokenKey) -> t.Any:
     wanted = {"label": place.label, "id": place.id}
     try:
         return session.get_key(
@@ -177,7 +177,7 @@ def _find(session: t.Any, place: Place) -> t.Any:
         raise _failed("find", place, error) from None
 
 
-def _sign(held: t.Any, place: Place, public_key: PublicKey, data: bytes, algorithm: hashes.HashAlgorithm) -> bytes:
+def _sign(held: t.Any, place: TokenKey, public_key: PublicKey, data: bytes, algorithm: hashes.HashAlgorithm) -> bytes:
     try:
         if isinstance(public_key, ec.EllipticCurvePublicKey):
             # Of ECDSA every token knows the bare mechanism; not every one also hashes.
@@ -191,7 +191,7 @@ def _sign(held: t.Any, place: Place, public_key: PublicKey, data: bytes, algorit
         raise _failed("sign with", place, error) from None
 
 
-def _failed(verb: str, place: Place, error: Exception) -> AuthorityError:
+def _failed(verb: str, place: TokenKey, error: Exception) -> AuthorityError:
     return AuthorityError(f"Could not {verb} {place.key}: the module answered {_reason(error)}; see the token's own log.")
 
 
@@ -201,4 +201,4 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-__all__ = ("Place", "open_key")
+__all__ = ("TokenKey", "open_key")

@@ -266,9 +266,7 @@ class Enrolment:
         )
         did = () if device.existed else ("enroll",)
         if device.existed and record is not None and self._registry.birth_record(device.ek_name) is None:
-            self._registry.add_birth_record(
-                device.ek_name, record, issued, **{name: getattr(plan, name) for name in ("host", "mac", "site")}
-            )
+            self._registry.add_birth_record(device.ek_name, record, issued, plan.place)
             device, did = self._registry.find(ek_name=device.ek_name) or device, ("record",)
         # Also where another run was first: this device has proved who it is.
         self._registry.close_incidents(host=plan.host or None, serial=plan.serial)
@@ -288,7 +286,7 @@ def _rows(where: settings.Handles, found: answers.Collected) -> list[tuple[str, 
 
 
 def _device(plan: EnrolmentPlan) -> dict[str, str]:
-    found = {"serial": plan.serial, "host": plan.host, "mac": plan.mac, "site": plan.site, "model": plan.model}
+    found = {"serial": plan.serial, **plan.place._asdict(), "model": plan.model}
     return {name: value for name, value in found.items() if value}
 
 

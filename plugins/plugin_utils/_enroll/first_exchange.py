@@ -142,15 +142,15 @@ def identity(plan: EnrolmentPlan, found: answers.Collected | certify.Proven, tpm
     """Who a device is, for the registry."""
     return records.Identity(
         **_keys(found.ek, found.ak, found.idevid),
-        **_place(plan),
+        **_declared(plan),
         manufacturer=tpm.get("manufacturer", ""),
         firmware=tpm.get("firmware", ""),
         tpm_model=tpm.get("model", ""),
     )
 
 
-def _place(plan: EnrolmentPlan) -> dict[str, t.Any]:
-    return {name: getattr(plan, name) for name in ("serial", "host", "mac", "site", "model")}
+def _declared(plan: EnrolmentPlan) -> dict[str, t.Any]:
+    return {"serial": plan.serial, "model": plan.model, **plan.place._asdict()}
 
 
 def _keys(ek: names.Public, ak: names.Public, idevid: names.Public | None = None) -> dict[str, t.Any]:
@@ -196,7 +196,7 @@ class Preview:
         known = self._registry.find(ek_name=keys["ek_name"])
         if found.ak is None and known is not None:
             keys.update(ak_name=known.ak_name, ak_public=known.ak_public)
-        self._registry.check(records.Identity(**_place(self._plan), **keys), eks(found, fetched))
+        self._registry.check(records.Identity(**_declared(self._plan), **keys), eks(found, fetched))
 
 
 __all__ = ("Preview", "eks", "identity", "judge", "question", "question_of_all_eks", "seek")

@@ -69,6 +69,11 @@ class EnrolmentPlan(t.NamedTuple):
     trust_clock: bool = False
 
     @property
+    def place(self) -> records.Place:
+        """Where the inventory says that the device is."""
+        return records.Place(self.host, self.mac, self.site)
+
+    @property
     def signs(self) -> authority.Signer | None:
         """Who signs birth records, if somebody does."""
         return self.signer or self.ca

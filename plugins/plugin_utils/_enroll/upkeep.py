@@ -59,8 +59,7 @@ class Upkeep:
 
     def _moved(self, device: records.Device) -> dict[str, str]:
         """What the inventory says of the device's place otherwise than the registry."""
-        told = {"host": self._plan.host, "mac": self._plan.mac, "site": self._plan.site}
-        return {name: value for name, value in told.items() if value and value != getattr(device, name)}
+        return {name: value for name, value in self._plan.place._asdict().items() if value and value != getattr(device, name)}
 
     def _relocate(self, device: records.Device, moved: t.Mapping[str, str]) -> None:
         """Write down, signed, where the device is. Raises InputError where nobody can sign that it is at another host.
@@ -70,7 +69,7 @@ class Upkeep:
         plan, record = self._plan, self._registry.birth_record(device.ek_name)
         statement = None
         if record is not None and plan.signs is not None:
-            place = {name: moved.get(name, getattr(device, name)) for name in ("host", "mac", "site")}
+            place = device.place._replace(**moved)
             statement = _place.make(record, self._registry.places(device.ek_name), place, plan.signs, self._clock())
         elif record is not None and "host" in moved:
             raise settings.no_place_signer(device.serial, plan.host)

@@ -83,13 +83,13 @@ def add_place(connection: sa.Connection, ek_name: str, number: int, statement: s
     connection.execute(sa.insert(models.places).values(**values))
 
 
-def add_birth_record(connection: sa.Connection, ek_name: str, record: str, place: t.Mapping[str, str]) -> bool:
+def add_birth_record(connection: sa.Connection, ek_name: str, record: str, place: records.Place) -> bool:
     """Add a device's record and say where it is, unless it has a record; return whether it had none."""
     table, devices = models.birth_records, models.devices
     if connection.execute(sa.select(table.c.id).where(table.c.ek_name == ek_name)).first():
         return False
     connection.execute(sa.insert(table).values(ek_name=ek_name, record=record, made_at=models.now()))
-    connection.execute(sa.update(devices).where(devices.c.ek_name == ek_name).values(**place))
+    connection.execute(sa.update(devices).where(devices.c.ek_name == ek_name).values(**place._asdict()))
     return True
 
 

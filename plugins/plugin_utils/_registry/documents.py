@@ -74,7 +74,7 @@ class Documents(Opened):
 
         return self._read(f"look for the birth record of the device {ek_name}", work, None)
 
-    def add_birth_record(self, ek_name: str, record: str, certificates: t.Sequence[records.Certificate], **place: str) -> None:
+    def add_birth_record(self, ek_name: str, record: str, certificates: t.Sequence[records.Certificate], place: records.Place) -> None:
         """Add the record of a device that was enrolled without one and has been verified anew, and say where it is.
 
         One that has a record keeps it.

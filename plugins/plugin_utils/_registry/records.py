@@ -30,6 +30,14 @@ _LONGEST = 255
 LONGEST_DETAIL = 4096
 
 
+class Place(t.NamedTuple):
+    """Where a device is: its host, MAC address and site, each empty where it is not known. All else that a device is stays as it is."""
+
+    host: str = ""
+    mac: str = ""
+    site: str = ""
+
+
 @dataclasses.dataclass(frozen=True)
 class Identity:
     """Who a device is: its EK, its serial number and its AK for ever, and what else is known of it on the day that it is enrolled.
@@ -51,6 +59,11 @@ class Identity:
     manufacturer: str = ""
     firmware: str = ""
     tpm_model: str = ""
+
+    @property
+    def place(self) -> Place:
+        """Where it is."""
+        return Place(self.host, self.mac, self.site)
 
     def validate(self) -> None:
         """Raises InputError for what no registry may ever hold."""
@@ -233,6 +246,7 @@ __all__ = (
     "Event",
     "Identity",
     "Incident",
+    "Place",
     "StoredAuth",
     "auth_key",
     "clean",

@@ -24,7 +24,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._proven import UnprovenError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Certificate, Device
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import Certificate, Device, Place
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 
 
@@ -169,7 +169,7 @@ def test_two_statements_after_one(world: World) -> None:
     """Of two controllers that write one at the same time, the second is told, and the device stays proven."""
     record = world.registry.birth_record(world.one.ek_name)
     assert record is not None
-    made = [_place.make(record, [], {"host": host}, world.signer.ca, lab_ca.NOW + lab_ca.DAY) for host in ("edge-07", "edge-08")]
+    made = [_place.make(record, [], Place(host), world.signer.ca, lab_ca.NOW + lab_ca.DAY) for host in ("edge-07", "edge-08")]
     world.registry.relocate(world.one.ek_name, host="edge-07", statement=made[0])
     with pytest.raises(Exception, match="its own rules refuse that"):
         world.registry.relocate(world.one.ek_name, host="edge-08", statement=made[1])
