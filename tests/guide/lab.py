@@ -29,7 +29,11 @@ LIBRARIES = ("cryptography", "SQLAlchemy", "alembic", "psycopg[binary]", "python
 PYTHON = "3.11"
 _LABEL = "edgefleet-tpm2-guide-" + hashlib.sha256(str(places.ROOT).encode()).hexdigest()[:8]
 _OWNER = "edgefleet-tpm2-owner"  # the process of pytest, for several may run at once
-_ENVIRONMENT = {**os.environ, "CONTAINERS_CONF": str(places.ROOT / "molecule/shared/containers.conf")}
+# Always podman, and images from scripts/root: another engine has no namespace to put addresses in, another image no packages of its own.
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "TPM2_IMAGE"} | {
+    "TPM2_CONTAINER_ENGINE": "podman",
+    "CONTAINERS_CONF": str(places.ROOT / "molecule/shared/containers.conf"),
+}
 # Also the bus may not answer yet.
 _UP = "until [ running = $(systemctl is-system-running --wait 2>/dev/null || echo no) ]; do sleep 0.2; done"
 _HERE = pathlib.Path(__file__).parent
