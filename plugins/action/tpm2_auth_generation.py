@@ -32,7 +32,7 @@ class ActionModule(ActionBase):
         result: Result = super().run(tmp, task_vars)
         _valid, given = self.validate_argument_spec(argument_spec=SPEC)
         check = bool(self._task.check_mode)
-        return _action_support.told(
+        return _action_support.result_of(
             result, lambda: _move(self._task.args, _action_support.plain(given), self._loader.path_dwim, check=check)
         )
 

@@ -132,7 +132,7 @@ class ActionModule(DeviceAction):
                 return {"failed": True, "state": "quarantined", "reason": distrusted.reason, "msg": _text.shown(says)}
             except UnprovenError as unproven:
                 return {"failed": True, "state": ask.UNPROVEN, "reason": unproven.reason, "msg": _text.shown(unproven.message)}
-            told = self._told(outcome, registry, options, check)
+            told = self._shown(outcome, registry, options, check)
             if plan.signs is None and (outcome.device is None or registry.birth_record(outcome.device.ek_name) is None):
                 told.update(state=ask.UNPROVEN, reason=NO_RECORD, warnings=[settings.no_birth_record(plan.serial)])
             return told
@@ -150,7 +150,7 @@ class ActionModule(DeviceAction):
 
         return exchange
 
-    def _told(self, outcome: EnrolmentOutcome, registry: Registry, options: _action_support.Options, check: bool) -> Result:
+    def _shown(self, outcome: EnrolmentOutcome, registry: Registry, options: _action_support.Options, check: bool) -> Result:
         found: Result = {"changed": outcome.changed, "state": "enrolled", "did": list(outcome.did), "pending": list(outcome.pending)}
         device = outcome.device
         if outcome.verdict is not None:

@@ -28,7 +28,7 @@ class ActionModule(ActionBase):
         """Look the device of this task up."""
         result: Result = super().run(tmp, task_vars)
         _valid, given = self.validate_argument_spec(argument_spec=SPEC)
-        return _action_support.told(
+        return _action_support.result_of(
             result, lambda: _look(self._task.args, _action_support.plain(given), self._loader.path_dwim, create=not self._task.check_mode)
         )
 

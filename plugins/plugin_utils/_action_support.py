@@ -46,7 +46,7 @@ def check_texts(given: t.Any, spec: t.Mapping[str, t.Mapping[str, t.Any]]) -> No
         raise InputError(misread)
 
 
-def told(result: dict[str, t.Any], work: t.Callable[[], t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+def result_of(result: dict[str, t.Any], work: t.Callable[[], t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
     """The result of a task with what C(work) found, or why it failed. Auth values are for later tasks, not for logs."""
     try:
         result.update(work())
@@ -105,4 +105,4 @@ def escrow(registry: Registry | None, options: Options, *, create: bool, path: t
     return Escrow(registry, mode=options["mode"], master=master, former_master=former, recovery_key=key, create=create)
 
 
-__all__ = ("KEYS", "Options", "SeenDevice", "check_texts", "escrow", "find", "plain", "proven", "seen", "told")
+__all__ = ("KEYS", "Options", "SeenDevice", "check_texts", "escrow", "find", "plain", "proven", "seen", "result_of")

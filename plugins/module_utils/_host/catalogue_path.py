@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.findings import ERROR, WARNING, Kind, Seen, View, told, when
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.findings import ERROR, WARNING, Kind, Seen, View, seen_in, when
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
 
 
-def _told(condition: object, view: View, sentence: str) -> list[Seen]:
-    return [told(view.at("place.tcti"), view.at(sentence))] if condition else []
+def _seen_in(condition: object, view: View, sentence: str) -> list[Seen]:
+    return [seen_in(view.at("place.tcti"), view.at(sentence))] if condition else []
 
 
 def _state(name: str) -> t.Callable[[View], list[Seen]]:
@@ -24,21 +24,21 @@ def _state(name: str) -> t.Callable[[View], list[Seen]]:
 
     def look(view: View) -> list[Seen]:
         wanted = view.at("error") is not None and view.by_device
-        return _told(wanted and view.at("host.tpm.state") == name, view, "host.tpm.sentence")
+        return _seen_in(wanted and view.at("host.tpm.state") == name, view, "host.tpm.sentence")
 
     return look
 
 
 def _tpm12(view: View) -> list[Seen]:
     if view.at("host.tpm.state") == "tpm12" and view.by_device:
-        return _told(True, view, "host.tpm.sentence")
-    return _told(view.at("error.reason") == "tpm12", view, "error.message")
+        return _seen_in(True, view, "host.tpm.sentence")
+    return _seen_in(view.at("error.reason") == "tpm12", view, "error.message")
 
 
 def _permission(view: View) -> list[Seen]:
     if view.at("host.tpm.state") == "no_permission" and view.by_device:
-        return _told(True, view, "host.tpm.sentence")
-    return _told(view.failed(errors.PERMISSION), view, "error.message")
+        return _seen_in(True, view, "host.tpm.sentence")
+    return _seen_in(view.failed(errors.PERMISSION), view, "error.message")
 
 
 def _who(row: t.Mapping[str, t.Any]) -> str:
@@ -67,7 +67,7 @@ def _held(view: View) -> list[Seen]:
 
 
 def _silent(view: View) -> list[Seen]:
-    return _told(view.by_device and view.failed(errors.NO_ANSWER, errors.BROKEN), view, "error.message")
+    return _seen_in(view.by_device and view.failed(errors.NO_ANSWER, errors.BROKEN), view, "error.message")
 
 
 def _unreachable(view: View) -> list[Seen]:
@@ -76,7 +76,7 @@ def _unreachable(view: View) -> list[Seen]:
     if not view.by_device:
         kinds += [errors.NO_ANSWER, errors.BROKEN, errors.BUSY]
     explained = view.by_device and view.at("host.tpm.state") not in ("ready", None) or _abrmd_is_why(view)
-    return _told(view.failed(*kinds) and not explained, view, "error.message")
+    return _seen_in(view.failed(*kinds) and not explained, view, "error.message")
 
 
 def _abrmd_is_why(view: View) -> bool:
@@ -159,7 +159,7 @@ KINDS: tuple[Kind, ...] = (
         "not_a_tpm",
         ERROR,
         "Name the tcti of a TPM 2.0, for example device:/dev/tpmrm0.",
-        lambda v: _told(v.failed(errors.NOT_A_TPM) and not _tpm12(v), v, "error.message"),
+        lambda v: _seen_in(v.failed(errors.NOT_A_TPM) and not _tpm12(v), v, "error.message"),
     ),
     Kind("tpm_unreachable", ERROR, "Check the tcti, start what serves it, and install the TCTI library that it needs.", _unreachable),
     Kind(
@@ -207,7 +207,7 @@ KINDS: tuple[Kind, ...] = (
         "abrmd_dies",
         ERROR,
         "Read journalctl -u tpm2-abrmd; most often something else holds /dev/tpm0, or the TCTI in its unit is wrong.",
-        lambda v: [told("tpm2-abrmd", _abrmd(v)["sentence"])] if _dies(v) else [],
+        lambda v: [seen_in("tpm2-abrmd", _abrmd(v)["sentence"])] if _dies(v) else [],
     ),
     Kind(
         "abrmd_not_running",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.findings import ERROR, INFO, WARNING, Kind, Seen, View, told, when
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.findings import ERROR, INFO, WARNING, Kind, Seen, View, seen_in, when
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
 
 RC_UPGRADE = 0x12D
@@ -54,7 +54,7 @@ KINDS: tuple[Kind, ...] = (
         "field_upgrade_mode",
         ERROR,
         "Finish the firmware update with the vendor's tool.",
-        lambda v: [told("TPM", v.at("error.message"))] if v.rc(RC_UPGRADE) else [],
+        lambda v: [seen_in("TPM", v.at("error.message"))] if v.rc(RC_UPGRADE) else [],
     ),
     Kind(
         "not_started",
@@ -67,7 +67,7 @@ KINDS: tuple[Kind, ...] = (
         ERROR,
         "Look at the kernel log, then run again.",
         lambda v: (
-            [told(v.at("place.tcti"), v.at("error.message"))]
+            [seen_in(v.at("place.tcti"), v.at("error.message"))]
             if v.failed("response") and not v.rc(errors.RC_FAILURE, RC_UPGRADE, errors.RC_INITIALIZE)
             else []
         ),

@@ -88,7 +88,7 @@ def when(condition: object, obj: str, evidence: str) -> list[Seen]:
     return [Seen(obj, evidence)] if condition else []
 
 
-def told(obj: str, sentence: str) -> Seen:
+def seen_in(obj: str, sentence: str) -> Seen:
     """Of a sentence "what is wrong; what to do." both halves, each where it belongs."""
     reason, semicolon, cure = sentence.rpartition("; ")
     return Seen(obj, reason, None, cure[:1].upper() + cure[1:]) if semicolon else Seen(obj, sentence.rstrip("."))
@@ -110,4 +110,4 @@ def judge(view: View, kinds: t.Iterable[Kind]) -> list[dict[str, str]]:
     return sorted(found, key=lambda one: SEVERITIES.index(one["severity"]))
 
 
-__all__ = ("ERROR", "INFO", "SEVERITIES", "WARNING", "Kind", "Seen", "View", "judge", "told", "when")
+__all__ = ("ERROR", "INFO", "SEVERITIES", "WARNING", "Kind", "Seen", "View", "judge", "seen_in", "when")

@@ -173,7 +173,7 @@ def gather(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | N
         also = ["identity"] if "advisories" in subsets else []
         found.update(tpm_facts.ask(place, own + also, pcrs) if own or also else {})
         if also:
-            found.update(_told(_judged_alone(found, host)))
+            found.update(_advised(_judged_alone(found, host)))
     if "host" in subsets:
         found["host"] = host
     return found
@@ -186,7 +186,7 @@ def _judged_alone(found: Facts, host: Facts | None) -> Facts:
     return judged(found, installed, machine)
 
 
-def _told(verdicts: Facts) -> Facts:
+def _advised(verdicts: Facts) -> Facts:
     """The verdicts, and how old the rules are that gave them."""
     return {"advisories": [*verdicts["firmware"], *verdicts["software"]], "advisories_checked": advisories.checked()}
 
@@ -214,7 +214,7 @@ def _found(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | N
     if pcrs and "pcrs" in found:
         found["pcrs"] = [one for one in found["pcrs"] if one["index"] in pcrs]
     if "advisories" in subsets:
-        found.update(_told(view["advisories"]))
+        found.update(_advised(view["advisories"]))
     return found
 
 

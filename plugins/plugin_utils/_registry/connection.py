@@ -33,9 +33,9 @@ def open_registry(url: str, *, timeout: int = 30, create: bool = True, must_exis
         if not there:
             _make_file(address.path, address.shown)
         elif not os.path.isfile(address.path):
-            raise faults.told(faults.OPEN, address.shown, faults.NOT_A_REGISTRY, "it is no file")
+            raise faults.registry_error(faults.OPEN, address.shown, faults.NOT_A_REGISTRY, "it is no file")
         elif not os.access(address.path, os.R_OK):
-            raise faults.told(faults.OPEN, address.shown, faults.PERMISSION, "the file must not be read")
+            raise faults.registry_error(faults.OPEN, address.shown, faults.PERMISSION, "the file must not be read")
     database = Database(address, timeout=timeout, writable=create)
     if upgrade.check(database, make=not must_exist):
         return Registry(database, address.shown)
@@ -104,7 +104,9 @@ def _make_file(path: str, shown: str) -> None:
             errno.ENOSPC: faults.FULL,
             errno.EROFS: faults.READ_ONLY,
         }
-        raise faults.told(faults.OPEN, shown, reasons.get(error.errno or 0, faults.UNREACHABLE), os.strerror(error.errno or 0)) from None
+        raise faults.registry_error(
+            faults.OPEN, shown, reasons.get(error.errno or 0, faults.UNREACHABLE), os.strerror(error.errno or 0)
+        ) from None
 
 
 __all__ = ("another", "is_there", "missing", "open_registry")

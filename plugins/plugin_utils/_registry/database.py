@@ -117,14 +117,14 @@ class Database:
     @contextlib.contextmanager
     def read(self, attempt: str) -> t.Iterator[sa.Connection]:
         """A transaction that only reads, over a connection of its own; C(attempt) ("read the device with ...") is for the sentence."""
-        with self._told(attempt), self._connect() as connection:
+        with self._as_registry_errors(attempt), self._connect() as connection:
             yield connection
 
     def write(self, attempt: str, work: t.Callable[[sa.Connection], T]) -> T:
         """Carry out C(work) in one transaction, and once more where it lost a race: it must look before it writes."""
         if not self.writable:
-            raise faults.told(attempt, self.shown, faults.READ_ONLY, "it was opened to be read")
-        with self._told(attempt):
+            raise faults.registry_error(attempt, self.shown, faults.READ_ONLY, "it was opened to be read")
+        with self._as_registry_errors(attempt):
             for _lost in range(_ATTEMPTS - 1):
                 try:
                     return self._once(work)
@@ -152,14 +152,14 @@ class Database:
             time.sleep(random.uniform(0.05, 0.2))
 
     @contextlib.contextmanager
-    def _told(self, attempt: str) -> t.Iterator[None]:
+    def _as_registry_errors(self, attempt: str) -> t.Iterator[None]:
         try:
             yield
         except sa.exc.DBAPIError as error:
             cause = error.orig or error
-            raise faults.told(attempt, self.shown, faults.reason_of(cause), faults.words_of(cause), self.address.hidden) from None
+            raise faults.registry_error(attempt, self.shown, faults.reason_of(cause), faults.words_of(cause), self.address.hidden) from None
         except sa.exc.SQLAlchemyError as error:
-            raise faults.told(attempt, self.shown, faults.OTHER, type(error).__name__) from None
+            raise faults.registry_error(attempt, self.shown, faults.OTHER, type(error).__name__) from None
 
 
 def _sqlite(address: Address, timeout: int, writable: bool) -> sa.Engine:

@@ -50,7 +50,7 @@ class Opened:
 
     def _write(self, attempt: str, work: t.Callable[[sa.Connection], T]) -> T:
         if self._database is None:
-            raise faults.told(attempt, self.shown, faults.READ_ONLY, "it does not exist, and was opened to be read")
+            raise faults.registry_error(attempt, self.shown, faults.READ_ONLY, "it does not exist, and was opened to be read")
         return self._database.write(attempt, work)
 
     def _note(self, connection: sa.Connection, kind: str, who: records.Identity, **detail: t.Any) -> None:
@@ -113,7 +113,7 @@ class Documents(Opened):
         self._write("keep an auth value", lambda connection: document_rows.add_auths(connection, wanted))
         kept = [self.auth(one.ek_name, one.hierarchy, one.generation) for one in wanted]
         if None in kept:
-            raise faults.told("keep an auth value", self.shown, faults.DAMAGED, "what was committed is not there")
+            raise faults.registry_error("keep an auth value", self.shown, faults.DAMAGED, "what was committed is not there")
         return [one for one in kept if one is not None]
 
     def latest_sealed(self) -> bytes:

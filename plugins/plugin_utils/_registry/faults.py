@@ -124,7 +124,7 @@ def words_of(error: BaseException) -> str:
     return str(primary or error)
 
 
-def told(attempt: str, shown: str, reason: str, said: str = "", hidden: t.Sequence[str] = ()) -> RegistryError:
+def registry_error(attempt: str, shown: str, reason: str, said: str = "", hidden: t.Sequence[str] = ()) -> RegistryError:
     """The error as one sentence; C(said) is the database's own word, in which C(hidden) must not appear."""
     words, cure = _WORDS[reason]
     said = " ".join(said.split()).rstrip(" .;")
@@ -161,6 +161,6 @@ __all__ = (
     "IdentityConflictError",
     "RegistryError",
     "reason_of",
-    "told",
+    "registry_error",
     "words_of",
 )

@@ -85,7 +85,7 @@ def _upgrade(database: Database, connection: sa.Connection, command: t.Any) -> N
     found = _version(connection) if there else None
     _check_known(database, found)
     if not there and not _is_empty(connection):
-        raise faults.told(faults.OPEN, database.shown, faults.NOT_A_REGISTRY, "it holds other tables")
+        raise faults.registry_error(faults.OPEN, database.shown, faults.NOT_A_REGISTRY, "it holds other tables")
     if found != models.REVISIONS[-1]:
         from alembic.config import Config
 

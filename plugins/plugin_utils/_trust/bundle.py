@@ -43,8 +43,8 @@ NOT_A_CA = "not_a_ca"
 MAX_TOLD = 50  # certificates of a bundle that a result tells of
 
 
-class Told(t.NamedTuple):
-    """A certificate of a bundle that is told of: its number in the file (from 1; 0 for a block of another label), and whose it is as far
+class NotedCertificate(t.NamedTuple):
+    """A certificate of a bundle of which something is to be said: its number in the file (from 1; 0 for a block of another label), and whose it is as far
     as can be read.
 
     `words` are why it is left out, `malformed` or `not_a_ca`, or which faults in it were overlooked (`canonical.RULES`).
@@ -69,8 +69,8 @@ class Bundle(t.NamedTuple):
     roots: frozenset[bytes]  # DER
     by_subject: t.Mapping[x509.Name, t.Sequence[Certificate]]
     total: int
-    left_out: tuple[Told, ...]
-    lenient: tuple[Told, ...]
+    left_out: tuple[NotedCertificate, ...]
+    lenient: tuple[NotedCertificate, ...]
 
     def rooted(self) -> frozenset[x509.Name]:
         """The subjects of those from which, by their names, a way leads to a root of the bundle."""
@@ -113,7 +113,7 @@ class Bundle(t.NamedTuple):
         }
 
 
-def row(one: Told, name: str, words: t.Any) -> dict[str, t.Any]:
+def row(one: NotedCertificate, name: str, words: t.Any) -> dict[str, t.Any]:
     """A certificate for a result; `name` is the key of its `words`."""
     return {"number": one.number, "subject": one.subject, "vendor": one.vendor, name: words, "detail": one.detail}
 
@@ -148,15 +148,17 @@ def vendor_of(one: Certificate) -> str:
     return _text.shown(found[0].value, 80) if found else ""
 
 
-def _known(number: int, one: Certificate, words: tuple[str, ...], detail: str) -> Told:
-    return Told(number, shown(one.subject), vendor_of(one), words, detail)
+def _known(number: int, one: Certificate, words: tuple[str, ...], detail: str) -> NotedCertificate:
+    return NotedCertificate(number, shown(one.subject), vendor_of(one), words, detail)
 
 
-def _unreadable(number: int, der: bytes | None, why: str) -> Told:
+def _unreadable(number: int, der: bytes | None, why: str) -> NotedCertificate:
     """One that cannot be read, by the names that stand in it nevertheless."""
     named = canonical.subject_texts(der or b"")
     vendor = next((text for kind, text in named if kind == canonical.ORGANIZATION), "")
-    return Told(number, _text.shown(", ".join(text for _kind, text in named), 120), _text.shown(vendor, 80), (verdict.MALFORMED,), why)
+    return NotedCertificate(
+        number, _text.shown(", ".join(text for _kind, text in named), 120), _text.shown(vendor, 80), (verdict.MALFORMED,), why
+    )
 
 
 class _Reading:
@@ -164,8 +166,8 @@ class _Reading:
 
     def __init__(self) -> None:
         self.found: dict[bytes, Certificate] = {}
-        self.left_out: list[Told] = []
-        self.lenient: list[Told] = []
+        self.left_out: list[NotedCertificate] = []
+        self.lenient: list[NotedCertificate] = []
         self.total = 0
 
     def take(self, number: int, der: bytes | None) -> None:
@@ -259,7 +261,7 @@ __all__ = (
     "NOT_A_CA",
     "Bundle",
     "BundleError",
-    "Told",
+    "NotedCertificate",
     "check_given",
     "content",
     "load_bundle",

@@ -161,7 +161,7 @@ def test_no_value_is_in_the_registry_or_in_what_is_printed(random: Escrow, regis
 
 
 def test_nothing_is_returned_before_it_is_durable(random: Escrow, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    full = faults.told("keep an auth value", "x", faults.FULL)
+    full = faults.registry_error("keep an auth value", "x", faults.FULL)
     with monkeypatch.context() as patch:
         patch.setattr(registry, "_write", lambda *_arguments: (nothing for nothing in ()).throw(full))
         with pytest.raises(faults.RegistryError, match="it is full"):

@@ -370,7 +370,7 @@ def test_a_host_of_the_registry_that_would_write_on_a_screen(world: World) -> No
         _action_support.proven(world.registry, world.device(), options, path=str)
         return {}
 
-    for told in (_action_support.told({}, look), _action_support.told({}, refuse)):
+    for told in (_action_support.result_of({}, look), _action_support.result_of({}, refuse)):
         said = repr([one for one in told.values() if isinstance(one, str)])
         assert "ok: [edge-02]" in said and not any(mark in one for one in told.values() if isinstance(one, str) for mark in "\x1b\u202e\n")
 

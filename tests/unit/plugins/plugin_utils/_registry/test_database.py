@@ -105,7 +105,7 @@ def test_the_reasons_of_sqlite() -> None:
 
 
 def test_the_sentence_has_no_secret_and_no_line_break() -> None:
-    error = faults.told("look", "postgresql://x", faults.UNREACHABLE, "failed:\n  password=s3cret.\n", ["s3cret"])
+    error = faults.registry_error("look", "postgresql://x", faults.UNREACHABLE, "failed:\n  password=s3cret.\n", ["s3cret"])
     assert str(error) == (
         "Could not look in the registry postgresql://x: it cannot be reached (failed: password=***); "
         "see that it is there and that its address is right, then run again."
