@@ -109,7 +109,7 @@ class Certificates:
         return code == 0 and len(lines) == 2 and lines[0] == lines[1]
 
     def theirs(self, data: bytes) -> str:
-        """What OpenSSL says: C(yes), or the first line of its error."""
+        """What OpenSSL says: ``yes``, or the first line of its error."""
         (self.scratch / "one.pem").write_text(der.pem("CERTIFICATE", data))
         trust = ("-trusted", self.scratch / "trusted.pem", "-untrusted", self.scratch / "all.pem")
         code, said = run("openssl", "verify", "-no_check_time", *trust, self.scratch / "one.pem")
@@ -118,7 +118,7 @@ class Certificates:
         return next((line for line in said.splitlines() if line.startswith("error ")), "cannot be read")
 
     def way(self, one: Certificate) -> tuple[str, str]:
-        """What we say of the way from a certificate to a root: C(yes), or the reason; and the rule for the reason."""
+        """What we say of the way from a certificate to a root: ``yes``, or the reason; and the rule for the reason."""
         if self.bundle is None:
             return "no_bundle", ""
         problem = chain.build(one, (), self.bundle, NOW).problem

@@ -28,7 +28,7 @@ class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
-        """Begin or finish for the device of this task."""
+        """Begin or finish a rotation for the device of this task."""
         result: Result = super().run(tmp, task_vars)
         _valid, given = self.validate_argument_spec(argument_spec=SPEC)
         check = bool(self._task.check_mode)
@@ -55,8 +55,8 @@ def _move(raw: t.Any, options: _action_support.Options, path: t.Callable[[str], 
 
 def _begin(registry: Registry, device: records.Device, held: Escrow, check: bool) -> Result:
     changed, following = device.auth_pending is None, device.auth_pending or device.auth_generation + 1
-    # Durable, and read back, before anybody may send them to a TPM; and opened before anything is begun: with another master or mode the
-    # device would be left with a rotation that nobody can finish.
+    # The values are stored and read back before they can reach a TPM. They are opened before the rotation begins, because with a wrong master
+    # or mode nobody could finish it.
     found = {"auths": held.auths(device), "next_auths": held.auths(device, generation=following), "next_generation": following}
     if changed and not check and registry.begin_rotation(device.ek_name) != following:
         raise InputError(
@@ -73,11 +73,11 @@ def _finish(registry: Registry, device: records.Device, held: Escrow, generation
 
 
 def _refuse_others(registry: Registry, device: records.Device, host: str) -> None:
-    """Raises InputError for a host that is in quarantine, or that is not the one as which the device was enrolled.
+    """Raises InputError if the host is in quarantine, or is not the host at which the device is registered.
 
-    Auth values are returned for what answers at that host. This holds for C(finished) too, which returns them as well; only the registry is
-    behind then, and a genuine device is not stuck: day zero recognises it without any auth, also while a rotation is pending, and closes the
-    incident or registers the new host; then the rotation is begun again, which finds it open, and finished.
+    This module returns auth values, and later tasks send them to what answers at that host, so even ``finished`` checks this. A refusal leaves
+    the rotation pending, but a genuine device is not stuck: the playbook day_zero recognises it without any auth and closes the incident or
+    registers the new host; then the rotation can be begun again, which continues the pending one, and finished.
     """
     problem = ask.incident(registry, host=host, serial=device.serial)
     if problem:

@@ -44,7 +44,7 @@ EITHER = (("authority", "external_authority"),)
 
 
 class ActionModule(DeviceAction):
-    """The controller's part of enrolment; the device's is C(tpm2_evidence)."""
+    """The controller's part of enrolment; the device's is ``tpm2_evidence``."""
 
     def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
         """Enroll the device of this task."""
@@ -78,7 +78,7 @@ class ActionModule(DeviceAction):
         return given
 
     def _trust(self, options: _action_support.Options | None) -> Result:
-        """The option C(trust), its paths as the controller has them."""
+        """The option ``trust``, its paths as the controller has them."""
         trust, fetch = dict(options or {}), dict((options or {}).get("fetch") or {})
         if trust.get("bundle"):
             trust["bundle"] = self._path(trust["bundle"])

@@ -47,7 +47,7 @@ def check_texts(given: t.Any, spec: t.Mapping[str, t.Mapping[str, t.Any]]) -> No
 
 
 def result_of(result: dict[str, t.Any], work: t.Callable[[], t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
-    """The result of a task with what C(work) found, or why it failed. Auth values are for later tasks, not for logs."""
+    """The result of a task with what ``work`` found, or why it failed. Auth values are for later tasks, not for logs."""
     try:
         result.update(work())
     except TpmError as failed:
@@ -90,7 +90,7 @@ def proven(registry: Registry, device: records.Device, options: Options, *, path
 
 
 def escrow(registry: Registry | None, options: Options, *, create: bool, path: t.Callable[[str], str]) -> Escrow:
-    """The escrow of the options; C(path) finds a file beside the playbook. Raises InputError, EscrowError."""
+    """The escrow of the options; ``path`` finds a file beside the playbook. Raises InputError, EscrowError."""
     recovery, key = options.get("recovery_key"), None
     if recovery and options["mode"] == "random":
         where = path(str(recovery))

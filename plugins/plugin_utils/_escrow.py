@@ -10,11 +10,11 @@
 An auth is 24 bytes as URL-safe base64 (RFC 4648, section 5), 32 characters; text never ends in a zero byte, which a TPM would cut off
 (TPM 2.0 Library Part 1, section 19.6.4.3). Two ways to make one:
 
-- C(derived): HKDF-SHA256 (RFC 5869) over the fleet's master secret. C(salt) is "edgefleet.tpm2 escrow v1"; C(info) is the EK Name, the
+- ``derived``: HKDF-SHA256 (RFC 5869) over the fleet's master secret. ``salt`` is "edgefleet.tpm2 escrow v1"; ``info`` is the EK Name, the
   hierarchy's name in ASCII, each with its length in two bytes before it, and the generation in four bytes (all big-endian). The master
   recovers every value; the registry keeps only a check of the master, so that another one is refused and never tried on a TPM.
   The check is an empty value that is sealed as random ones are.
-- C(random): 24 fresh bytes, kept in the registry twice: sealed to the master for operations (AES-256-GCM), and sealed for recovery
+- ``random``: 24 fresh bytes, kept in the registry twice: sealed to the master for operations (AES-256-GCM), and sealed for recovery
   (RSA-OAEP with SHA-256, RFC 8017) to a public key whose private half lies in a safe.
 
 What is sealed is the byte 2, scrypt's parameters (3 bytes), its salt (16), the nonce (12), and the ciphertext; what stands before the nonce
@@ -74,9 +74,9 @@ class EscrowError(StateError):
 class Escrow:
     """The auth values of a fleet.
 
-    C(registry): where they are kept; None only for derived ones whose generation is known. C(master): the fleet's master secret.
-    C(former_master): the one before it, which opens what was made with it, and makes nothing.
-    C(recovery_key): PEM of a public key or certificate, RSA; for random values. Without C(create) nothing is written, and a value that is
+    ``registry``: where they are kept; None only for derived ones whose generation is known. ``master``: the fleet's master secret.
+    ``former_master``: the one before it, which opens what was made with it, and makes nothing.
+    ``recovery_key``: PEM of a public key or certificate, RSA; for random values. Without ``create`` nothing is written, and a value that is
     not there yet is answered with a passing random one (check mode).
     Raises InputError, EscrowError, RegistryError, DependencyError; no message and no repr holds a value.
     """

@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Files of the controller that are whole or not there."""
+"""Read and write files on the controller; each is written whole or not at all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import 
 
 
 def read(path: str, what: str, most: int = -1) -> bytes:
-    """A file that the user has named, its first C(most) bytes; ``what`` calls it in the error, with its path. Raises InputError."""
+    """The first ``most`` bytes of a file that the user has named. ``what``: its name in errors, with its path. Raises InputError."""
     try:
         with open(path, "rb") as file:
             return file.read(most)
@@ -28,7 +28,7 @@ def read(path: str, what: str, most: int = -1) -> bytes:
 
 
 def replace(path: pathlib.Path, data: bytes, mode: int = 0o644) -> None:
-    """Make a file hold C(data), whole or not at all, also where the machine loses power. Raises OSError, also for a symbolic link."""
+    """Write ``data`` to a file, whole or not at all, even if the machine loses power. Raises OSError, also for a symbolic link."""
     if path.is_symlink():
         raise OSError(errno.ELOOP, "it is a symbolic link, which is not replaced by a file")
     number, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -51,7 +51,7 @@ def replace(path: pathlib.Path, data: bytes, mode: int = 0o644) -> None:
 
 
 def write(path: pathlib.Path, data: bytes, mode: int = 0o644) -> bool:
-    """C(replace) a file that does not hold C(data) yet, in a folder that is made if need be; return whether it changed. Raises TpmError."""
+    """``replace`` a file unless it holds ``data`` already; make its folder if necessary. Return whether it changed. Raises TpmError."""
     try:
         if path.is_file() and path.read_bytes() == data:
             return False

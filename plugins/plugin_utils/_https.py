@@ -5,9 +5,9 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""A file fetched over HTTPS, with bounds: the one place where the controller asks the network for something.
+"""Fetch a file over HTTPS, with limits: the only place where the controller accesses the network.
 
-Only an address that the user or this collection has named is fetched, never one out of a certificate or a device's answer.
+It fetches only addresses that the user or this collection has named, never one from a certificate or a device's answer.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class FetchError(TpmError):
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Where a server sends us elsewhere: to another address of HTTPS at most, and only where that is allowed; else it is an HTTPError."""
+    """Follows a redirect only where that is allowed, and only to an HTTPS address; otherwise raises HTTPError."""
 
     def __init__(self, follow: bool) -> None:
         self._follow = follow
@@ -47,11 +47,11 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def check_url(url: str, option: str) -> str:
-    """The address, if it is one of HTTPS that names nothing but a place. Raises InputError."""
+    """The address, if it is an HTTPS address without user and query. Raises InputError."""
     try:
         parts = urllib.parse.urlsplit(url)
         good = parts.scheme == "https" and bool(parts.hostname) and parts.username is None and not (parts.query or parts.fragment)
-        _port = parts.port  # which is a number, or a ValueError
+        _port = parts.port  # raises ValueError if it is not a number
     except ValueError:
         good = False
     if not good or any(one.isspace() or not one.isprintable() for one in url):
@@ -61,13 +61,13 @@ def check_url(url: str, option: str) -> str:
 
 
 def get(url: str, what: str, *, most: int, limit: float, authorities: str | None = None, follow: bool = False) -> bytes | None:
-    """The body at an address, of at most C(most) bytes and within C(limit) seconds; None where the server says that there is none (404, 410).
+    """The body at an address, at most ``most`` bytes, within ``limit`` seconds; None if the server says that there is none (404, 410).
 
-    C(what) calls it in errors. C(authorities): a PEM file with the CAs that vouch for the server, in place of the system's.
-    C(follow): redirects to HTTPS are followed, which is for what is known by its hash. Raises FetchError.
+    ``what``: its name in errors. ``authorities``: a PEM file with the CAs that vouch for the server, in place of the system's.
+    ``follow``: follow redirects to HTTPS; only for a body that is checked by its hash. Raises FetchError.
     """
     answers: list[bytes | int | str] = []
-    # A thread that is left behind where the server sends a byte now and then: a socket's timeout is for each of them.
+    # In a thread that we can abandon: a socket's timeout starts anew with each byte, so a slow server could hold us for ever.
     worker = threading.Thread(target=_ask, args=(url, most, limit, authorities, follow, answers), daemon=True)
     worker.start()
     worker.join(limit)
@@ -90,7 +90,7 @@ def _failed(what: str, url: str, why: str, cure: str) -> FetchError:
 
 
 def _ask(url: str, most: int, limit: float, authorities: str | None, follow: bool, answers: list[bytes | int | str]) -> None:
-    """Put into C(answers) the body (one byte more than C(most), if there are more), the HTTP status, or why there is neither."""
+    """Put into ``answers`` the body (one byte more than ``most``, if there are more), the HTTP status, or why there is neither."""
     try:
         context = ssl.create_default_context(cafile=authorities)
         opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _Redirects(follow))

@@ -122,9 +122,9 @@ def join(
     prove: Prove | None = None,
     unlisted: bool = True,
 ) -> Joined:
-    """Return the hosts in the order of the manifest, then, with C(unlisted), what only the registry knows and is proven, by serial number.
+    """Return the hosts in the order of the manifest, then, with ``unlisted``, what only the registry knows and is proven, by serial number.
 
-    C(prove) gives what is signed of a device in place of its row, or, for one that is not proven, why as a word. Without it nothing is
+    ``prove`` gives what is signed of a device in place of its row, or, for one that is not proven, why as a word. Without it nothing is
     proven: whoever can write to the registry makes no host, and no variable or group but those of the state. What the manifest says of
     place and address goes before what is signed of them.
     """
@@ -172,7 +172,7 @@ def _free_name(device: DeviceLike, taken: t.Container[str]) -> str:
 
 
 class _Cases:
-    """The open incidents, by what they are about (see C(_registry/ask.concerns))."""
+    """The open incidents, by what they are about (see ``_registry/ask.concerns``)."""
 
     def __init__(self, incidents: t.Iterable[IncidentLike]) -> None:
         self._by: dict[tuple[str, str], list[IncidentLike]] = {}

@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The public keys of TPM objects outside of the TPM: as C(cryptography) keys, as SubjectPublicKeyInfo, and their signatures.
+"""The public keys of TPM objects outside of the TPM: as ``cryptography`` keys, as SubjectPublicKeyInfo, and their signatures.
 
 TPM 2.0 Library Part 2, sections 11.2.4, 11.2.5 and 11.3; RFC 8017 (RSA), RFC 5480 (ECC), RFC 3279 (DER of an ECDSA signature).
 """
@@ -47,7 +47,7 @@ class SignatureError(TpmError):
 
 
 def require() -> None:
-    """Raise DependencyError where C(cryptography) is missing or too old on the controller."""
+    """Raise DependencyError where ``cryptography`` is missing or too old on the controller."""
     found = "none is installed" if IMPORT_ERROR is not None else ""
     if not found:
         import cryptography
@@ -66,7 +66,7 @@ def public_key(public: names.Public) -> PublicKey:
     """The key in a TPMT_PUBLIC: RSA, or ECC on P-256, P-384 or P-521.
 
     Raises KeyMaterialError for another type or curve, for a modulus that is shorter than the public area says and for a point that
-    does not lie on its curve; DependencyError without C(cryptography).
+    does not lie on its curve; DependencyError without ``cryptography``.
     """
     require()
     try:
@@ -98,7 +98,7 @@ def _rsa(public: names.Public) -> rsa.RSAPublicKey:
 
 
 def curve_of(number: int) -> ec.EllipticCurve:
-    """The curve of a TPM_ECC_CURVE among those in C(ECC_BYTES)."""
+    """The curve of a TPM_ECC_CURVE among those in ``ECC_BYTES``."""
     known: dict[int, ec.EllipticCurve] = {0x0003: ec.SECP256R1(), 0x0004: ec.SECP384R1(), 0x0005: ec.SECP521R1()}
     return known[number]
 
@@ -117,12 +117,12 @@ def spki_of(key: PublicKey) -> bytes:
 
 
 def spki(public: names.Public) -> bytes:
-    """The DER SubjectPublicKeyInfo of the key in a public area. Raises as C(public_key) does."""
+    """The DER SubjectPublicKeyInfo of the key in a public area. Raises as ``public_key`` does."""
     return spki_of(public_key(public))
 
 
 def spki_sha256(public: names.Public) -> str:
-    """The SHA-256 of the DER SubjectPublicKeyInfo, lowercase hex: what a manifest pins as C(ek_sha256). Raises as C(public_key) does."""
+    """The SHA-256 of the DER SubjectPublicKeyInfo, lowercase hex: what a manifest pins as ``ek_sha256``. Raises as ``public_key`` does."""
     return hashlib.sha256(spki(public)).hexdigest()
 
 
@@ -151,7 +151,7 @@ def _check_scheme(public: names.Public, found: attest.Signature) -> None:
 
 
 def verify(public: names.Public, signature: bytes, data: bytes) -> attest.Signature:
-    """Check a TPMT_SIGNATURE over C(data) with the key in a public area; return the signature, parsed.
+    """Check a TPMT_SIGNATURE over ``data`` with the key in a public area; return the signature, parsed.
 
     Scheme and hash must be the key's own where it has them; SHA-1 is refused. Raises SignatureError where the signature is malformed
     or does not verify, KeyMaterialError where the public area holds no key for it.
@@ -182,7 +182,7 @@ def _dss(found: attest.Signature) -> bytes:
 
 
 def openssl_signature(signature: bytes) -> bytes:
-    """A TPMT_SIGNATURE as C(openssl dgst -verify) and X.509 take it: RSA's bytes, or the DER of r and s. Raises attest.AttestError."""
+    """A TPMT_SIGNATURE as ``openssl dgst -verify`` and X.509 take it: RSA's bytes, or the DER of r and s. Raises attest.AttestError."""
     require()
     found = attest.parse_signature(signature)
     return _dss(found) if found.scheme == alg.ECDSA else found.parts[0]

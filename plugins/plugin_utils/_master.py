@@ -72,7 +72,7 @@ def hkdf(master: bytes, salt: bytes, info: bytes, length: int) -> bytes:
 
 @functools.lru_cache(maxsize=16)
 def stretched(master: bytes, salt: bytes) -> bytes:
-    """A key of 32 bytes at the cost of C(COST), once for each master and salt in a process."""
+    """A key of 32 bytes at the cost of ``COST``, once for each master and salt in a process."""
     return Scrypt(salt=salt, length=32, n=1 << COST[0], r=COST[1], p=COST[2]).derive(master)
 
 

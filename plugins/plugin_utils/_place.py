@@ -5,11 +5,12 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Signed statements of where a device is: its birth record names the host of its first day, each statement where it has moved to since.
+"""Signed statements of where a device is: its birth record names the host at which it was enrolled, each statement where it moved later.
 
-A statement is a DSSE envelope like a birth record, of another payload type. Its payload: C(schema), C(version), C(serial), C(ek_name),
-C(number) (1, 2, 3 and so on), C(previous) (the SHA-256 of the payload before it, the birth record's for the first), C(time), C(host), C(mac),
-C(site). So statements hang on one record in one order: none can be left out in the middle, or stand for another device.
+A statement is a DSSE envelope like a birth record, with another payload type. Its payload: ``schema``, ``version``, ``serial``,
+``ek_name``, ``number`` (1, 2, 3 and so on), ``previous`` (the SHA-256 of the payload before it; for the first, of the birth record's),
+``time``, ``host``, ``mac``, ``site``. So the statements form a chain after one record: nobody can leave one out of the middle, or use one
+for another device.
 """
 
 from __future__ import annotations
@@ -47,9 +48,9 @@ _PAYLOAD: dict[str, t.Any] = {
 
 
 def make(record: str, statements: t.Sequence[str], place: Place, signer: Signer, now: datetime.datetime) -> tuple[int, str]:
-    """The number and the text of the statement that a device is at C(place), after a verified record and statements.
+    """The number and the text of the statement that a device is at ``place``, after a verified record and statements.
 
-    Raises BirthRecordError where nobody would accept that signer.
+    Raises BirthRecordError if nobody would accept that signer.
     """
     born = envelope.document(envelope.parse(record)[1])
     number = len(statements) + 1

@@ -8,7 +8,7 @@
 """What the registry says of a device, as far as a signature by a key of this controller covers it.
 
 Whoever can write to the registry can say anything in it. So nothing is derived for a device, opened or sent to it, and nobody is told that
-it is trusted, before C(prove) has verified its birth record with certificates that the controller was given, never with one out of the
+it is trusted, before ``prove`` has verified its birth record with certificates that the controller was given, never with one out of the
 registry, and has compared the registry's row with it.
 """
 
@@ -59,7 +59,7 @@ class PapersLike(t.Protocol):
 
 
 class UnprovenError(ReasonedError):
-    """No signature that counts here says of a device what the registry does; C(reason) is one of the constants above."""
+    """No signature that counts here says of a device what the registry does; ``reason`` is one of the constants above."""
 
 
 def load_roots(paths: t.Iterable[str]) -> tuple[str, ...]:
@@ -86,7 +86,7 @@ def prove(
 ) -> records.Device:
     """The device, with what is signed of why its EK is believed in place of the row's.
 
-    C(serial), C(ek_name): what was looked for, where it was. C(authorities): CAs that issue certificates, whose records do not count.
+    ``serial``, ``ek_name``: what was looked for, where it was. ``authorities``: CAs that issue certificates, whose records do not count.
     Raises UnprovenError, RegistryError.
     """
     payload, _where = _proof(registry, device, roots, (serial, ek_name), now)

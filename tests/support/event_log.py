@@ -27,7 +27,7 @@ def spec_id(banks: t.Sequence[str], vendor: bytes = b"") -> bytes:
 
 
 def event(pcr: int, kind: int, data: bytes, banks: t.Sequence[str], *, zero: bool = False) -> bytes:
-    """A TCG_PCR_EVENT2 that measures C(data); C(zero) for events that extend nothing."""
+    """A TCG_PCR_EVENT2 that measures ``data``; ``zero`` for events that extend nothing."""
     parts = [struct.pack("<III", pcr, kind, len(banks))]
     for bank in banks:
         number, size = ALGORITHMS[bank]

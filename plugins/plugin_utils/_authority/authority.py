@@ -28,7 +28,7 @@ _OPTIONS = {"certificate", "chain", "key", "password", "allow_unencrypted", "pkc
 
 
 class Signer:
-    """A certificate, what leads up from it, and the key that belongs to it. Nothing of the key shows in its repr."""
+    """A certificate, the certificates above it, and its private key. The repr shows nothing of the key."""
 
     def __init__(self, certificate: x509.Certificate, upper: t.Sequence[x509.Certificate], key: keys.PrivateKey) -> None:
         self.certificate = certificate
@@ -53,11 +53,11 @@ class Signer:
 
     @property
     def chain_pem(self) -> str:
-        """The certificate, and what leads up from it without the root."""
+        """PEM: the certificate, then those above it, without the root."""
         return pem(one for one in [self.certificate, *self.upper] if not is_self_issued(one) or one is self.certificate)
 
     def sign(self, data: bytes) -> bytes:
-        """A signature over C(data) with SHA-256, ECDSA in DER or RSA PKCS#1 v1.5."""
+        """A signature over ``data`` with SHA-256, ECDSA in DER or RSA PKCS#1 v1.5."""
         return keys.sign(self._key, data, hashes.SHA256())
 
 
@@ -76,10 +76,10 @@ class Authority(Signer):
         server_auth: bool = False,
         dns_names: t.Sequence[str] = (),
     ) -> Certificate:
-        """Issue a certificate of a kind (C(iak), C(idevid), C(ldevid)) for a TPM key; proving that it is one is the caller's business.
+        """Issue a certificate of a kind (``iak``, ``idevid``, ``ldevid``) for a TPM key. The caller has proved that the key is in a TPM.
 
-        C(public_key) is PEM, DER or a key object; C(now) aware; C(lifetime) for C(ldevid) alone, and required there.
-        Raises InputError for options that make no sense, KeyTypeError for a weak key, AuthorityError where the CA would end first.
+        ``public_key`` is PEM, DER or a key object; ``now`` is aware; ``lifetime`` is given for ``ldevid``, and only for it.
+        Raises InputError for options that make no sense, KeyTypeError for a weak key, AuthorityError where the CA expires before the certificate.
         """
         if kind not in profile.KINDS:
             raise InputError(f"Could not issue a certificate for {subject.serial}: the kind {kind} is none of {', '.join(profile.KINDS)}.")
@@ -133,7 +133,7 @@ class Authority(Signer):
 
 
 def record(kind: str, certificates: t.Sequence[x509.Certificate], key_name: str) -> Certificate:
-    """What the registry keeps of a certificate and its chain, in that order; C(key_name) is the TPM Name of its key."""
+    """The registry's record of a certificate, which is the first of ``certificates``; its chain follows. ``key_name``: its key's TPM Name, hex."""
     leaf = certificates[0]
     return Certificate(
         kind=kind,
@@ -149,9 +149,9 @@ def record(kind: str, certificates: t.Sequence[x509.Certificate], key_name: str)
 def load_authority(options: t.Mapping[str, t.Any], *, now: datetime.datetime | None = None) -> Authority:
     """Open a CA and check that it can issue.
 
-    C(options): certificate (path of a PEM file, which may go on with the chain), chain (path, optional), and either key (path of a
-    PEM file), password and allow_unencrypted, or pkcs11 (module, token, label or id, pin). C(now) defaults to the clock.
-    Raises InputError for options that make no sense, and AuthorityError, DependencyError or KeyTypeError for what is wrong with the CA.
+    ``options``: certificate (path of a PEM file, in which the chain may follow), chain (path, optional), and either key (path of a
+    PEM file), password and allow_unencrypted, or pkcs11 (module, token, label or id, pin). ``now`` defaults to the clock.
+    Raises InputError for options that make no sense; AuthorityError, DependencyError or KeyTypeError where the CA cannot be used.
     """
     certificate, upper = _certificates(options)
     at = now or datetime.datetime.now(datetime.timezone.utc)
@@ -165,7 +165,7 @@ def load_authority(options: t.Mapping[str, t.Any], *, now: datetime.datetime | N
 
 
 def load_signer(options: t.Mapping[str, t.Any], *, now: datetime.datetime | None = None) -> Signer:
-    """Open a key that signs birth records without being a CA: the same options, and a certificate that is valid now. Raises likewise."""
+    """Open a key that signs birth records and is not a CA's. Takes the options of ``load_authority`` and raises as it does."""
     certificate, upper = _certificates(options)
     problem = chain.broken_link([certificate, *upper], now or datetime.datetime.now(datetime.timezone.utc), issues=False)
     if problem:
@@ -223,9 +223,9 @@ def _key(options: t.Mapping[str, t.Any], certificate: x509.Certificate) -> keys.
 def renewal_due(
     not_before: datetime.datetime, not_after: datetime.datetime, now: datetime.datetime, renew_before: datetime.timedelta
 ) -> bool:
-    """Whether a certificate is to be renewed: C(renew_before) ahead of its end, but never in the first half of its life.
+    """Whether to renew a certificate: from ``renew_before`` ahead of its end on, but never in the first half of its life.
 
-    The latter keeps a C(renew_before) that is longer than the certificates live from renewing at every run.
+    Otherwise a ``renew_before`` that is longer than the lifetime would renew the certificate on every run.
     """
     return now >= max(not_after - renew_before, not_before + (not_after - not_before) / 2)
 

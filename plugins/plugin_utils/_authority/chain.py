@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Certificates that we issue or take in: read from files, and followed up to the CAs that we trust. C(_x509.path) goes the way."""
+"""Certificates that we or an external CA issued: read them from files, and find the path to a CA that we trust (``_x509.path``)."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _CURES = {
 
 
 class CertificateError(ReasonedError):
-    """A certificate or chain is not what it has to be; C(reason) is a word of C(_x509.path), or C(malformed)."""
+    """A certificate or chain is refused; ``reason`` is a word of ``_x509.path``, or ``malformed``."""
 
 
 def load(data: str | bytes, what: str) -> list[x509.Certificate]:
-    """All certificates of a PEM text, or the one of DER bytes. Raises CertificateError where there is none or one is malformed."""
+    """All certificates of a PEM text, or the one of DER bytes. Raises CertificateError if there is no certificate, or one is malformed."""
     deps.require(f"read {what}")
     try:
         raw = data.encode() if isinstance(data, str) else data
@@ -50,9 +50,9 @@ def load(data: str | bytes, what: str) -> list[x509.Certificate]:
 def follow(
     leaf: x509.Certificate, pool: t.Sequence[x509.Certificate], anchors: t.Sequence[x509.Certificate], at: datetime.datetime, what: str
 ) -> list[x509.Certificate]:
-    """The path from C(leaf) to one of C(anchors), both included; C(pool) may hold what lies between, in any order.
+    """The path from ``leaf`` to one of ``anchors``, both included; ``pool`` may hold the certificates between them, in any order.
 
-    The anchors need not be roots, and must be CAs and valid at C(at) as all others. Raises CertificateError with the most telling fault.
+    The anchors need not be roots, but like all others they must be CAs and valid at ``at``. Raises CertificateError for the most telling fault.
     """
     if any(certificates.same(leaf, one) for one in anchors):
         problem = path.unknown_critical(leaf) or path.out_of_time(leaf, at)
@@ -61,14 +61,14 @@ def follow(
         above, problem = path.find(leaf, pool, path.anchors(anchors), at)
     if problem:
         raise CertificateError(f"Could not accept {what}: {problem.clause}; {_CURES[problem.reason]}.", problem.reason)
-    # They come from the pool and the anchors, among which no vendor's is.
+    # They come from the pool and the anchors; neither holds a vendor's certificate.
     return [leaf, *t.cast("tuple[x509.Certificate, ...]", above)]
 
 
 def broken_link(chain: t.Sequence[x509.Certificate], at: datetime.datetime, *, issues: bool) -> path.Problem | None:
-    """What is wrong with a chain in order, the lowest first: what C(follow) would refuse of what it signs.
+    """What is wrong with a chain (in order, the lowest first), so that ``follow`` would refuse what the lowest signs; None if nothing is.
 
-    C(issues): the lowest is a CA, below which certificates will stand.
+    ``issues``: the lowest certificate is a CA's and will issue others.
     """
     lowest = chain[0]
     found = path.unknown_critical(lowest) or path.out_of_time(lowest, at) or (path.not_a_ca(lowest) if issues else None)

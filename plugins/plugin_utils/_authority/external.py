@@ -5,12 +5,12 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""A certificate authority elsewhere: requests go out as files, certificates come in as files.
+"""An external certificate authority: we write requests to files, and read its certificates from files.
 
-Below the folder of requests each device has a folder named by its serial number. In it we write C(request.json) (the evidence, which
-is all that a CA needs), C(KIND.csr) where the device has signed a PKCS#10 request, and C(idevid.FLAVOUR.tcgcsr) where that was asked
-for; C(request.json) comes last, so that whoever waits for it finds the rest. The CA puts C(KIND.pem) (or .crt, .cer, .der) there, by
-renaming a finished file.
+In the folder of requests each device has a folder named after its serial number. In it we write ``request.json`` (the evidence, which
+is all that a CA needs), ``KIND.csr`` where the device has signed a PKCS#10 request, and ``idevid.FLAVOUR.tcgcsr`` where the options ask
+for it. We write ``request.json`` last: once it is there, the other files are too. The CA puts ``KIND.pem`` (or .crt, .cer, .der) there,
+by renaming a finished file.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class ExternalError(TpmError):
 
 
 class Evidence(t.NamedTuple):
-    """What a CA is told of a device. Public areas are TPMT_PUBLIC; certificates DER; C(publics) and C(requests) go by kind
-    (C(iak), C(idevid), C(ldevid)); C(tcg_csr) is a flavour and its bytes; C(device) holds host, mac, site, model and the like."""
+    """What the CA learns about a device. Public areas are TPMT_PUBLIC, certificates DER. ``publics`` and ``requests`` have the kind as key
+    (``iak``, ``idevid``, ``ldevid``); ``tcg_csr`` is a flavour and its bytes; ``device`` has host, mac, site, model and the like."""
 
     subject: profile.DeviceSubject
     ek_public: bytes
@@ -59,7 +59,7 @@ class Evidence(t.NamedTuple):
 
 
 def folder_of(folder: str | os.PathLike[str], serial: str) -> pathlib.Path:
-    """The folder of a device. What has a meaning in paths is percent-encoded, a leading dot too."""
+    """The folder of a device. Characters that mean something in paths, and a leading dot, are percent-encoded."""
     name = urllib.parse.quote(serial, safe=" +,=:()'")
     if not serial:
         raise InputError("Could not name a folder for the requests of a device: its serial number is empty.")
@@ -67,9 +67,9 @@ def folder_of(folder: str | os.PathLike[str], serial: str) -> pathlib.Path:
 
 
 def publish(folder: str | os.PathLike[str], evidence: Evidence, *, now: datetime.datetime) -> bool:
-    """Write a device's request, each file whole or not at all; return whether anything changed, the time apart.
+    """Write a device's request, each file whole or not at all; return whether anything but the time changed.
 
-    Raises ExternalError where the folder cannot be written to.
+    Raises ExternalError if the folder cannot be written to.
     """
     where = folder_of(folder, evidence.subject.serial)
     files = {f"{kind}.csr": text.encode() for kind, text in evidence.requests.items()}
@@ -94,7 +94,7 @@ def publish(folder: str | os.PathLike[str], evidence: Evidence, *, now: datetime
 
 
 def read_request(folder: str | os.PathLike[str], serial: str) -> dict[str, t.Any] | None:
-    """The evidence request that is there, None where there is none or it is of another format."""
+    """The evidence request of an earlier run; None if there is none, or its format is another."""
     data = _content(folder_of(folder, serial) / "request.json")
     try:
         found = json.loads(data) if data else None
@@ -158,9 +158,9 @@ def collect(
     *,
     key_name: str = "",
 ) -> Certificate | None:
-    """The certificate of a kind that the external CA left for a device, None where nothing is there yet.
+    """The certificate of a kind that the external CA put there for a device; None if it has not yet.
 
-    C(public_key) is the TPM key's, C(authority_certificates) the PEM texts of the CAs that may have issued it, roots or not.
+    ``public_key`` is that of the TPM key, ``authority_certificates`` are the PEM texts of the CAs that may have issued it, roots or not.
     Raises ExternalError or CertificateError: two files, unreadable, malformed, for another key, of a CA, without this device's serial
     number, not valid now, or with a chain that does not lead to those CAs.
     """
@@ -190,7 +190,7 @@ def collect(
 
 
 def _size(path: pathlib.Path) -> int | None:
-    """The size of a file, None where it is not there; a folder that cannot be looked into is not an empty one."""
+    """The size of a file in bytes, None if there is no such file. Raises ExternalError if the folder cannot be searched."""
     try:
         return path.stat().st_size
     except (FileNotFoundError, NotADirectoryError):
@@ -200,7 +200,7 @@ def _size(path: pathlib.Path) -> int | None:
 
 
 def _certifies(certificate: x509.Certificate, key: keys.PublicKey) -> bool:
-    # By the bytes: whatever else is in the file may hold a key of any type.
+    # Compared as bytes, because other certificates in the file may hold keys of any type.
     return keys.spki(t.cast("keys.PublicKey", certificate.public_key())) == keys.spki(key)
 
 

@@ -5,10 +5,10 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Private keys that are not ours to hold: cryptography's builders ask them to sign, and another party does.
+"""Private keys that we do not hold: cryptography's builders call their ``sign``, and whoever holds the key signs.
 
-cryptography's X.509 builders take any object of a class derived from its key classes, and call its C(sign). A key on a PKCS#11
-token and the key that only takes down what is to be signed (C(request)) are such objects.
+cryptography's X.509 builders accept any object of a class derived from its key classes. Two use this: a key on a PKCS#11 token, and
+the key in ``request`` that only records the bytes to sign.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _refuse(attempt: str) -> t.NoReturn:
 if deps.IMPORT_ERROR is None:
 
     class EcKey(ec.EllipticCurvePrivateKey):
-        """An ECDSA key that C(signer) holds."""
+        """An ECDSA key that ``signer`` holds."""
 
         def __init__(self, public_key: ec.EllipticCurvePublicKey, signer: Signer) -> None:
             self._public_key = public_key
@@ -63,7 +63,7 @@ if deps.IMPORT_ERROR is None:
             return self._public_key
 
         def sign(self, data: t.Any, signature_algorithm: ec.EllipticCurveSignatureAlgorithm) -> bytes:
-            """Have the holder sign. Raises TpmError for what is no plain ECDSA."""
+            """Have the holder sign. Raises TpmError unless the scheme is ECDSA over data that is not hashed yet."""
             algorithm = signature_algorithm.algorithm
             if not isinstance(algorithm, hashes.HashAlgorithm):
                 _refuse("sign a digest made elsewhere")
@@ -82,7 +82,7 @@ if deps.IMPORT_ERROR is None:
             _refuse("export a private key")
 
     class RsaKey(rsa.RSAPrivateKey):
-        """An RSA key that C(signer) holds; it signs with PKCS#1 v1.5, as X.509 does."""
+        """An RSA key that ``signer`` holds; it signs with PKCS#1 v1.5, as X.509 does."""
 
         def __init__(self, public_key: rsa.RSAPublicKey, signer: Signer) -> None:
             self._public_key = public_key
@@ -110,7 +110,7 @@ if deps.IMPORT_ERROR is None:
             return self._public_key
 
         def sign(self, data: t.Any, padding_: t.Any, algorithm: t.Any) -> bytes:
-            """Have the holder sign. Raises TpmError for another padding than PKCS#1 v1.5."""
+            """Have the holder sign. Raises TpmError for any padding but PKCS#1 v1.5."""
             if not isinstance(padding_, padding.PKCS1v15) or not isinstance(algorithm, hashes.HashAlgorithm):
                 _refuse("sign with another padding than PKCS#1 v1.5")
             return self._signer(bytes(data), algorithm)
@@ -129,7 +129,7 @@ if deps.IMPORT_ERROR is None:
 
 
 def key_for(public_key: t.Any, signer: Signer) -> t.Any:
-    """The key object that belongs to C(public_key), an ECC or RSA public key of cryptography."""
+    """The key object that belongs to ``public_key``, an ECC or RSA public key of cryptography."""
     return EcKey(public_key, signer) if isinstance(public_key, ec.EllipticCurvePublicKey) else RsaKey(public_key, signer)
 
 

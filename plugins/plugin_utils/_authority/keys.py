@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Keys of the certificate authority and of devices: which are strong enough, how a file is opened, how data are signed."""
+"""Keys of the certificate authority and of devices: which are strong enough, how to open a key file, how to sign data."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def read(path: str, what: str) -> bytes:
 
 
 def load_private_key(path: str, password: str | None, *, allow_unencrypted: bool = False) -> PrivateKey:
-    """Open a PEM private key file. Raises AuthorityError: unreadable, no key, no or a wrong password, or none needed but not allowed."""
+    """Open a PEM private key file. Raises AuthorityError: unreadable, no key, password missing or wrong, or unencrypted without leave."""
     deps.require(f"open the key {path}")
     data = read(path, "the key")
     try:
@@ -88,7 +88,7 @@ def check_signing(key: t.Any, what: str) -> PrivateKey:
 
 
 def public_key(value: t.Any, what: str) -> PublicKey:
-    """A device's public key, given as PEM, DER or a key object. Raises KeyTypeError where it is none or too weak to be certified."""
+    """A device's public key, given as PEM, DER or a key object. Raises KeyTypeError if it is not a public key, or too weak to certify."""
     deps.require(f"read {what}")
     if isinstance(value, (str, bytes)):
         try:
@@ -139,14 +139,14 @@ def hash_for(key: PublicKey) -> Hash:
 
 
 def sign(key: PrivateKey, data: bytes, algorithm: hashes.HashAlgorithm) -> bytes:
-    """A signature as X.509 has it: ECDSA in DER, or RSA PKCS#1 v1.5."""
+    """A signature in X.509's form: ECDSA in DER, or RSA PKCS#1 v1.5."""
     if isinstance(key, ec.EllipticCurvePrivateKey):
         return key.sign(data, ec.ECDSA(algorithm))
     return key.sign(data, padding.PKCS1v15(), algorithm)
 
 
 def is_signed(key: PublicKey, signature: bytes, data: bytes, algorithm: hashes.HashAlgorithm) -> bool:
-    """Whether C(signature) is this key's over C(data)."""
+    """Whether ``signature`` is this key's over ``data``."""
     try:
         if isinstance(key, ec.EllipticCurvePublicKey):
             key.verify(signature, data, ec.ECDSA(algorithm))

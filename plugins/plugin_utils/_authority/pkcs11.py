@@ -7,8 +7,8 @@
 
 """A signing key on a PKCS#11 token (PKCS #11 Specification v3.1): an HSM, a smart card, a TPM behind tpm2-pkcs11, SoftHSM.
 
-A token counts wrong PINs and locks itself after a few, and a play loads the CA once for each device. So a PIN is sent once, by one
-process at a time, and not at all while the token says that the last one was wrong: someone must log in by hand first.
+A token counts wrong PINs and locks itself after a few, and a play loads the CA once for each device. So one process at a time sends the
+PIN, once. While the token says that the last PIN was wrong, none is sent: a person must log in by hand first.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _INITIALIZED: dict[str, int] = {}
 
 
 class TokenKey(t.NamedTuple):
-    """Where a key is: the module's path, the token's label, and the key's label or id (hex), whichever is given."""
+    """Where a key is: the module's path, the token's label, and the key's label, its id, or both."""
 
     module: str
     token: str
@@ -49,9 +49,9 @@ class TokenKey(t.NamedTuple):
 
 
 def open_key(options: t.Mapping[str, t.Any], public_key: PublicKey) -> t.Any:
-    """Log in and return the key object for the CA whose certificate has C(public_key).
+    """Log in and return the key object for the CA whose certificate has ``public_key``.
 
-    C(options): module, token, label and/or id (hex), pin. Raises InputError for options that make no sense, DependencyError where
+    ``options``: module, token, label and/or id (hex), pin. Raises InputError for options that make no sense, DependencyError where
     python-pkcs11 is missing, AuthorityError where module, token or key are not there, the PIN is wrong, or the key is another one.
     """
     place, pin = _read(options)
@@ -130,11 +130,11 @@ def _token(library: t.Any, place: TokenKey) -> t.Any:
 def _alone(module: str) -> t.Iterator[None]:
     """One process at a time loads the module, looks at the token's flags and logs in.
 
-    So of many workers with a wrong PIN only the first sends it, and no token in files (SoftHSM) is read while another writes its flags.
+    So of many workers with a wrong PIN only the first sends it, and no process reads a token's file (SoftHSM) while another writes its flags.
     """
     handle = os.open(module, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        # A file system without locks costs the serial order, not the run.
+        # On a file system without locks the processes do not wait for one another; the run goes on.
         with contextlib.suppress(OSError):
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
@@ -180,7 +180,7 @@ def _find(session: t.Any, place: TokenKey) -> t.Any:
 def _sign(held: t.Any, place: TokenKey, public_key: PublicKey, data: bytes, algorithm: hashes.HashAlgorithm) -> bytes:
     try:
         if isinstance(public_key, ec.EllipticCurvePublicKey):
-            # Of ECDSA every token knows the bare mechanism; not every one also hashes.
+            # Every token has the bare ECDSA mechanism; not every token has one that also hashes.
             digest = hashes.Hash(algorithm)
             digest.update(data)
             raw = held.sign(digest.finalize(), mechanism=pkcs11.Mechanism.ECDSA)

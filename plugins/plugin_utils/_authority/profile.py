@@ -5,9 +5,10 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What stands in the certificates of a device: the profile of "TPM 2.0 Keys for Device Identity and Attestation" (v1.0 r12, section 8).
+"""What a device's certificates contain: the profile of "TPM 2.0 Keys for Device Identity and Attestation" (v1.0 r12, section 8).
 
-IAK and IDevID say which TPM and which device, for ever; the LDevID says the same, for as long as the owner wants (IEEE 802.1AR-2018).
+IAK and IDevID certificates identify TPM and device and do not expire; an LDevID's does so for a lifetime that the owner chooses (IEEE
+802.1AR-2018).
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ _VENDOR = re.compile(r"(?:id:)?([0-9A-Fa-f]{8})")
 
 
 class DeviceSubject(t.NamedTuple):
-    """Who a certificate is about. C(hardware_serial) comes from C(hardware_serial()); C(common_name) defaults to the serial number."""
+    """Who a certificate is about. ``hardware_serial`` comes from ``hardware_serial()``; ``common_name`` defaults to the serial number."""
 
     serial: str
     hardware_serial: bytes
@@ -56,15 +57,15 @@ class DeviceSubject(t.NamedTuple):
 def hardware_serial(manufacturer: str | None, ek_certificate: Certificate | None, ek_public: t.Any) -> bytes:
     """hwSerialNum, which names the TPM (section 8.1.6).
 
-    With an EK certificate that has an authority key identifier: C(VENDOR:AKI:SERIAL) in upper-case hex, as Hewlett Packard's
-    devid-provisioning-tool writes it; C(manufacturer) is TPM_PT_MANUFACTURER as 8 hex digits, with or without C(id:).
-    Else the SHA-256 digest (32 bytes) of the EK's DER SubjectPublicKeyInfo, the same hash that a manifest pins (C(ek_sha256)).
-    Raises InputError for another form of the manufacturer.
+    If there is an EK certificate with an authority key identifier: ``VENDOR:AKI:SERIAL`` in upper-case hex, as Hewlett Packard's
+    devid-provisioning-tool writes it; ``manufacturer`` is TPM_PT_MANUFACTURER as 8 hex digits, with or without ``id:``.
+    Else the SHA-256 digest (32 bytes) of the EK's DER SubjectPublicKeyInfo, the same hash that a manifest pins (``ek_sha256``).
+    Raises InputError if the manufacturer has another form.
     """
     # The specification (version 1.00, revision 12) says "three ASCII values: the TCG TPM Manufacturer code", the identifier and the serial
     # number, and not how a code of four bytes becomes ASCII. Keylime's samples have its characters ("STM :1ADB..."), HPE's tool has hex, as
-    # an EK certificate itself writes the code ("id:53544D20"; EK Credential Profile, section 3.1.2). Hex is also right for a code that is no
-    # text (swtpm's 00001014). Nothing here compares the value with a certificate of somebody else, so either form of theirs is accepted.
+    # an EK certificate itself writes the code ("id:53544D20"; EK Credential Profile, section 3.1.2). Hex also works for a code that is not
+    # text (swtpm's 00001014). We never compare this value with one in another CA's certificate, so theirs may have either form.
     if ek_certificate is not None:
         found = _VENDOR.fullmatch(manufacturer or "")
         if not found:
@@ -81,7 +82,7 @@ def hardware_serial(manufacturer: str | None, ek_certificate: Certificate | None
 
 
 def check(subject: DeviceSubject) -> None:
-    """Raise InputError where a subject does not fit into a certificate."""
+    """Raise InputError if a certificate cannot hold this subject."""
     if not SERIAL.fullmatch(subject.serial):
         raise InputError(
             f"Could not put the serial number '{subject.serial}' into a certificate: X.520 allows 1 to {MAX_SERIAL} letters, digits, spaces "
@@ -103,13 +104,13 @@ def name(subject: DeviceSubject) -> x509.Name:
 
 
 def serial_of(certified: x509.Name) -> str | None:
-    """The device's serial number in a subject, None where it has none or several."""
+    """The device's serial number in a subject; None if the subject has none, or several."""
     found = certified.get_attributes_for_oid(NameOID.SERIAL_NUMBER)
     return str(found[0].value) if len(found) == 1 else None
 
 
 def alternative_name(subject: DeviceSubject, dns_names: t.Sequence[str] = ()) -> x509.SubjectAlternativeName:
-    """SubjectAltName with the HardwareModuleName (RFC 4108, section 5), and DNS names for those who serve TLS."""
+    """SubjectAltName with the HardwareModuleName (RFC 4108, section 5), and the DNS names of a device that serves TLS."""
     value = der.element(der.SEQUENCE, der.oid(TPM_20), der.element(der.OCTET_STRING, subject.hardware_serial))
     module = x509.OtherName(x509.ObjectIdentifier(HARDWARE_MODULE_NAME), value)
     try:
@@ -121,7 +122,7 @@ def alternative_name(subject: DeviceSubject, dns_names: t.Sequence[str] = ()) ->
 
 
 def is_device(certificate: x509.Certificate) -> bool:
-    """Whether a certificate is one of a device's keys, by the HardwareModuleName or the TCG policies in it."""
+    """Whether a certificate is for a device's key: it has a HardwareModuleName or TCG policies."""
     for one in certificate.extensions:
         if one.oid == ExtensionOID.SUBJECT_ALTERNATIVE_NAME:
             if any(isinstance(n, x509.OtherName) and n.type_id.dotted_string == HARDWARE_MODULE_NAME for n in one.value):
@@ -135,7 +136,7 @@ def is_device(certificate: x509.Certificate) -> bool:
 def extensions(
     kind: str, subject: DeviceSubject, public_key: keys.PublicKey, *, server_auth: bool = False, dns_names: t.Sequence[str] = ()
 ) -> list[tuple[x509.ExtensionType, bool]]:
-    """The extensions of a kind, each with its criticality; only the authority key identifier, which is the CA's, is missing."""
+    """The extensions for a kind of certificate, each with its criticality, except the authority key identifier, which the CA adds."""
     usage = dict.fromkeys(
         (
             "content_commitment",
@@ -159,7 +160,7 @@ def extensions(
         (x509.BasicConstraints(ca=False, path_length=None), True),
         (x509.KeyUsage(digital_signature=True, **usage), True),
         (x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier(one), None) for one in policies]), False),
-        # The subject is never empty, so that this is never critical (RFC 5280, section 4.2.1.6).
+        # Never critical, because the subject is never empty (RFC 5280, section 4.2.1.6).
         (alternative_name(subject, dns_names), False),
         (x509.SubjectKeyIdentifier.from_public_key(public_key), False),
     ]

@@ -5,9 +5,9 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Certificate requests (PKCS#10, RFC 2986) for keys that live in a TPM: first what is to be signed, then the whole.
+"""Certificate requests (PKCS#10, RFC 2986) for keys that live in a TPM.
 
-The controller makes the CertificationRequestInfo, the device signs its digest with the key, the controller puts the two together.
+The controller makes the CertificationRequestInfo, the device signs its digest with the key, the controller assembles the request.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import f
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import deps, der
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import ec, serialization, utils, x509
 
-# Of the algorithms with which cryptography and we sign a request: RFC 5758 section 3.2, RFC 4055 section 5.
+# The algorithms with which cryptography and we sign a request: RFC 5758 section 3.2, RFC 4055 section 5.
 _ECDSA = {"sha256": "1.2.840.10045.4.3.2", "sha384": "1.2.840.10045.4.3.3", "sha512": "1.2.840.10045.4.3.4"}
 _RSA_SHA256 = "1.2.840.113549.1.1.11"
 _NULL = b"\x05\x00"
@@ -30,7 +30,7 @@ class RequestError(TpmError):
 
 
 class Request(t.NamedTuple):
-    """A request whose signature has been verified. C(serial) is the device's, None where the subject has none; C(der) is the whole."""
+    """A request whose signature has been verified. ``serial`` is the device's, None if the subject has none; ``der`` is the request."""
 
     public_key: keys.PublicKey
     subject: str
@@ -44,9 +44,9 @@ class Request(t.NamedTuple):
 
 
 def to_be_signed(public_key: t.Any, subject: profile.DeviceSubject) -> bytes:
-    """The DER CertificationRequestInfo for a key, with the subject and SubjectAltName that its certificate is to have.
+    """The DER CertificationRequestInfo for a key, with the subject and SubjectAltName that we want in its certificate.
 
-    The device signs its digest with C(digest_name()): ECDSA for an ECC key, RSASSA (PKCS#1 v1.5) for an RSA one.
+    The device signs its digest with ``digest_name()``: ECDSA for an ECC key, RSASSA (PKCS#1 v1.5) for an RSA one.
     Raises KeyTypeError for a weak key and InputError for a subject that does not fit.
     """
     key = keys.public_key(public_key, f"the public key of {subject.serial}")
@@ -55,7 +55,7 @@ def to_be_signed(public_key: t.Any, subject: profile.DeviceSubject) -> bytes:
     def take_down(data: bytes, algorithm: t.Any) -> bytes:
         """Keep what is to be signed."""
         taken.append(data)
-        # Never seen by anybody: cryptography only wants something to put behind the data.
+        # Discarded: cryptography needs some signature to append to the data.
         return utils.encode_dss_signature(1, 1) if isinstance(key, ec.EllipticCurvePublicKey) else bytes(key.key_size // 8)
 
     builder = x509.CertificateSigningRequestBuilder().subject_name(profile.name(subject))
@@ -72,11 +72,11 @@ def digest_name(public_key: t.Any) -> str:
 def assemble(to_sign: bytes, signature: bytes) -> str:
     """The PEM request of a CertificationRequestInfo and the signature over it (ECDSA as DER of r and s, RSA as it is).
 
-    Nothing is verified here; C(verify) does that. Raises RequestError where C(to_sign) is no CertificationRequestInfo.
+    This does not check the signature; ``verify`` does. Raises RequestError if ``to_sign`` is not a CertificationRequestInfo.
     """
     deps.require("assemble a certificate request")
     try:
-        # The algorithm hangs on the key, which only a whole request gives away.
+        # The algorithm depends on the key, and cryptography reads the key only from a complete request, so one with an empty signature is made.
         placeholder = der.element(der.SEQUENCE, der.oid(_RSA_SHA256), _NULL)
         whole = der.element(der.SEQUENCE, to_sign, placeholder, der.element(der.BIT_STRING, b"\0" + signature))
         key = x509.load_der_x509_csr(whole).public_key()
@@ -95,7 +95,7 @@ def _algorithm(key: keys.PublicKey) -> bytes:
 
 
 def verify(data: str | bytes, *, public_key: t.Any = None, serial: str | None = None) -> Request:
-    """Read a request, PEM or DER, and check it against its own signature, and the key and serial number that it is to be for.
+    """Read a request, PEM or DER; check its signature, and that it is for this key and this serial number where they are given.
 
     Raises RequestError: malformed, tampered with, for another key, for another device; KeyTypeError for a weak key.
     """

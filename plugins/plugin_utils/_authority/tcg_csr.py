@@ -7,13 +7,13 @@
 
 """TCG-CSR-IDEVID ("TPM 2.0 Keys for Device Identity and Attestation" v1.0 r12, section 13.1), in the flavours that programs read.
 
-The structure is clear and its readers disagree on details, so that a flavour must be named. Read in their source:
+Programs that read this structure disagree on details, so the caller names a flavour. What their source code expects:
 
-- C(attestz) (openconfig/attestz): the digest follows hashSz and is over all that follows it; TPMT_PUBLIC, TPMS_ATTEST,
-  TPMT_SIGNATURE. Its protocol carries content and signature apart: send C(encode())'s result, and the signature as TPMT_SIGNATURE.
-- C(flightctl) (flightctl/flightctl): no digest after hashSz, the outer structVer is 0x01000100, no padding; TPM2B_PUBLIC,
+- ``attestz`` (openconfig/attestz): the digest follows hashSz and is over all that follows it; TPMT_PUBLIC, TPMS_ATTEST,
+  TPMT_SIGNATURE. Its protocol sends content and signature separately: ``encode()``'s result, and the signature as TPMT_SIGNATURE.
+- ``flightctl`` (flightctl/flightctl): no digest after hashSz, the outer structVer is 0x01000100, no padding; TPM2B_PUBLIC,
   TPM2B_ATTEST; prodCaData holds the PKCS#10 request; the signature is DER.
-- C(trusted_platform) (jeremyhahn/go-trusted-platform): no digest either, both structVer are 0x00000100; TPM2B_PUBLIC, TPM2B_ATTEST.
+- ``trusted_platform`` (jeremyhahn/go-trusted-platform): no digest either, both structVer are 0x00000100; TPM2B_PUBLIC, TPM2B_ATTEST.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import k
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import hashes
 
 _CONTENT_VERSION = 0x00000100
-_MAXIMUM = 1 << 20  # bytes of a field, and far more than any of ours
+_MAXIMUM = 1 << 20  # bytes of a field; ours are far smaller
 _HASHES = (alg.SHA256, alg.SHA384, alg.SHA512)
 
 
@@ -52,8 +52,8 @@ FLAVOURS = {
 
 
 class CsrFields(t.NamedTuple):
-    """The payloads in their order. Public areas and attestations bare (TPMT_PUBLIC, TPMS_ATTEST), certify signatures as TPMT_SIGNATURE,
-    the EK certificate in DER; C(ca_data) is whatever the CA wants, for C(flightctl) the PKCS#10 request in PEM or DER."""
+    """The payloads in their order. Public areas and attestations are bare (TPMT_PUBLIC, TPMS_ATTEST), certify signatures TPMT_SIGNATURE,
+    the EK certificate DER; ``ca_data`` are bytes for the CA: for ``flightctl`` the PKCS#10 request in PEM or DER."""
 
     model: str
     serial: str
@@ -70,7 +70,7 @@ class CsrFields(t.NamedTuple):
 
 
 class Decoded(t.NamedTuple):
-    """What a request holds, and the very bytes that its signature is over."""
+    """The fields of a request, and the bytes that its signature covers."""
 
     fields: CsrFields
     content: bytes
@@ -108,9 +108,9 @@ def _u32(value: int) -> bytes:
 
 
 def encode(fields: CsrFields, flavour: str, *, hash_alg: int = alg.SHA256) -> bytes:
-    """The TCG_IDEVID_CONTENT, which the IDevID key is to sign. C(hash_alg) is a TPM_ALG_ID: SHA-256, SHA-384 or SHA-512.
+    """The TCG_IDEVID_CONTENT, which the IDevID key then signs. ``hash_alg`` is a TPM_ALG_ID: SHA-256, SHA-384 or SHA-512.
 
-    Raises InputError for an unknown flavour or hash, and where a field that its readers demand is empty or too large.
+    Raises InputError for an unknown flavour or hash, and if a field that the flavour requires is empty, or one is too large.
     """
     kind = _flavour(flavour)
     if hash_alg not in _HASHES:
@@ -135,12 +135,12 @@ def _payload(name: str, value: t.Any, kind: Flavour) -> bytes:
 
 
 def attach(content: bytes, signature: bytes, flavour: str) -> bytes:
-    """The whole TCG_CSR_IDEVID: content and the IDevID key's signature (TPMT_SIGNATURE for C(attestz), else DER)."""
+    """The complete TCG_CSR_IDEVID: content and the IDevID key's signature (TPMT_SIGNATURE for ``attestz``, else DER)."""
     return _u32(_flavour(flavour).version) + _u32(len(content)) + _u32(len(signature)) + content + signature
 
 
 class _Payloads:
-    """Takes integers and fields off the bytes, and says in one sentence where they end too early."""
+    """Reads integers and fields from the bytes, one after the other; raises TcgCsrError where they end too early."""
 
     def __init__(self, data: bytes, flavour: str) -> None:
         self._data, self._at, self._flavour = data, 0, flavour
@@ -167,14 +167,14 @@ class _Payloads:
         return self._at
 
     def rest(self) -> bytes:
-        """What has not been read, without reading it."""
+        """The bytes that have not been read; they stay unread."""
         return self._data[self._at :]
 
 
 def decode(data: bytes, flavour: str) -> Decoded:
-    """Take a TCG_CSR_IDEVID apart. The signature is not verified here (C(verify)), the digest in C(attestz)'s content is.
+    """Parse a TCG_CSR_IDEVID. This checks the digest in the content of ``attestz``, but not the signature; ``verify`` does that.
 
-    Raises TcgCsrError in one sentence wherever the bytes end too early, are too many, or contradict themselves.
+    Raises TcgCsrError if bytes are missing, left over or contradictory.
     """
     kind, outer = _flavour(flavour), _Payloads(data, flavour)
     version = outer.u32("the version")
@@ -224,9 +224,9 @@ def _field(reader: _Payloads, name: str, value: bytes, kind: Flavour) -> t.Any:
 
 
 def verify(found: Decoded, public_key: t.Any, signature: bytes | None = None) -> None:
-    """Check the signature over the content with the IDevID's public key. Raises TcgCsrError where it is not that key's.
+    """Check the signature over the content with the IDevID's public key. Raises TcgCsrError if it does not verify.
 
-    C(signature) replaces the one in the structure, for those that are not in X.509's form (a TPMT_SIGNATURE, converted).
+    ``signature`` is in X.509's form; it is checked in place of the one in the structure where that one is a TPMT_SIGNATURE.
     """
     key = keys.public_key(public_key, f"the IDevID key of {found.fields.serial}")
     kinds: dict[int, keys.Hash] = {alg.SHA256: hashes.SHA256(), alg.SHA384: hashes.SHA384(), alg.SHA512: hashes.SHA512()}

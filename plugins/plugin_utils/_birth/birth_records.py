@@ -50,9 +50,9 @@ class Activation(t.NamedTuple):
 class RecordFields(t.NamedTuple):
     """What a record is made of. Public areas are TPMT_PUBLIC, certificates of the EK DER, those of the device PEM by kind.
 
-    C(device): serial, and where known host, mac, site, model. C(verdict): rung, reason, and where known detail, revocation, notes,
-    bundle_sha256, manufacturer. C(tpm): manufacturer, firmware, and where known model, advisories. C(attestations): certify,
-    certify_ldevid, nv_certify, quote. C(versions): of the collection, ansible-core and Python packages, by name. Times are aware.
+    ``device``: serial, and where known host, mac, site, model. ``verdict``: rung, reason, and where known detail, revocation, notes,
+    bundle_sha256, manufacturer. ``tpm``: manufacturer, firmware, and where known model, advisories. ``attestations``: certify,
+    certify_ldevid, nv_certify, quote. ``versions``: of the collection, ansible-core and Python packages, by name. Times are aware.
     """
 
     time: datetime.datetime
@@ -146,7 +146,7 @@ def _attestation(found: Attestation | None, what: str) -> dict[str, t.Any] | Non
 
 
 def sign(payload: t.Mapping[str, t.Any], signer: Signer) -> str:
-    """The record's text: the envelope with the signature of C(signer), an Authority or a Signer that may sign documents.
+    """The record's text: the envelope with the signature of ``signer``, an Authority or a Signer that may sign documents.
 
     Raises BirthRecordError where nobody would accept that signer.
     """
@@ -183,10 +183,10 @@ def _no_signer(certificate: t.Any) -> str | None:
 
 
 def verify(text: str | bytes, *, roots: t.Sequence[str | bytes], now: datetime.datetime | None = None) -> dict[str, t.Any]:
-    """Verify a record offline and return its payload, with C(signer) and C(root) (distinguished names) added.
+    """Verify a record offline and return its payload, with ``signer`` and ``root`` (distinguished names) added.
 
-    Checked: the signature, that its certificate leads to one of C(roots) (PEM texts) at the time of the record and may sign records,
-    the schema, and what the record says of itself (``record_checks.py``). That time must not lie after C(now) (default: the clock).
+    Checked: the signature, that its certificate leads to one of ``roots`` (PEM texts) at the time of the record and may sign records,
+    the schema, and what the record says of itself (``record_checks.py``). That time must not lie after ``now`` (default: the clock).
     Raises BirthRecordError or CertificateError with what is wrong.
     """
     body, certificates = unseal(text)
@@ -197,7 +197,7 @@ def verify(text: str | bytes, *, roots: t.Sequence[str | bytes], now: datetime.d
 
 
 def unseal(text: str | bytes, payload_type: str = PAYLOAD_TYPE) -> tuple[bytes, list[t.Any]]:
-    """A document whose signature is that of the first of the certificates in its envelope; whose those are is C(signed_by)'s to say.
+    """A document whose signature is that of the first of the certificates in its envelope; whose those are is ``signed_by``'s to say.
 
     Raises BirthRecordError, CertificateError.
     """
@@ -211,7 +211,7 @@ def unseal(text: str | bytes, payload_type: str = PAYLOAD_TYPE) -> tuple[bytes, 
 def signed_by(
     certificates: t.Sequence[t.Any], roots: t.Sequence[str | bytes], time: str, now: datetime.datetime | None = None
 ) -> list[t.Any]:
-    """The path from the signing certificate to one of C(roots), valid at C(time), when the document was made, which is not after C(now).
+    """The path from the signing certificate to one of ``roots``, valid at ``time``, when the document was made, which is not after ``now``.
 
     Raises BirthRecordError, CertificateError.
     """
@@ -242,8 +242,8 @@ def _check_signature(envelope: t.Mapping[str, t.Any], signed: bytes, certificate
 def duplicates(records: t.Iterable[str | bytes | t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
     """What two devices of a fleet have in common and must not: an EK, AK, IDevID or LDevID, or a serial number.
 
-    C(records) are texts or payloads (C(verify)'s results too); signatures are not verified here. Two records of one device (the same in
-    all of these, on one host) are no finding. Each finding: C(field), C(value), and C(devices), each with serial, host and mac.
+    ``records`` are texts or payloads (``verify``'s results too); signatures are not verified here. Two records of one device (the same in
+    all of these, on one host) are no finding. Each finding: ``field``, ``value``, and ``devices``, each with serial, host and mac.
     """
     seen: dict[tuple[str, str], set[tuple[str | None, ...]]] = {}
     for record in records:

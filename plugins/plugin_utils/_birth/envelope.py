@@ -33,7 +33,7 @@ def pae(body: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
 
 
 def loads(text: str | bytes, what: str) -> t.Any:
-    """What a JSON text says. Raises BirthRecordError where C(what) is none."""
+    """What a JSON text says. Raises BirthRecordError where ``what`` is none."""
     try:
         found = json.loads(text)
         # JSON can escape half a surrogate pair, which is no character: nobody could encode, show or compare it.

@@ -76,19 +76,19 @@ def parse_time(value: str) -> datetime.datetime | None:
 
 
 class Maybe(t.NamedTuple):
-    """Null, or what C(of) says."""
+    """Null, or what ``of`` says."""
 
     of: t.Any
 
 
 class Many(t.NamedTuple):
-    """A list of what C(of) says."""
+    """A list of what ``of`` says."""
 
     of: t.Any
 
 
 class Named(t.NamedTuple):
-    """An object whose keys are one of C(names) (None: any text), each of what C(of) says."""
+    """An object whose keys are one of ``names`` (None: any text), each of what ``of`` says."""
 
     of: t.Any
     names: tuple[str, ...] | None

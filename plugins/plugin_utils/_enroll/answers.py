@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What a device answers to C(tpm2_evidence), read as something that anybody may have written, and the questions themselves."""
+"""What a device answers to ``tpm2_evidence``, read as something that anybody may have written, and the questions themselves."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Shown(t.NamedTuple):
 
 
 class Collected(t.NamedTuple):
-    """The first answer. C(values) are the PCRs that were quoted, by index."""
+    """The first answer. ``values`` are the PCRs that were quoted, by index."""
 
     ek: names.Public
     ak: names.Public
@@ -216,7 +216,7 @@ def _rows(observed: t.Any, what: str) -> list[Answer]:
 
 
 def observed_names(observed: t.Any, handles: t.Iterable[str]) -> dict[str, str]:
-    """The Names that a run of C(tpm2_profile) found at handles; nothing where the run did not tell."""
+    """The Names that a run of ``tpm2_profile`` found at handles; nothing where the run did not tell."""
     found: dict[str, str] = {}
     for row in _rows(observed, "resources"):
         if row.get("name"):
@@ -225,19 +225,19 @@ def observed_names(observed: t.Any, handles: t.Iterable[str]) -> dict[str, str]:
 
 
 def yet_to_be_made(observed: t.Any, handles: t.Iterable[str]) -> frozenset[str]:
-    """The handles at which C(tpm2_profile), in check mode, said that it would make a primary key."""
+    """The handles at which ``tpm2_profile``, in check mode, said that it would make a primary key."""
     steps = [row for row in _rows(observed, "steps") if row.get("kind") == "primary_key" and row.get("action") == "create_primary"]
     made = [str(row.get("object")) for row in steps]
     return frozenset(handle for handle in handles if any(settings.same_handle(one, handle) for one in made))
 
 
 def selection(chosen: pcr.Selection | None) -> dict[str, t.Any] | None:
-    """PCRs as C(tpm2_evidence) takes them."""
+    """PCRs as ``tpm2_evidence`` takes them."""
     return None if chosen is None else {"bank": chosen.bank, "indices": list(chosen.indices)}
 
 
 def digest(data: bytes, name: str) -> str:
-    """A digest as C(tpm2_evidence) signs it."""
+    """A digest as ``tpm2_evidence`` signs it."""
     return hashlib.new(name, data).hexdigest()
 
 

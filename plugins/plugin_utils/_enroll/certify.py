@@ -130,7 +130,7 @@ def tcg_content(
 ) -> tuple[bytes, str]:
     """What the IDevID is to sign of a TCG-CSR-IDEVID (TPM 2.0 Keys for Device Identity and Attestation, section 13.1), and the hash with which.
 
-    C(keys): AK and IDevID; C(certified): the AK's attestation of the IDevID; C(about): serial and model.
+    ``keys``: AK and IDevID; ``certified``: the AK's attestation of the IDevID; ``about``: serial and model.
     """
     ak, idevid = keys
     fields = tcg_csr.CsrFields(

@@ -36,7 +36,7 @@ LONG = datetime.timedelta(days=90)
 
 
 class ClockError(ReasonedError):
-    """The controller's clock cannot be right; C(reason) is one stable word. Nothing is issued, written or registered."""
+    """The controller's clock cannot be right; ``reason`` is one stable word. Nothing is issued, written or registered."""
 
 
 def _refuse(plan: EnrolmentPlan, now: datetime.datetime, what: str, cure: str, reason: str) -> ClockError:

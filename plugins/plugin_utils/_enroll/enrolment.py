@@ -54,7 +54,7 @@ _WITHOUT_REASON = (_keys.SignatureError, _keys.KeyMaterialError, RequestError)
 
 
 class Enrolment:
-    """One run for one device. C(exchange) runs C(tpm2_evidence) there; C(clock) tells the time."""
+    """One run for one device. ``exchange`` runs ``tpm2_evidence`` there; ``clock`` tells the time."""
 
     def __init__(self, registry: Registry, plan: EnrolmentPlan, exchange: Exchange, clock: t.Callable[[], datetime.datetime]) -> None:
         self._registry, self._plan, self._exchange, self._clock = registry, plan, judged(exchange), clock
@@ -155,7 +155,7 @@ class Enrolment:
     # -- the second exchange: do AK and EK live in one TPM
 
     def _enroll(self, registered: str | None = None) -> EnrolmentOutcome:
-        """C(registered): the Name of the EK of a device that is known already, and that is verified again."""
+        """``registered``: the Name of the EK of a device that is known already, and that is verified again."""
         plan, fresh = self._plan, nonce()
         doubt = clock.check(self._registry, plan, self._clock())
         found = self._collect(fresh, registered)

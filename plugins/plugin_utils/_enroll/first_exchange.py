@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The first exchange: what is asked, whether the EK that answers is believed, and what check mode foretells of it."""
+"""The first exchange: what we ask, whether we believe the EK that answers, and what check mode can tell about it."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certi
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict import NOT_YET_VALID, QUARANTINED, TrustError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import shown
 
-# A device of the usual template is not asked for the certificates of its other EKs, which would cost commands: no other EK can come in
-# unasked. One of another template shows them all.
+# A device with the usual EK template is not asked for the certificates of its other EKs, because that would cost commands, and it cannot
+# be enrolled by another EK. A device with another template must show them all.
 _USUAL = "ek_rsa_2048"
 
 
@@ -51,14 +51,14 @@ def _about_the_ek(plan: EnrolmentPlan, fresh: bytes) -> dict[str, t.Any]:
 
 
 def question_of_all_eks(plan: EnrolmentPlan, ek: names.Public, fresh: bytes) -> dict[str, t.Any]:
-    """What a device is asked whose EK another one has shown: every EK certificate that its TPM has."""
+    """The question to a device whose EK another device has shown: all EK certificates in its TPM."""
     asked = _about_the_ek(plan, fresh)
     reads = {**asked["reads"], "public": {plan.where.ek: ek.raw.hex()}, "identity": True}
     return {**asked, "all_certificates": True, "reads": reads}
 
 
 def question(plan: EnrolmentPlan, fresh: bytes) -> dict[str, t.Any]:
-    """What a device is asked that is to be enrolled."""
+    """The question to a device that is about to be enrolled."""
     asked = _about_the_ek(plan, fresh)
     asked["idevid"] = {"template": plan.where.idevid_template, "handle": plan.where.idevid}
     asked["certify_idevid"] = bool(plan.external and plan.external.tcg_csr)
@@ -67,7 +67,7 @@ def question(plan: EnrolmentPlan, fresh: bytes) -> dict[str, t.Any]:
 
 
 class Sought(t.NamedTuple):
-    """What came of asking a vendor's service for the certificate of an EK: the certificate, or the service that has none, and a note."""
+    """The result of asking a vendor's service for an EK's certificate: the certificate, or the service that has none; and a note."""
 
     fetched: services.Fetched | None = None
     in_vain: str = ""
@@ -75,9 +75,9 @@ class Sought(t.NamedTuple):
 
 
 def seek(plan: EnrolmentPlan, found: answers.Shown, keep: bool) -> Sought:
-    """Ask the vendor's service for the certificate of an EK that the TPM shows none for, where the user allows that.
+    """If the TPM has no certificate for its EK, ask the vendor's service for it, where the user allows that.
 
-    C(keep): keep what was fetched. Raises FetchError where a service that is allowed gives no answer that could be used, unless the EK is pinned.
+    ``keep``: keep what was fetched. Raises FetchError if the service gives no usable answer, unless the EK is pinned.
     """
     if plan.services is None or found.own_certificate() is not None:
         return Sought()
@@ -90,7 +90,7 @@ def seek(plan: EnrolmentPlan, found: answers.Shown, keep: bool) -> Sought:
         ek.check_ek(found.ek)
         got = services.find(plan.services, service, found.ek, keep=keep)
     except TrustError:
-        return Sought()  # what is no EK has no certificate; it is judged as it is
+        return Sought()  # not an EK, so it has no certificate; the trust ladder refuses it
     except FetchError as error:
         if plan.pinned is None:
             raise
@@ -123,7 +123,7 @@ def judge(plan: EnrolmentPlan, found: answers.Shown, now: datetime.datetime, sou
 
 
 def eks(found: answers.Shown, fetched: services.Fetched | None = None) -> tuple[records.ShownEk, ...]:
-    """What the TPM shows of its EKs: the one that it proves to hold, and every certificate, read as far as it can be; and the one fetched."""
+    """What the TPM shows of its EKs: the EK that it proves to hold, every certificate in NV as far as it can be read, and the fetched one."""
     own = hashlib.sha256(_ek_keys.spki(found.ek)).hexdigest()
     made = [records.ShownEk("", "", "", own, True)]
     for blob in (*found.certificates, *((fetched.certificate,) if fetched else ())):
@@ -165,13 +165,13 @@ def _keys(ek: names.Public, ak: names.Public, idevid: names.Public | None = None
 
 
 class Preview:
-    """What a run would say of a device that it would enroll, in check mode: of its EK alone, with nothing signed, made or written."""
+    """What a run would find about a device to enroll, in check mode: it judges the EK only, and signs, makes and writes nothing."""
 
     def __init__(self, registry: Registry, plan: EnrolmentPlan, exchange: Exchange, clock: t.Callable[[], datetime.datetime]) -> None:
         self._registry, self._plan, self._exchange, self._clock = registry, plan, exchange, clock
 
     def run(self, blank: t.Container[str]) -> EnrolmentOutcome:
-        """C(blank): the handles at which keys are still to be made. Without an EK there is nothing to judge, and nothing is asked.
+        """``blank``: the handles at which a run would make keys. If the EK is one of them there is nothing to judge, and the device is not asked.
 
         Raises QuarantineError, EvidenceError, IdentityConflictError, ClockError, TpmError.
         """
@@ -191,7 +191,7 @@ class Preview:
         return EnrolmentOutcome(True, None, ("enroll",), verdict, fetched=sought.fetched)
 
     def _check(self, found: answers.Shown, fetched: services.Fetched | None) -> None:
-        """That the registry has nothing against it; an AK that is still to be made counts as the right one. Raises IdentityConflictError."""
+        """Check that the device contradicts nothing registered. An AK that a run would make counts as the right one. Raises IdentityConflictError."""
         keys = _keys(found.ek, found.ak or found.ek)
         known = self._registry.find(ek_name=keys["ek_name"])
         if found.ak is None and known is not None:

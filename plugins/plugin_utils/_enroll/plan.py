@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What an enrolment is given, what comes of it, and how it can fail."""
+"""The inputs of an enrolment, its outcome, and its errors."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import ladde
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import pem
 
 NONCE_BYTES = 32
-# The reasons of a device's failure that mean that another TPM answers; everything else may be a loose cable.
+# A device's failure with one of these reasons means that another TPM answers; any other may be a fault of the connection.
 ANOTHER_TPM = ("not_activated", "other_key")
 
 
 class ExchangeError(TpmError):
-    """The device's side of an exchange failed; message and reason are the device's."""
+    """The device's part of an exchange failed; message and reason come from the device."""
 
     reason = "exchange"
 
 
 class QuarantineError(ReasonedError):
-    """A device is not believed; C(reason) is one stable word."""
+    """A device is not trusted; ``reason`` is one stable word."""
 
 
 class EnrolmentPlan(t.NamedTuple):
-    """Everything that one enrolment is told. C(reads), C(observed) and C(tpm) are what earlier tasks have read of the device.
+    """The inputs of one enrolment. ``reads``, ``observed`` and ``tpm``: what earlier tasks have read of the device.
 
-    C(record): the birth record is asked for as a file. C(roots): certificates (PEM) whose birth records count, beside this run's own signer.
-    C(services): where an EK's certificate may be fetched that the TPM does not hold.
-    C(trust_clock): the controller's clock is right though the registry's last event is of a time that is still to come.
+    ``record``: write the birth record to a file. ``roots``: certificates (PEM) whose birth records count, beside this run's own signer.
+    ``services``: where to fetch an EK's certificate if the TPM does not have it.
+    ``trust_clock``: the controller's clock is right, although the registry's last event is later.
     """
 
     serial: str
@@ -75,25 +75,25 @@ class EnrolmentPlan(t.NamedTuple):
 
     @property
     def signs(self) -> authority.Signer | None:
-        """Who signs birth records, if somebody does."""
+        """The signer of birth records, or None."""
         return self.signer or self.ca
 
     @property
     def anchors(self) -> tuple[str, ...]:
-        """Whose birth records count."""
+        """The certificates (PEM) whose birth records count."""
         return self.roots if self.signs is None else (*self.roots, pem([self.signs.certificate]))
 
     @property
     def authorities(self) -> tuple[str | bytes, ...]:
-        """The CAs, here and elsewhere, that issue certificates for devices."""
+        """The CAs, our own and external ones, that issue certificates for devices."""
         return (*(self.external.authorities if self.external else ()), *((pem([self.ca.certificate]),) if self.ca else ()))
 
 
 class EnrolmentOutcome(t.NamedTuple):
-    """What became of a device.
+    """The outcome of an enrolment.
 
-    C(pending): the kinds of certificates that are still out; C(pcrs): what its AK has quoted in this run, verified, as its birth record has it;
-    C(fetched): the certificate of its EK, where the TPM has none and a vendor's service gave it.
+    ``pending``: the kinds of certificates that an external CA has not issued yet. ``pcrs``: the PCR values that its AK quoted in this run,
+    verified, in the form of the birth record. ``fetched``: the certificate of its EK, if a vendor's service gave it.
     """
 
     changed: bool
@@ -109,7 +109,7 @@ Exchange = t.Callable[[t.Mapping[str, t.Any]], answers.Answer]
 
 
 def judged(exchange: Exchange) -> Exchange:
-    """The same exchange; where another TPM answers, QuarantineError is raised in place of ExchangeError."""
+    """The same exchange, but QuarantineError is raised in place of ExchangeError if another TPM answers."""
 
     def ask(question: t.Mapping[str, t.Any]) -> answers.Answer:
         try:
@@ -123,7 +123,7 @@ def judged(exchange: Exchange) -> Exchange:
 
 
 def session_key(handle: str, ek_name: str) -> dict[str, dict[str, str]]:
-    """The part of a question that names the one key to which the device's sessions may be salted: a registered EK, by its Name in hex."""
+    """The part of a question that names the only key to which the device may salt its sessions: a registered EK, by its Name in hex."""
     return {"session_key": {"handle": handle, "name": ek_name}}
 
 

@@ -26,7 +26,7 @@ Options = t.Mapping[str, t.Any]
 KINDS = ("iak", "idevid")
 DAY = datetime.timedelta(days=1)
 _LONGEST = 36525 * DAY
-# What C(write_once) gives an NV index that everybody may read, once it is written (see _resource/nv_options.py).
+# What ``write_once`` gives an NV index that everybody may read, once it is written (see _resource/nv_options.py).
 _SERIAL_ATTRIBUTES = ("policywrite", "ownerread", "authread", "no_da", "written")
 
 
@@ -78,7 +78,7 @@ def trust_policy(options: Options | None) -> ladder.Policy:
 
 
 def certificate_services(options: Options | None) -> services.Services | None:
-    """Where EK certificates may be fetched that are not in the TPM, for the options of C(trust); None where nowhere. Raises InputError."""
+    """Where EK certificates may be fetched that are not in the TPM, for the options of ``trust``; None where nowhere. Raises InputError."""
     given = (options or {}).get("fetch")
     if not given:
         return None
@@ -119,7 +119,7 @@ def issuer(options: Options | None) -> authority.Authority | None:
 
 
 def record_signer(options: Options | None) -> authority.Signer | None:
-    """Who signs birth records in the CA's place, if somebody does. Raises as C(issuer), and BirthRecordError."""
+    """Who signs birth records in the CA's place, if somebody does. Raises as ``issuer``, and BirthRecordError."""
     given = {name: value for name, value in (options or {}).items() if value is not None and value is not False}
     if not given:
         return None

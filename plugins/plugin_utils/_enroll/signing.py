@@ -37,7 +37,7 @@ class ToSign(t.NamedTuple):
 
     @property
     def question(self) -> dict[str, str]:
-        """As C(tpm2_evidence) takes it."""
+        """As ``tpm2_evidence`` takes it."""
         return {"handle": self.handle, "public": self.public.raw.hex(), "digest": answers.digest(self.content, self.hash_name)}
 
 

@@ -28,7 +28,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store imp
 
 
 class Upkeep:
-    """What is to be done for a device that has been recognised. C(clock) tells the time."""
+    """What is to be done for a device that has been recognised. ``clock`` tells the time."""
 
     def __init__(self, registry: Registry, plan: EnrolmentPlan, exchange: Exchange, clock: t.Callable[[], datetime.datetime]) -> None:
         self._registry, self._plan, self._exchange, self._clock = registry, plan, exchange, clock

@@ -15,7 +15,7 @@ import typing as t
 class Attestation(t.NamedTuple):
     """As the device sent it: the bare TPMS_ATTEST, the TPMT_SIGNATURE over it; and the nonce that was asked with, which it does not send itself.
 
-    A quote has the values of its PCRs, each C({bank, index, digest}), in the quote's order.
+    A quote has the values of its PCRs, each ``{bank, index, digest}``, in the quote's order.
     """
 
     attest: bytes

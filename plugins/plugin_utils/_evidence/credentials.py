@@ -51,7 +51,7 @@ LATE = "late"
 
 
 class ActivationError(ReasonedError):
-    """An answer to a challenge does not prove anything; C(reason) is one of the words above."""
+    """An answer to a challenge does not prove anything; ``reason`` is one of the words above."""
 
 
 class Credential(t.NamedTuple):
@@ -62,7 +62,7 @@ class Credential(t.NamedTuple):
 
 
 def _kdfa(hash_alg: int, key: bytes, label: bytes, context: bytes, bits: int) -> bytes:
-    """KDFa with contextV empty (Part 1, section 11.4.10.2): SP 800-108 in counter mode with HMAC. C(bits) is a multiple of 8."""
+    """KDFa with contextV empty (Part 1, section 11.4.10.2): SP 800-108 in counter mode with HMAC. ``bits`` is a multiple of 8."""
     made = b""
     while len(made) * 8 < bits:
         counter = struct.pack(">I", len(made) // alg.digest_size(hash_alg) + 1)
@@ -76,7 +76,7 @@ def _kdfe(hash_alg: int, shared: bytes, party_u: bytes, party_v: bytes) -> bytes
 
 
 def _cfb(key: bytes, data: bytes) -> bytes:
-    """AES-CFB with a zero IV. Built on single blocks: C(cryptography) moves its CFB mode from place to place and warns of it."""
+    """AES-CFB with a zero IV. Built on single blocks: ``cryptography`` moves its CFB mode from place to place and warns of it."""
     block = Cipher(AES(key), modes.ECB()).encryptor()
     made, feedback = b"", bytes(16)
     for at in range(0, len(data), 16):
@@ -121,7 +121,7 @@ def _refusal(ek: names.Public, name: bytes, secret: bytes) -> str:
 
 
 def make_credential(ek_public: names.Public, name: bytes, secret: bytes) -> Credential:
-    """Encrypt C(secret) so that only the TPM with this EK opens it, and only for a loaded object with this C(name).
+    """Encrypt ``secret`` so that only the TPM with this EK opens it, and only for a loaded object with this ``name``.
 
     RSA EKs of any size, ECC EKs on P-256, P-384 and P-521; nameAlg SHA-256, SHA-384 or SHA-512; AES-128 or AES-256. The secret is
     not longer than the nameAlg's digest. Raises InputError for anything else, _keys.KeyMaterialError for a key that cannot exist.
@@ -139,11 +139,11 @@ def make_credential(ek_public: names.Public, name: bytes, secret: bytes) -> Cred
 
 
 class Challenge:
-    """One question to one TPM: a fresh secret that only the TPM of C(ek_public) can open, and only while it holds C(ak_name).
+    """One question to one TPM: a fresh secret that only the TPM of ``ek_public`` can open, and only while it holds ``ak_name``.
 
-    The answer is C(activation.proof) of the secret and the nonce, so the secret itself never travels. It is good for one answer,
-    right or wrong, within C(limit) seconds of C(clock), which must never run backwards. It cannot be copied or stored, so no answer
-    counts twice. Raises as C(make_credential) does.
+    The answer is ``activation.proof`` of the secret and the nonce, so the secret itself never travels. It is good for one answer,
+    right or wrong, within ``limit`` seconds of ``clock``, which must never run backwards. It cannot be copied or stored, so no answer
+    counts twice. Raises as ``make_credential`` does.
     """
 
     __slots__ = ("_ak_name", "_asked", "_clock", "_credential", "_limit", "_nonce", "_secret")
@@ -174,7 +174,7 @@ class Challenge:
         return self._ak_name
 
     def check(self, answer: bytes) -> None:
-        """Accept the one right proof, once. Raises ActivationError: its C(reason) is C(used), C(late) or C(wrong_secret)."""
+        """Accept the one right proof, once. Raises ActivationError: its ``reason`` is ``used``, ``late`` or ``wrong_secret``."""
         secret, self._secret = self._secret, None
         subject = f"the activation of the AK {self._ak_name.hex()}"
         if secret is None:

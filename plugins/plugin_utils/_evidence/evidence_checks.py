@@ -9,7 +9,7 @@
 
 TCG TPM 2.0 Keys for Device Identity and Attestation v1.00, sections 5 and 6.2 (which key must have which attributes, in which order
 they are proven); TPM 2.0 Library Part 1, section 31 (attestation), Part 3, section 18. Every check raises EvidenceError whose
-C(reason) is one stable word; passing all of them means something only for an AK that an activation has proven to be in the EK's TPM.
+``reason`` is one stable word; passing all of them means something only for an AK that an activation has proven to be in the EK's TPM.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Values = t.Mapping[str, t.Mapping[int, bytes]]  # PCR values by bank and index
 
 
 class EvidenceError(ReasonedError):
-    """What a device sent proves nothing, or the wrong thing; C(reason) is one word that stays."""
+    """What a device sent proves nothing, or the wrong thing; ``reason`` is one word that stays."""
 
 
 def _refuse(reason: str, subject: str, what: str, cure: str = "keep the device out, and look into what answered for it") -> EvidenceError:
@@ -102,12 +102,12 @@ def check_ak(public: names.Public) -> None:
 
 
 def check_idevid(public: names.Public) -> None:
-    """The same for an IDevID key, which is not restricted. Raises EvidenceError: the words of C(check_ak) with idevid_, idevid_restricted."""
+    """The same for an IDevID key, which is not restricted. Raises EvidenceError: as ``check_ak`` with idevid_, and idevid_restricted."""
     _check_key(public, "idevid", "IDevID key", restricted=False)
 
 
 def check_ldevid(public: names.Public) -> None:
-    """The same for an LDevID key, which is not restricted. Raises EvidenceError: the words of C(check_ak) with ldevid_, ldevid_restricted."""
+    """The same for an LDevID key, which is not restricted. Raises EvidenceError: as ``check_ak`` with ldevid_, and ldevid_restricted."""
     _check_key(public, "ldevid", "LDevID key", restricted=False)
 
 
@@ -144,9 +144,9 @@ def _attested(raw: bytes, signature: bytes, ak: names.Public, nonce: bytes, kind
 
 
 def check_certify(raw: bytes, signature: bytes, ak: names.Public, *, nonce: bytes, subject: names.Public) -> att.Attest:
-    """Check a TPM2_Certify by the AK: the object with the public area C(subject) is in the AK's TPM (Part 3, section 18.2).
+    """Check a TPM2_Certify by the AK: the object with the public area ``subject`` is in the AK's TPM (Part 3, section 18.2).
 
-    C(raw) is the TPMS_ATTEST, C(signature) the TPMT_SIGNATURE. Raises EvidenceError: bad_signature, malformed, no_magic, wrong_type,
+    ``raw`` is the TPMS_ATTEST, ``signature`` the TPMT_SIGNATURE. Raises EvidenceError: bad_signature, malformed, no_magic, wrong_type,
     wrong_nonce, wrong_name.
     """
     found, _signed = _attested(raw, signature, ak, nonce, att.ST_ATTEST_CERTIFY)
@@ -159,11 +159,11 @@ def check_certify(raw: bytes, signature: bytes, ak: names.Public, *, nonce: byte
 def check_nv_certify(
     raw: bytes, signature: bytes, ak: names.Public, *, nonce: bytes, index: NvPublic | bytes, content: bytes
 ) -> att.Attest:
-    """Check a TPM2_NV_Certify by the AK: the index holds just C(content) (Part 3, section 31.16).
+    """Check a TPM2_NV_Certify by the AK: the index holds just ``content`` (Part 3, section 31.16).
 
-    C(index) is its public area as read after it was written, or its Name. The Name covers attributes and policy, so an index that
+    ``index`` is its public area as read after it was written, or its Name. The Name covers attributes and policy, so an index that
     was undefined and defined anew in another way is another one. Raises EvidenceError: not_written, wrong_size and wrong_index,
-    wrong_offset, wrong_content beside the words of C(check_certify).
+    wrong_offset, wrong_content beside the words of ``check_certify``.
     """
     subject = "what the AK certifies of NV"
     if isinstance(index, NvPublic):
@@ -188,10 +188,10 @@ def check_nv_certify(
 def check_quote(
     raw: bytes, signature: bytes, ak: names.Public, *, nonce: bytes, selection: t.Sequence[pcr.Selection], values: Values
 ) -> att.Attest:
-    """Check a TPM2_Quote by the AK: the PCRs of C(selection), as it was asked for, have these C(values) (Part 3, section 18.4).
+    """Check a TPM2_Quote by the AK: the PCRs of ``selection``, as it was asked for, have these ``values`` (Part 3, section 18.4).
 
     A bank that is not allocated is quoted as no PCR at all and signed all the same, so the selection must come back as it was sent.
-    Raises EvidenceError: empty_selection, sha1_bank, wrong_selection, missing_values, wrong_digest beside the words of C(check_certify).
+    Raises EvidenceError: empty_selection, sha1_bank, wrong_selection, missing_values, wrong_digest beside the words of ``check_certify``.
     """
     subject = "what the AK quotes"
     if not selection or not all(one.indices for one in selection):
@@ -227,7 +227,7 @@ def _digest_size(bank: str) -> int:
 
 
 def check_firmware(found: att.Attest, firmware: str) -> None:
-    """Check that an attestation comes from a TPM of the firmware version that C(tpm2_info) told (TPM_PT_FIRMWARE_VERSION_1 and _2).
+    """Check that an attestation comes from a TPM of the firmware version that ``tpm2_info`` told (TPM_PT_FIRMWARE_VERSION_1 and _2).
 
     Only for AKs in the endorsement or platform hierarchy: for others the TPM obfuscates it (Part 3, section 18.1). Raises
     EvidenceError, wrong_firmware.

@@ -102,7 +102,7 @@ def _header(number: int, values: list[str], complain: Complain) -> list[str]:
 
 
 def yaml_records(text: str, complain: Complain) -> t.Iterator[Record]:
-    """Records of a YAML text: a list of mappings, or that list under the key C(devices).
+    """Records of a YAML text: a list of mappings, or that list under the key ``devices``.
 
     The parser's events are read one by one. Nothing is ever built of them but a record of texts, so that an alias, a thousand nested
     lists or a tag of Python's can do no harm, each scalar's own text is at hand, and each record's line.
@@ -146,7 +146,7 @@ class _YamlManifest:
             raise Unreadable(_line(event), "a second YAML document begins; put all devices into one list")
 
     def devices(self, event: t.Any) -> t.Iterator[Record]:
-        """The records of the list that begins with C(event)."""
+        """The records of the list that begins with ``event``."""
         if isinstance(event, yaml.ScalarEvent) and self.scalar(event) == ("", ""):
             return
         if not isinstance(event, yaml.SequenceStartEvent):
@@ -159,7 +159,7 @@ class _YamlManifest:
                 self.skip(event)
 
     def record(self, start: t.Any) -> Record:
-        """The record of the mapping that begins with C(start)."""
+        """The record of the mapping that begins with ``start``."""
         record = Record(_line(start), {})
         while not isinstance(event := self.next(), yaml.MappingEndEvent):
             name = self.scalar(event)[0]
@@ -186,7 +186,7 @@ class _YamlManifest:
         return event.value, "" if tag in _TEXTS else _KEPT.get(tag, tag.replace(_TAG, "!!"))
 
     def skip(self, event: t.Any) -> None:
-        """Read on to the end of what C(event) begins, however deep it is nested."""
+        """Read on to the end of what ``event`` begins, however deep it is nested."""
         depth = 0
         while True:
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)

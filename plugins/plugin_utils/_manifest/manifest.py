@@ -50,7 +50,7 @@ class Row(t.NamedTuple):
 
 
 class ManifestError(TpmError):
-    """A manifest that is refused; C(problems) has one phrase for each thing that is wrong, in the order of the lines."""
+    """A manifest that is refused; ``problems`` has one phrase for each thing that is wrong, in the order of the lines."""
 
     def __init__(self, path: str, problems: t.Sequence[str], cure: str = "correct it") -> None:
         super().__init__(f"Could not read the manifest {path}: {'; '.join(problems)}; {cure}.")

@@ -49,7 +49,7 @@ def incident(registry: Registry, *, host: str | None = None, serial: str | None 
 def describe(device: records.Device | None, problem: records.Incident | None, doubt: tuple[str, str] | None = None) -> dict[str, t.Any]:
     """A device for a playbook: texts, numbers and mappings alone.
 
-    C(doubt): reason and sentence where what is said of the device is the registry's word alone.
+    ``doubt``: reason and sentence where what is said of the device is the registry's word alone.
     """
     held = device.certificates if device else {}
     known = (UNPROVEN if doubt else ENROLLED) if device else NEW

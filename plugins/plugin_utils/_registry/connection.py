@@ -18,11 +18,11 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store imp
 
 
 def open_registry(url: str, *, timeout: int = 30, create: bool = True, must_exist: bool = False) -> Registry:
-    """Open the registry at C(url): a path, sqlite:////path, or postgresql://user@server/database.
+    """Open the registry at ``url``: a path, sqlite:////path, or postgresql://user@server/database.
 
-    C(timeout): how long to wait for a lock or a server, in seconds. With C(create) it is made or upgraded where needed; without,
-    nothing is ever written, and one that is not there is empty. With C(must_exist) one that is not there is neither made nor empty,
-    but a RegistryError, C(unreachable); it is still upgraded. To be opened in the process that uses it.
+    ``timeout``: how long to wait for a lock or a server, in seconds. With ``create`` it is made or upgraded where needed; without,
+    nothing is ever written, and one that is not there is empty. With ``must_exist`` one that is not there is neither made nor empty,
+    but a RegistryError, ``unreachable``; it is still upgraded. To be opened in the process that uses it.
     Raises RegistryError, InputError, DependencyError.
     """
     address = parse(url)

@@ -105,7 +105,7 @@ def _require_psycopg() -> None:
 
 
 class Database:
-    """Transactions with one database. C(timeout): how long to wait for it, in seconds. Raises RegistryError from everything."""
+    """Transactions with one database. ``timeout``: how long to wait for it, in seconds. Raises RegistryError from everything."""
 
     def __init__(self, address: Address, *, timeout: int, writable: bool) -> None:
         self.address = address
@@ -116,12 +116,12 @@ class Database:
 
     @contextlib.contextmanager
     def read(self, attempt: str) -> t.Iterator[sa.Connection]:
-        """A transaction that only reads, over a connection of its own; C(attempt) ("read the device with ...") is for the sentence."""
+        """A transaction that only reads, over a connection of its own; ``attempt`` ("read the device with ...") is for the sentence."""
         with self._as_registry_errors(attempt), self._connect() as connection:
             yield connection
 
     def write(self, attempt: str, work: t.Callable[[sa.Connection], T]) -> T:
-        """Carry out C(work) in one transaction, and once more where it lost a race: it must look before it writes."""
+        """Carry out ``work`` in one transaction, and once more where it lost a race: it must look before it writes."""
         if not self.writable:
             raise faults.registry_error(attempt, self.shown, faults.READ_ONLY, "it was opened to be read")
         with self._as_registry_errors(attempt):

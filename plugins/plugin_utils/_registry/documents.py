@@ -23,7 +23,7 @@ T = t.TypeVar("T")
 
 
 class Opened:
-    """How a registry is read and written; without C(database) it is the empty view of one that is not there."""
+    """How a registry is read and written; without ``database`` it is the empty view of one that is not there."""
 
     def __init__(self, database: Database | None, shown: str) -> None:
         self._database = database

@@ -35,7 +35,7 @@ def lock(connection: sa.Connection) -> None:
 
 
 def conflict(connection: sa.Connection, who: records.Identity, shown: Shown, place: str) -> records.Device | None:
-    """As C(rows.conflict), and for what the TPM has shown of its EKs too. Raises IdentityConflictError."""
+    """As ``rows.conflict``, and for what the TPM has shown of its EKs too. Raises IdentityConflictError."""
     there = rows.conflict(connection, who, place)
     check(connection, who, shown, place)
     return there

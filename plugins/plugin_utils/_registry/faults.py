@@ -97,7 +97,7 @@ _REFUSALS = ("authentication failed", "no pg_hba.conf entry", "no password suppl
 
 
 class RegistryError(ReasonedError):
-    """The registry could not be read or written; C(reason) is one of the constants above. What failed has left nothing behind."""
+    """The registry could not be read or written; ``reason`` is one of the constants above. What failed has left nothing behind."""
 
 
 class IdentityConflictError(RegistryError):
@@ -125,7 +125,7 @@ def words_of(error: BaseException) -> str:
 
 
 def registry_error(attempt: str, shown: str, reason: str, said: str = "", hidden: t.Sequence[str] = ()) -> RegistryError:
-    """The error as one sentence; C(said) is the database's own word, in which C(hidden) must not appear."""
+    """The error as one sentence; ``said`` is the database's own word, in which ``hidden`` must not appear."""
     words, cure = _WORDS[reason]
     said = " ".join(said.split()).rstrip(" .;")
     for secret in hidden:

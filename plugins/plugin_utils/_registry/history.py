@@ -16,7 +16,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.documents
 
 
 class History(Opened):
-    """A part of C(store.Registry)."""
+    """A part of ``store.Registry``."""
 
     def newest(self) -> datetime.datetime | None:
         """When the last event was written, by the clock of the controller that wrote it; None where there is none."""

@@ -40,9 +40,9 @@ class Place(t.NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """Who a device is: its EK, its serial number and its AK for ever, and what else is known of it on the day that it is enrolled.
+    """Who a device is: its EK, serial number and AK, which never change, and what else was known of it when it was enrolled.
 
-    C(ek_public), C(ak_public) and C(idevid_public) are marshalled TPMT_PUBLIC; C(manufacturer), C(firmware) and C(tpm_model) are the TPM's.
+    ``ek_public``, ``ak_public``, ``idevid_public``: marshalled TPMT_PUBLIC. ``manufacturer``, ``firmware``, ``tpm_model``: those of the TPM.
     """
 
     ek_name: str
@@ -100,10 +100,10 @@ def cleaned_verdict(verdict: EkVerdict) -> EkVerdict:
 
 @dataclasses.dataclass(frozen=True)
 class ShownEk:
-    """An EK certificate that a TPM has shown, or with an empty C(sha256) the EK itself. Hashes are lowercase hex: of the certificate's DER,
-    and of its key's SubjectPublicKeyInfo (both as far as it can be read).
+    """An EK certificate that a TPM has shown, or the EK itself (then ``sha256`` is empty). Hashes are lowercase hex: ``sha256`` of the
+    certificate's DER, ``spki_sha256`` of its key's SubjectPublicKeyInfo (empty if it cannot be read).
 
-    C(own): the key is the EK that this device has proved to hold. All else is a claim, which counts against nobody.
+    ``own``: the key is the EK that this device has proved to hold. Otherwise the device only claims it, and no other device is refused for it.
     """
 
     sha256: str
@@ -115,8 +115,8 @@ class ShownEk:
 
 @dataclasses.dataclass(frozen=True)
 class Certificate:
-    """A certificate that was issued for a key of a device. C(serial_number) is lowercase hex, C(key_name) the subject key's Name,
-    C(issuer) the issuer's distinguished name (RFC 4514)."""
+    """A certificate that was issued for a key of a device. ``serial_number`` is lowercase hex, ``key_name`` the subject key's Name,
+    ``issuer`` the issuer's distinguished name (RFC 4514)."""
 
     kind: str
     pem: str
@@ -143,7 +143,7 @@ class Certificate:
 
 @dataclasses.dataclass(frozen=True)
 class Device(Identity):
-    """An enrolled device. C(existed): it was there already when C(enroll) was asked to add it."""
+    """An enrolled device. ``existed``: it was there already when ``enroll`` was asked to add it."""
 
     ldevid_name: str | None = None
     ldevid_public: bytes = b""
@@ -157,7 +157,7 @@ class Device(Identity):
 
 @dataclasses.dataclass(frozen=True)
 class Incident:
-    """A quarantined sighting; open until C(closed_at) is set. What was not known is "". C(existed): an equal one was open already."""
+    """A quarantined sighting; open until ``closed_at`` is set. What was not known is "". ``existed``: an equal one was open already."""
 
     host: str
     serial: str
@@ -183,7 +183,7 @@ class Event:
 
 @dataclasses.dataclass(frozen=True)
 class StoredAuth:
-    """What the registry keeps of an auth value: sealed bytes, never the value. C(sealed_recovery) is empty for a derived one."""
+    """What the registry keeps of an auth value: sealed bytes, never the value. ``sealed_recovery`` is empty for a derived one."""
 
     ek_name: str
     hierarchy: str
@@ -194,13 +194,13 @@ class StoredAuth:
 
 
 def name(field: str, value: str) -> None:
-    """Raises InputError where C(value) is no Name in lowercase hex."""
+    """Raises InputError where ``value`` is no Name in lowercase hex."""
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise InputError(f"Could not read {field} '{value}': it is no TPM Name; write name algorithm and digest in lowercase hex.")
 
 
 def text(field: str, value: str, *, empty: bool = True, longest: int = _LONGEST) -> None:
-    """Raises InputError where C(value) is no printable text of at most C(longest) characters."""
+    """Raises InputError where ``value`` is no printable text of at most ``longest`` characters."""
     if not isinstance(value, str) or not (value or empty):
         raise InputError(f"Could not register a device: its {field} is missing; give one.")
     if len(value) > longest or not value.isprintable() or value != value.strip():
@@ -211,12 +211,12 @@ def text(field: str, value: str, *, empty: bool = True, longest: int = _LONGEST)
 
 
 def clean(value: str, *, longest: int = _LONGEST) -> str:
-    """C(value) on one line, at most C(longest) characters, with a visible escape for each that cannot be printed."""
+    """``value`` on one line, at most ``longest`` characters, with a visible escape for each that cannot be printed."""
     return _text.shown(" ".join(str(value).replace("\0", " ").split()), longest).strip()
 
 
 def detail(value: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
-    """Return C(value), of which JSON can be made. Raises InputError."""
+    """Return ``value``, of which JSON can be made. Raises InputError."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:

@@ -136,7 +136,7 @@ def _verdict(connection: sa.Connection, ek_name: str) -> EkVerdict | None:
 
 
 def conflict(connection: sa.Connection, who: records.Identity, shown: str) -> records.Device | None:
-    """Return the device that C(who) is, None where it is new. Raises IdentityConflictError where it contradicts what is registered."""
+    """Return the device that ``who`` is, None where it is new. Raises IdentityConflictError where it contradicts what is registered."""
     table = models.devices.c
     keys = [table[column] == getattr(who, column) for column in ("ek_name", "serial", "ak_name", "idevid_name") if getattr(who, column)]
     found = _devices(connection, [sa.or_(*keys)])

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The device registry: the memory of a factory. Each write is one transaction, with its event in it; what is registered stays as it is."""
+"""The device registry. Each write is one transaction that also adds an event; identities in it never change."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ except ImportError:
 
 
 class Registry(Documents, History):
-    """An open registry (C(connection.open_registry) makes it); without C(database) it is the empty view of one that is not there.
+    """An open registry (``connection.open_registry`` makes it); with ``database`` None, an empty view in place of one that does not exist.
 
-    Every method raises RegistryError, with what failed undone.
+    Every method may raise RegistryError; then it has changed nothing.
     """
 
     def __enter__(self) -> Registry:
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        """There is nothing to close: no connection outlives its transaction."""
+        """Does nothing: no connection outlives its transaction."""
 
     def find(self, *, ek_name: str | None = None, serial: str | None = None, host: str | None = None) -> records.Device | None:
-        """The device that has all that is given. Raises RegistryError (ambiguous) where a host name is that of several."""
+        """The device with all the given values, or None. Raises RegistryError (ambiguous) if several have them."""
         key = {"ek_name": ek_name, "serial": serial, "host": host}
         said = " and ".join(f"{column} {value}" for column, value in key.items() if value is not None)
         if not said:
@@ -46,11 +46,11 @@ class Registry(Documents, History):
         return self._read(f"look for the device with {said}", lambda connection: rows.device(connection, key), None)
 
     def devices(self) -> list[records.Device]:
-        """Every enrolled device, the oldest first, without its verdict (C(find) has it)."""
+        """Every enrolled device, the oldest first, without its verdict (``find`` has it)."""
         return self._read("list the devices", rows.all_devices, [])
 
     def check(self, identity: records.Identity, shown: ek_rows.Shown = ()) -> None:
-        """Raises IdentityConflictError where the identity, or an EK that its TPM has C(shown), contradicts what is registered."""
+        """Raises IdentityConflictError if the identity, or an EK that its TPM has ``shown``, contradicts what is registered."""
         identity.validate()
         attempt = f"check serial {identity.serial}"
         self._read(attempt, lambda connection: ek_rows.conflict(connection, identity, shown, self.shown), None)
@@ -66,12 +66,12 @@ class Registry(Documents, History):
         shown: ek_rows.Shown = (),
         before_commit: t.Callable[[], t.Any] | None = None,
     ) -> records.Device:
-        """Add a device with its verdict and certificates, its LDevID key and its birth record where there are any, all or nothing.
+        """Add a device with its verdict and certificates, and its LDevID key and birth record if it has them, all or nothing.
 
-        C(shown): what its TPM has shown of its EKs. C(before_commit) is called when a new device has been written and nothing speaks
-        against it, perhaps more than once; what it raises undoes all. One that is there already, equal in every Name and its serial, is
-        returned as it is, with C(existed), and nothing is written.
-        Raises IdentityConflictError for one that contradicts what is registered.
+        ``shown``: the EKs and EK certificates that its TPM has shown. ``before_commit`` is called after a new device has been written and before
+        the commit, perhaps more than once; if it raises, nothing is kept. If the device is registered already, with the same Names and serial,
+        it is returned with ``existed``, and nothing is written.
+        Raises IdentityConflictError if it contradicts what is registered.
         """
         identity.validate()
         records.check_verdict(verdict)
@@ -95,7 +95,7 @@ class Registry(Documents, History):
         return self._write(attempt, work)
 
     def add_certificates(self, ek_name: str, certificates: t.Sequence[records.Certificate]) -> None:
-        """Add certificates of a device; those that are there already are left alone."""
+        """Add certificates of a device, except those that are registered already."""
         attempt = f"add certificates of the device {ek_name}"
         for one in certificates:
             one.validate()
@@ -108,7 +108,7 @@ class Registry(Documents, History):
         self._change(attempt, ek_name, work)
 
     def set_ldevid(self, ek_name: str, ldevid_name: str, certificate: records.Certificate, *, ldevid_public: bytes = b"") -> None:
-        """Say which key is the device's LDevID now (C(ldevid_public): TPMT_PUBLIC), and add its certificate; all may be there already."""
+        """Set the device's LDevID key (``ldevid_public``: TPMT_PUBLIC), and add its certificate. Either may be registered already."""
         attempt = f"set the LDevID of the device {ek_name}"
         records.name("ldevid_name", ldevid_name)
         certificate.validate()
@@ -129,7 +129,7 @@ class Registry(Documents, History):
         self._change(attempt, ek_name, work)
 
     def begin_rotation(self, ek_name: str) -> int:
-        """Say that the next generation of auth values is on its way into the TPM, and return it; one that was begun goes on."""
+        """Record that the TPM is about to get the next generation of auth values, and return its number; if one is pending, that one's."""
 
         def work(connection: sa.Connection, device: records.Device) -> int:
             if device.auth_pending is not None:
@@ -142,9 +142,9 @@ class Registry(Documents, History):
         return self._change(f"begin to rotate the auths of the device {ek_name}", ek_name, work)
 
     def finish_rotation(self, ek_name: str, generation: int | None = None) -> int:
-        """Say that the pending generation is the TPM's now, and return the current one; nothing pending: nothing is written.
+        """Record that the TPM has the pending generation now, and return the current one. If none is pending, nothing is written.
 
-        With C(generation) only if it is the pending one: whoever comes late must not finish what another controller has begun since.
+        ``generation``: finish only if this is the pending one, so that a late controller does not finish a rotation that another has begun.
         """
 
         def work(connection: sa.Connection, device: records.Device) -> int:
@@ -165,9 +165,9 @@ class Registry(Documents, History):
         site: str | None = None,
         statement: tuple[int, str] | None = None,
     ) -> None:
-        """Say where a device is now, with the number and the text of the signed statement of it, where somebody signs; what is None stays as it is.
+        """Record where a device is now; None leaves a value as it is. ``statement``: number and text of the signed one, if any.
 
-        Raises RegistryError (refused) where another controller has added a statement since.
+        Raises RegistryError (refused) if another controller has added a statement since.
         """
         wanted = {column: value for column, value in (("host", host), ("mac", mac), ("site", site)) if value is not None}
         for column, value in wanted.items():
@@ -185,7 +185,7 @@ class Registry(Documents, History):
         self._change(f"relocate the device {ek_name}", ek_name, work)
 
     def note(self, kind: str, *, ek_name: str = "", serial: str = "", host: str = "", detail: t.Mapping[str, t.Any] | None = None) -> None:
-        """Add an event of one's own."""
+        """Add an event of a kind that the caller chooses."""
         for field, value in (("kind", kind), ("ek_name", ek_name), ("serial", serial), ("host", host)):
             records.text(field, value, empty=field != "kind")
         kept = records.detail(detail or {})
@@ -196,7 +196,7 @@ class Registry(Documents, History):
         self._write(f"note the event {kind}", work)
 
     def events(self, *, ek_name: str | None = None, serial: str | None = None) -> list[records.Event]:
-        """The events, of all or of one EK Name or serial, in the order in which they were written."""
+        """The events of all devices, or of one EK Name or serial, in the order in which they were written."""
 
         def work(connection: sa.Connection) -> list[records.Event]:
             table = models.events
@@ -209,7 +209,7 @@ class Registry(Documents, History):
         return self._read("list the events", work, [])
 
     def incidents(self, *, open_only: bool = True) -> list[records.Incident]:
-        """What is (or was) in quarantine, the oldest first."""
+        """The incidents (open, or all), the oldest first."""
 
         def work(connection: sa.Connection) -> list[records.Incident]:
             return incident_rows.incidents(connection, {}, open_only=open_only)
@@ -217,8 +217,8 @@ class Registry(Documents, History):
         return self._read("list the incidents", work, [])
 
     def open_incident(self, host: str, serial: str, ek_name: str | None, reason: str, detail: str = "") -> records.Incident:
-        """Put a sighting in quarantine. Where an equal one (all but C(detail)) is open, that is returned with C(existed), and an event added."""
-        # Whatever a stranger says of itself goes into quarantine: it is made printable, never refused.
+        """Open an incident for a quarantined device. If one with the same values (``detail`` aside) is open, add an event and return that one."""
+        # Texts from an untrusted device are made printable and never refused, so that every incident is recorded.
         told = {"host": host or "", "serial": serial or "", "ek_name": ek_name or "", "reason": reason}
         told = {field: records.clean(value) for field, value in told.items()}
         told["detail"] = records.clean(detail, longest=records.LONGEST_DETAIL)
@@ -226,9 +226,9 @@ class Registry(Documents, History):
         return self._write(attempt, lambda connection: incident_rows.open_one(connection, **told))
 
     def close_incidents(self, host: str | None = None, serial: str | None = None) -> int:
-        """Close every open incident of that host, whatever its serial, and those of that serial where one of the two hosts is not known.
+        """Close every open incident of that host (with any serial), and those of that serial if one of the two hosts is unknown.
 
-        Return how many. None is open: nothing is written.
+        Return how many. If none is open, nothing is written.
         """
         if host is None and serial is None:
             raise InputError("Could not close incidents: neither host nor serial is given; give one of them.")

@@ -5,9 +5,9 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The registry's schema: made where there is none, upgraded where it is old, refused where it is newer. Alembic keeps the versions.
+"""The registry's schema: create it, upgrade an old one, refuse a newer one. Alembic keeps the versions.
 
-Any number of processes may open a registry at once: one of them upgrades, the others wait for it and find it done.
+Many processes may open a registry at once: one of them upgrades it while the others wait.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _LOCK = 0x74706D3220726567
 
 
 def check(database: Database, *, make: bool = True) -> bool:
-    """Return whether the registry is there; make it, with C(make), or bring it up to date where C(database) may write. Raises RegistryError."""
+    """Return whether the registry exists. With ``make``, create it; upgrade it if ``database`` may write. Raises RegistryError."""
     try:
         with database.read(faults.OPEN) as connection:
-            # One query is all that a registry which is up to date costs, and Alembic is not imported.
+            # For a registry that is up to date, one query is enough, and Alembic is not imported.
             found = _version(connection)
     except faults.RegistryError as error:
         if error.reason != faults.NOT_A_REGISTRY:
             raise
         with database.read(faults.OPEN) as connection:
-            # Where it holds something now, another process may have made it meanwhile.
+            # If it is no longer empty, another process may have created the registry meanwhile.
             found = None if _is_empty(connection) else _version(connection)
     if found == models.REVISIONS[-1]:
         return True

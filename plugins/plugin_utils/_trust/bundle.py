@@ -38,16 +38,16 @@ class BundleError(TpmError):
     """A trust bundle or a CRL cannot be used."""
 
 
-# Why a certificate of a bundle is not used; words are stable. `malformed` is the other.
+# Why a certificate of a bundle is not used; words are stable. The other word is `malformed`.
 NOT_A_CA = "not_a_ca"
-MAX_TOLD = 50  # certificates of a bundle that a result tells of
+MAX_TOLD = 50  # certificates of a bundle that a result lists
 
 
 class NotedCertificate(t.NamedTuple):
     """A certificate of a bundle of which something is to be said: its number in the file (from 1; 0 for a block of another label), and whose it is as far
     as can be read.
 
-    `words` are why it is left out, `malformed` or `not_a_ca`, or which faults in it were overlooked (`canonical.RULES`).
+    `words` say why it was left out (`malformed` or `not_a_ca`), or which faults in it were overlooked (`canonical.RULES`).
     """
 
     number: int
@@ -58,9 +58,9 @@ class NotedCertificate(t.NamedTuple):
 
 
 class Bundle(t.NamedTuple):
-    """The CA certificates of one file. `roots` are those that are self-signed, `total` how many certificates the file has.
+    """The CA certificates of one file. `roots` are the self-signed ones, `total` is the number of certificates in the file.
 
-    `left_out` are not used; `lenient` are used though the library does not take them as they are.
+    `left_out` are not used; `lenient` are used although cryptography refuses them as they are.
     """
 
     path: str
@@ -73,15 +73,15 @@ class Bundle(t.NamedTuple):
     lenient: tuple[NotedCertificate, ...]
 
     def rooted(self) -> frozenset[x509.Name]:
-        """The subjects of those from which, by their names, a way leads to a root of the bundle."""
+        """The subjects of the CAs from which issuer names lead to a root of the bundle."""
         rooted = {one.subject for one in self.certificates if one.subject == one.issuer}
-        # A CA below one that leads to a root leads there too; again until there are no more, for they come in any order.
+        # A CA whose issuer leads to a root leads there too. The CAs come in any order, so the loop runs until it finds no more.
         while more := {one.subject for one in self.certificates if one.issuer in rooted} - rooted:
             rooted |= more
         return frozenset(rooted)
 
     def warning(self) -> str:
-        """What was left out, in one sentence for all; empty where nothing was."""
+        """One sentence on all certificates that were left out; empty if none were."""
         if not self.left_out:
             return ""
         each: dict[tuple[str, str], int] = {}
@@ -101,7 +101,7 @@ class Bundle(t.NamedTuple):
         )
 
     def describe(self) -> dict[str, t.Any]:
-        """For a result: what was read, what was left out and what was overlooked."""
+        """For a result: what was read, left out and overlooked."""
         return {
             "path": self.path,
             "sha256": self.sha256,
@@ -114,12 +114,12 @@ class Bundle(t.NamedTuple):
 
 
 def row(one: NotedCertificate, name: str, words: t.Any) -> dict[str, t.Any]:
-    """A certificate for a result; `name` is the key of its `words`."""
+    """A certificate for a result; its `words` are under the key `name`."""
     return {"number": one.number, "subject": one.subject, "vendor": one.vendor, name: words, "detail": one.detail}
 
 
 def content(path: str, what: str) -> bytes:
-    """A file with certificates or CRLs of at most `MAX_SIZE` bytes; `what` calls it in errors. Raises BundleError."""
+    """The content of a file with certificates or CRLs, at most `MAX_SIZE` bytes; errors call it `what`. Raises BundleError."""
     try:
         with pathlib.Path(path).open("rb") as stream:
             data = stream.read(MAX_SIZE + 1)
@@ -133,7 +133,7 @@ def content(path: str, what: str) -> bytes:
 
 
 def _blocks(data: bytes, label: str) -> t.Iterator[tuple[int, bytes | None]]:
-    """Number and DER of each PEM block with that label; None where it is no base64 (RFC 7468, section 2)."""
+    """Number and DER of each PEM block with that label; None in place of DER if it is not base64 (RFC 7468, section 2)."""
     pattern = rf"-----BEGIN {label}-----(.*?)-----END {label}-----".encode()
     for number, block in enumerate(re.findall(pattern, data, re.DOTALL), 1):
         try:
@@ -143,7 +143,7 @@ def _blocks(data: bytes, label: str) -> t.Iterator[tuple[int, bytes | None]]:
 
 
 def vendor_of(one: Certificate) -> str:
-    """Whose CA it is, as its subject says, to be shown; empty where it does not say."""
+    """The name of the CA's owner from its subject, fit to be shown; empty if the subject names none."""
     found = one.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
     return _text.shown(found[0].value, 80) if found else ""
 
@@ -153,7 +153,7 @@ def _known(number: int, one: Certificate, words: tuple[str, ...], detail: str) -
 
 
 def _unreadable(number: int, der: bytes | None, why: str) -> NotedCertificate:
-    """One that cannot be read, by the names that stand in it nevertheless."""
+    """The report on a certificate that cannot be read, with those names that can."""
     named = canonical.subject_texts(der or b"")
     vendor = next((text for kind, text in named if kind == canonical.ORGANIZATION), "")
     return NotedCertificate(
@@ -191,9 +191,9 @@ class _Reading:
 
 
 def load_bundle(path: str, sha256: str) -> Bundle:
-    """Read a PEM file of CA certificates whose SHA-256 is `sha256` (hex, any case). What is left out, and why, the bundle says.
+    """Read a PEM file of CA certificates whose SHA-256 is `sha256` (hex, any case). The bundle says what was left out, and why.
 
-    Raises BundleError where path or hash is not given, the file is missing, not readable, another one or holds no CA certificate;
+    Raises BundleError if path or hash is not given, or the file is missing, not readable, has another hash or holds no CA certificate;
     DependencyError without `cryptography`.
     """
     check_given(path, sha256)
@@ -211,7 +211,7 @@ def check_given(path: str, sha256: str) -> None:
 
 
 def read_bundle(data: bytes, path: str, sha256: str) -> Bundle:
-    """Read the content of such a file; `path` says where it is from. Raises as `load_bundle`."""
+    """Read the content of a bundle's file; `path` is its name in errors. Raises as `load_bundle`."""
     _keys.require()
     actual = hashlib.sha256(data).hexdigest()
     if actual != sha256.lower():
@@ -234,9 +234,9 @@ def read_bundle(data: bytes, path: str, sha256: str) -> Bundle:
 
 
 def load_crls(paths: t.Iterable[str]) -> tuple[x509.CertificateRevocationList, ...]:
-    """Read CRLs, each file DER or PEM with one or more. Their signatures are checked where they are used.
+    """Read CRLs, each file DER or PEM with one or more. Their signatures are checked later, by `crl`.
 
-    Raises BundleError naming the file that is missing, not readable or no CRL; DependencyError without `cryptography`.
+    Raises BundleError naming a file that is missing, not readable or not a CRL; DependencyError without `cryptography`.
     """
     _keys.require()
     found = []

@@ -5,9 +5,9 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""An EK certificate as it lies in NV: cut to its length, read with the known quirks of vendors, its own promises checked.
+"""The EK certificate in NV: cut it to its length, read it with the known quirks of vendors, check its fields.
 
-TCG EK Credential Profile for TPM 2.0 v2.x, section 3.2 (fields); RFC 5280. Chain and vendor policy are for `chain` and `ladder`.
+TCG EK Credential Profile for TPM 2.0 v2.x, section 3.2 (fields); RFC 5280. `chain` and `ladder` check the chain and the vendor.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ OID_MANUFACTURER = "2.23.133.2.1"
 OID_MODEL = "2.23.133.2.2"
 OID_VERSION = "2.23.133.2.3"
 OID_EK_CERTIFICATE = "2.23.133.8.1"
-# What an EK certificate is called in a sentence: it often has no subject.
+# The name of an EK certificate in sentences, because it often has no subject.
 UNNAMED = "the EK's certificate"
 
 _SEQUENCE = 0x30
@@ -47,7 +47,7 @@ _STORED_CERT, _FULL_CERT = bytes.fromhex("100100"), bytes.fromhex("1002")
 
 
 class EkCertificate(t.NamedTuple):
-    """An EK certificate, read. Texts are as written in it, empty where it has none; `spki` is the DER of its key as rsaEncryption or ECC.
+    """An EK certificate, read. Texts are as written in it, empty if it has none; `spki` is the DER of its key as rsaEncryption or ECC.
 
     `overlooked` are the faults in it that were overlooked, each a word.
     """
@@ -62,12 +62,12 @@ class EkCertificate(t.NamedTuple):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was overlooked, a sentence each."""
+        """A sentence for each fault that was overlooked."""
         return tuple(map(_note, self.overlooked))
 
 
 def refuse(reason: str, what: str, cure: str) -> TrustError:
-    """The error for an EK certificate: `what` speaks against it, `cure` is what to do."""
+    """The error for an EK certificate: `what` is wrong with it, `cure` is what to do."""
     return TrustError(f"Could not trust the EK certificate: {what}; {cure}.", reason)
 
 
@@ -77,7 +77,7 @@ def malformed(what: str) -> TrustError:
 
 
 def _unwrap(data: bytes) -> bytes:
-    """Without the header that a TPM 1.2 had before each certificate."""
+    """The data without the header that TPM 1.2 put before each certificate."""
     if data.startswith(_STORED_CERT) and len(data) > 5:
         data = data[5 : 5 + int.from_bytes(data[3:5], "big")]
         if data.startswith(_FULL_CERT):
@@ -86,7 +86,7 @@ def _unwrap(data: bytes) -> bytes:
 
 
 def cut(data: bytes) -> bytes:
-    """The certificate alone, by the length that its DER has; what follows is padding. Raises TrustError: no_certificate, oversized or malformed."""
+    """The certificate without the padding after it, by the length in its DER. Raises TrustError: no_certificate, oversized or malformed."""
     if len(data) > MAX_SIZE:
         raise refuse(
             verdict.OVERSIZED,
@@ -114,7 +114,7 @@ def parse(der: bytes) -> Certificate:
 
 
 def _attributes(certificate: Certificate) -> dict[str, str]:
-    """The TPM's attributes in subjectAltName, by OID. Raises ValueError where one is there twice with two values."""
+    """The TPM's attributes in subjectAltName, by OID. Raises ValueError if one has two different values."""
     found: dict[str, str] = {}
     san = extension(certificate, x509.SubjectAlternativeName)
     for name in san.get_values_for_type(x509.DirectoryName) if san is not None else ():
@@ -140,10 +140,10 @@ def read(data: bytes) -> EkCertificate:
 
 
 def _around(data: bytes, der: bytes) -> t.Iterator[str]:
-    """What was found around a certificate in its NV index."""
+    """Which faults an NV index has around its certificate, as words."""
     if not data.startswith(der):
         yield TPM12_HEADER
-    # Vendors pad with what they like. Only the certificate is used, stored and hashed.
+    # Vendors pad with various bytes. Only the certificate is used, stored and hashed.
     elif data[len(der) :].strip(_PADDING):
         yield TRAILING_BYTES
 
@@ -157,12 +157,12 @@ _OVERLOOKED = {
 
 
 def _note(word: str) -> str:
-    """What was overlooked in the EK certificate, in a sentence."""
+    """The sentence on a fault in the EK certificate that was overlooked."""
     return f"The EK certificate was read although it is not as it should be ({word}): {_OVERLOOKED[word]}."
 
 
 def check_usage(found: EkCertificate) -> None:
-    """Check that a certificate is one for an EK and for nothing that issues others. Raises TrustError: not_a_leaf or wrong_usage."""
+    """Check that a certificate is an EK's, and not a CA's. Raises TrustError: not_a_leaf or wrong_usage."""
     certificate = found.parsed
     basic, usage = extension(certificate, x509.BasicConstraints), extension(certificate, x509.KeyUsage)
     if (basic is not None and basic.ca) or (usage is not None and usage.key_cert_sign):
@@ -183,7 +183,7 @@ def check_usage(found: EkCertificate) -> None:
 
 
 def _pieces(blob: bytes) -> t.Iterator[bytes]:
-    """The DER elements in a row, padding between them left out, up to the first that does not fit."""
+    """The consecutive DER elements without the padding between them, up to the first that is malformed."""
     at = 0
     while at < len(blob):
         if blob[at] in _PADDING:
@@ -200,10 +200,10 @@ def _pieces(blob: bytes) -> t.Iterator[bytes]:
 
 
 def chain_in(indices: t.Sequence[bytes]) -> tuple[list[Certificate], list[str]]:
-    """The certificates in the NV indices from 0x01C00100 on, and notes on what could not be used.
+    """The certificates in the NV indices from 0x01C00100 on, and notes (sentences) on what could not be used.
 
-    They may follow one another in one index, and go on in the next one in the middle of a certificate (EK Credential Profile,
-    section 2.2.1.5.2); so the row is read as a whole, then index by index. Nobody trusts them: they only help to find a way.
+    An index may hold several certificates, and a certificate may continue in the next index (EK Credential Profile, section 2.2.1.5.2);
+    so all indices are read as one, then each alone. These certificates are not trusted: they only help to find a path to a root.
     """
     found: dict[bytes, Certificate] = {}
     whole = b"".join(indices)

@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The way from an EK certificate up to a root of the trust bundle, and what to do where there is none. C(_x509.path) goes it."""
+"""The path from an EK certificate to a root of the trust bundle, found by ``_x509.path``, and what to do if there is none."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _CURES = {
 
 
 class ChainOutcome(t.NamedTuple):
-    """The certificates above the EK's as C(_x509.path.Way) has them, and what is wrong with the way."""
+    """The certificates above the EK's, as in ``_x509.path.Way``, and what is wrong with the path; None if nothing is."""
 
     above: tuple[Certificate, ...]
     problem: TrustError | None
 
 
 def build(leaf: Certificate, extra: t.Sequence[Certificate], bundle: Bundle, at: datetime.datetime) -> ChainOutcome:
-    """Find the way from an EK certificate over the bundle's CAs and C(extra) ones to a root of the bundle, valid at C(at) (aware)."""
+    """Find the path from an EK certificate over the bundle's CAs and ``extra`` ones to a root of the bundle, valid at ``at`` (aware)."""
     way = path.find(leaf, extra, path.Anchors(bundle.roots, bundle.by_subject, "in the trust bundle"), at, certificate.UNNAMED)
     problem = way.problem
     return ChainOutcome(way.above, problem and certificate.refuse(*problem, _CURES[problem.reason]))

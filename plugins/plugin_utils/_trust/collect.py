@@ -5,9 +5,9 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""A trust bundle out of collections that somebody maintains: each a PEM file that is known by its hash, here or at an address of HTTPS.
+"""Make a trust bundle from collections of CA certificates: each a PEM file on the controller or at an HTTPS address, pinned by its hash.
 
-The bundle is the same for the same collections, byte for byte, so that its hash can be reviewed and compared by others.
+The same collections make the same bundle, byte for byte, so that others can compare its hash.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ _NAMELESS = "no organization in its name"
 
 
 class Source(t.NamedTuple):
-    """A collection: a path of the controller, or an address that begins with https, and the SHA-256 of what is there."""
+    """A collection: a path on the controller or an https address, and the SHA-256 of the file there."""
 
     src: str
     sha256: str
 
 
 class Collected(t.NamedTuple):
-    """The bundle, and the collections that it was made of, as they were read."""
+    """The bundle's text, and the collections that it was made of, parsed."""
 
     pem: bytes
     bundle: Bundle
     sources: tuple[Bundle, ...]
 
     def describe(self) -> dict[str, t.Any]:
-        """For a result: the text and its hash, what is in it by vendor, and what was left out of it."""
+        """For a result: the text and its hash, the number of certificates by vendor, and those that were left out."""
         rooted = self.bundle.rooted()
         vendors: dict[str, dict[str, t.Any]] = {}
         for one in self.bundle.certificates:
@@ -61,9 +61,9 @@ class Collected(t.NamedTuple):
 
 
 def collect(sources: t.Sequence[Source], *, limit: float, authorities: str | None = None) -> Collected:
-    """Make a bundle of collections, in their order, each certificate once. `limit` is how many seconds each may take to be fetched.
+    """Make a bundle of collections, in their order, each certificate once. `limit`: the seconds in which each must have been fetched.
 
-    Raises BundleError where one is not given with its hash, is another one or holds no CA certificate; FetchError; DependencyError.
+    Raises BundleError if one has no hash, another hash, or no CA certificate; FetchError; DependencyError.
     """
     if not sources:
         raise BundleError("Could not make a trust bundle: no collection of CA certificates is given; give each with its SHA-256.")
@@ -93,7 +93,7 @@ def _bytes(source: Source, limit: float, authorities: str | None) -> bytes:
 
 
 def _block(der: bytes, one: Certificate) -> bytes:
-    """A certificate in PEM (RFC 7468), below a line that says whose it is."""
+    """A certificate in PEM (RFC 7468), with a line before it that names its subject."""
     lines = textwrap.wrap(base64.b64encode(der).decode(), 64)
     name = shown(one.subject).encode("ascii", "backslashreplace").decode()
     return "\n".join([f"# {name}", "-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""]).encode()

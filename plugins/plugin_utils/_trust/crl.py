@@ -7,8 +7,8 @@
 
 """What CRLs say about the certificates of a chain (RFC 5280, sections 5 and 6.3).
 
-A CRL counts only if the certificate's own issuer signed it. Only a fresh one that covers the certificate can say C(good): now lies
-between its thisUpdate and nextUpdate, and it is not older than the policy allows. What any other lists is revoked all the same.
+A CRL counts only if the certificate's own issuer signed it. Only a fresh CRL that covers the certificate can say ``good``: now lies
+between its thisUpdate and nextUpdate, and it is not older than the policy allows. A certificate that any other CRL lists is revoked too.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ Crls = t.Sequence["x509.CertificateRevocationList"]
 
 
 class Revocation(t.NamedTuple):
-    """What CRLs say of a chain. C(state) is C(good), C(revoked), C(stale) or C(not checked).
+    """What CRLs say of a chain. ``state`` is ``good``, ``revoked``, ``stale`` or ``not checked``.
 
-    C(revoked): which certificate is revoked and by whom, as a clause, or empty. C(lacking): for each CA without a fresh CRL, what is
-    wrong with the one that there is, as a clause.
+    ``revoked``: a clause that says which certificate is revoked and by whom, or empty. ``lacking``: for each CA without a fresh CRL, a
+    clause that says what is wrong with its CRL.
     """
 
     state: str
@@ -46,14 +46,14 @@ class Revocation(t.NamedTuple):
 
 
 class _Said(t.NamedTuple):
-    """What one CRL, or none, says of one certificate; C(why): why not C(good), as a clause."""
+    """What one CRL, or the lack of one, says of one certificate; ``why``: a clause that says why it is not ``good``."""
 
     state: str
     why: str
 
 
 def _not_authentic(crl: x509.CertificateRevocationList, issuer: Certificate) -> str:
-    """Why a CRL of that name is not the issuer's own word (RFC 5280, section 6.3.3 f, g), as a clause; an indirect one is another's."""
+    """A clause on why a CRL with the issuer's name does not count as the issuer's (RFC 5280, section 6.3.3 f, g); empty if it does."""
     usage, scope = extension(issuer, x509.KeyUsage), extension(crl, x509.IssuingDistributionPoint)
     if usage is not None and not usage.crl_sign:
         return "may not be used, because the key usage of that CA does not allow to sign any"
@@ -82,13 +82,13 @@ def _lists(crl: x509.CertificateRevocationList, child: Certificate) -> bool:
 
 
 def _partial(crl: x509.CertificateRevocationList, child: Certificate) -> str:
-    """Why a CRL that does not list a certificate does not prove it good whatever the time: it is not made for all such, as a clause."""
+    """A clause on why a CRL, even a fresh one, proves nothing of a certificate that it does not list; empty if it does prove it good."""
     if extension(crl, x509.DeltaCRLIndicator) is not None:
         return "is a delta CRL, which only says what has changed"
     known = (x509.IssuingDistributionPoint.oid, x509.AuthorityKeyIdentifier.oid, x509.CRLNumber.oid)
     entries = (x509.CRLReason.oid, x509.InvalidityDate.oid)
     strange = [one.oid for one in crl.extensions if one.critical and one.oid not in known]
-    # Of an entry too: what we do not know may change what the whole list means (section 5.3).
+    # Entries' extensions too: a critical one that we do not know may change the meaning of the list (section 5.3).
     strange += [one.oid for entry in crl for one in entry.extensions if one.critical and one.oid not in entries]
     if strange:
         return f"has the critical extension {strange[0].dotted_string}, which is not known here"
@@ -112,7 +112,7 @@ def _in_scope(scope: x509.IssuingDistributionPoint, child: Certificate) -> bool:
 
 
 def _old(crl: x509.CertificateRevocationList, at: datetime.datetime, max_age: datetime.timedelta | None) -> _Said | None:
-    """What the dates of a CRL are that is not fresh."""
+    """What a CRL that is not fresh says, by its dates."""
     if crl.last_update_utc > at:
         return _Said(verdict.NOT_CHECKED, f"is of {crl.last_update_utc:%Y-%m-%d}, which is still to come")
     if crl.next_update_utc is None:
@@ -140,14 +140,14 @@ def _one(
     return _Said(verdict.NOT_CHECKED, partial) if partial else _old(crl, at, max_age) or _Said(verdict.GOOD, "")
 
 
-# Of several CRLs of one CA: a revocation counts in any, and a fresh one makes up for old ones.
+# If a CA has several CRLs, a revocation counts in any of them; otherwise the freshest decides.
 _WEIGHT = (verdict.REVOKED, verdict.GOOD, verdict.STALE, verdict.NOT_CHECKED)
 
 
 def check(way: t.Sequence[Certificate], crls: Crls, at: datetime.datetime, max_age: datetime.timedelta | None = None) -> Revocation:
-    """What CRLs say of a way of certificates, the EK's first, the root last; C(max_age): how old one may be, beside its own nextUpdate.
+    """What CRLs say of a path of certificates, the EK's first, the root last; ``max_age``: how old a CRL may be, beside its own nextUpdate.
 
-    C(good) takes a fresh CRL for every certificate below the root. Where the way does not reach a root, C(revoked) still counts.
+    ``good`` requires a fresh CRL for every certificate below the root. If the path does not reach a root, ``revoked`` still counts.
     """
     states: list[str] = []
     lacking: list[str] = []
@@ -162,7 +162,7 @@ def check(way: t.Sequence[Certificate], crls: Crls, at: datetime.datetime, max_a
         if best.state != verdict.GOOD:
             name = shown(issuer.subject)
             lacking.append(f"the CRL of {name} {best.why}" if said else f"there is no CRL of {name}")
-    # The word of the weakest link.
+    # The worst state of any certificate in the path.
     return Revocation(max(states, key=_WEIGHT.index, default=verdict.NOT_CHECKED), "", tuple(lacking))
 
 

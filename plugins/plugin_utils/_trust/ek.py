@@ -5,10 +5,10 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Whether an EK's public area is one: what it must look like, and whether its key can be broken.
+"""Whether a public area is that of an EK, and whether its key can be broken.
 
-TCG EK Credential Profile for TPM 2.0 v2.x, Annex B (templates). A key with an EK's key but other attributes could belong to a
-program: only what is restricted, fixed and made in a TPM protects what is encrypted to it.
+TCG EK Credential Profile for TPM 2.0 v2.x, Annex B (templates). An object with other attributes could be a key that a program holds:
+only a restricted key that is fixed to its TPM and was made there protects what is encrypted to it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MIN_RSA_BITS = 2048
 
 
 def check_strength(public: names.Public) -> None:
-    """Refuse an RSA key below 2048 bits, with the ROCA fingerprint (CVE-2017-15361) or that can be none. Raises TrustError, C(weak_key)."""
+    """Refuse an RSA key below 2048 bits, with the ROCA fingerprint (CVE-2017-15361) or with impossible numbers. Raises TrustError, weak_key."""
     if public.type != alg.RSA:
         return
     what = roca.weakness(int.from_bytes(Cursor(public.unique).sized(), "big"), MIN_RSA_BITS)
@@ -34,9 +34,9 @@ def check_strength(public: names.Public) -> None:
 
 
 def check_ek(public: names.Public) -> None:
-    """Check that a public area is that of an EK, and holds a key. Raises TrustError, C(not_an_ek).
+    """Check that a public area is that of an EK, and holds a key. Raises TrustError, ``not_an_ek``.
 
-    It matches one of the profile's templates, C(unique) left aside, or is in the bounds of a template that a TPM brings in NV.
+    Without ``unique`` it must match one of the profile's templates, or be within the bounds of a template that a TPM has in NV.
     """
     made = [names.differences(templates.primary(name), public) for name in templates.PRIMARY_NAMES if templates.PRIMARIES[name][0] == "ek"]
     nearest = min(made, key=len)
@@ -51,10 +51,10 @@ def check_ek(public: names.Public) -> None:
 
 
 def check_template(public: names.Public, template: str) -> None:
-    """Check that an EK is made from the template that is declared, C(unique) left aside. Raises TrustError, C(ek_template).
+    """Check that an EK was made from the declared template; ``unique`` is not compared. Raises TrustError, ``ek_template``.
 
-    A TPM has an EK for each template, each with a certificate of its own: whatever is at a handle, only one of them counts. One that is made
-    by a template in its TPM's NV counts in the place of the declared one, if it is of that one's type and of no other template of the profile.
+    A TPM has one EK for each template, each with its own certificate, but only the declared one counts. An EK made from a template in the
+    TPM's NV also counts if it has the declared template's type and matches no other template of the profile.
     """
     declared = templates.primary(template)
     odd = names.differences(declared, public)
@@ -67,7 +67,7 @@ def check_template(public: names.Public, template: str) -> None:
 
 
 def by_own_template(public: names.Public) -> bool:
-    """Whether an EK can only have been made by a template that its TPM brings in NV."""
+    """Whether only a template in the TPM's NV can have made this EK."""
     return templates.ek_template(public) is None and not own_ek.fault(public)
 
 

@@ -5,9 +5,9 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The trust ladder: which EK is genuine. Its certificate says so, or the hash that the manifest pins, or nothing does: quarantine.
+"""The trust ladder decides whether an EK is genuine: by its certificate, else by the hash that the manifest pins, else quarantine.
 
-Pure: no file, no clock, no TPM. Denies by default. The time is the controller's; a device's clock decides nothing.
+It reads no file, no clock and no TPM, and denies by default. The caller gives the controller's time; a device's clock is never used.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.path import T
 
 class EkEvidence(t.NamedTuple):
     """What a device says of its EK: the public area that the TPM re-created, the contents of the NV indices of the certificate and its
-    chain (0x01C00100 on, in order), and manufacturer and firmware version as C(tpm2_info) gives them. C(certificate) may as well have been
-    fetched; C(asked) is whose service has none."""
+    chain (0x01C00100 on, in order), and manufacturer and firmware version in the form of ``tpm2_info``. ``certificate`` may instead come
+    from a vendor's service; ``asked`` names the service that was asked and had none."""
 
     ek_public: names.Public
     certificate: bytes | None = None
@@ -42,9 +42,9 @@ class EkEvidence(t.NamedTuple):
 
 
 class Policy(t.NamedTuple):
-    """Whom we believe. C(manufacturers) in any spelling; None are all that the bundle vouches for, an empty set is nobody.
+    """Whom we trust. ``manufacturers`` in any spelling; None means all that the bundle vouches for, an empty set means nobody.
 
-    C(require_crl): each CA on the way must have a fresh CRL; C(crl_max_age) is how old that may be, beside its own nextUpdate.
+    ``require_crl``: each CA on the path must have a fresh CRL; ``crl_max_age``: how old a CRL may be, beside its own nextUpdate.
     """
 
     bundle: Bundle | None = None
@@ -56,7 +56,7 @@ class Policy(t.NamedTuple):
 
 
 class _Case:
-    """What speaks against one EK, the weightiest first, and what was found on the way."""
+    """The reasons against one EK, the weightiest first, and what the checks found."""
 
     def __init__(self) -> None:
         self.against: list[TrustError] = []
@@ -66,7 +66,7 @@ class _Case:
         self.revocation = verdict.NOT_CHECKED
 
     def hold(self, check: t.Callable[..., None], *arguments: t.Any) -> None:
-        """Run one check and keep what it says against the EK."""
+        """Run one check and keep the TrustError that it raises."""
         try:
             check(*arguments)
         except TrustError as error:
@@ -74,10 +74,10 @@ class _Case:
 
 
 def judge(device: EkEvidence, policy: Policy, *, now: datetime.datetime, pinned: str | None = None) -> EkVerdict:
-    """Decide about one EK. C(now) is aware; C(pinned) is the manifest's C(ek_sha256) for this device, None if it pins none.
+    """Decide about one EK. ``now`` is aware; ``pinned`` is the manifest's ``ek_sha256`` for this device, None if it pins none.
 
-    A pin that does not match quarantines whatever the certificate says. One that matches makes up for a certificate, but not for a
-    revoked one, a weak key or what is no EK. Raises nothing about the device: what speaks against it is the verdict.
+    A pin that does not match quarantines the device even if its certificate is good. A pin that matches replaces a certificate, but does not
+    excuse a revoked one, a weak key, or a key that is not an EK. Nothing is raised about the device: the verdict has the reasons.
     """
     case = _Case()
     case.hold(ek.check_strength, device.ek_public)
@@ -91,7 +91,7 @@ def judge(device: EkEvidence, policy: Policy, *, now: datetime.datetime, pinned:
     first = (final or case.against)[0]
     if final or pinned is None:
         return _verdict(case, verdict.QUARANTINED, first.reason, first.message)
-    # The pin has been compared above: were it another, its mismatch would be final.
+    # The pin matches: a mismatch would have been final above.
     detail = f"The EK is trusted by the hash that the manifest pins, not by a certificate: {first.message}"
     return _verdict(case, verdict.PINNED, first.reason, detail)
 
@@ -122,7 +122,7 @@ def _check_pin(public: names.Public, pinned: str | None) -> None:
 
 
 def _weigh_certificate(case: _Case, device: EkEvidence, policy: Policy, now: datetime.datetime) -> None:
-    """Everything that can be said about the certificate; a finding does not end the search, as another may be final."""
+    """Collect everything that is wrong with the certificate; a reason does not end the search, because a later one may be final."""
     if device.certificate is None:
         nowhere = f", and the service of {device.asked} has none for this key" if device.asked else ""
         cure = "ask the board vendor, or pin the EK's hash in the manifest"
@@ -181,7 +181,7 @@ def _weigh_revocation(
     case.revocation = found.state
     whole = outcome.problem is None or outcome.problem.reason in TIME
     if found.state == verdict.GOOD and not whole:
-        case.revocation = verdict.NOT_CHECKED  # of CAs that lead nowhere
+        case.revocation = verdict.NOT_CHECKED  # the path reaches no root
     if found.revoked:
         case.against.append(certificate.refuse(verdict.REVOKED, found.revoked, "keep the device out, and ask the vendor why"))
     if not found.lacking or not whole:
@@ -211,15 +211,15 @@ def _check_manufacturer(found: certificate.EkCertificate, device: EkEvidence, po
 
 
 def _vendor(name: str) -> str:
-    """A manufacturer for people: what a certificate says may be anything."""
+    """A manufacturer, fit to be shown: a certificate may contain any text."""
     told = _text.shown(name, 40)
     return f"'{told}'" if told else "of nobody"
 
 
 def _firmware_notes(version: str, firmware: str) -> list[str]:
-    """A word about a firmware that is not the certificate's: it is updated in the field, so this decides nothing.
+    """A note if the firmware is not the one in the certificate. It decides nothing, because firmware is updated in the field.
 
-    C(id:) and the hex digits of TPM_PT_FIRMWARE_VERSION_1, or a byte each for its two halves (EK Credential Profile, section 3.1.2).
+    Certificates write ``id:`` and the hex digits of TPM_PT_FIRMWARE_VERSION_1, or one byte for each half (EK Credential Profile, 3.1.2).
     """
     match = re.fullmatch(r"id:([0-9a-f]{1,8})", version, re.IGNORECASE | re.ASCII)
     parts = re.fullmatch(r"(\d{1,5})\.(\d{1,5})(\.\d{1,5}){2}", firmware, re.ASCII)

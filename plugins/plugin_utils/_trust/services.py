@@ -5,10 +5,10 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""EK certificates that are not on the chip: where a vendor keeps them, and how they are fetched by the controller and kept.
+"""EK certificates that are not on the chip: the controller fetches them from the vendor's service and keeps them.
 
-The addresses are those that tpm2-tools and Windows ask: the hash of the public key, as each vendor builds it. What comes back is no more
-believed than what lies in NV: it has to be for just this EK, and goes through the same ladder.
+The addresses are those that tpm2-tools and Windows use: each contains a hash of the public key, computed in the vendor's own way. A
+fetched certificate is trusted no more than one in NV: it must be for this EK, and goes through the same ladder.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MAX_ANSWER = 4 * certificate.MAX_SIZE
 
 
 class Service(t.NamedTuple):
-    """A vendor's service. C(address) makes the last part of the address of an EK, C(unpack) the DER of an answer (ValueError)."""
+    """A vendor's service. ``address`` makes the last part of an EK's address; ``unpack`` the DER of an answer, or raises ValueError."""
 
     name: str
     title: str
@@ -41,8 +41,8 @@ class Service(t.NamedTuple):
 
 
 class Services(t.NamedTuple):
-    """What the user allows: services by name, the folder for what they gave, their addresses where they are others (mirrors),
-    a PEM file with the CAs of those servers, and how many seconds an answer may take."""
+    """What the user allows: services by name, the folder in which to keep certificates, addresses of mirrors by service,
+    a PEM file with the CAs of those servers, and the seconds that an answer may take."""
 
     names: frozenset[str]
     cache: pathlib.Path
@@ -52,7 +52,7 @@ class Services(t.NamedTuple):
 
 
 class Fetched(t.NamedTuple):
-    """A certificate for an EK: DER, the service that gave it, and whether it was kept from an earlier run."""
+    """An EK's certificate: DER, the service that gave it, and whether an earlier run had kept it."""
 
     certificate: bytes
     service: Service
@@ -60,11 +60,11 @@ class Fetched(t.NamedTuple):
 
 
 class ServiceError(_https.FetchError):
-    """A service's answer is no certificate for that EK."""
+    """A service's answer is not a certificate for that EK."""
 
 
 def _numbers(public: names.Public) -> tuple[bool, bytes, bytes]:
-    """Whether a key is an ECC one; its x and y, each as long as its curve, or else modulus and exponent (as short as it can be)."""
+    """Whether a key is ECC, then its numbers as bytes: x and y, each as long as the curve's size; or modulus and shortest exponent."""
     key = _keys.public_key(public)
     if isinstance(key, ec.EllipticCurvePublicKey):
         point, size = key.public_numbers(), (key.key_size + 7) // 8
@@ -88,7 +88,7 @@ def _amd(public: names.Public) -> str:
 
 
 def _json(answer: bytes) -> bytes:
-    """The member C(certificate) of an object: base64url, of which the padding may be percent-encoded."""
+    """The DER in the member ``certificate`` of a JSON object: base64url, whose padding may be percent-encoded. Raises ValueError."""
     try:
         found = json.loads(answer)
     except RecursionError:
@@ -107,15 +107,15 @@ SERVICES = (
 
 
 def of(allowed: Services, manufacturer: str) -> Service | None:
-    """The service of a manufacturer, as a TPM or a certificate names it, if that one is allowed."""
+    """The service of a manufacturer (in any spelling), or None if there is none that the user allows."""
     wanted = vendors.normalise(manufacturer)
     return next((one for one in SERVICES if one.name in allowed.names and one.manufacturer == wanted), None)
 
 
 def find(allowed: Services, service: Service, ek: names.Public, *, keep: bool) -> Fetched | None:
-    """The certificate of an EK from a service, or from what an earlier run kept of it; None where the service has none.
+    """The certificate of an EK from a service, or the copy that an earlier run kept; None if the service has none.
 
-    C(keep): keep what was fetched. Raises FetchError; TpmError where it cannot be kept, or the EK's key cannot exist.
+    ``keep``: keep what was fetched. Raises FetchError; TpmError if it cannot be kept, or the EK's key is malformed.
     """
     path = allowed.cache / f"{service.name}-{_keys.spki_sha256(ek)}.der"
     kept = _kept(path)
@@ -132,7 +132,7 @@ def find(allowed: Services, service: Service, ek: names.Public, *, keep: bool) -
 
 
 def taken(service: Service, answer: bytes, ek: names.Public, url: str) -> bytes:
-    """The DER of the certificate for an EK in what C(url) answered. Raises ServiceError where there is none."""
+    """The DER of the certificate for an EK in what ``url`` answered. Raises ServiceError if there is none."""
     try:
         der = service.unpack(answer)
         fault = _fault(der, ek)
@@ -146,12 +146,12 @@ def taken(service: Service, answer: bytes, ek: names.Public, url: str) -> bytes:
 
 
 def _kept(path: pathlib.Path) -> bytes:
-    """What was kept in an earlier run; nothing where there is none. Raises TpmError where it cannot be read."""
+    """The DER that an earlier run kept, empty if there is none. Raises TpmError if it cannot be read."""
     return _files.read(str(path), f"the kept EK certificate {path}", certificate.MAX_SIZE) if path.exists() else b""
 
 
 def _fault(der: bytes, ek: names.Public) -> str:
-    """Why these bytes are no certificate for this EK; empty if they are one."""
+    """Why these bytes are not a certificate for this EK; empty if they are one."""
     try:
         found = certificate.read(der)
     except TrustError as error:

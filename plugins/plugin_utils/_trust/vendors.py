@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Who made a TPM: one word for the ways in which certificates and TPMs write it (TCG TPM Vendor ID Registry; EK Credential Profile 3.1.2)."""
+"""Who made a TPM: one word for all spellings in certificates and TPMs (TCG TPM Vendor ID Registry; EK Credential Profile, 3.1.2)."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ import re
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.vendors import VENDORS
 
 NAMES = frozenset(VENDORS)
-# swtpm's certificates carry a number that is no text; the TPM itself says IBM, as libtpms does.
+# swtpm's certificates have a number that is not text; the TPM itself says IBM, as libtpms does.
 ALIASES = {"00001014": "IBM"}
 
 _ID = re.compile(r"(?:id:|0x)([0-9a-f]{1,8})|([0-9a-f]{8})", re.IGNORECASE | re.ASCII)
 
 
 def normalise(written: str) -> str:
-    """The manufacturer as C(IFX), from C(id:49465800) as in a certificate, hexadecimal, or text as TPM_PT_MANUFACTURER gives it.
+    """The manufacturer as ``IFX``, from ``id:49465800`` as in a certificate, hexadecimal, or text as TPM_PT_MANUFACTURER gives it.
 
-    An id that we do not know stays as eight hex digits, whichever way it was written; empty text stays empty.
+    An id that we do not know becomes eight hex digits in any case; empty text stays empty.
     """
     text = written.strip("\0 \t\r\n")
     match = _ID.fullmatch(text)
@@ -35,7 +35,7 @@ def normalise(written: str) -> str:
         return text.lower()
     if word.hex() in ALIASES:
         return ALIASES[word.hex()]
-    # Short names are padded with zeros or blanks, as the vendor likes it.
+    # Some vendors pad short names with zeros, others with blanks.
     word = word.rstrip(b"\0 ")
     name = word.decode("ascii", "replace").upper()
     return name if name in NAMES else word.ljust(4, b"\0").hex()

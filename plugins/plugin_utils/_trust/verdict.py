@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What is decided about an EK: the rungs of the ladder, and the words for every reason against it. Words are stable: they are stored."""
+"""The rungs of the trust ladder, and a word for every reason against an EK. The words never change, because they are stored."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ NO_BUNDLE = "no_bundle"
 PIN_MISMATCH = "pin_mismatch"
 NOT_AN_EK = "not_an_ek"
 NO_FRESH_CRL = "no_fresh_crl"
-EK_TEMPLATE = "ek_template"  # of a judgement of its own (`ek.check_template`), which no pin lifts
+EK_TEMPLATE = "ek_template"  # from `ek.check_template`; a pin does not lift it
 REASONS = (
     *(NO_CERTIFICATE, MALFORMED, OVERSIZED, KEY_MISMATCH, EXPIRED, NOT_YET_VALID, UNKNOWN_ISSUER, UNKNOWN_ROOT, BAD_SIGNATURE),
     *(WRONG_USAGE, NOT_A_LEAF, REVOKED, MANUFACTURER_NOT_ALLOWED, MANUFACTURER_MISMATCH, WEAK_KEY, NO_BUNDLE, PIN_MISMATCH, NOT_AN_EK),
     NO_FRESH_CRL,
 )
-# What not even a pinned EK hash makes up for.
+# Reasons that count even if the EK's hash is pinned.
 FINAL = (REVOKED, WEAK_KEY, NOT_AN_EK, PIN_MISMATCH)
 
 
 class TrustError(ReasonedError):
-    """Something speaks against an EK or its certificate; `reason` is one of `REASONS`, the message its one sentence."""
+    """An EK or its certificate is not trusted; `reason` is one of `REASONS`, the message is one sentence."""
 
 
 __all__ = ("FINAL", "REASONS", "RUNGS", "TrustError")

@@ -5,15 +5,15 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Certificates of genuine TPMs that are not quite DER, taken apart and written again as DER (ITU-T X.690; RFC 5280, section 4.1).
+"""Certificates of genuine TPMs that are not quite DER: parse them, and write a copy in DER (ITU-T X.690; RFC 5280, section 4.1).
 
-The library refuses a certificate for one wrong byte in its encoding. This file knows the few faults that vendors have shipped; each is
-a rule with a name. It makes a copy in which these faults alone are mended, for the library to read. Nothing else is forgiven: every
-element must have the one encoding that DER allows, or there is no copy.
+The cryptography library refuses a certificate for one wrong byte in its encoding. This file knows the few faults that vendors have
+shipped; each is a rule with a name. It makes a copy in which only these faults are mended, for the library to read. Any other deviation
+from DER is an error, and then there is no copy.
 
-A copy is never what a signature is checked over, and never what is stored, hashed or compared: that is the original. So that both say
-the same, a rule may only do what cannot change what is said: put the elements of a set in order, leave out a FALSE that is the default,
-leave out a NULL where nothing may stand. Serial number, validity, key and signature are in no rule's reach.
+Signatures are checked over the original, and only the original is stored, hashed and compared. A rule may only make changes that keep
+the meaning: sort the elements of a set, remove a FALSE that is the default, remove a NULL where DER allows nothing. No rule touches
+serial number, validity, key or signature.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ UNSORTED_SET = "unsorted_set"
 EXPLICIT_DEFAULT = "explicit_default"
 NULL_PARAMETERS = "null_parameters"
 STRING_TYPES = "string_types"  # of two certificates; what is in each is DER
-# What a vendor did, as the end of a sentence.
+# What the vendor did, as a clause.
 RULES = {
     UNSORTED_SET: "the attributes of a name are not in DER's order, as in Nuvoton's",
     EXPLICIT_DEFAULT: "a FALSE is written that is the default, as in Intel's",
@@ -47,7 +47,7 @@ _ECDSA = frozenset(oid(f"1.2.840.10045.4.3.{last}") for last in (2, 3, 4))
 
 
 class Written(t.NamedTuple):
-    """The fields of a certificate as they are written, each with its tag and length; `extensions` one by one, none in a version 1."""
+    """The encoded fields of a certificate, each with its tag and length; `extensions` has one entry for each (none in version 1)."""
 
     version: bytes
     serial_number: bytes
@@ -63,9 +63,9 @@ class Written(t.NamedTuple):
 
 
 def _parts(body: bytes) -> list[reader.Element]:
-    """The elements in some content, which must be all of it. Raises ValueError for what DER does not allow."""
+    """The DER elements that make up some content. Raises ValueError if anything in it is not DER."""
     found = list(reader.elements(body))
-    # Written again, an element is the same only if its length was in the shortest form.
+    # Re-encoding an element gives the same bytes only if its length was in the shortest form.
     if b"".join(one.whole for one in found) != body or any(
         one.tag & 0x1F == 0x1F or element(one.tag, one.body) != one.whole for one in found
     ):
@@ -74,14 +74,17 @@ def _parts(body: bytes) -> list[reader.Element]:
 
 
 def _within(whole: bytes, *tags: int) -> list[reader.Element]:
-    """The elements within elements that hold nothing but one another, by their tags from the outside. Raises ValueError."""
+    """Unwrap nested elements, each the only content of the one around it (`tags` from the outside in), and return the innermost's elements.
+
+    Raises ValueError.
+    """
     for tag in tags:
         whole = _only(whole, tag)
     return _parts(whole)
 
 
 def fields(data: bytes) -> Written:
-    """Take a certificate apart (RFC 5280, section 4.1). Raises ValueError where it is not DER, or no certificate."""
+    """Split a certificate into its fields (RFC 5280, section 4.1). Raises ValueError if it is not DER, or not a certificate."""
     signed, *outer = _within(data, SEQUENCE)
     inner = _parts(signed.body)
     version = inner.pop(0).whole if inner and inner[0].tag == _VERSION else b""
@@ -96,20 +99,20 @@ def fields(data: bytes) -> Written:
 
 
 def _whole(found: Written) -> bytes:
-    """A certificate put together of its fields."""
+    """The DER of a certificate from its fields."""
     extensions = element(_EXTENSIONS, element(SEQUENCE, *found.extensions)) if found.extensions else b""
     front = (found.version, found.serial_number, found.signed_algorithm, found.issuer, found.validity, found.subject, found.key)
     return element(SEQUENCE, element(SEQUENCE, *front, extensions), found.algorithm, found.signature)
 
 
 class _Copy:
-    """One copy in the making, and the rules that it took."""
+    """Makes one copy, and notes the rules that were needed."""
 
     def __init__(self) -> None:
         self.rules: set[str] = set()
 
     def certificate(self, found: Written) -> bytes:
-        """The whole."""
+        """The DER of the copy."""
         mended = found._replace(
             signed_algorithm=self.algorithm(found.signed_algorithm),
             issuer=self.name(found.issuer),
@@ -120,11 +123,14 @@ class _Copy:
         return _whole(mended)
 
     def name(self, whole: bytes) -> bytes:
-        """A Name, each of whose sets is in order (X.690, section 11.6)."""
+        """A Name with each of its sets sorted (X.690, section 11.6)."""
         return element(SEQUENCE, *(self.set_of(one.whole) for one in _within(whole, SEQUENCE)))
 
     def set_of(self, whole: bytes) -> bytes:
-        """A RelativeDistinguishedName. In one that is out of order no type may come twice: who reads the first would read another one."""
+        """A RelativeDistinguishedName, sorted. If that changes it, no type may occur twice: a reader of the first would get another value.
+
+        Raises ValueError.
+        """
         found = [one.whole for one in _within(whole, _SET)]
         ordered = sorted(found)
         if ordered != found:
@@ -143,7 +149,7 @@ class _Copy:
         return element(SEQUENCE, kind)
 
     def without_default(self, parts: list[reader.Element], at: int) -> list[bytes]:
-        """Elements without the BOOLEAN FALSE at `at` (X.690, section 11.5)."""
+        """The encoded elements without a BOOLEAN FALSE at the index `at` (X.690, section 11.5). Raises ValueError."""
         found = [one.whole for one in parts]
         if found[at : at + 1] == [_FALSE]:
             self.rules.add(EXPLICIT_DEFAULT)
@@ -153,13 +159,13 @@ class _Copy:
         return found
 
     def extension(self, whole: bytes) -> bytes:
-        """An Extension; only of two kinds the value is looked into."""
+        """An Extension; the value is parsed only if it is subjectAltName or basicConstraints."""
         *head, value = self.without_default(_within(whole, SEQUENCE), 1)
         change = {_SAN: self.alternative_name, _BASIC: self.basic_constraints}.get(head[0] if head else b"")
         return element(SEQUENCE, *head, element(OCTET_STRING, change(_only(value, OCTET_STRING))) if change else value)
 
     def alternative_name(self, value: bytes) -> bytes:
-        """GeneralNames, in which a TPM's manufacturer, model and version are a directoryName."""
+        """GeneralNames; a directoryName in it has the TPM's manufacturer, model and version."""
         return element(SEQUENCE, *(self.general_name(one) for one in _within(value, SEQUENCE)))
 
     def general_name(self, one: reader.Element) -> bytes:
@@ -172,7 +178,7 @@ class _Copy:
 
 
 def _only(whole: bytes, tag: int) -> bytes:
-    """The content of one element. Raises ValueError where it is another."""
+    """The content of a single element. Raises ValueError if it has another tag, or there is more than one."""
     found = _parts(whole)
     if [one.tag for one in found] != [tag]:
         raise ValueError("an element in it is not where it has to be")
@@ -180,14 +186,14 @@ def _only(whole: bytes, tag: int) -> bytes:
 
 
 def copy(data: bytes) -> tuple[bytes, tuple[str, ...]]:
-    """A certificate in DER that says the same, and the rules that it took; the certificate itself and no rule where nothing is to be mended.
+    """A DER certificate with the same meaning, and the rules that were needed; the certificate itself and no rule if it is DER already.
 
-    Raises ValueError where anything else in it is not DER, and where original and copy could be read as two different things.
+    Raises ValueError if it has another fault, or original and copy could be read differently.
     """
     written, work = fields(data), _Copy()
     made = work.certificate(written)
     again, second = fields(made), _Copy()
-    # Nothing was lost in the reading, nothing is left to mend, and what no rule may touch is the same.
+    # The fields re-encode to the original, the copy needs no rule, and the fields that no rule may touch are equal.
     same = all(getattr(again, one) == getattr(written, one) for one in ("version", "serial_number", "validity", "key", "signature"))
     if _whole(written) != data or second.certificate(again) != made or second.rules or not same:
         raise ValueError("what was read of it is not what is written")
@@ -195,9 +201,9 @@ def copy(data: bytes) -> tuple[bytes, tuple[str, ...]]:
 
 
 def same_name(one: bytes, other: bytes) -> bool:
-    """Whether two Names in DER are the same texts of the same attributes in the same order (RFC 5280, section 7.1).
+    """Whether two DER Names have the same texts for the same attributes in the same order (RFC 5280, section 7.1).
 
-    PrintableString and UTF8String are one: of the first, both have the same bytes. Nothing else is: no case, no blanks, no other type.
+    PrintableString and UTF8String count as equal, because both encode such a text in the same bytes. Case, blanks and other types matter.
     """
     try:
         return one == other or _texts(one) == _texts(other)
@@ -206,7 +212,7 @@ def same_name(one: bytes, other: bytes) -> bool:
 
 
 def _texts(name: bytes) -> list[list[list[tuple[int, bytes]]]]:
-    """Type and value of each attribute, in the sets of a Name."""
+    """Type and value of each attribute, by the sets of a Name."""
     sets = [_within(one.whole, _SET) for one in _within(name, SEQUENCE)]
     return [
         [[(_UTF8 if part.tag == _PRINTABLE else part.tag, part.body) for part in _within(one.whole, SEQUENCE)] for one in each]
@@ -215,9 +221,9 @@ def _texts(name: bytes) -> list[list[list[tuple[int, bytes]]]]:
 
 
 def subject_texts(data: bytes) -> list[tuple[bytes, str]]:
-    """The attributes in a certificate's subject, DER of the OID and text, for a person who is told of one that is not used.
+    """The attributes in a certificate's subject, each as DER of its OID and text, for the report on a certificate that is not used.
 
-    There are none where it is not DER.
+    Empty if the certificate is not DER.
     """
     try:
         pairs = [_within(pair.whole, SEQUENCE) for one in _within(fields(data).subject, SEQUENCE) for pair in _within(one.whole, _SET)]

@@ -5,12 +5,10 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""X.509 certificates: reading them with the known quirks of vendors, and what is said of one to a person (RFC 5280).
+"""X.509 certificates: read them with the known quirks of vendors, and name them in sentences (RFC 5280).
 
-`parse` takes what the library takes, for certificates that we ask for: those of our own CAs, and of the keys that they certify.
-`parse_vendor` is for those of TPMs and their vendors, which are as they are. Whether a certificate may be believed is for `path`.
-What only a reader of vendors' certificates overlooks stands here too, so that there is one definition of what is read and one of what
-is accepted.
+`parse` accepts what the library accepts. It is for certificates that we can have reissued: those of our own CAs, and of the keys that
+they certify. `parse_vendor` is for those of TPMs and their vendors, which nobody can change. `path` decides whether to believe one.
 """
 
 from __future__ import annotations
@@ -44,20 +42,20 @@ PublicKey = t.Union["ec.EllipticCurvePublicKey", "rsa.RSAPublicKey"]
 _SEQUENCE = 0x30
 _RSA_ENCRYPTION = bytes.fromhex("300d06092a864886f70d0101010500")
 _OAEP_OID = bytes.fromhex("06092a864886f70d010107")
-# How the library names a breach of DER.
+# How the library words a violation of DER.
 _KIND = re.compile(r"kind: (\w+)")
 
 
 @contextlib.contextmanager
 def _quiet() -> t.Iterator[None]:
-    """The library warns on standard error of what vendors do; our notes say what matters."""
+    """Silence the library's warnings about vendors' certificates on standard error; our notes say what matters."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def parse(data: bytes) -> x509.Certificate:
-    """A DER certificate, every lazily parsed part of it touched except its key. Raises ValueError."""
+    """A DER certificate, of which everything but the key has been parsed. Raises ValueError."""
     try:
         with _quiet():
             found = x509.load_der_x509_certificate(data)
@@ -71,7 +69,7 @@ def parse(data: bytes) -> x509.Certificate:
 
 
 def parse_vendor(data: bytes) -> Certificate:
-    """As `parse`, and what vendors have shipped with one of the faults of `canonical.RULES`, as a `Lenient`. Raises ValueError."""
+    """As `parse`, but a certificate with the faults of `canonical.RULES` is read too, as a `Lenient`. Raises ValueError."""
     try:
         return parse(data)
     except ValueError as error:
@@ -84,12 +82,12 @@ def parse_vendor(data: bytes) -> Certificate:
 
 
 def overlooked(one: Certificate) -> tuple[str, ...]:
-    """The faults in a certificate that were overlooked, words of `canonical.RULES`."""
+    """The faults in a certificate that were overlooked, as words of `canonical.RULES`."""
     return one.rules if isinstance(one, Lenient) else ()
 
 
 def overlooked_on(way: t.Sequence[Certificate]) -> tuple[str, ...]:
-    """Those in all certificates of a way, the lowest first, and between one and the next."""
+    """The faults in all certificates of a path (the lowest first), and those between a certificate and its issuer's."""
     found = {word for one in way for word in overlooked(one)}
     if any(issuer_der(child) != subject_der(issuer) for child, issuer in zip(way, way[1:])):
         found.add(canonical.STRING_TYPES)
@@ -102,7 +100,7 @@ def der_of(one: Certificate) -> bytes:
 
 
 def pem(certificates: t.Iterable[Certificate]) -> str:
-    """PEM, one after the other."""
+    """The certificates as PEM, one after the other."""
     return "".join(one.public_bytes(serialization.Encoding.PEM).decode("ascii") for one in certificates)
 
 
@@ -112,7 +110,7 @@ def same(one: Certificate, other: Certificate) -> bool:
 
 
 def extension(one: Certificate | x509.CertificateRevocationList, kind: t.Any) -> t.Any:
-    """The value of an extension of a certificate or CRL, by its class in `cryptography.x509`; None where there is none."""
+    """The value of an extension of a certificate or CRL, by its class in `cryptography.x509`; None if there is none."""
     try:
         return one.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
@@ -120,22 +118,22 @@ def extension(one: Certificate | x509.CertificateRevocationList, kind: t.Any) ->
 
 
 def shown(name: x509.Name) -> str:
-    """A name out of a certificate for people: printable, on one line, not long, whatever the certificate says."""
+    """A name in a certificate, fit to be shown: printable, on one line, not long."""
     return _text.shown(name.rfc4514_string(), 120) or "nobody"
 
 
 def label(one: Certificate) -> str:
-    """A certificate's subject for a sentence, or its serial number where it has none."""
+    """A certificate's subject for a sentence, or its serial number if it has no subject."""
     return shown(one.subject) if list(one.subject) else f"serial number {one.serial_number:x}"
 
 
 def titled(one: Certificate, unnamed: str = "") -> str:
-    """A certificate by its subject; `unnamed` is what one without a subject is called, as an EK's often is."""
+    """A certificate by its subject, or `unnamed` if it has none, which is common for an EK's."""
     return f"the certificate of {label(one)}" if list(one.subject) or not unnamed else unnamed
 
 
 def moment(when: datetime.datetime) -> str:
-    """A time as it is printed and stored: 2026-01-31T12:00:00Z."""
+    """A time in the form in which we print and store it: 2026-01-31T12:00:00Z."""
     return when.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -145,7 +143,7 @@ def is_self_issued(one: Certificate) -> bool:
 
 
 def issued(issuer: Certificate, one: Certificate) -> bool:
-    """Whether names and signature say that `issuer` issued `one`; for `path` to say whether that counts."""
+    """Whether names and signature say that `issuer` issued `one`. `path` decides whether that counts."""
     try:
         verify_directly_issued_by(one, issuer)
     except deps.not_signed():
@@ -154,7 +152,7 @@ def issued(issuer: Certificate, one: Certificate) -> bool:
 
 
 def is_self_signed(one: Certificate) -> bool:
-    """Whether a certificate is signed with its own key. SHA-1 will do: a root is trusted because it is in a file, not for its signature."""
+    """Whether a certificate is signed with its own key. SHA-1 is accepted, because a root is trusted for being in the file, not for its signature."""
     if not is_self_issued(one):
         return False
     try:
@@ -170,9 +168,9 @@ def is_self_signed(one: Certificate) -> bool:
 
 
 def spki_in(data: bytes) -> tuple[bytes, bool]:
-    """The DER SubjectPublicKeyInfo in a certificate, and whether its algorithm had to be put right. Raises ValueError.
+    """The DER SubjectPublicKeyInfo in a certificate, and whether its algorithm had to be corrected. Raises ValueError.
 
-    Infineon names the algorithm of its RSA EKs id-RSAES-OAEP (RFC 4055), which no library takes: it is read as rsaEncryption.
+    Infineon names the algorithm of its RSA EKs id-RSAES-OAEP (RFC 4055), which no library accepts: it is read as rsaEncryption.
     """
     element = der.element_at
     _tag, at, _end = element(data)

@@ -5,9 +5,9 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The one place where certificates and CRLs import cryptography, so that its absence is one sentence and not a traceback.
+"""The one place where the code for certificates and CRLs imports cryptography, so that a missing one gives a sentence, not a traceback.
 
-The other files import the names from here. Where cryptography is missing each name is None, and C(require) says so.
+The other files import the names from here. If cryptography is missing, each name is None, and ``require`` raises DependencyError.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import DependencyError
 
-# not_valid_after_utc came with 42; before it, times carried no zone.
+# Version 42 added not_valid_after_utc; before it, times had no zone.
 MINIMUM = 42
 IMPORT_ERROR: ImportError | None = None
 
@@ -33,13 +33,13 @@ except ImportError as error:
 if not t.TYPE_CHECKING:
 
     def __getattr__(name: str) -> None:
-        """Stand in for what could not be imported; everything else is a mistake of ours."""
+        """None for a name that could not be imported; AttributeError for a name that does not exist, which is a bug."""
         if IMPORT_ERROR is None or name not in __all__:
             raise AttributeError(name)
 
 
 def malformed() -> tuple[type[Exception], ...]:
-    """What cryptography raises for X.509 that is not well-formed; not all of them are ValueErrors."""
+    """The exceptions that cryptography raises for malformed X.509; not all of them are ValueErrors."""
     return (
         ValueError,
         TypeError,
@@ -52,12 +52,12 @@ def malformed() -> tuple[type[Exception], ...]:
 
 
 def not_signed() -> tuple[type[Exception], ...]:
-    """What cryptography raises for a signature that is not that key's over those bytes, or cannot be one."""
+    """The exceptions that cryptography raises for a signature that does not verify, or is malformed."""
     return (InvalidSignature, *malformed())
 
 
 def require(attempt: str) -> None:
-    """Raise DependencyError where cryptography is missing or too old to C(attempt), a verb with its object."""
+    """Raise DependencyError if cryptography is missing or too old. ``attempt``: what was attempted, a verb with its object."""
     if IMPORT_ERROR is None:
         number = cryptography.__version__.partition(".")[0]
         if number.isdigit() and int(number) >= MINIMUM:

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The few pieces of DER that cryptography does not make (ITU-T X.690): what stands around a signature, and otherName values."""
+"""The few pieces of DER that cryptography does not make (ITU-T X.690): the structure around a signature, and otherName values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def oid(dotted: str) -> bytes:
 
 
 def element_at(data: bytes, at: int = 0) -> tuple[int, int, int]:
-    """Tag, first byte of the content and first byte after it of the DER element at C(at) (X.690). Raises ValueError where none fits."""
+    """The DER element at offset ``at`` (X.690): its tag, and the offsets of its content and of the byte after it. Raises ValueError."""
     if at + 2 > len(data):
         raise ValueError("it ends within an element")
     tag, size, start = data[at], data[at + 1], at + 2
@@ -42,9 +42,9 @@ def element_at(data: bytes, at: int = 0) -> tuple[int, int, int]:
 
 
 def check_signature_octets(whole: bytes, signature: bytes) -> None:
-    """Raise ValueError where the BIT STRING at the end of a certificate or request has unused bits, which cryptography lets pass.
+    """Raise ValueError if the BIT STRING at the end of a certificate or request has unused bits, which cryptography accepts.
 
-    A signature is whole octets, so that there would be two encodings of one certificate (X.690, section 11.2).
+    A signature is whole octets; with unused bits, one certificate would have two encodings (X.690, section 11.2).
     """
     if not whole.endswith(b"\0" + signature):
         raise ValueError("the signature has unused bits")

@@ -5,10 +5,10 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""A vendor's certificate that cryptography takes only as a copy that `canonical` has made: read from the copy, verified as it is.
+"""A vendor's certificate that cryptography refuses: its fields are read from a DER copy (`canonical`), its signature covers the original.
 
-What is asked of such a certificate is answered by the library out of the copy, so that key, validity and extensions come from one
-reading. Its bytes, its signed part, and its names where an issuer is compared with a subject, are those of the original.
+The library reads key, validity and extensions from the copy. The certificate's bytes, its signed part, and its names where an issuer is
+compared with a subject, come from the original.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import e
 
 
 class Lenient:
-    """A certificate with the faults that `rules` name, words of `canonical.RULES`. It answers as `x509.Certificate` does.
+    """A certificate with the faults that `rules` name, words of `canonical.RULES`. It has the members of `x509.Certificate` that we use.
 
-    Two are equal where their original bytes are, whatever their copies are.
+    Two are equal if their original bytes are equal; the copies are not compared.
     """
 
     def __init__(self, der: bytes, copy: x509.Certificate, rules: tuple[str, ...]) -> None:
@@ -47,12 +47,12 @@ class Lenient:
 
     @property
     def issuer(self) -> x509.Name:
-        """Who issued it, the attributes of each set in DER's order."""
+        """The issuer, with the attributes of each set in DER's order."""
         return self._copy.issuer
 
     @property
     def subject(self) -> x509.Name:
-        """Whom it is about, the attributes of each set in DER's order."""
+        """The subject, with the attributes of each set in DER's order."""
         return self._copy.subject
 
     @property
@@ -72,7 +72,7 @@ class Lenient:
 
     @property
     def version(self) -> x509.Version:
-        """The version of its form."""
+        """The version of X.509."""
         return self._copy.version
 
     @property
@@ -82,7 +82,7 @@ class Lenient:
 
     @property
     def signature_algorithm_parameters(self) -> t.Any:
-        """The padding of an RSA signature, or the scheme of another one."""
+        """The padding of an RSA signature, or the scheme of another signature."""
         return self._copy.signature_algorithm_parameters
 
     @property
@@ -110,19 +110,19 @@ Certificate = t.Union["x509.Certificate", Lenient]
 
 
 def subject_der(one: Certificate) -> bytes:
-    """A certificate's subject as it is written in it."""
+    """A certificate's subject: the original DER."""
     return one.written.subject if isinstance(one, Lenient) else one.subject.public_bytes()
 
 
 def issuer_der(one: Certificate) -> bytes:
-    """A certificate's issuer as it is written in it."""
+    """A certificate's issuer: the original DER."""
     return one.written.issuer if isinstance(one, Lenient) else one.issuer.public_bytes()
 
 
 def verify_directly_issued_by(child: Certificate, issuer: Certificate) -> None:
-    """As the method of `x509.Certificate`, over the bytes of both as they are. Raises what `deps.not_signed` lists.
+    """As the method of `x509.Certificate`, but over the original bytes of both. Raises what `deps.not_signed` lists.
 
-    Names may differ as `canonical.same_name` has it.
+    Names are compared by `canonical.same_name`.
     """
     if not isinstance(child, Lenient) and not isinstance(issuer, Lenient) and issuer_der(child) == subject_der(issuer):
         child.verify_directly_issued_by(issuer)

@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What X.520 allows in the serialNumber attribute of a subject, without a library: manifests and certificates keep to the same rule."""
+"""What X.520 allows in a subject's serialNumber; needs no library. Manifests and certificates follow the same rule."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SERIAL = re.compile(rf"(?! ){SERIAL_CHARACTER}{{1,{MAX_SERIAL}}}(?<! )")
 
 
 def serial_fault(serial: str) -> str:
-    """What is wrong with a serial number, as a clause after its value; "" where nothing is. The one rule for manifest, inventory and modules."""
+    """A clause on what is wrong with a serial number; "" if nothing is. Manifest, inventory and modules all use this rule."""
     if SERIAL.fullmatch(serial):
         return ""
     if not serial:
@@ -37,7 +37,7 @@ def serial_fault(serial: str) -> str:
 
 
 def check_serial(serial: t.Any, where: str = "serial") -> str:
-    """Return a serial number that can be used everywhere. Raises InputError for other values, and for what is no text."""
+    """Return a serial number as text that manifest, inventory and certificates accept. Raises InputError for any other value."""
     wrong = _values.fault(where, serial)
     if wrong:
         raise InputError(wrong)

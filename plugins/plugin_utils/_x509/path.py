@@ -5,14 +5,14 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The one way from a certificate up to a trust anchor (RFC 5280, section 6.1, as far as devices and TPM vendors use it).
+"""Find the path from a certificate up to a trust anchor (RFC 5280, section 6.1, as far as devices and TPM vendors use it).
 
-EK certificates, the signers of birth records, and what an external CA issues all go this way, so nothing is believed of one that would
-be refused of another. C(cryptography.x509.verification) can take such certificates too since version 50 (ExtensionPolicy, no DNS
-name needed), but says in one opaque error that there is no path; each reason here is a word of its own, which is stored and compared.
+EK certificates, the signers of birth records, and certificates of an external CA are all checked here, equally strictly.
+``cryptography.x509.verification`` accepts such certificates too since version 50 (ExtensionPolicy, no DNS name needed), but has one
+opaque error for all reasons; here each reason has a word of its own, which is stored and compared.
 
-The search goes up by issuer and subject, key identifiers and signatures, and holds each CA to its promises. Certificates of strangers
-(out of a TPM, a file, an envelope) may help on the way; only an anchor ends it. Revocation is not looked at here.
+The search goes up by issuer and subject, key identifiers and signatures, and checks each CA's constraints. Untrusted certificates (from
+a TPM, a file, an envelope) may be part of a path, but only an anchor ends it. Revocation is not checked here.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import ec, rsa, x509
 
 MAX_DEPTH = 8  # certificates from the lowest to the anchor
-MAX_STEPS = 256  # tries in one search: certificates of a stranger could make up a maze
+MAX_STEPS = 256  # tries in one search, because untrusted certificates could form a maze
 MIN_RSA_BITS = 2048
 MIN_ECC_BITS = 256
 WEAK_HASHES = ("md5", "sha1")
-# Critical extensions that we take into account, or that restrict nothing we rely on: basicConstraints, keyUsage, extKeyUsage,
-# subjectAltName, certificatePolicies, inhibitAnyPolicy (no policy is asked for). nameConstraints is none of them.
+# Critical extensions that we check, or that restrict nothing we rely on: basicConstraints, keyUsage, extKeyUsage, subjectAltName,
+# certificatePolicies, inhibitAnyPolicy (we require no policy). We do not check nameConstraints, so it is not here.
 KNOWN_CRITICAL = frozenset(("2.5.29.19", "2.5.29.15", "2.5.29.37", "2.5.29.17", "2.5.29.32", "2.5.29.54"))
 
-# Why there is no way; words are stable, as they are stored.
+# Why there is no path; words are stable, as they are stored.
 EXPIRED = "expired"
 NOT_YET_VALID = "not_yet_valid"
 WRONG_USAGE = "wrong_usage"
@@ -42,12 +42,12 @@ UNKNOWN_ROOT = "unknown_root"
 BAD_SIGNATURE = "bad_signature"
 UNKNOWN_ISSUER = "unknown_issuer"
 TIME = (EXPIRED, NOT_YET_VALID)
-# Of problems at the same height the most telling one is reported.
+# If several problems occur at the same height, the most telling one is reported.
 _RANK = (*TIME, WRONG_USAGE, UNKNOWN_ROOT, BAD_SIGNATURE, UNKNOWN_ISSUER)
 
 
 class Problem(t.NamedTuple):
-    """What speaks against a way: one of the words above, and a clause for a sentence."""
+    """What is wrong with a path: one of the words above, and a clause for a sentence."""
 
     reason: str
     clause: str
@@ -56,7 +56,7 @@ class Problem(t.NamedTuple):
 class Way(t.NamedTuple):
     """The certificates above the lowest, issuer first, and what is wrong with them; without a problem the last one is an anchor.
 
-    With a problem, they are those that were found: whole with C(expired) and C(not_yet_valid), else a part.
+    With the problem ``expired`` or ``not_yet_valid`` the path is complete; with any other problem it ends where the search got stuck.
     """
 
     above: tuple[Certificate, ...]
@@ -64,9 +64,9 @@ class Way(t.NamedTuple):
 
 
 class Anchors(t.NamedTuple):
-    """Whom we believe: the DER of the certificates that end a way, and the CAs by subject that are known to lead there, anchors included.
+    """Whom we trust: the DER of the certificates that end a path, and by subject the CAs known to lead there, anchors included.
 
-    C(where) is for the sentence about a root that is none of them.
+    ``where`` completes the sentence about a root that is not an anchor.
     """
 
     ends: frozenset[bytes]
@@ -75,7 +75,7 @@ class Anchors(t.NamedTuple):
 
 
 def anchors(found: t.Iterable[Certificate]) -> Anchors:
-    """Anchors of which each ends a way, self-signed or not."""
+    """Anchors of these certificates, each of which ends a path, self-signed or not."""
     by_subject: dict[x509.Name, list[Certificate]] = {}
     for one in found:
         by_subject.setdefault(one.subject, []).append(one)
@@ -101,7 +101,7 @@ def unknown_critical(one: Certificate, unnamed: str = "") -> Problem | None:
 
 
 def weak_key(data: bytes) -> str:
-    """Why the key in a DER certificate is too weak to sign others, as a clause; empty where it is not. Raises ValueError."""
+    """A clause on why the key in a DER certificate is too weak to sign others; empty if it is not. Raises ValueError."""
     key, _quirk = certificates.public_key(data)
     if isinstance(key, rsa.RSAPublicKey) and roca.weakness(key.public_numbers().n, MIN_RSA_BITS):
         return f"the RSA key of {key.key_size} bits that made it can be broken"
@@ -111,7 +111,7 @@ def weak_key(data: bytes) -> str:
 
 
 def _weak(issuer: Certificate, child: Certificate) -> str:
-    """Why the signature on a certificate could be forged, as a clause."""
+    """A clause on why the signature on a certificate could be forged; empty if it could not."""
     digest = child.signature_hash_algorithm
     if digest is not None and digest.name in WEAK_HASHES:
         return f"it is made with {digest.name}"
@@ -119,7 +119,7 @@ def _weak(issuer: Certificate, child: Certificate) -> str:
 
 
 def bad_signature(issuer: Certificate, child: Certificate, unnamed: str = "") -> Problem | None:
-    """Whether C(issuer) did not sign C(child), or did so in a way that can be forged."""
+    """The problem if ``issuer`` did not sign ``child``, or the signature can be forged; else None."""
     try:
         weak = _weak(issuer, child)
         if not weak:
@@ -133,7 +133,7 @@ def bad_signature(issuer: Certificate, child: Certificate, unnamed: str = "") ->
 
 
 def not_a_ca(issuer: Certificate) -> Problem | None:
-    """Whether a certificate may not issue others at all (RFC 5280, sections 4.2.1.3 and 4.2.1.9)."""
+    """The problem if a certificate may not issue others (RFC 5280, sections 4.2.1.3 and 4.2.1.9); else None."""
     basic, usage = extension(issuer, x509.BasicConstraints), extension(issuer, x509.KeyUsage)
     if basic is None or not basic.ca:
         return Problem(WRONG_USAGE, f"{titled(issuer)} is not that of a CA, so it issues no other")
@@ -143,7 +143,7 @@ def not_a_ca(issuer: Certificate) -> Problem | None:
 
 
 def _too_long(issuer: Certificate, path: t.Sequence[Certificate]) -> Problem | None:
-    """Whether more CAs stand below an issuer than it allows (RFC 5280, section 6.1.4 l and m)."""
+    """The problem if more CAs are below an issuer than it allows (RFC 5280, section 6.1.4 l and m); else None."""
     basic = extension(issuer, x509.BasicConstraints)
     below = sum(not certificates.is_self_issued(one) for one in path[1:])
     if basic.path_length is not None and below > basic.path_length:
@@ -152,47 +152,47 @@ def _too_long(issuer: Certificate, path: t.Sequence[Certificate]) -> Problem | N
 
 
 def link(issuer: Certificate, path: t.Sequence[Certificate], unnamed: str = "") -> Problem | None:
-    """Why C(issuer) cannot stand above the last certificate of C(path), dates left aside."""
+    """Why ``issuer`` cannot have issued the last certificate of ``path``, apart from dates; None if it can."""
     found = bad_signature(issuer, path[-1], unnamed if len(path) == 1 else "")
     return found or not_a_ca(issuer) or _too_long(issuer, path) or unknown_critical(issuer)
 
 
 def _identifiers_fit(issuer: Certificate, child: Certificate) -> bool:
-    """Key identifiers tell apart CAs of one name; where one is missing they tell nothing (RFC 5280, section 4.2.1.1 f.)."""
+    """Whether the key identifiers allow that one issued the other; if either is missing, they do (RFC 5280, section 4.2.1.1 f.)."""
     above, below = extension(issuer, x509.SubjectKeyIdentifier), extension(child, x509.AuthorityKeyIdentifier)
     return above is None or below is None or below.key_identifier is None or above.digest == below.key_identifier
 
 
 class _Search:
-    """One depth-first search; problems of the times in C(ignored) do not count."""
+    """One depth-first search; date problems whose words are in ``ignored`` do not count."""
 
     def __init__(
         self, extra: t.Sequence[Certificate], trusted: Anchors, at: datetime.datetime, unnamed: str, ignored: tuple[str, ...]
     ) -> None:
         self.extra, self.trusted, self.at, self.unnamed, self.ignored = extra, trusted, at, unnamed, ignored
         self.steps = 0
-        self.late = False  # a way was given up because of a date
+        self.late = False  # whether a path was given up because of a date
         self.best: tuple[int, int, list[Certificate], Problem] | None = None
 
     def fail(self, path: list[Certificate], problem: Problem) -> None:
-        """Remember the problem of the way that led the highest."""
+        """Keep the problem of the path that got the highest."""
         self.late = self.late or problem.reason in TIME
         rank = len(path), -_RANK.index(problem.reason)
         if self.best is None or rank > self.best[:2]:
             self.best = (*rank, path, problem)
 
     def late_one(self, one: Certificate, unnamed: str = "") -> Problem | None:
-        """Whether a certificate's dates speak against it, as far as they count."""
+        """The problem with a certificate's dates, unless it is ignored."""
         found = out_of_time(one, self.at, unnamed)
         return found if found and found.reason not in self.ignored else None
 
     def candidates(self, child: Certificate) -> list[Certificate]:
-        """Who may have issued a certificate by name and key identifier, those of ours first."""
+        """The certificates that may have issued this one, by name and key identifier, trusted ones first."""
         named = [*self.trusted.by_subject.get(child.issuer, ()), *(one for one in self.extra if one.subject == child.issuer)]
         return [one for one in dict.fromkeys(named) if _identifiers_fit(one, child)]
 
     def unknown(self, path: list[Certificate]) -> Problem:
-        """Why nobody can be asked who stands above a path."""
+        """The problem if a path cannot go on: it is too long, or the issuer is unknown."""
         if len(path) >= MAX_DEPTH:
             return Problem(UNKNOWN_ISSUER, f"its chain is longer than {MAX_DEPTH} certificates")
         child = path[-1]
@@ -200,7 +200,7 @@ class _Search:
         return Problem(UNKNOWN_ISSUER, f"{shown(child.issuer)}, who issued {what}, is not known")
 
     def up(self, path: list[Certificate]) -> list[Certificate] | None:
-        """Go on from the last certificate in C(path); return the whole way to an anchor, or None."""
+        """Go on from the last certificate in ``path``; return the complete path to an anchor, or None."""
         open_ways = [one for one in self.candidates(path[-1]) if one not in path]
         if not open_ways or len(path) >= MAX_DEPTH:
             self.fail(path, self.unknown(path))
@@ -226,10 +226,10 @@ class _Search:
 
 
 def find(leaf: Certificate, extra: t.Sequence[Certificate], trusted: Anchors, at: datetime.datetime, unnamed: str = "") -> Way:
-    """Find the way from a certificate over the CAs of C(trusted) and C(extra) ones to an anchor, valid at C(at) (aware).
+    """Find the path from a certificate over the CAs of ``trusted`` and ``extra`` ones to an anchor, valid at ``at`` (aware).
 
-    C(unnamed): what the certificate is called where it has no subject. Dates come last: C(expired) or C(not_yet_valid) is said only of
-    a way on which nothing else is wrong.
+    ``unnamed``: the certificate's name in errors if it has no subject. ``expired`` and ``not_yet_valid`` are reported only if nothing else
+    is wrong with the path.
     """
     for ignored in ((), TIME[:1], TIME):
         search = _Search(extra, trusted, at, unnamed, ignored)

@@ -7,7 +7,7 @@
 
 """The first schema: devices and what is known of them, and the triggers that keep it all as it was written.
 
-A migration is history: it is never changed once released, so it says itself what C(models) says today.
+A migration is history: it is never changed once released, so it says itself what ``models`` says today.
 """
 
 from __future__ import annotations
