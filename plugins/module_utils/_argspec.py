@@ -17,7 +17,7 @@ Spec = dict[str, dict[str, t.Any]]
 
 
 def connection() -> Spec:
-    """Where the TPM is, and the auth values that hold before the run."""
+    """Options that say where the TPM is, and which auth values it has before the run."""
     auths = {f"{name}_auth": dict(type="str", no_log=True) for name in ("owner", "endorsement", "lockout", "platform")}
     return dict(tcti=dict(type="str"), **auths)
 
@@ -161,7 +161,7 @@ def sealed_blob() -> Spec:
 
 
 def certificate() -> Spec:
-    """Options of the noun certificate."""
+    """Options of a resource of the kind certificate."""
     return dict(
         path=dict(type="path", required=True),
         content=dict(type="str"),

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Argument specifications of what belongs to the identity of devices. As in ``_argspec``, each has a documentation fragment of its name."""
+"""Argument specifications of the modules for the identity of devices. As in ``_argspec``, each has a documentation fragment of the same name."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@
 
 """The table of kinds: everything that a profile can hold, each with its argument specification and its class; and a profile made of them.
 
-A class is imported when it is asked for: the device recompiles every imported file on each run. The import statements are spelled out,
-because Ansible sends a device only the files that it finds in such statements.
+A class is imported only when it is needed, because the device recompiles every imported file on each run. The import statements are spelled
+out, because Ansible sends a device only the files that it finds in such statements.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.common im
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.model import Resource
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
 
-# Makes the resource that options describe. Raises InputError.
+# Makes the resource that the options describe. Raises InputError.
 Make = t.Callable[[Options], Resource]
 
 
 class Kind(t.NamedTuple):
-    """One kind: the function that gives its argument specification, and the one that imports its class."""
+    """One kind: the function that returns its argument specification, and the function that imports its class."""
 
     spec: t.Callable[[], _argspec.Spec]
     load: t.Callable[[], Make]
@@ -103,13 +103,13 @@ def profile() -> _argspec.Spec:
 
 
 def build(items: t.Sequence[t.Mapping[str, t.Any]]) -> list[Resource]:
-    """The resources of a profile, in its order. Raises InputError where an item does not name exactly one kind, or two items one object."""
+    """The resources of a profile, in its order. Raises InputError if an item does not name exactly one kind, or if two items name one object."""
     made: list[Resource] = []
     for number, item in enumerate(items, 1):
         named = [name for name, options in item.items() if options is not None]
         if len(named) != 1:
             raise errors.InputError(
-                f"Could not read item {number} of resources: it names {len(named)} nouns; give exactly one of {', '.join(KINDS)}."
+                f"Could not read item {number} of resources: it names {len(named)} kinds of resource; give exactly one of {', '.join(KINDS)}."
             )
         try:
             resource = KINDS[named[0]].load()(item[named[0]])

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Between Ansible and the engine: the only place, beside the modules, where a failure becomes ``fail_json``."""
+"""The layer between Ansible and the engine: only this file and the modules turn a failure into ``fail_json``."""
 
 from __future__ import annotations
 
@@ -23,51 +23,51 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.model imp
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
 
-# The nameAlg and a digest of SHA-256: none of our keys has a shorter one.
+# The nameAlg and a SHA-256 digest, in bytes: no key of ours has a shorter Name.
 _SHORTEST_NAME = 34
 Build = t.Callable[[t.Mapping[str, t.Any]], list[Resource]]
 
 
 class Module(AnsibleModule):
-    """Keeps what it was given to itself: nothing of it goes to the device's log, and nothing of it comes back in the result.
+    """An AnsibleModule whose arguments never appear in the device's log or in the result.
 
-    ansible-core writes all arguments to syslog or the journal while it is made, before anybody can say what of them is secret, and in escaped
-    forms that it does not look for.
+    While ansible-core makes the object, it writes all arguments to syslog or the journal: before this collection can say which of them are secret,
+    and in escaped forms that ansible-core's own masking does not find.
     """
 
-    # ansible-core can fail before it has read them.
+    # ansible-core can fail before it has read the arguments.
     params: t.Any = None
     no_log_values: set[str]
-    # What is wrong with them as they came, which ansible-core hides by converting them.
+    # What is wrong with the arguments as they came; ansible-core hides that by converting them.
     misread = ""
 
     def _load_params(self) -> None:
-        """Read the options, and look at them before ansible-core makes text of what is none."""
+        """Read the arguments, and check them before ansible-core converts other values to text."""
         super()._load_params()
         self.misread = _values.misread(self.params, self.argument_spec)
 
     def log(self, msg: str | bytes, log_args: t.Any = None) -> None:
-        """Log nothing: warnings go into the result, and the device's log is read by others and kept for years."""
+        """Log nothing: warnings go into the result, while other people read the device's log and it is kept for years."""
 
     def _log_invocation(self) -> None:
-        """Not even made up: the arguments hold secrets."""
+        """Log no invocation at all: the arguments hold secrets."""
 
     def exit_json(self, **kwargs: t.Any) -> None:
-        """End the module well (it does not return); the result says nothing of the arguments."""
+        """End the module with success (does not return); the result does not contain the arguments."""
         self.no_log_values = _secret.masked(self.no_log_values)
         super().exit_json(**{**kwargs, "invocation": {}})
 
     def fail_json(self, msg: str, **kwargs: t.Any) -> None:
-        """End the module with a failure (it does not return); all secrets among its parameters are hidden.
+        """End the module with a failure (does not return); all secrets among its parameters are masked.
 
-        Also where the argument specification is not met: ansible-core may not have collected any no_log value by then.
+        They are masked also when the arguments do not match their specification: ansible-core may not have collected any no_log value by then.
         """
         self.no_log_values = _secret.masked({*self.no_log_values, *_secret.hidden(self.params, self.argument_spec)})
         super().fail_json(msg, **{**kwargs, "invocation": {}})
 
 
 def create(spec: _argspec.Spec) -> AnsibleModule:
-    """The module object. From here on SIGTERM is an error like others, so that sessions and objects are flushed."""
+    """The module object. From here on SIGTERM raises an error like others, so that sessions and objects are flushed."""
     module = Module(argument_spec={**_argspec.connection(), **spec}, supports_check_mode=True)
     module.no_log_values.update(_secret.hidden(module.params, module.argument_spec))
     if module.misread:
@@ -91,14 +91,14 @@ def given(params: t.Mapping[str, t.Any]) -> dict[int, bytes]:
 
 
 def _check_owned(module: AnsibleModule, resource: Resource) -> None:
-    """What can be told of a file's mode, owner and group before anything is changed. Raises InputError."""
+    """Check a file's mode, owner and group before anything is changed. Raises InputError."""
     if resource.owned_file is None:
         return
     path, wanted = resource.owned_file
     mode = wanted.get("mode")
     if mode is None and wanted.get("owner") is None and wanted.get("group") is None:
         return
-    # Not at the top: few resources keep a file with an owner of its own.
+    # Imported here and not at the top: few resources keep a file with an owner of its own.
     import grp
     import pwd
 
@@ -116,7 +116,7 @@ def _check_owned(module: AnsibleModule, resource: Resource) -> None:
 
 
 def _files(module: AnsibleModule, resources: t.Sequence[Resource]) -> bool:
-    """Mode, owner and group of files that resources keep. Returns whether something changed."""
+    """Set mode, owner and group of the files that resources keep. Returns whether something changed."""
     changed = False
     for resource in resources:
         if resource.owned_file is None or not os.path.exists(resource.owned_file.path):
@@ -130,13 +130,13 @@ def _files(module: AnsibleModule, resources: t.Sequence[Resource]) -> bool:
 
 def _result(module: AnsibleModule, outcome: Outcome, predicted: bool) -> dict[str, t.Any]:
     changed = bool(outcome.steps) if predicted else outcome.done > 0 or outcome.touched
-    # What nobody asked for is not sent: a fleet's results add up.
+    # Public areas are sent only to those who ask for them: the results of a fleet add up.
     diff = dict(diff=outcome.diff) if module._diff else {}
     return dict(changed=changed, steps=outcome.steps, resources=[plan.report() for plan in outcome.plans], **diff)
 
 
 def _failure(outcome: Outcome) -> dict[str, t.Any]:
-    """What has been done; what was planned and never came is no part of a failure."""
+    """The result after a failure: what has been done, without the planned steps that were not carried out."""
     left, resources = outcome.done, []
     for plan in outcome.plans:
         left -= len(plan.steps)
@@ -147,9 +147,9 @@ def _failure(outcome: Outcome) -> dict[str, t.Any]:
 
 
 def ensure(spec: _argspec.Spec, build: Build, flat: bool = False) -> None:
-    """Run the resources that ``build`` makes of the module's parameters, and end the module.
+    """Run the resources that ``build`` makes from the module's parameters, and end the module.
 
-    ``flat``: the module has one resource, whose results are the module's own.
+    ``flat``: the module has one resource, whose results become the module's own.
     """
     module = create({**_argspec.session_key(), **spec})
     outcome = Outcome()
@@ -191,14 +191,14 @@ def salt(params: t.Mapping[str, t.Any]) -> tuple[int, bytes] | None:
 
 
 def _reads(engine: Engine, outcome: Outcome) -> dict[str, t.Any]:
-    """What enrolment would have to read again: public areas of the keys that there are now, and the TPM's properties."""
+    """What enrolment would otherwise read again: the public areas of the keys in the TPM, and the TPM's properties."""
     public = {plan.object: plan.result["public"] for plan in outcome.plans if "public" in plan.result and plan.object.startswith("0x")}
     properties = engine.seen.get(("properties", None)) or {}
     return {"public": public, "properties": {f"{number:#x}": value for number, value in properties.items()}}
 
 
 def inform(spec: _argspec.Spec, gather: t.Callable[[t.Mapping[str, t.Any], tcti.Tcti], dict[str, t.Any]]) -> None:
-    """Return what ``gather`` reads of the TPM, and end the module."""
+    """Return what ``gather`` reads from the TPM, and end the module."""
     module = create(spec)
     try:
         facts = gather(module.params, tcti.resolve(module.params["tcti"]))
@@ -213,7 +213,7 @@ Talk = t.Callable[[t.Mapping[str, t.Any], tcti.Tcti, t.Mapping[int, bytes], bool
 
 
 def exchange(spec: _argspec.Spec, talk: Talk) -> None:
-    """Return what ``talk`` learns of the TPM, and the steps that it took on the way, and end the module."""
+    """Return what ``talk`` learns from the TPM, together with the steps that it carried out, and end the module."""
     module = create({**_argspec.session_key(), **spec})
     outcome = Outcome()
     try:
@@ -226,7 +226,7 @@ def exchange(spec: _argspec.Spec, talk: Talk) -> None:
 
 
 def only_on_the_controller(spec: _argspec.Spec, *, connection: bool) -> None:
-    """End a module that is an action plugin's documentation: something ran it on a device."""
+    """End a module that exists only to document an action plugin; it was run on a device by mistake."""
     module = Module(argument_spec={**(_argspec.connection() if connection else {}), **spec}, supports_check_mode=True)
     module.fail_json(
         msg="Could not run this on the device: it belongs to the controller; call it by its full name, edgefleet.tpm2.NAME.", reason="input"

@@ -5,10 +5,10 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What is a secret: the one definition, for modules (no_log, diffs), action plugins and roles (the filter ``without_secrets``).
+"""Which values are secret: the one definition, for modules (no_log, diffs), action plugins and roles (the filter ``without_secrets``).
 
-It looks at options as a playbook gives them, before or after ansible-core has checked them, so anything may be malformed. What cannot be told
-is a secret.
+The functions take options as a playbook gives them, before or after ansible-core has checked them, so the options may be malformed. A value that
+cannot be judged counts as a secret.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ import typing as t
 
 Spec = t.Mapping[str, t.Mapping[str, t.Any]]
 
-# Options whose value is a secret in every module and resource, and content, which is one unless everybody may read it.
+# Options whose value is a secret in every module and resource; and content, which is a secret unless everybody may read it.
 _AUTHS = ("auth", "current_auth", "owner_auth", "endorsement_auth", "lockout_auth", "platform_auth")
 ALWAYS = frozenset((*_AUTHS, "master", "former_master", "password", "pin"))
 CONTENT = frozenset(("content", "content_b64"))
-# Resources that are there for a secret's sake: what they protect is worth as much as the TPM they are made in.
+# Kinds of resource that protect a secret: the protection is only as good as the TPM that they are made in.
 PROTECTING = frozenset(("hierarchy", "sealed_blob"))
 SHORTEST_MASKED = 8  # characters
 _BEGIN, _PRIVATE = "-----BEGIN CERTIFICATE-----", "PRIVATE KEY-----"
-# The options of a resource of the kind certificate. What has others beside them is something else.
+# The options of a resource of the kind certificate. A mapping that has other options, too, is not a certificate.
 _CERTIFICATE = frozenset(("path", "content", "mode", "owner", "group", "state", "on_mismatch"))
 
 
 def readable_by_all(options: t.Mapping[str, t.Any]) -> bool:
-    """Whether anybody who reaches the TPM may read an NV index that these options define: by its own, empty, auth (TPMA_NV_AUTHREAD)."""
+    """Whether anybody who reaches the TPM can read the NV index that these options define, with the index's own empty auth (TPMA_NV_AUTHREAD)."""
     if options.get("auth") not in (None, ""):
         return False
     attributes = options.get("attributes")
     if isinstance(attributes, str):
         attributes = attributes.split(",")
-    # Unless attributes are given, every kind of index of ours has authread.
+    # Unless attributes are given, every index that this collection defines has authread.
     return attributes is None or (isinstance(attributes, (list, tuple)) and "authread" in attributes)
 
 
@@ -61,7 +61,7 @@ def _scalars(value: t.Any) -> t.Iterator[str]:
 
 
 def _texts(value: t.Any) -> t.Iterator[str]:
-    """What stands as text where mappings are asked for: Ansible makes mappings of it (JSON, Python, key=value), with any secret in them."""
+    """Text where the specification wants mappings: Ansible turns it into mappings (from JSON, Python, key=value), which may hold any secret."""
     if isinstance(value, (list, tuple)):
         for one in value:
             yield from _texts(one)
@@ -70,10 +70,10 @@ def _texts(value: t.Any) -> t.Iterator[str]:
 
 
 def secret_values(options: t.Any, spec: Spec | None = None, kind: str = "") -> t.Iterator[str]:
-    """Every secret value in options, as text, however deep it lies; the same value may come twice.
+    """Every secret value in options, as text, at any depth; the same value may come twice.
 
-    ``spec``: the argument specification of the options. Then also what it calls no_log, what stands under a name that it does not know, and text
-    where it asks for a mapping or a list of them, is a secret. ``kind``: the kind of resource, if they are one's.
+    ``spec``: the argument specification of the options, if known. Then these values are secret as well: options that it marks no_log, options that it
+    does not know, and text where it wants a mapping or a list of mappings. ``kind``: the kind of resource that the options belong to, if any.
     """
     if isinstance(options, (list, tuple)):
         for one in options:
@@ -94,7 +94,7 @@ def secret_values(options: t.Any, spec: Spec | None = None, kind: str = "") -> t
 
 
 def hidden(options: t.Any, spec: Spec | None = None) -> set[str]:
-    """Every secret value in options (as `secret_values`), plain and as Python and JSON escape it: what no output may hold."""
+    """Every secret value in options (see ``secret_values``), plain and as Python and JSON escape it. No output may hold any of them."""
     found = set(secret_values(options, spec))
     return found | {
         form for value in found for form in (repr(value)[1:-1], json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1])
@@ -102,18 +102,18 @@ def hidden(options: t.Any, spec: Spec | None = None) -> set[str]:
 
 
 def masked(values: t.Iterable[str]) -> set[str]:
-    """Those secret values that ansible-core may look for in texts, to put asterisks in their place.
+    """The secret values that ansible-core may replace by asterisks wherever they occur in a text.
 
-    A shorter one is part of ordinary words and numbers: with the auth "e" no sentence could be read, no handle and no Name. It stands in no text of
-    ours in the first place.
+    Shorter values are left out, because they are part of ordinary words and numbers: with the auth "e" masked, no sentence, handle or Name could be
+    read. The texts of this collection contain no secret in the first place.
     """
     return {value for value in values if len(value) >= SHORTEST_MASKED}
 
 
 def is_secret(item: t.Any, kinds: Spec) -> bool:
-    """Whether a resource of a profile, ``{kind: options}``, must not go to a TPM that nobody has verified or that is in quarantine.
+    """Whether a resource of a profile, ``{kind: options}``, must not be sent to a TPM that is unverified or in quarantine.
 
-    ``kinds``: the argument specification of all kinds, that is the options of ``resources``. What is no such item is a secret.
+    ``kinds``: the argument specification of all kinds, that is, of the options of ``resources``. An item of any other form counts as a secret.
     """
     if misfit(item, kinds):
         return True
@@ -122,16 +122,16 @@ def is_secret(item: t.Any, kinds: Spec) -> bool:
 
 
 def misfit(item: t.Any, kinds: Spec) -> str:
-    """Why something is no resource of a profile, without any of its values; "" where it is one."""
+    """Why an item is not a resource of a profile, as a clause without any of its values; "" if it is one."""
     if not isinstance(item, t.Mapping):
-        return "it is no mapping of a kind to its options"
+        return "it is not a mapping of a kind to its options"
     given = [kind for kind, options in item.items() if options is not None]
     if len(given) != 1:
         return f"it names {len(given)} kinds"
     if given[0] not in kinds:
-        return f"'{given[0]}' is no kind"
+        return f"'{given[0]}' is not a kind"
     if not isinstance(item[given[0]], t.Mapping):
-        return f"the options of {given[0]} are no mapping"
+        return f"the options of {given[0]} are not a mapping"
     unknown = [name for name in item[given[0]] if name not in kinds[given[0]].get("options", {})]
     return f"{given[0]} has no option '{unknown[0]}'" if unknown else ""
 

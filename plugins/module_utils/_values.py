@@ -5,10 +5,10 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What YAML made of a value that is to be text: 0012345 is the number 5349, 12:34:56 is 45296, yes is True, a date is an object.
+"""What YAML made of a value that should be text: 0012345 is the number 5349, 12:34:56 is 45296, yes is True, a date is an object.
 
-ansible-core writes such a value out as text again, which is then another one. So it is looked at before ansible-core has converted anything: on
-the controller, where dates are still dates, and in the module.
+ansible-core converts such a value back to text, which is then different from what the user wrote. So the values are checked before ansible-core
+has converted anything: on the controller, where dates are still dates, and in the module.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import typing as t
 
 Spec = t.Mapping[str, t.Mapping[str, t.Any]]
 
-# Text in the argument specification, and numbers by their nature: handles, indices and ids.
+# Options that are text in the argument specification but may be written as numbers: handles, indices and ids.
 _NUMBERS = frozenset(("handle", "index", "parent", "ek", "ak", "idevid", "serial_index", "owner", "group"))
-# bool before int, of which it is a kind, and datetime beside date for the same reason.
+# bool comes before int because it is a subclass of it, and datetime comes before date for the same reason.
 _KINDS: tuple[tuple[t.Any, str], ...] = (
     (bool, "a truth value"),
     ((int, float), "a number"),
@@ -34,19 +34,19 @@ _KINDS: tuple[tuple[t.Any, str], ...] = (
 
 
 def kind(value: t.Any) -> str:
-    """What a value is in place of text, "" where it is text or none. A vault's value is text."""
+    """What a value is instead of text, in words ("a number"); "" for text, None and vaulted values."""
     if value is None or isinstance(value, str) or getattr(value, "__ENCRYPTED__", False):
         return ""
     return next((name for one, name in _KINDS if isinstance(value, one)), "")
 
 
 def fault(where: str, value: t.Any) -> str:
-    """The sentence for a value that is no text, without the value, which may be a secret; "" where it is text or None."""
+    """The sentence for a value that is not text; "" for text or None. It does not contain the value, which may be a secret."""
     found = kind(value)
     if not found:
         return ""
     if found in ("a mapping", "a list", "binary data"):
-        return f"Could not read {where}: it is {found} and no text; give text (and bytes as base64 in content_b64)."
+        return f"Could not read {where}: it is {found}, not text; give text (and bytes as base64 in content_b64)."
     return (
         f"Could not read {where}: YAML has made {found} of it, so that what was written is not known any more; put it into quotes where it is "
         "written (and where a template computes it, end the template with the filter string)."
@@ -54,9 +54,9 @@ def fault(where: str, value: t.Any) -> str:
 
 
 def misread(options: t.Any, spec: Spec) -> str:
-    """The sentence for the first option that is to be text and is none, or a number and is a truth value, however deep it lies; "" for none.
+    """The sentence for the first option, at any depth, that should be text and is not, or should be a number and is a truth value.
 
-    ``options``: as a playbook gives them, so that anything may be malformed. ``spec``: their argument specification.
+    It is "" if there is no such option. ``options``: as a playbook gives them, so they may be malformed. ``spec``: their argument specification.
     """
     return next(_faults(options, spec, ""), "")
 
@@ -74,7 +74,7 @@ def _faults(options: t.Any, spec: Spec, where: str) -> t.Iterator[str]:
                 yield found
         elif known.get("type") in ("int", "float") or known.get("elements") == "int":
             if any(isinstance(one, bool) for one in (value if isinstance(value, (list, tuple)) else (value,))):
-                yield f"Could not read {name}{where}: it is a truth value and no number; write the number."
+                yield f"Could not read {name}{where}: it is a truth value, not a number; write the number."
         elif known.get("options"):
             yield from _below(value, known["options"], str(name), where)
 
@@ -89,7 +89,7 @@ def _below(value: t.Any, spec: Spec, name: str, where: str) -> t.Iterator[str]:
 
 
 def _mapping(text: str) -> t.Any:
-    """The mapping that ansible-core makes of text: JSON, or Python. Of other text (key=value) it makes text alone."""
+    """What ansible-core makes from text in JSON or Python form. None for other text (key=value), whose values stay text."""
     for read in (json.loads, ast.literal_eval):
         try:
             return read(text)

@@ -177,7 +177,7 @@ def test_what_the_kernel_may_say(number: int, kind: str, says: tuple[str, ...]) 
 def test_what_is_no_device(system_python: str, tmp_path: pathlib.Path, kind: str) -> None:
     node = tmp_path / "tpm0"
     node.mkdir() if kind == "folder" else node.write_bytes(b"what somebody needs")
-    refuses_all(system_python, f"device:{node}", str(node), "no character device", reason="not_a_tpm")
+    refuses_all(system_python, f"device:{node}", str(node), "not a character device", reason="not_a_tpm")
     assert node.is_dir() or node.read_bytes() == b"what somebody needs"
 
 

@@ -7,8 +7,8 @@
 
 """Judging a TPM by its manufacturer and firmware: which published faults it has, has not, or may have.
 
-Pure: the rules are in ``advisory_rules``, the words for the result in ``verdicts``. A firmware that no range covers is *unknown*,
-never safe, and a vendor about which no rule is certain gets a verdict that says so.
+No I/O. The rules are in ``advisory_rules``, the types of the result in ``verdicts``. A firmware version that no range of a rule covers is
+*unknown*, never safe; and where no rule of a vendor gives a certain verdict, one more verdict says so.
 """
 
 from __future__ import annotations
@@ -67,7 +67,11 @@ def _decide(rule: Rule, version: verdicts.Version | None, cpu: Cpu | None, suspe
 
 def _evidence(rule: Rule, verdict: str, version: verdicts.Version | None) -> str:
     if verdict == UNKNOWN:
-        why = "the TPM tells no firmware version" if version is None else "no published list that we know covers this version"
+        why = (
+            "the TPM does not report its firmware version"
+            if version is None
+            else "no published list known to this collection covers this version"
+        )
         return f"{why if rule.firmware else 'the firmware version does not tell'}; look at {rule.look_at}"
     if rule.needs_suspend:
         return "this machine never suspends to RAM"
@@ -77,7 +81,10 @@ def _evidence(rule: Rule, verdict: str, version: verdicts.Version | None) -> str
 
 
 def concerning(manufacturer: str, model: str = "") -> list[Rule]:
-    """The rules about this vendor and chip, the most special of each name; a model that is not known might be any."""
+    """The rules about this vendor and chip; a rule for any vendor only where the vendor has no rule of that name.
+
+    Where ``model`` is empty (unknown), the rules about every model of the vendor are taken.
+    """
     vendor, chip = vendor_id(manufacturer), model.strip("\0 ").upper()
     own = {rule.name for rule in advisory_rules.RULES if rule.vendor == vendor}
     return [
@@ -91,10 +98,10 @@ def concerning(manufacturer: str, model: str = "") -> list[Rule]:
 def judge(
     manufacturer: str, firmware: str, model: str = "", *, cpu: Cpu | None = None, suspend: bool | None = None
 ) -> list[AdvisoryVerdict]:
-    """Every rule about this vendor, judged; the arguments are what tpm2_info reports.
+    """One verdict for each rule about this vendor; the arguments are what tpm2_info reports.
 
-    ``cpu`` is family and model of an x86 processor, ``suspend`` whether the machine can suspend to RAM; None is not known.
-    Where no rule of the vendor's own is certain about this firmware, one more verdict ``no-advisory-rule`` says so.
+    ``cpu`` is family and model of an x86 processor, ``suspend`` whether the machine can suspend to RAM; None: unknown.
+    Where no rule of the vendor's own gives a certain verdict on this firmware, the verdict ``no-advisory-rule`` is added.
     """
     vendor, version = vendor_id(manufacturer), decode(manufacturer, firmware)
     shown = ".".join(str(part) for part in version) if version else "of unknown version"
@@ -129,8 +136,8 @@ def _none(subject: str) -> AdvisoryVerdict:
         verdict=UNKNOWN,
         severity=verdicts.INFO,
         object=subject,
-        evidence="no rule of ours knows this firmware; look at the security page of the TPM's vendor and of the board's",
-        means="whether it has a published fault is not known, which does not mean that it has none",
+        evidence="no rule of this collection covers this firmware; look at the security pages of the TPM's vendor and of the board's vendor",
+        means="it may have a published fault that this collection does not know",
         remedy="ask the board vendor for its TPM advisories, and keep its firmware up to date",
         fixed_in="",
         source="",
@@ -139,13 +146,13 @@ def _none(subject: str) -> AdvisoryVerdict:
 
 
 def checked() -> dict[str, str]:
-    """How old the rules about firmware and software are: the days, ISO 8601, on which the first and the last was compared with its source."""
+    """How old the rules about firmware and software are: the earliest and the latest day (ISO 8601) on which a rule was compared with its source."""
     days = [rule.checked for rule in advisory_rules.RULES] + [hole.checked for hole in software_rules.HOLES]
     return {"oldest": min(days), "newest": max(days)}
 
 
 def as_facts(found: t.Iterable[AdvisoryVerdict]) -> list[dict[str, t.Any]]:
-    """Verdicts as a module returns them: plain mappings with lists in them."""
+    """Verdicts as a module returns them: dicts with the fields of ``AdvisoryVerdict`` as keys, tuples as lists."""
     return [{**verdict._asdict(), "also": list(verdict.also)} for verdict in found]
 
 

@@ -5,10 +5,10 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Known faults of TPM firmware: nothing but data, one entry a rule. ``advisories`` reads it; docs/advisories.md says how to add one.
+"""Known faults of TPM firmware: data only, one entry for each rule. ``advisories`` reads it; docs/advisories.md says how to add one.
 
-Versions are tuples as ``advisories.decode`` returns them, so (7, 62) is every 7.62. What two sources say differently, or what is
-only said by hearsay, is left out of the ranges: what no range covers is *unknown*.
+Versions are tuples as ``advisories.decode`` returns them, so (7, 62) is every 7.62. A version on which two sources
+disagree, or that only hearsay names, is left out of the ranges: what no range covers is *unknown*.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ def _listed(verdict: str, *versions: Version) -> tuple[Firmware, ...]:
 
 _UPDATE = "update the TPM firmware with the board vendor's package, on one device first and with its secrets escrowed"
 _ASK = "ask the board vendor which firmware holds the fix"
-_LEAKS = "flushed objects are not wiped, and the time of an RSA-OAEP decryption tells of its content (TCG reference code up to 184)"
-_LEAKED = "a program that may send commands might forge an attestation or read secrets, and one that measures decryption might read what was encrypted"
-# The part of each branch that INTEL-SA-00241 (as reported in 2019) and the later CVE text agree on; in between is unknown.
+_LEAKS = "flushed objects are not wiped, and the time that an RSA-OAEP decryption takes reveals its content (TCG reference code up to 184)"
+_LEAKED = "a program that may send commands might forge an attestation or read secrets, and one that times decryptions might read what was encrypted"
+# The part of each branch on which INTEL-SA-00241 (as reported in 2019) and the later CVE text agree; the versions between are unknown.
 _INTEL = (
     Firmware(AFFECTED, (11, 0), (11, 8, 65)),
     Firmware(NOT_AFFECTED, (11, 8, 70), (11, 9)),
@@ -49,7 +49,7 @@ _INTEL = (
     Firmware(AFFECTED, (14, 0), (14, 0, 10)),
     Firmware(AFFECTED, (3, 0), (3, 1, 65)),
     Firmware(NOT_AFFECTED, (3, 1, 70), (3, 2)),
-    # 4.0 is TXE on small machines and SPS on servers, 4.1 two kinds of SPS: only what is below every bound is certain.
+    # 4.0 is TXE on small machines and SPS on servers, 4.1 two kinds of SPS: only versions below all of their bounds are certain.
     Firmware(AFFECTED, (4, 0, 0), (4, 0, 4, 101)),
     Firmware(AFFECTED, (4, 0, 5), (4, 0, 15)),
     Firmware(AFFECTED, (4, 1, 0), (4, 1, 4, 83)),
@@ -62,7 +62,7 @@ RULES: tuple[Rule, ...] = (
         vendor="IFX",
         title="RSA keys made by the TPM can be factored",
         severity=ERROR,
-        # ADV170012's own test: these five majors, every other is not affected. We say so only of majors that we know to exist.
+        # ADV170012's own test: these five majors are affected, all others are not. The rule says so only of majors that are known to exist.
         firmware=(
             Firmware(AFFECTED, (4, 0), (4, 34)),
             Firmware(AFFECTED, (4, 40), (4, 43)),
@@ -81,7 +81,7 @@ RULES: tuple[Rule, ...] = (
         ),
         fixed_in="5.62, 7.62 (TPM 1.2: 4.34, 4.43, 6.43, 133.33)",
         look_at="the fingerprint of the RSA public keys in the TPM",
-        means="every RSA key that this firmware has made, the EK too, is weak, and stays weak after an update",
+        means="every RSA key that this firmware has made, including the EK, is weak, and stays weak after an update",
         remedy=f"{_UPDATE}, then make every RSA key anew, or use ECC keys",
         source="Microsoft ADV170012; Nemec and others, 'The Return of Coppersmith's Attack', CCS 2017",
         checked="2026-11-22",
@@ -90,7 +90,7 @@ RULES: tuple[Rule, ...] = (
         name="CVE-2019-16863",
         also=("TPM-FAIL",),
         vendor="STM",
-        title="the time that an ECDSA signature takes gives the key away, also over a network",
+        title="the time that an ECDSA signature takes reveals the key, also over a network",
         severity=ERROR,
         firmware=(
             *_listed(AFFECTED, (71, 0), (71, 4), (71, 12), (73, 0), (73, 4), (73, 8), (73, 5), (73, 9)),
@@ -111,7 +111,7 @@ RULES: tuple[Rule, ...] = (
         name="CVE-2019-11090",
         also=("TPM-FAIL", "INTEL-SA-00241"),
         vendor="INTC",
-        title="the time that an ECDSA signature takes gives the key away, also over a network",
+        title="the time that an ECDSA signature takes reveals the key, also over a network",
         severity=ERROR,
         firmware=_INTEL,
         fixed_in="CSME 11.8.70, 11.11.70, 11.22.70, 12.0.45; TXE 3.1.70 (the higher of the published bounds)",
@@ -125,12 +125,12 @@ RULES: tuple[Rule, ...] = (
         name="CVE-2020-25082",
         also=("SA-002",),
         vendor="NTC",
-        title="an ECC key can be taken from an NPCT75x by a side channel, with the device in hand",
+        title="somebody who holds the device can read an ECC key out of an NPCT75x by a side channel",
         severity=WARNING,
         firmware=(Firmware(AFFECTED, (7, 2), (7, 2, 2)), Firmware(NOT_AFFECTED, (7, 2, 2), (7, 3))),
         fixed_in="7.2.2.0",
         look_at="the vendor's advisory, which names 7.2.0.1, 7.2.0.2 and 7.2.1.0 of the NPCT75x",
-        means="who has stolen a device may get its ECDSA keys",
+        means="somebody who steals a device may get its ECDSA keys",
         remedy=f"{_UPDATE}, and revoke the keys of a device that is gone",
         source="Nuvoton SA-002",
         checked="2026-11-22",
@@ -138,12 +138,12 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="CVE-2026-6923",
         vendor="NTC",
-        title="an ECDH key can be taken from an NPCT7xx by a side channel, with the device in hand",
+        title="somebody who holds the device can read an ECDH key out of an NPCT7xx by a side channel",
         severity=INFO,
         firmware=(Firmware(AFFECTED, (7,), (7, 2, 4)), Firmware(NOT_AFFECTED, (7, 2, 4), (8,))),
         fixed_in="7.2.4.0",
         look_at="the CVE record, which names NPCT7xx below 7.2.4.0",
-        means="who has stolen a device may get its ECC storage keys",
+        means="somebody who steals a device may get its ECC storage keys",
         remedy=f"{_UPDATE}, and revoke the keys of a device that is gone",
         source="CVE-2026-6923 (Nuvoton)",
         checked="2026-11-22",
@@ -161,7 +161,7 @@ RULES: tuple[Rule, ...] = (
         ),
         fixed_in="1.3.2.20 (not certified)",
         look_at="the vendor's advisory, which names 1.3.0.1, 1.3.1.0 and 1.3.2.8 of the NPCT65x",
-        means="who may send commands can make the TPM refuse all work until the power is cut",
+        means="a program that may send commands can make the TPM refuse all work until the power is cut",
         remedy=f"keep strangers out of the group tss; {_UPDATE}",
         source="Nuvoton SA-003; Lenovo LEN-118320",
         checked="2026-11-22",
@@ -173,7 +173,7 @@ RULES: tuple[Rule, ...] = (
         title="the reference code reads and writes two bytes beyond a command with an encrypted parameter",
         severity=WARNING,
         look_at="the vendor's statement on TCG-VRT0007; the specification's version does not tell",
-        means="who may send commands might read or change what the TPM holds",
+        means="a program that may send commands might read or change what the TPM holds",
         remedy=f"keep strangers out of the group tss; {_ASK}",
         source="TCG VRT0007 advisory; CERT/CC VU#782720",
         checked="2026-11-22",
@@ -186,7 +186,7 @@ RULES: tuple[Rule, ...] = (
         severity=WARNING,
         firmware=(Firmware(AFFECTED, (15,), (15, 23)), Firmware(NOT_AFFECTED, (15, 23), (16,))),
         fixed_in="15.23 (SLB9672)",
-        look_at="the vendor's statement on TCG-VRT0009; of the SLB9673 (firmware 26) no fixed version is published that we know",
+        look_at="the vendor's statement on TCG-VRT0009; no fixed version is known for the SLB9673 (firmware 26)",
         means="who may send commands might read what the TPM holds, or stop it",
         remedy=f"keep strangers out of the group tss; {_UPDATE}",
         source="TCG VRT0009 advisory; IEI, 'Firmware Update Required for Infineon TPM Devices' (SLB9672 15.21 to 15.23)",
@@ -198,11 +198,11 @@ RULES: tuple[Rule, ...] = (
         vendor="NTC",
         title="the HMAC code reads beyond its buffer (TCG reference code)",
         severity=WARNING,
-        # Which versions are affected is not in what we have read; these two are said to hold the fix.
+        # No source that was read names the affected versions; these two are said to hold the fix.
         firmware=_listed(NOT_AFFECTED, (7, 2, 4, 1), (7, 2, 5, 0)),
         fixed_in="7.2.4.1 (certified), 7.2.5.0 (NPCT7xx)",
-        look_at="the board vendor's advisory; Dell's names 7.2.4.1 and 7.2.5.0 of the NPCT7xx as mended",
-        means="who may send commands can stop the TPM until the power is cut",
+        look_at="the board vendor's advisory; Dell's names 7.2.4.1 and 7.2.5.0 of the NPCT7xx as fixed",
+        means="a program that may send commands can stop the TPM until the power is cut",
         remedy=f"keep strangers out of the group tss; {_UPDATE}",
         source="Dell DSA-2025-232; TCG VRT0009 advisory",
         checked="2026-11-30",
@@ -262,7 +262,7 @@ RULES: tuple[Rule, ...] = (
         name="CVE-2026-6726",
         also=("CVE-2026-6727", "VRT0010", "VRT0011"),
         vendor=ANY,
-        # Of libtpms CERT/CC says so. A build of it without OpenSSL's RSA, which no distribution makes, has CVE-2026-6727.
+        # CERT/CC says that libtpms is not affected. Only a build without OpenSSL's RSA, which no distribution makes, has CVE-2026-6727.
         not_vendors=("IBM",),
         title=_LEAKS,
         severity=WARNING,
@@ -299,8 +299,8 @@ RULES: tuple[Rule, ...] = (
             (0x19, 0x00, 0x0F),
             (0x19, 0x20, 0x5F),
         ),
-        look_at="the processor: the paper broke Zen 2 and Zen 3 and says nothing of others",
-        means="who holds the device for some hours gets all that the TPM holds, disk keys without a PIN too",
+        look_at="the processor: the paper broke Zen 2 and Zen 3 and does not mention others",
+        means="somebody who holds the device for some hours can read all that the TPM holds, including disk keys without a PIN",
         remedy="seal to a PIN or passphrase besides the PCRs, or use a discrete TPM; there is no fix",
         source="Jacob, Werling, Buhren, Seifert, 'faulTPM', arXiv 2304.14717",
         checked="2026-11-22",
@@ -345,7 +345,7 @@ RULES: tuple[Rule, ...] = (
         severity=INFO,
         needs_suspend=True,
         look_at="the board vendor's statement; the fault is in the board's firmware, not in the TPM",
-        means="who can suspend the machine may forge what it has measured",
+        means="anybody who can suspend the machine may forge what it has measured",
         remedy="switch suspend to RAM off (an edge device hardly needs it), or update the board's firmware",
         source="Han, Shin, Park, Kim, 'A Bad Dream: Subverting Trusted Platform Module While You Are Sleeping', USENIX Security 2018",
         checked="2026-11-22",

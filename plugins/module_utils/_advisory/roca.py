@@ -8,8 +8,8 @@
 """The fingerprint of RSA keys that Infineon's faulty library has made (ROCA, CVE-2017-15361).
 
 Nemec, Sys, Svenda, Klinec, Matyas: 'The Return of Coppersmith's Attack', CCS 2017, section 2. Such a prime is ``k*M + 65537**a mod M``,
-where M is the product of the first primes; so the modulus too is a power of 65537 modulo every small prime. An ordinary modulus
-is one modulo all the primes below with a chance of about 2**-28.
+where M is the product of the first primes; so the modulus too is a power of 65537 modulo every small prime. For an
+ordinary modulus this holds for all the primes below with a chance of about 2**-28.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import der
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
 
 GENERATOR = 65537
-# The primes up to 157 modulo which the powers of 65537 are few enough to tell something; the others would add next to nothing.
+# The primes up to 157 modulo which 65537 has few powers; testing the other primes would add next to nothing.
 PRIMES = (11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157)
 MIN_BITS = 508  # the product of two primes of 256 bits may be a little short of 512
 MAX_BITS = 16384
@@ -40,9 +40,9 @@ _POWERS = {prime: powers(prime) for prime in PRIMES}
 
 
 def fingerprinted(modulus: int | bytes) -> bool:
-    """Whether an RSA modulus (a number, or big-endian bytes) bears the fingerprint: then its key can be factored.
+    """Whether an RSA modulus (a number, or big-endian bytes) has the fingerprint: then its key can be factored.
 
-    Raises InputError for what can be no RSA modulus: below 508 bits, beyond 16384, or even.
+    Raises InputError for a number that cannot be an RSA modulus: below 508 bits, above 16384 bits, or even.
     """
     number = int.from_bytes(modulus, "big") if isinstance(modulus, (bytes, bytearray)) else modulus
     if number < 0 or not MIN_BITS <= number.bit_length() <= MAX_BITS or number % 2 == 0:
@@ -54,9 +54,9 @@ def fingerprinted(modulus: int | bytes) -> bool:
 
 
 def weakness(modulus: int, least: int) -> str:
-    """Why an RSA key of this modulus, which may be anything that a device sent, protects nothing: a clause about it, or an empty text.
+    """Why an RSA key with this modulus protects nothing, as a clause; "" where nothing is wrong with it. The modulus may be any number that a device sent.
 
-    ``least`` is how many bits it must have, 508 or more. A modulus that can be none is as weak as one that can be factored.
+    ``least`` is the number of bits that it must have, 508 or more. A number that cannot be an RSA modulus counts as weak, too.
     """
     bits = modulus.bit_length()
     if modulus < 0 or bits < least:
@@ -64,7 +64,7 @@ def weakness(modulus: int, least: int) -> str:
     if bits > MAX_BITS:
         return f"has {bits} bits, more than {MAX_BITS}"
     if modulus % 2 == 0:
-        return "has an even modulus, so it is no key"
+        return "has an even modulus, so it is not an RSA key"
     return "bears the ROCA fingerprint (CVE-2017-15361), so it can be factored" if fingerprinted(modulus) else ""
 
 
@@ -72,7 +72,7 @@ def modulus_in(data: bytes) -> int | None:
     """The modulus of the RSA public key in a DER certificate (as an EK's in NV) or SubjectPublicKeyInfo; None if there is none.
 
     What follows the structure is ignored: NV indices are often longer than the certificate in them. Infineon's own EK certificates
-    name the key's algorithm RSAES-OAEP, so any of PKCS #1 will do (RFC 5280, section 4.1; RFC 4055).
+    name the key's algorithm RSAES-OAEP, so any algorithm of PKCS #1 is accepted (RFC 5280, section 4.1; RFC 4055).
     """
     left = [(data, 0)]
     while left:

@@ -7,9 +7,9 @@
 
 """Programs and libraries with published holes, and whether a version has them.
 
-Bounds are upstream's. A distribution keeps its version number and carries the fix back, so a package with a distribution's revision
-(``4.0.1-7+deb12u1``) that is below the bound is *unknown*: the distribution's security tracker knows. A version at or above a bound has
-the fix, whoever built it.
+Bounds are upstream's versions. A distribution may carry a fix back and keep its version number, so a package with a distribution's revision
+(``4.0.1-7+deb12u1``) that is below the bound is *unknown*: look at the distribution's security tracker. A version at or above a bound has
+the fix in every build.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Upstream(t.NamedTuple):
 
     @property
     def key(self) -> tuple[tuple[int, ...], bool]:
-        """What sorts: 4.1 and 4.1.0 are one, a release candidate comes before its release."""
+        """A sort key: 4.1 and 4.1.0 are equal, a release candidate comes before its release."""
         return (*self.numbers, *(0 for _each in range(4 - len(self.numbers)))), self.release
 
 
@@ -46,7 +46,7 @@ _VERSION = re.compile(
 
 
 def parse(version: str) -> Upstream | None:
-    """Upstream's part of a version as dpkg, rpm, pacman, apk or the program itself writes it; None where there is none."""
+    """Upstream's part of a version as dpkg, rpm, pacman, apk or the program itself writes it; None where the text is not a version."""
     match = _VERSION.fullmatch(version.strip())
     if not match:
         return None
@@ -54,7 +54,7 @@ def parse(version: str) -> Upstream | None:
 
 
 def project_of(package: str) -> str | None:
-    """The project that a package belongs to, ``libtss2-esys-3.0.2-0`` to ``tpm2-tss``; None if it is none of those we know."""
+    """The project that a package belongs to, for example ``tpm2-tss`` for ``libtss2-esys-3.0.2-0``; None for a package of no known project."""
     name = package.lower()
     if name.startswith(OTHERS):
         return None
@@ -62,7 +62,7 @@ def project_of(package: str) -> str | None:
 
 
 def _is_fixed(have: Upstream, fixed_in: t.Sequence[str]) -> bool:
-    """Whether a branch's fix is in: at or above the last bound, or in the branch (the bound's own but its last number) of another."""
+    """Whether a version has the fix: it is at or above the last bound, or at or above another bound of its own branch (the first two numbers)."""
     bounds = [bound for bound in map(parse, fixed_in) if bound]
     if have.key >= bounds[-1].key:
         return True
@@ -74,18 +74,18 @@ def _decide(hole: Hole, have: Upstream | None) -> tuple[str, str]:
         return UNKNOWN, "its version cannot be read"
     since, low, high = parse(hole.since), parse(hole.unclear[0]), parse(hole.unclear[1])
     if since and have.key[0] < since.key[0]:
-        return NOT_AFFECTED, f"the hole came with {hole.since}"
+        return NOT_AFFECTED, f"only versions from {hole.since} on have the hole"
     if _is_fixed(have, hole.fixed_in):
         return NOT_AFFECTED, f"fixed in {' and '.join(hole.fixed_in)}"
     if low and high and low.key <= have.key < high.key:
-        return UNKNOWN, f"what is published does not say whether it is fixed from {hole.unclear[0]} on"
+        return UNKNOWN, f"the published sources do not say whether it is fixed from {hole.unclear[0]} on"
     if have.distribution:
         return UNKNOWN, f"below {hole.fixed_in[-1]}, but the distribution may have carried the fix back; look at its security tracker"
     return AFFECTED, f"fixed in {' and '.join(hole.fixed_in)}"
 
 
 def judge(package: str, version: str) -> list[AdvisoryVerdict]:
-    """Every known hole of a package in this version; none for a package of which we know no project."""
+    """One verdict for each known hole of a package in this version; an empty list for a package of no known project."""
     project = project_of(package)
     found = []
     for hole in (hole for hole in HOLES if hole.project == project):
@@ -99,7 +99,7 @@ def judge(package: str, version: str) -> list[AdvisoryVerdict]:
                 object=f"{package} {version}".strip(),
                 evidence=evidence,
                 means=f"{hole.title}: {hole.means}",
-                remedy={AFFECTED: update, UNKNOWN: f"see whether your distribution has fixed it, else {update}"}.get(verdict, ""),
+                remedy={AFFECTED: update, UNKNOWN: f"see whether your distribution has fixed it; if not, {update}"}.get(verdict, ""),
                 fixed_in=", ".join(hole.fixed_in),
                 source=hole.source,
                 checked=hole.checked,

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Published holes of the programs around a TPM: nothing but data, one entry a hole. ``software`` reads it."""
+"""Published holes of the programs around a TPM: data only, one entry for each hole. ``software`` reads it."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class Hole(t.NamedTuple):
     project: str
     title: str
     severity: str
-    fixed_in: tuple[str, ...]  # the first version of each branch that has the fix, ascending; the last bounds all that follow
+    fixed_in: tuple[str, ...]  # the first version of each branch that has the fix, ascending; all versions from the last one on have it
     means: str
     source: str
     checked: str
     also: tuple[str, ...] = ()
     since: str = ""  # the first version that has the hole
-    unclear: tuple[str, str] = ("", "")  # from, below: the sources contradict one another, or say nothing
+    unclear: tuple[str, str] = ("", "")  # from, below: versions on which the sources contradict one another, or say nothing
 
 
-# How the distributions name the packages of a project: the whole name, or its beginning.
+# How the package names of a project begin in the distributions.
 PROJECTS = {
     "tpm2-tss": ("tpm2-tss", "libtss2-", "libtss2"),
     "tpm2-tools": ("tpm2-tools", "tpm2.0-tools"),
@@ -38,7 +38,7 @@ PROJECTS = {
     "libtpms": ("libtpms",),
     "keylime": ("keylime", "python3-keylime"),
 }
-# Their names begin as those of a project, but they are another.
+# Packages whose names begin like those of a project above, but which belong to another project.
 OTHERS = ("tpm2-tss-engine", "libtss2-tcti-tabrmd", "keylime-agent", "keylime-rust")
 
 HOLES: tuple[Hole, ...] = (
@@ -60,14 +60,14 @@ HOLES: tuple[Hole, ...] = (
         title="eleven holes of July 2026",
         severity=WARNING,
         fixed_in=("4.1.4", "4.2.0"),
-        means="what a TPM answers, or a file holds, may make a program that uses the TSS do wrong",
+        means="a TPM's answer or a file may make a program that uses the TSS misbehave",
         source="tpm2-tss release notes of 4.1.4 and 4.2.0",
         checked="2026-11-22",
     ),
     Hole(
         name="CVE-2024-29040",
         project="tpm2-tss",
-        title="Fapi_VerifyQuote takes quote information that is not of the TPM for good",
+        title="Fapi_VerifyQuote accepts quote information that does not come from the TPM",
         severity=WARNING,
         fixed_in=("4.0.2", "4.1.0"),
         means="a verifier that uses FAPI may believe a forged quote",
@@ -79,10 +79,10 @@ HOLES: tuple[Hole, ...] = (
         project="tpm2-tss",
         title="a response code with an unknown layer makes Tss2_RC_Decode read and write beyond its table",
         severity=WARNING,
-        # Fixed for 3.2.2 too, it is said; which release has it we have not read.
+        # A fix for 3.2.2 is said to exist, too; no source that was read names the release.
         unclear=("3.2.2", "4.0.0"),
         fixed_in=("4.0.1",),
-        means="a TPM or resource manager that answers what it should not can take over the program that asks",
+        means="a malicious TPM or resource manager can take over the program that asks it",
         source="GHSA-4j3v-fh23-vx67; tpm2-tss release notes of 4.0.1",
         checked="2026-11-22",
     ),
@@ -93,7 +93,7 @@ HOLES: tuple[Hole, ...] = (
         severity=WARNING,
         unclear=("3.0.1", "3.1.0"),
         fixed_in=("2.4.3", "3.1.0"),
-        means="what was sealed so opens whatever was booted; an update does not mend it, seal anew",
+        means="such sealed data can be opened whatever system was booted; an update does not change that, so seal the data again",
         source="tpm2-tss release notes of 3.1.0",
         checked="2026-11-22",
     ),
@@ -104,7 +104,7 @@ HOLES: tuple[Hole, ...] = (
         title="three holes of July 2026",
         severity=WARNING,
         fixed_in=("5.7.1", "5.8"),
-        means="what a TPM answers, or a file holds, may make a tool do wrong",
+        means="a TPM's answer or a file may make a tool misbehave",
         source="tpm2-tools release notes of 5.7.1 and 5.8",
         checked="2026-11-22",
     ),
@@ -112,7 +112,7 @@ HOLES: tuple[Hole, ...] = (
         name="CVE-2024-29038",
         also=("CVE-2024-29039",),
         project="tpm2-tools",
-        title="tpm2_checkquote takes quotes that are forged, or PCR values that are not those quoted, for good",
+        title="tpm2_checkquote accepts forged quotes, and PCR values other than those quoted",
         severity=ERROR,
         fixed_in=("5.6.1", "5.7"),
         means="a verifier that uses tpm2_checkquote may believe a device that is not what it says",
@@ -125,7 +125,7 @@ HOLES: tuple[Hole, ...] = (
         title="tpm2_import protects the key on its way with a fixed AES key",
         severity=WARNING,
         fixed_in=("4.3.2", "5.1.1"),
-        means="who sees the bus reads a key that is imported",
+        means="somebody who listens on the bus can read a key that is imported",
         source="CVE-2021-3565",
         checked="2026-11-22",
     ),
@@ -135,7 +135,7 @@ HOLES: tuple[Hole, ...] = (
         title="any local user may talk to the daemon over D-Bus",
         severity=WARNING,
         fixed_in=("3.0.0",),
-        means="every local user can use what has an empty auth, and clear the TPM where lockoutAuth is empty",
+        means="every local user can use all objects with an empty auth, and clear the TPM where lockoutAuth is empty",
         source="tpm2-abrmd release notes of 3.0.0",
         checked="2026-11-22",
     ),
@@ -146,7 +146,7 @@ HOLES: tuple[Hole, ...] = (
         severity=WARNING,
         since="0.10.0",
         fixed_in=("0.10.2",),
-        means="what the TPM itself encrypts in several pieces is weaker than thought",
+        means="data that the TPM itself encrypts in several pieces is weaker than thought",
         source="GHSA-7jxr-4j3g-p34f",
         checked="2026-11-22",
     ),
@@ -168,7 +168,7 @@ HOLES: tuple[Hole, ...] = (
         title="two bytes beyond a command with an encrypted parameter are read and written",
         severity=ERROR,
         fixed_in=("0.9.6",),
-        # Older branches had releases of their own, of which we have read nothing.
+        # Older branches had releases of their own; no source that was read speaks of them.
         unclear=("0.7.0", "0.9.0"),
         means="a program in the guest can reach into the process that is its TPM",
         source="libtpms release notes of 0.9.6",
@@ -177,11 +177,11 @@ HOLES: tuple[Hole, ...] = (
     Hole(
         name="CVE-2026-1709",
         project="keylime",
-        title="the registrar serves clients that show no certificate",
+        title="the registrar serves clients without a certificate",
         severity=ERROR,
         since="7.12.0",
         fixed_in=("7.12.2", "7.13.1"),
-        means="who reaches the registrar can list, add and delete agents",
+        means="anybody who reaches the registrar can list, add and delete agents",
         source="GHSA-4jqp-9qjv-57m2",
         checked="2026-11-22",
     ),

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""How to prove an auth value, so that the TPM's answer proves that it carried the command out."""
+"""Choose how to prove an auth value to the TPM, so that the TPM's answer proves that it carried the command out."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.hmac import H
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.password import Password
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
 
-# The digest size of SHA-256, which every TPM 2.0 takes for hierarchies (TPM_PT_CONTEXT_HASH) and for our objects (nameAlg).
+# The digest size of SHA-256: every TPM 2.0 accepts auth values of this size for hierarchies (TPM_PT_CONTEXT_HASH) and for our objects (nameAlg).
 MAX_AUTH = 32
-# What tpm2-tools reads at the beginning of an auth beside hex: and str: (tpm2_util_auth_util_from_optarg).
+# The prefixes of an auth that tpm2-tools knows besides hex: and str: (tpm2_util_auth_util_from_optarg).
 PLACES = ("file:", "session:", "pcr:")
 
 
@@ -31,20 +31,20 @@ class Auth(t.Protocol):
 
 
 def for_value(value: bytes, secret: bool = False) -> Auth:
-    """The authorisation for a known auth value; ``secret``: the command carries or returns something that must be encrypted."""
+    """The authorisation with a known auth value; ``secret``: the command's parameters or its response must be encrypted."""
     return Hmac(value, secret)
 
 
 def for_use(value: bytes) -> Auth:
-    """The same for a command that changes nothing, or whose effect a later command proves: an empty value needs no session then."""
+    """The same for a command that changes nothing, or whose effect a later command proves: then an empty value needs no session."""
     return Hmac(value) if value else Password()
 
 
 def read(text: str | None, option: str) -> bytes | None:
-    """An auth value as a playbook gives it: text, or ``hex:…`` and ``str:…`` as tpm2-tools takes them. None stays None.
+    """The bytes of an auth value as a playbook gives it: text, or ``hex:…`` and ``str:…`` as in tpm2-tools. None for None.
 
-    Raises InputError for what a TPM would mistake: longer than 32 bytes, or with a trailing zero byte, which it cuts off; and for ``file:…``,
-    ``session:…`` and ``pcr:…``, which to tpm2-tools name the place of a value.
+    Raises InputError for a value longer than 32 bytes or with a trailing zero byte, which the TPM would cut off; and for ``file:…``,
+    ``session:…`` and ``pcr:…``, which in tpm2-tools name the place of a value.
     """
     if text is None:
         return None

@@ -13,9 +13,9 @@ import typing as t
 
 
 class Hmac:
-    """An auth value, the empty one included. The response's HMAC proves that this TPM carried the command out.
+    """An auth value, which may be empty. The response's HMAC proves that this TPM carried the command out.
 
-    ``secret``: the command's parameters, or its answer, must not be seen.
+    ``secret``: the command's parameters or its response must be encrypted.
     """
 
     def __init__(self, value: bytes, secret: bool = False) -> None:

@@ -5,9 +5,10 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Password authorisation: the value crosses the bus in clear and the answer proves nothing.
+"""Password authorisation: the value crosses the bus unencrypted and the response proves nothing.
 
-So it is only for the empty value, which is no secret, of commands that change nothing, or whose effect something else proves (`go_unproven`).
+So it is used only with the empty value, which is not a secret, and only for commands that change nothing or whose effect a later command
+proves (see ``go_unproven`` in ``_backend/base.py``).
 """
 
 from __future__ import annotations

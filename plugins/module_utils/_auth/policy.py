@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Policy authorisation: a session that makes a policy's assertions (TPM 2.0 Library Part 1, section 19.7)."""
+"""Policy authorisation: a session in which a policy's assertions are made (TPM 2.0 Library Part 1, section 19.7)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typing as t
 
 
 class PolicySession:
-    """The assertions of ``_tpm.policy.steps`` in a session of their own, which ends with the command that it authorises.
+    """A policy session in which the assertions from ``_tpm.policy.steps`` are made; it ends with the command that it authorises.
 
     The session is salted, so that the response's HMAC proves that this TPM carried the command out. ``value`` is the object's auth value
     for an auth_value assertion; ``secret``: the session encrypts parameters; ``auths`` are the auth values of the hierarchies that a secret assertion may name.

@@ -5,9 +5,9 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What a TPM signs about itself, over a raw transport (TPM 2.0 Library Part 3, sections 18, 20 and 31.16). It changes nothing.
+"""Have a TPM sign statements about itself, over a raw transport (TPM 2.0 Library Part 3, sections 18, 20 and 31.16). Changes nothing.
 
-The keys are used with their empty auth, and nothing that goes to and fro is a secret, so no session is needed.
+The keys are used with an empty auth, and neither commands nor responses hold a secret, so no session is needed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Signed(t.NamedTuple):
 class Attestor(Reader):
     """Attestations by a key at a persistent handle. Every method raises TransportError or TpmResponseError.
 
-    ``nv_buffer``: how many bytes the TPM reads at once, where it is known already; else it is asked when it matters.
+    ``nv_buffer``: how many bytes of NV the TPM handles in one command, if known; otherwise the TPM is asked when it matters.
     """
 
     def __init__(self, transport: Transmitter, nv_buffer: int | None = None, alone: bool = False) -> None:
@@ -57,7 +57,7 @@ class Attestor(Reader):
         return Signed(cursor.sized(), cursor.rest())
 
     def nv_certify(self, signer: int, index: int, size: int, nonce: bytes) -> Signed:
-        """TPM2_NV_Certify (31.16) of ``size`` bytes of an NV index that everybody may read."""
+        """TPM2_NV_Certify (31.16) of ``size`` bytes of an NV index whose own, empty auth allows reading."""
         parameters = marshal.sized(nonce) + _OWN_SCHEME + struct.pack(">HH", size, 0)
         command = marshal.command(constants.CC_NV_CERTIFY, [signer, index, index], parameters, [b"", b""])
         return self._attest("certify", f"the content of NV index {handles.text(index)}", command)
@@ -68,12 +68,12 @@ class Attestor(Reader):
         return self._attest("quote", f"PCR {chosen.text}", marshal.command(constants.CC_QUOTE, [signer], parameters, [b""]))
 
     def certify(self, subject: int, signer: int, nonce: bytes) -> Signed:
-        """TPM2_Certify (18.2) of a key whose role ADMIN its auth value fills."""
+        """TPM2_Certify (18.2) of a key that its auth value authorises in the role ADMIN."""
         command = marshal.command(constants.CC_CERTIFY, [subject, signer], marshal.sized(nonce) + _OWN_SCHEME, [b"", b""])
         return self._attest("certify", f"the key at {handles.text(subject)}", command)
 
     def sign(self, key: int, public: names.Public, digest: bytes) -> bytes:
-        """TPM2_Sign (20.2) of a digest, whose length tells its hash, by an unrestricted key; returns the marshalled TPMT_SIGNATURE."""
+        """TPM2_Sign (20.2) of a digest by an unrestricted key; the digest's length tells its hash. Returns the marshalled TPMT_SIGNATURE."""
         hash_alg = alg.hash_to_sign(digest)
         own = public.scheme[:2] != _OWN_SCHEME
         scheme = _OWN_SCHEME if own else struct.pack(">HH", alg.ECDSA if public.type == alg.ECC else alg.RSASSA, hash_alg)

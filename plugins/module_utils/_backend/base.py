@@ -5,9 +5,9 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What the resources need of a TPM that can be changed, in the specification's verbs (TPM 2.0 Library Part 3).
+"""The interface by which the resources change a TPM, in the specification's verbs (TPM 2.0 Library Part 3).
 
-Everything crosses as bytes and integers; an object or session is an opaque token. Every method raises TpmResponseError or
+All arguments and results are bytes and integers; an object or session is an opaque token. Every method raises TpmResponseError or
 TransportError. ``esapi.py`` is the implementation; unit tests have a fake one.
 """
 
@@ -25,40 +25,40 @@ Token = t.Any
 
 
 class Reads(t.Protocol):
-    """What can be read of a TPM without a session; ``reader.py`` is the implementation."""
+    """What can be read from a TPM without a session; ``reader.py`` is the implementation."""
 
-    # What the user should hear: objects of interrupted programs that were flushed to make room.
+    # Notes for the user on objects of interrupted programs that were flushed to make room.
     flushed: list[str]
 
     def properties(self, group: int = constants.PT_VAR) -> dict[int, int]:
         """The TPM properties of a group, by number."""
 
     def read_public(self, handle: int) -> tuple[Public, bytes] | None:
-        """TPM2_ReadPublic (12.4): public area and Qualified Name, None where there is no object."""
+        """TPM2_ReadPublic (12.4): public area and Qualified Name; None if there is no object."""
 
     def handles(self, first: int) -> list[int]:
-        """TPM2_GetCapability (30.2): the handles of the type of ``first`` from there on."""
+        """TPM2_GetCapability (30.2): the handles from ``first`` on that are of its type (top byte)."""
 
     def nv_read_public(self, index: int) -> NvPublic | None:
-        """TPM2_NV_ReadPublic (31.6): the definition of an NV index, None where there is none."""
+        """TPM2_NV_ReadPublic (31.6): the definition of an NV index; None if there is none."""
 
     def nv_read(self, index: int, size: int, authority: int) -> bytes:
         """TPM2_NV_Read (31.13) with the empty auth of ``authority``: the index itself or TPM_RH_OWNER."""
 
     def auth_policy(self, hierarchy: int) -> bytes | None:
-        """The policy digest of a hierarchy (empty: none), None where the TPM does not tell it."""
+        """The policy digest of a hierarchy (b"": no policy); None if the TPM does not tell it."""
 
     def platform_auth_is_empty(self) -> bool | None:
-        """Whether the platform hierarchy takes an empty auth, None where it is disabled."""
+        """Whether the platform hierarchy accepts an empty auth; None if it is disabled."""
 
     def pcr_read(self, chosen: t.Sequence[Selection]) -> dict[str, dict[int, bytes]]:
-        """TPM2_PCR_Read (22.4): values by bank and index; those of banks that are not allocated are missing."""
+        """TPM2_PCR_Read (22.4): values by bank and index; banks that are not allocated are missing."""
 
 
 class Backend(t.Protocol):
     """One connection to one TPM."""
 
-    # How many commands have changed what outlives the run.
+    # How many commands have changed the TPM's persistent state.
     writes: int
 
     def create_primary(self, hierarchy: int, auth: Auth, template: Public) -> tuple[Token, Public]:
@@ -68,13 +68,13 @@ class Backend(t.Protocol):
         """TPM2_Create (12.1) of a key or sealed blob with auth ``value``: the private part and the public area."""
 
     def load(self, parent: Token, auth: Auth, private: bytes, public: Public, source: str) -> Token:
-        """TPM2_Load (12.2); ``source`` says for an error where the object comes from."""
+        """TPM2_Load (12.2); ``source`` names the origin of the object in error messages."""
 
     def persistent(self, handle: int) -> Token:
         """The object at a persistent handle."""
 
     def name(self, item: Token) -> bytes:
-        """The Name of an object, as this connection knows it; no command."""
+        """The Name of an object as this connection knows it; sends no command."""
 
     def evict_control(self, hierarchy: int, auth: Auth, item: Token, handle: int) -> None:
         """TPM2_EvictControl (28.5): make a loaded object persistent at ``handle``, or remove the persistent one there."""
@@ -119,51 +119,54 @@ class Backend(t.Protocol):
         """TPM2_DictionaryAttackLockReset (25.2)."""
 
     def holds(self, hierarchy: int, auth: Auth) -> bool:
-        """Whether a hierarchy takes this auth value; changes nothing. Never for lockout, where a wrong value counts."""
+        """Whether a hierarchy accepts this auth value; changes nothing. Must not be used for lockout, where a wrong value counts."""
 
     def pcr_read_proven(self, chosen: Selection) -> dict[int, bytes]:
-        """TPM2_PCR_Read (22.4) in the secure session, whose HMAC proves the values; those of a bank that is not allocated are missing."""
+        """TPM2_PCR_Read (22.4) in the secure session, whose HMAC proves the values; a bank that is not allocated is missing."""
 
     def list_handles(self, first: int) -> list[int]:
-        """TPM2_GetCapability (30.2): the handles of the type of ``first`` from there on."""
+        """TPM2_GetCapability (30.2): the handles from ``first`` on that are of its type (top byte)."""
 
     def salt_with(self, handle: int) -> None:
-        """Encrypt the secure session to the storage key at this persistent handle, unless another key has been pinned."""
+        """Salt the secure session to the storage key at this persistent handle, unless another key has been pinned."""
 
     def pin_salt(self, handle: int, name: bytes) -> None:
-        """Encrypt every session that is salted to the key at this persistent handle, and to none that has not this Name."""
+        """Salt every session to the key at this persistent handle; a key there with another Name is an error."""
 
     def go_unproven(self) -> None:
-        """From now on, until ``salt_with``, commands with an empty auth go without a session, so that their answers prove nothing.
+        """From now on, until ``salt_with``, send commands with an empty auth without a session, so that their responses prove nothing.
 
-        For what makes the key that the session will be salted to: the session's first command proves it, or ``prove``.
+        Used to make the key that the session will be salted to. The session's first command then proves that key, or else ``prove`` does.
         """
 
     def prove(self) -> None:
-        """Prove that the key for the salt is where it was put, unless a command in the session has done so."""
+        """Prove that the key for the salt is at its handle, unless a command in the session has proved that already."""
 
     def known(self, handle: int, public: Public) -> Token:
-        """The object at a persistent handle whose public area is known; no command. That it is there shows when it is used."""
+        """The object at a persistent handle whose public area is known. Sends no command: whether the object is there shows when it is used."""
 
     def start_policy(self, salt: Token | None, hash_alg: int) -> Token:
-        """TPM2_StartAuthSession (11.1) of a policy session that goes on until ``activate_credential``; salted: it encrypts both ways."""
+        """TPM2_StartAuthSession (11.1) of a policy session that lives until ``activate_credential``. With ``salt``, it encrypts in both directions."""
 
     def satisfy(self, session: Token, steps: t.Sequence[t.Any], auths: t.Mapping[int, bytes]) -> None:
         """Assert ``steps`` in a policy session."""
 
     def certify(self, subject: Token, session: Token, signer: Token, nonce: bytes, what: str) -> tuple[bytes, bytes]:
-        """TPM2_Certify (18.2) of a key whose role ADMIN ``session`` fills: the marshalled TPMS_ATTEST and TPMT_SIGNATURE."""
+        """TPM2_Certify (18.2) of a key that ``session`` authorises in the role ADMIN. Returns the marshalled TPMS_ATTEST and TPMT_SIGNATURE."""
 
     def activate_credential(
         self, activated: tuple[Token, Token], key: tuple[Token, Token], id_object: bytes, encrypted_secret: bytes
     ) -> bytes:
-        """TPM2_ActivateCredential (12.5): each a key and the session that authorises it, which ends; returns the secret."""
+        """TPM2_ActivateCredential (12.5). ``activated`` and ``key`` are pairs of a key and the session that authorises it.
+
+        Both sessions end. Returns the secret.
+        """
 
     def notes(self) -> list[str]:
-        """What the user should hear about this connection."""
+        """Notes for the user about this connection."""
 
     def close(self) -> None:
-        """Flush what is left of ours and end the connection; may be called twice."""
+        """Flush our objects and sessions that are still loaded, and end the connection; may be called twice."""
 
 
 __all__ = ("Backend", "Reads", "Token")

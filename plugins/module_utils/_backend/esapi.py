@@ -7,9 +7,9 @@
 
 """The one file that imports tpm2_pytss: everything that changes a TPM or needs a session, portable over tpm2-pytss 1.2 to 3.x.
 
-Rules that hold here (each was measured in all versions): results of the library are bound to a name and turned into bytes while
-that name lives, for nested objects do not keep their parents alive; all policy calls name their arguments; nothing private is
-used but ``lib``, where the Python checks are too strict; nothing is compared with ==.
+Rules of this file (each was measured in all versions): bind the library's results to a name and turn them into bytes while that name
+lives, because nested objects do not keep their parents alive; name all arguments of policy calls; use nothing private except ``lib``, and
+that only where the Python checks are too strict; compare nothing with ==.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ except Exception as error:  # noqa: BLE001 - ImportError as a rule; TypeError wh
 
 # TPMA_SESSION (Part 2, section 8.4).
 CONTINUE, DECRYPT, ENCRYPT, AUDIT = 0x01, 0x20, 0x40, 0x80
-# IESYSC_KEY_RSRC, as Esys_TR_Serialize writes it.
+# IESYSC_KEY_RSRC, the kind of resource that Esys_TR_Serialize writes for a key.
 KEY_RESOURCE = 1
-# What to do about a response code (by base code), where a command knows better than the table.
+# What to do about a response code (by base code), where a command has better advice than the table of response codes.
 Cures = t.Optional[t.Mapping[int, str]]
 
 _PARENT_CURE = "the parent has an auth value of its own, with which this collection cannot use it, so name a parent without one"
@@ -61,7 +61,7 @@ def require_library() -> None:
     if missing:
         where = os.path.dirname(tss2.__file__ or "")
         raise errors.DependencyError(
-            f"Could not use tpm2-pytss in {where}: it is too old, ESAPI.{missing[0]} is not there; install tpm2-pytss >= 1.2."
+            f"Could not use tpm2-pytss in {where}: it is too old and lacks ESAPI.{missing[0]}; install tpm2-pytss >= 1.2."
         )
 
 
@@ -79,7 +79,7 @@ class Esapi:
         self._salt: int | None = None
         self._pinned: bytes | None = None
         self._secure: t.Any = None
-        # Whether commands with an empty auth go without a session, and whether what they made is still to be proven.
+        # Whether commands with an empty auth are sent without a session, and whether one of them has still to be proven.
         self._bare = False
         self._unproven = False
         self._notes: list[str] = []
@@ -120,13 +120,16 @@ class Esapi:
         session = auth.open(self)
         result = self._call(attempt, obj, lambda: function(session), cures)
         if session in self._ours and session is not self._secure:
-            self._ours.remove(session)  # it was to end with this command
+            self._ours.remove(session)  # it ends with this command
         if session is self._secure:
-            self._unproven = False  # the response's HMAC was made with the salt, which only the key at that handle opens
+            self._unproven = False  # the response's HMAC depends on the salt, which only the key at that handle can decrypt
         return result
 
     def _make_room(self) -> bool:
-        """Without a resource manager, flush what a killed program left loaded: nobody else can use it while we hold the TPM."""
+        """Without a resource manager, flush what a killed program left loaded: while we hold the TPM, no other program can use it.
+
+        Returns whether anything was flushed.
+        """
         if not self._direct:
             return False
         ours = {self._number(token) for token in self._ours}
@@ -143,7 +146,7 @@ class Esapi:
         return bool(strangers)
 
     def _number(self, token: t.Any) -> int:
-        """The TPM's handle of one of our tokens; 0 where it has none any more."""
+        """The TPM's handle of one of our tokens; 0 if it has no handle any more."""
         number = ffi.new("TPM2_HANDLE *")
         return 0 if lib.Esys_TR_GetTpmHandle(self._e._ctx, token, number) else int(number[0])
 
@@ -155,7 +158,7 @@ class Esapi:
     def pcr_read_proven(self, chosen: pcr.Selection) -> dict[int, bytes]:
         if chosen not in self._pcrs:
             session, found = self.secure(), dict[int, bytes]()
-            # The command has nothing that a session could encrypt, so the session audits it; only the HMAC matters here.
+            # The command has no parameter that a session could encrypt, so the session audits it; only the HMAC matters here.
             self._e.trsess_set_attributes(session, CONTINUE | AUDIT)
             while len(found) < len(chosen.indices):
                 left = pcr.Selection(chosen.bank, tuple(index for index in chosen.indices if index not in found))
@@ -243,7 +246,7 @@ class Esapi:
         key = self.persistent(handle)
         if self._pinned is None:
             return key
-        # The Name is worked out of the public area to which the salt will be encrypted; what the TPM calls it does not count.
+        # The Name is computed from the public area to which the salt will be encrypted; the Name that the TPM reports is not trusted.
         written = bytes(self._e.tr_serialize(key))
         found = names.parse_public(marshal.Cursor(written[10 + len(self.name(key)) :]).sized()).name
         if found != self._pinned:
@@ -305,7 +308,7 @@ class Esapi:
         self._authorised("prove the auth of", _hierarchy(hierarchy), item, auth, call, _auth_cure(hierarchy, auth))
 
     def holds(self, hierarchy: int, auth: Auth) -> bool:
-        """See base: asks by PolicySecret in a trial session, whose result nothing uses."""
+        """As in ``base.Backend``: sends PolicySecret in a trial session, whose result is not used."""
         trial = self._start(tss2.TPM2_SE.TRIAL, False, CONTINUE)
         try:
             self._policy_secret(trial, hierarchy, auth)
@@ -328,7 +331,7 @@ class Esapi:
     def prove(self) -> None:
         if not self._unproven or self._salt is None:
             return
-        # The answer is encrypted in the session that is salted to this key, and has its HMAC.
+        # The response is encrypted in the session that is salted to this key, and carries the session's HMAC.
         item = self.persistent(self._salt)
         self._call("prove the key at", handles.text(self._salt), lambda: self._e.read_public(item, session1=self.secure()))
         self._unproven = False
@@ -378,12 +381,12 @@ class Esapi:
         return self._known[handle]
 
     def known(self, handle: int, public: names.Public) -> t.Any:
-        # What Esys_TR_Serialize writes of a key, and tpm2-tools keep in files: handle, Name, kind of resource, public area.
+        # The format in which Esys_TR_Serialize writes a key, and tpm2-tools keep it in files: handle, Name, kind of resource, public area.
         written = struct.pack(">IH", handle, len(public.name)) + public.name + struct.pack(">I", KEY_RESOURCE) + names.to_2b(public)
         token = self._call("use", handles.text(handle), lambda: self._e.tr_deserialize(written))
         if self.name(token) != public.name:
             raise errors.TpmError(
-                f"Could not use {handles.text(handle)}: the TSS reads its description otherwise; report this with its version."
+                f"Could not use {handles.text(handle)}: the TSS computes another Name from its public area; report this with the version of tpm2-tss."
             )
         self._known[handle] = token
         return token
@@ -408,7 +411,7 @@ class Esapi:
 
     def flush_context(self, item: t.Any) -> None:
         self._call("flush", "an object or session", lambda: self._e.flush_context(item))
-        self._ours.remove(item)  # only now: what could not be flushed is tried again at the end
+        self._ours.remove(item)  # only now, so that an object that could not be flushed is tried again at the end
 
     def unseal(self, item: t.Any, auth: Auth, source: str) -> bytes:
         return bytes(self._authorised("unseal", source, item, auth, lambda session: self._e.unseal(item, session1=session)))
@@ -438,7 +441,7 @@ class Esapi:
 
         answer: bytes = self._call("open", "the credential", call)
         for session in (activated[1], key[1]):
-            self._ours.remove(session)  # both were to end with this command
+            self._ours.remove(session)  # both end with this command
         return answer
 
     # -- NV
@@ -507,7 +510,8 @@ class Esapi:
         self.writes += 1
 
     def hierarchy_change_auth(self, hierarchy: int, auth: Auth, value: bytes) -> None:
-        # A session that authorises encrypts with the auth value of what it authorises, which a policy may be there to do without.
+        # A session that authorises a command encrypts with the auth value of the authorised object as well. A policy may be used because that value is
+        # not known, so a second session does the encryption.
         beside = self.secure() if isinstance(auth, PolicySession) else tss2.ESYS_TR.NONE
 
         def call(item: t.Any, session: t.Any) -> None:
@@ -581,7 +585,7 @@ class Esapi:
             self._flush_anew([number for number in left if number])
 
     def _flush_anew(self, numbers: t.Sequence[int]) -> None:
-        """Flush over a new connection: after a lost response the TSS takes no more calls, and no resource manager cleans up."""
+        """Flush over a new connection: after a lost response the TSS accepts no more calls, and no resource manager cleans up."""
         if not numbers:
             return
         try:
@@ -591,7 +595,7 @@ class Esapi:
                     connection.transmit(marshal.flush_context(number))
             finally:
                 connection.close()
-        except errors.TransportError:  # the TPM is gone, and what it had loaded with it
+        except errors.TransportError:  # the TPM is gone, and with it all that it had loaded
             pass
 
 
@@ -608,7 +612,7 @@ def _hierarchy(hierarchy: int) -> str:
 
 
 def _auth_cure(hierarchy: int, auth: Auth) -> Cures:
-    """What to do about a wrong or missing hierarchy auth. Only lockout's is counted, and blocks."""
+    """What to do about a wrong or missing hierarchy auth, by base code; None for lockout, where a wrong auth counts and blocks."""
     name = handles.HIERARCHY_NAMES.get(hierarchy)
     if name in (None, "lockout"):
         return None

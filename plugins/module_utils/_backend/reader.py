@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Reads over a raw transport, with the standard library alone: what a run that changes nothing needs.
+"""Reads over a raw transport, using only the standard library: all that a run needs which changes nothing.
 
 No command here opens a session, loads an object or changes anything (TPM 2.0 Library Part 3, sections 12.4, 22.4, 30.2, 31.6, 31.13).
 """
@@ -25,7 +25,7 @@ MAX_COUNT = 254
 
 
 class Transmitter(t.Protocol):
-    """What the reader needs of a transport: see ``_transport``."""
+    """The part of a transport that the reader needs; see ``_transport``."""
 
     def transmit(self, command: bytes) -> bytes:
         """Send one command, return its response."""
@@ -34,8 +34,8 @@ class Transmitter(t.Protocol):
 class Reader:
     """Facts of a TPM, one command each. Every method raises TransportError or TpmResponseError.
 
-    ``alone``: there is no resource manager, so that nobody else can be using the TPM. What others have left loaded is flushed then where
-    a read finds no room, for even a read takes room in a TPM. ``flushed`` has a note for the user on each time.
+    ``alone``: there is no resource manager, so that no other program can be using the TPM. If a read then fails because the TPM has no room
+    (even a read needs some), the objects and sessions that other programs have left loaded are flushed, and ``flushed`` gets a note for the user.
     """
 
     def __init__(self, transport: Transmitter, alone: bool = False) -> None:
@@ -76,7 +76,7 @@ class Reader:
         return body
 
     def capability(self, capability: int, first: int, item: t.Callable[[marshal.Cursor], tuple[int, t.Any]]) -> dict[int, t.Any]:
-        """A whole TPM2_GetCapability list: ``item`` reads one entry and returns its key, which orders the list, and its value."""
+        """A whole TPM2_GetCapability list as a dict: ``item`` reads one entry and returns its key, by which the TPM orders the list, and its value."""
         found: dict[int, t.Any] = {}
         more, start = True, first
         while more:
@@ -84,20 +84,20 @@ class Reader:
             more, count, cursor = marshal.capability_head(self._ask("read", f"the TPM's capability {capability}", command))
             known = len(found)
             found.update(item(cursor) for _each in range(count))
-            # A TPM that repeats itself must not keep us for ever.
+            # A TPM that repeats the same entries must not keep this loop running for ever.
             more = more and len(found) > known
             start = max(found) + 1 if found else first
         return found
 
     def properties(self, group: int = constants.PT_VAR) -> dict[int, int]:
-        """The TPM properties (TPM_PT) of a group, by number: one command, asked once."""
+        """The TPM properties (TPM_PT) of a group, by number. They are read once."""
         if group not in self._properties:
             found = self.capability(constants.CAP_TPM_PROPERTIES, group, lambda c: (c.u32(), c.u32()))
             self._properties[group] = {number: value for number, value in found.items() if number & ~0xFF == group}
         return self._properties[group]
 
     def handles(self, first: int) -> list[int]:
-        """All handles of the type of ``first`` (its top byte) from there on."""
+        """All handles from ``first`` on that are of its type (top byte)."""
         found = self.capability(constants.CAP_HANDLES, first, lambda c: (c.u32(), None))
         return [handle for handle in found if handle >> 24 == first >> 24]
 
@@ -115,7 +115,7 @@ class Reader:
         return sorted(self.capability(capability, 0 if size == 2 else 0x11F, t.cast("t.Any", read)))
 
     def auth_policy(self, hierarchy: int) -> bytes | None:
-        """The policy digest of a hierarchy (empty: none), or None where the TPM cannot tell (before revision 1.38)."""
+        """The policy digest of a hierarchy (b"": no policy), or None if the TPM cannot tell it (before revision 1.38)."""
         command = marshal.command(
             constants.CC_GET_CAPABILITY, parameters=marshal.capability_request(constants.CAP_AUTH_POLICIES, hierarchy, 1)
         )
@@ -131,9 +131,9 @@ class Reader:
         return cursor.rest()
 
     def read_public(self, handle: int) -> tuple[names.Public, bytes] | None:
-        """The public area and Qualified Name of a loaded or persistent object, None where there is none."""
+        """The public area and Qualified Name of a loaded or persistent object; None if there is no such object."""
         code, body = self._send(marshal.command(constants.CC_READ_PUBLIC, [handle]))
-        # 0x18B is the normal answer; some chips say 0x184 (VALUE) of the same handle.
+        # 0x18B (HANDLE) is the normal answer for a handle without an object; some chips answer 0x184 (VALUE).
         if errors.is_rc(code, errors.RC_HANDLE, errors.RC_VALUE):
             return None
         if code:
@@ -143,7 +143,7 @@ class Reader:
         return public, qualified
 
     def nv_read_public(self, index: int) -> nv.NvPublic | None:
-        """The definition of an NV index, None where there is none."""
+        """The definition of an NV index; None if there is no such index."""
         code, body = self._send(marshal.command(constants.CC_NV_READ_PUBLIC, [index]))
         if errors.is_rc(code, errors.RC_HANDLE, errors.RC_VALUE):
             return None
@@ -163,14 +163,14 @@ class Reader:
             got = marshal.Cursor(self._ask("read", f"NV index {handles.text(index)}", command)).sized()
             if not got:
                 raise errors.TpmError(
-                    f"Could not read NV index {handles.text(index)}: the TPM gave {len(found)} of {size} bytes and no more; run again, "
-                    "and look for a firmware update where that does not help."
+                    f"Could not read NV index {handles.text(index)}: the TPM returned only {len(found)} of {size} bytes; run again, "
+                    "and if that does not help, look for a firmware update."
                 )
             found += got
         return found
 
     def pcr_read(self, chosen: t.Sequence[pcr.Selection]) -> dict[str, dict[int, bytes]]:
-        """The values of PCRs by bank and index; those of banks that are not allocated are missing."""
+        """The values of PCRs by bank and index; banks that are not allocated are missing."""
         found: dict[str, dict[int, bytes]] = {one.bank: {} for one in chosen}
         left = list(chosen)
         while left:
@@ -182,14 +182,14 @@ class Reader:
             for (bank, index), value in zip(got, digests):
                 found.setdefault(bank, {})[index] = value
             asked, left = left, _remaining(left, found)
-            if left == asked:  # the rest is of banks that are not allocated
+            if left == asked:  # the PCRs that are left belong to banks that are not allocated
                 break
         return found
 
     def platform_auth_is_empty(self) -> bool | None:
-        """Whether the platform hierarchy takes an empty auth; None where it is disabled. Changes nothing.
+        """Whether the platform hierarchy accepts an empty auth; None if it is disabled. Changes nothing.
 
-        TPM2_ClockRateAdjust by nothing (Part 3, section 29.3) needs that auth; platform auth has no dictionary attack protection.
+        It is tried with TPM2_ClockRateAdjust by zero (Part 3, section 29.3), which needs platform auth. A wrong platform auth is not counted.
         """
         code, _body = self._send(marshal.command(constants.CC_CLOCK_RATE_ADJUST, [handles.RH_PLATFORM], b"\0", [b""]))
         if code and not errors.is_rc(code, errors.RC_BAD_AUTH, errors.RC_HIERARCHY, errors.RC_AUTH_UNAVAILABLE):
@@ -197,7 +197,7 @@ class Reader:
         return None if errors.is_rc(code, errors.RC_HIERARCHY) else code == 0
 
     def test_result(self) -> int:
-        """What the TPM says of its self-test (TPM2_GetTestResult, Part 3, section 10.4): 0 passed, RC_FAILURE failed, else not through yet."""
+        """The result of the TPM's self-test (TPM2_GetTestResult, Part 3, section 10.4): 0: passed; RC_FAILURE: failed; other codes: not finished."""
         cursor = marshal.Cursor(self._ask("read the self-test of", "the TPM", marshal.command(constants.CC_GET_TEST_RESULT)))
         cursor.sized()
         return cursor.u32()
@@ -210,7 +210,7 @@ def _remaining(asked: t.Sequence[pcr.Selection], found: t.Mapping[str, t.Mapping
 
 @contextlib.contextmanager
 def connect(place: tcti.Tcti) -> t.Iterator[Reader]:
-    """A reader of the TPM at ``place``. Its connection ends with the block: swtpm and /dev/tpm0 take one client at a time."""
+    """A reader of the TPM at ``place``. Its connection ends with the block, because swtpm and /dev/tpm0 accept one client at a time."""
     connection = open_transport(place)
     try:
         yield Reader(connection, place.alone)

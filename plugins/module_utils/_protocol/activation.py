@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What a device answers to a credential (TPM 2.0 Library Part 1, section 24): device and controller work it out alike."""
+"""A device's answer to a credential (TPM 2.0 Library Part 1, section 24); device and controller both compute it with this file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LABEL = b"edgefleet.tpm2 activation"
 
 
 def proof(secret: bytes, nonce: bytes) -> bytes:
-    """HMAC-SHA256 over the nonce, 32 bytes: only who has opened the credential can work it out, and it tells nobody the secret."""
+    """HMAC-SHA256 over the nonce, 32 bytes. Only a device that has opened the credential can compute it, and it does not reveal the secret."""
     return hmac.new(secret, _LABEL + nonce, hashlib.sha256).digest()
 
 

@@ -5,16 +5,16 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Replacing the lockout auth without ever trying one: the lockout hierarchy's policy says how far a replacement has come.
+"""Replace the lockout auth without ever trying a value: the lockout hierarchy's policy shows how far a replacement has come.
 
-A wrong lockout auth blocks the lockout hierarchy, so after an interruption it must not be tried which of two values holds. The policy
-of a hierarchy can be read by everybody (TPM_CAP_AUTH_POLICIES), survives resets, and authorises beside the auth value:
+A wrong lockout auth blocks the lockout hierarchy. So after an interruption nobody may try which of two values the TPM has. The policy
+of a hierarchy can be read without authorisation (TPM_CAP_AUTH_POLICIES), survives resets, and authorises commands as the auth value does:
 
-1. authorised by the old auth, the policy becomes ``bridge``: whoever knows both values may set the auth, whatever it is now;
-2. by that policy, the auth becomes the new one, as often as it takes;
-3. authorised by the new auth, the policy becomes ``marker`` of the new value, which no session can ever reach.
+1. Authorised by the old auth, set the policy to ``bridge``: whoever knows both values can set the auth, whichever of the two it is now.
+2. Authorised by that policy, set the auth to the new value; this can be repeated as often as needed.
+3. Authorised by the new auth, set the policy to ``marker`` of the new value, which no session can satisfy.
 
-Whoever reads a policy learns nothing: both are hashes that need the new value, which therefore has to be one that cannot be guessed.
+A reader of the policy learns no value: both policies are hashes over the new value, so that value must be too random to be guessed.
 TPM 2.0 Library Part 3, sections 23.4 (PolicySecret), 24.3 (SetPrimaryPolicy), 24.8 (HierarchyChangeAuth).
 """
 
@@ -29,21 +29,24 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorit
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, constants, names, policy
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import sized
 
-# A value shorter than that could be found by trying, with the policy that anybody can read.
+# In bytes. Anybody can read the policy, and could find a shorter value by trying values against it.
 SHORTEST = 16
 NOT_BEGUN, BEGUN, DONE, UNKNOWN = "not begun", "begun", "done", "unknown"
 _LABEL = b"edgefleet.tpm2 lockout auth "
 
 
 class ExternalSecret(t.NamedTuple):
-    """TPM2_PolicySecret with the auth of an object that is loaded for it: its public area, the marshalled TPMT_SENSITIVE, its auth."""
+    """TPM2_PolicySecret with the auth of an object that is loaded only for this assertion.
+
+    ``public`` is its public area, ``sensitive`` the marshalled TPMT_SENSITIVE, ``value`` its auth.
+    """
 
     public: names.Public
     sensitive: bytes
     value: bytes
 
     def assert_in(self, verbs: t.Any, session: t.Any, auths: t.Mapping[int, bytes]) -> None:
-        """Make it in a policy session."""
+        """Make the assertion in a policy session."""
         verbs.policy_external_secret(session, self)
 
 
@@ -66,7 +69,7 @@ def _secret(old: bytes, new: bytes) -> ExternalSecret:
 
 
 def steps(old: bytes, new: bytes) -> list[t.Any]:
-    """What a session asserts to set the lockout auth while the policy is ``bridge``."""
+    """The assertions by which a session sets the lockout auth while the policy is ``bridge``."""
     return [_secret(old, new), policy.CommandCode(constants.CC_HIERARCHY_CHANGE_AUTH)]
 
 
@@ -77,7 +80,7 @@ def bridge(old: bytes, new: bytes) -> bytes:
 
 
 def progress(found: bytes, old: bytes, new: bytes) -> str:
-    """How far the replacement of ``old`` by ``new`` has come, by the policy that the TPM tells: one of the constants above."""
+    """How far the replacement of ``old`` by ``new`` has come, judged by the policy that the TPM reports: one of the constants above."""
     known = {b"": NOT_BEGUN, marker(old): NOT_BEGUN, bridge(old, new): BEGUN, marker(new): DONE}
     return known.get(found, UNKNOWN)
 

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The kernel's character device (Linux drivers/char/tpm/tpm-dev-common.c): one write is one command, one read its response."""
+"""The kernel's character device (Linux drivers/char/tpm/tpm-dev-common.c): one write sends one command, one read returns its response."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def explain_open(path: str, number: int) -> errors.TransportError:
 
 
 def not_a_device(path: str) -> errors.TransportError:
-    """The error for a file or folder that is named as a TPM."""
+    """The error for a file or folder that the tcti names as a TPM."""
     return errors.TransportError(
-        f"Could not use {path} as a TPM: it is no character device; name the node of a TPM, for example device:/dev/tpmrm0.",
+        f"Could not use {path} as a TPM: it is not a character device; name the node of a TPM, for example device:/dev/tpmrm0.",
         errors.NOT_A_TPM,
     )
 
@@ -80,7 +80,7 @@ class DeviceNode:
             ) from None
 
     def _read(self) -> bytes:
-        # Kernels since 4.20 may give a response in pieces; older ones give it whole in one read.
+        # Kernels since 4.20 may return a response in pieces; older ones return it whole in one read.
         data = os.read(self._file, MAX_RESPONSE)
         while len(data) >= 6 and len(data) < int.from_bytes(data[2:6], "big"):
             more = os.read(self._file, MAX_RESPONSE)
@@ -94,7 +94,7 @@ class DeviceNode:
         return data
 
     def close(self) -> None:
-        """Close the node; the kernel's resource manager flushes what was left."""
+        """Close the node; the kernel's resource manager flushes what was left loaded."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The way to a TPM, opened: device node, socket or TCTI library, by its TCTI string."""
+"""Open the connection to a TPM by its TCTI string: a device node, a socket or a TCTI library."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti imp
 
 
 def open_transport(place: Tcti) -> Transport:
-    """Open the connection to the TPM at `place` with as little code as it takes. Raises TransportError."""
+    """Open the connection to the TPM at ``place``, importing only the code for its TCTI. Raises TransportError."""
     if place.name == "device":
         from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import device
 

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""swtpm's data channel: commands and responses as they are, over TCP or a UNIX socket (swtpm(8), --server)."""
+"""swtpm's data channel: commands and responses without any framing, over TCP or a UNIX socket (swtpm(8), --server)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import socket
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti import Tcti
 
-# Only reads come this way, which no TPM takes seconds for; but a software TPM may still make a key for a client that was killed.
+# In seconds. Only reads use this transport, and no TPM takes seconds for those; but a software TPM may still be making a key for a killed client.
 TIMEOUT = 30.0
 CONNECT_TIMEOUT = 10.0
 HEADER, MAX_RESPONSE = 10, 1 << 16

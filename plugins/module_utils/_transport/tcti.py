@@ -7,7 +7,7 @@
 
 """Where the TPM is: TCTI strings, and opening a transport for one.
 
-A transport has one method that matters, ``transmit(bytes) -> bytes``: one whole command in, one whole response out.
+The main method of a transport is ``transmit(bytes) -> bytes``: it takes one whole command and returns one whole response.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DIRECT = "/dev/tpm0"
 
 
 class Transport(t.Protocol):
-    """What the reader needs of a connection."""
+    """A connection to a TPM, as the reader needs it."""
 
     def transmit(self, command: bytes) -> bytes:
         """Send one command, return its response. Raises TransportError."""
@@ -32,33 +32,33 @@ class Transport(t.Protocol):
 
 
 class Tcti(t.NamedTuple):
-    """A TCTI string taken apart: ``name`` is device, swtpm, tabrmd, …; ``conf`` the rest."""
+    """A parsed TCTI string: ``name`` is device, swtpm, tabrmd, …; ``conf`` is the text after the colon."""
 
     name: str
     conf: str
 
     @property
     def text(self) -> str:
-        """As the TSS takes it."""
+        """The string as the TSS expects it."""
         return f"{self.name}:{self.conf}" if self.conf else self.name
 
     @property
     def resource_manager(self) -> str:
-        """Who swaps sessions and objects on this path: kernel, abrmd, or none."""
+        """The resource manager on this path, which swaps sessions and objects: kernel, abrmd, or none."""
         if self.name == "tabrmd":
             return "abrmd"
         return "kernel" if self.name == "device" and "tpmrm" in self.conf else "none"
 
     @property
     def alone(self) -> bool:
-        """Whether there is no resource manager on this path, so that nobody else can be using the TPM."""
+        """Whether there is no resource manager on this path, so that no other program can be using the TPM."""
         return self.resource_manager == "none"
 
 
 def resolve(given: str | None) -> Tcti:
     """The TCTI to use: ``given``, else the environment's TPM2TOOLS_TCTI, else the kernel's resource manager, else /dev/tpm0.
 
-    The TSS library's own search order is never used: it can end at a simulator. Raises InputError for a malformed string.
+    The TSS library's own search order is never used, because it can choose a simulator. Raises InputError for a malformed string.
     """
     text = given or os.environ.get("TPM2TOOLS_TCTI") or ""
     if not text:
@@ -66,7 +66,7 @@ def resolve(given: str | None) -> Tcti:
     name, _colon, conf = text.partition(":")
     if not name.replace("-", "").replace("_", "").isalnum() or "/" in name:
         raise InputError(
-            f"Could not use the tcti '{text}': it is no TCTI string; write one as name:options, for example device:/dev/tpmrm0 or "
+            f"Could not use the tcti '{text}': it is not a TCTI string; write one as name:options, for example device:/dev/tpmrm0 or "
             "swtpm:host=127.0.0.1,port=2321."
         )
     if name == "device" and not conf:

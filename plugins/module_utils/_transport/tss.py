@@ -5,10 +5,10 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Whatever TCTI the TSS can load (tabrmd, cmd, libtpms, mssim, …), through its C interface (TSS 2.0 TCTI API, section 3.2).
+"""Any TCTI that the TSS can load (tabrmd, cmd, libtpms, mssim, …), through its C interface (TSS 2.0 TCTI API, section 3.2).
 
-libtss2-tctildr is called directly: reads need no more than transmit and receive, and importing tpm2-pytss for that would
-cost a small device 0.2 s of CPU.
+libtss2-tctildr is called directly: reads need only transmit and receive, and importing tpm2-pytss for these would cost a small
+device 0.2 s of CPU time.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti import Tcti
 
 BLOCK = -1
-# What the TSS cannot know of a TCTI: what is to be done where it cannot be opened.
+# What to do if a TCTI cannot be opened, by its name; the TSS has no such advice.
 CURES = {"tabrmd": "start tpm2-abrmd (systemctl start tpm2-abrmd), or use device:/dev/tpmrm0"}
 MAX_RESPONSE = 4096
 
 
 class _Common(ctypes.Structure):
-    """TSS2_TCTI_CONTEXT_COMMON_V1 up to the members that we call."""
+    """TSS2_TCTI_CONTEXT_COMMON_V1, up to the last member that is called here."""
 
     _fields_ = [
         ("magic", ctypes.c_uint64),

@@ -114,7 +114,7 @@ def test_what_is_no_text_is_found_wherever_it_lies(options: t.Any, spec: _argspe
     ],
 )
 def test_a_truth_value_is_no_number(options: t.Any, spec: _argspec.Spec, where: str) -> None:
-    assert _values.misread(options, spec) == f"Could not read {where}: it is a truth value and no number; write the number."
+    assert _values.misread(options, spec) == f"Could not read {where}: it is a truth value, not a number; write the number."
 
 
 # -- serial numbers

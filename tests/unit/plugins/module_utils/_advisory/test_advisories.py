@@ -236,8 +236,8 @@ def test_a_firmware_of_which_nobody_is_certain_gets_a_verdict_that_says_so() -> 
     (found,) = [one for one in advisories.judge("XYZ", "1.2.3.4") if one.name == advisories.NO_RULE]
     assert (found.verdict, found.object) == (UNKNOWN, "XYZ firmware 1.2.3.4")
     assert "look at" in found.evidence and found.remedy
-    assert "tells no firmware version" in advisories.judge("IFX", "0.0.0.0")[0].evidence
-    assert "no published list that we know covers this version" in advisories.judge("IFX", "99.0.0.1")[0].evidence
+    assert "does not report its firmware version" in advisories.judge("IFX", "0.0.0.0")[0].evidence
+    assert "no published list known to this collection covers this version" in advisories.judge("IFX", "99.0.0.1")[0].evidence
     assert "the firmware version does not tell" in advisories.judge("IBM", "1.2.3.4")[0].evidence
 
 

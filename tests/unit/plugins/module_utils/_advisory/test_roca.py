@@ -126,7 +126,7 @@ WEAK = {
     "short": ((1 << 2047) - 1, "has 2047 bits, fewer than 2048"),
     "long": (1 << 16384 | 1, "has 16385 bits, more than 16384"),
     "long and even": (1 << 65535, "has 65536 bits, more than 16384"),
-    "even": (1 << 2047, "has an even modulus, so it is no key"),
+    "even": (1 << 2047, "has an even modulus, so it is not an RSA key"),
     "faulty": (pow(65537, 5, 2 * math.prod(roca.PRIMES)) + 2 * math.prod(roca.PRIMES) * (1 << 2048), "bears the ROCA fingerprint"),
 }
 

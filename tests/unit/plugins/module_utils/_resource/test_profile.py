@@ -96,8 +96,8 @@ def test_pcrs_of_one_bank_are_read_together(bed: Bed) -> None:
 @pytest.mark.parametrize(
     ("items", "phrase"),
     [
-        ([{}], "item 1 of resources: it names 0 nouns"),
-        ([SRK, {**SRK, "da_lockout": {}}], "item 2 of resources: it names 2 nouns.*nv_index"),
+        ([{}], "item 1 of resources: it names 0 kinds"),
+        ([SRK, {**SRK, "da_lockout": {}}], "item 2 of resources: it names 2 kinds.*nv_index"),
         (
             [{"key": {"handle": "0x81000210"}}, {"persistent_handle": {"handle": "0x81000210", "name": "00"}}],
             "item 2.*0x81000210 is already item 1",

@@ -60,7 +60,7 @@ def test_an_ordinary_file_is_not_written_to(tmp_path: pathlib.Path) -> None:
     file = tmp_path / "tpmrm0"
     file.write_text("dear")
     for path in (file, tmp_path):
-        with pytest.raises(errors.TransportError, match="no character device") as refused:
+        with pytest.raises(errors.TransportError, match="not a character device") as refused:
             device.DeviceNode(str(path))
         assert refused.value.kind == errors.NOT_A_TPM
     assert file.read_text() == "dear"
