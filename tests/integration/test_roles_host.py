@@ -22,7 +22,7 @@ import typing as t
 import pytest
 import yaml
 from support import places
-from support.controller import cores, each_core
+from support.controller import cores, each_core, forked
 
 ROLES = ("tpm_stack", "resource_manager")
 Facts = dict[str, t.Any]
@@ -329,7 +329,7 @@ def worked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     environment |= {"ANSIBLE_CONFIG": str(places.USERS_CFG), "ANSIBLE_COLLECTIONS_PATH": str(places.COLLECTIONS)}
     environment |= {"ANSIBLE_HOME": str(folder / "ansible"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
     command = [request.param["ansible_playbook"], "-i", str(folder / "inventory.yml"), str(folder / "play.yml"), "--forks=4"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
+    done = forked(command, environment)
     assert done.returncode == 0, done.stdout + done.stderr
     shown = re.findall(r'ok: \[([^]]+)\] => \{\s*"msg": "([\w+/=]+)"', done.stdout)
     return Worked(request.param["core"], {name: json.loads(base64.b64decode(text)) for name, text in shown})
