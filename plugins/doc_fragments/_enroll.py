@@ -241,8 +241,8 @@ options:
     description:
       - The template from which the endorsement key must be made, whatever its handle. A TPM has one EK for each template, and could
         otherwise be enrolled as a second device with another of its EKs.
-      - An EK that is made by a template in its TPM's NV, and is of no template of the TCG, counts in place of the declared one if it is of the
-        same type, RSA or ECC.
+      - An EK that is made by a template in its TPM's NV, and is of no template of the TCG, counts in place of the declared one if its key
+        is of the same type and size.
       - If systemd (from version 262 on) keeps an EK of another template at 0x81010001, give that template here.
     type: str
     choices: [ek_rsa_2048, ek_ecc_p256, ek_rsa_3072, ek_rsa_4096, ek_ecc_p384, ek_ecc_p521, ek_high_rsa_2048, ek_high_ecc_p256]

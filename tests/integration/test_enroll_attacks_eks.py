@@ -12,11 +12,11 @@ import typing as t
 import pytest
 from cryptography.hazmat.primitives import serialization
 from support import ek_lab, module, registry, secrets
-from support.enroll import ONE, SERIAL, WHERE, Bench, Desk, Device
+from support.enroll import ONE, SERIAL, WHERE, Bench, Desk, Device, Exchange, Json
 from support.swtpm import Swtpm
 from support.tools import Tools
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names, templates
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes, names, templates
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import ShownEk
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import certificate
@@ -148,6 +148,31 @@ def test_a_tpm_that_is_enrolled_shows_itself_by_an_ek_of_its_own_template(desk: 
     tools = Tools(own.tcti)
     stranger(desk, ShownEk("", "", "", spki_of_certificate(tools.nvread(0x01C00002)), True))
     desk.refused(own, "tpm_under_other_serial", "its TPM shows the EK of serial EF-STRANGER", pinned=ek_at(own, WHERE.ek))
+
+
+def as_if_by_an_own_template(device: Exchange) -> Exchange:
+    """Root's program: it shows an EK of the profile with one attribute more, of which no certificate tells, and has its TPM use the true one."""
+    true: dict[str, str] = {}
+
+    def exchange(question: t.Mapping[str, t.Any]) -> Json:
+        if "activate" in question:
+            return device({**question, "activate": {**question["activate"], "ek": {"handle": ECC, "public": true[ECC]}}})
+        told = dict(question["collect"])
+        told["reads"] = {**told["reads"], "public": {}}
+        answer = dict(device({**question, "collect": told}))
+        true[ECC] = answer["publics"][ECC]
+        public = names.parse_public(bytes.fromhex(true[ECC]))
+        word = (public.attributes | attributes.OBJECT["noda"]).to_bytes(4, "big")
+        return {**answer, "publics": {**answer["publics"], ECC: (public.raw[:4] + word + public.raw[8:]).hex()}}
+
+    return exchange
+
+
+def test_an_ek_of_another_size_does_not_pass_as_one_of_the_tpms_own_template(desk: Desk, device: Device) -> None:
+    """One TPM as two devices: its other EK has a certificate too, and is shown with an attribute that is in no template of the profile."""
+    where = BY_ECC._replace(ek_template="ek_ecc_p256")
+    rogue = as_if_by_an_own_template(device)
+    desk.refused(rogue, "ek_template", "it is not made from the template ek_ecc_p256 that is declared", where=where)
 
 
 def spki_of_certificate(data: bytes) -> str:

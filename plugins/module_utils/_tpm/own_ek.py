@@ -82,10 +82,18 @@ def _size(public: Public) -> int:
     return _CURVES.get(number, 0) if rest == _NULL else 0
 
 
+def same_kind(one: Public, other: Public) -> bool:
+    """Whether the keys of two EKs are of the same type and size.
+
+    Each index of a template is for an EK of one type and size, so this tells a TPM's EK at one index from its EKs at others.
+    """
+    return one.type == other.type and _size(one) == _size(other)
+
+
 def template(usual: Public, own: bytes | None, nonce: bytes | None) -> Public:
     """What an EK is made of: the usual template, or the TPM's own; with the nonce in ``unique``, padded with zeros as the profile has it.
 
-    Raises TpmError with what is wrong, a clause: what is in NV describes no EK of the usual one's type, or the nonce does not fit.
+    Raises TpmError with what is wrong, a clause: what is in NV describes no EK of the usual one's type and size, or the nonce does not fit.
     """
     chosen = usual
     if own is not None:
@@ -93,7 +101,7 @@ def template(usual: Public, own: bytes | None, nonce: bytes | None) -> Public:
             chosen = parse_public(own)
         except TpmError:
             raise TpmError("it is no public area") from None
-        why = fault(chosen) or ("" if chosen.type == usual.type else f"its key is {chosen.algorithm}")
+        why = fault(chosen) or ("" if same_kind(chosen, usual) else f"its key is {chosen.algorithm}")
         why = why or ("" if _fits(chosen) else "its unique field is too long")
         if why:
             raise TpmError(why)
@@ -111,4 +119,4 @@ def _fits(public: Public) -> bool:
     return all(len(cursor.sized()) <= size for _each in range(2 if public.type == alg.ECC else 1))
 
 
-__all__ = ("MAX_SIZE", "PLACES", "Places", "fault", "template")
+__all__ = ("MAX_SIZE", "PLACES", "Places", "fault", "same_kind", "template")

@@ -54,11 +54,11 @@ def check_template(public: names.Public, template: str) -> None:
     """Check that an EK was made from the declared template; ``unique`` is not compared. Raises TrustError, ``ek_template``.
 
     A TPM has one EK for each template, each with its own certificate, but only the declared one counts. An EK made from a template in the
-    TPM's NV also counts if it has the declared template's type and matches no other template of the profile.
+    TPM's NV also counts if its key has the declared template's type and size, and it matches no other template of the profile.
     """
     declared = templates.primary(template)
     odd = names.differences(declared, public)
-    if odd and not (by_own_template(public) and public.type == declared.type):
+    if odd and not (by_own_template(public) and own_ek.same_kind(public, declared)):
         raise TrustError(
             f"Could not accept the EK: it is not made from the template {template} that is declared ({', '.join(odd)}); see which template "
             "the profile declares at that handle, and whether somebody has put another EK there.",

@@ -47,10 +47,8 @@ GOOD = {
     "a unique": (RSA, {"unique": sized(b"x" * 256)}),
     "no DA": (RSA, {"attributes": flags(add="noda")}),
     "SHA-384": (RSA, {"name_alg": alg.SHA384, "auth_policy": key_policies.secret(alg.SHA384)}),
-    "RSA 3072": (RSA, {"detail": struct.pack(">HI", 3072, 0)}),
     "exponent": (RSA, {"detail": struct.pack(">HI", 2048, 65537)}),
     "high": (ECC, {"attributes": flags(add="userwithauth"), "auth_policy": key_policies.either("ek", alg.SHA256)}),
-    "P-384": (ECC, {"detail": struct.pack(">HH", 4, alg.NULL)}),
 }
 
 
@@ -78,6 +76,7 @@ BAD = {
     "with auth, not by policy B": (changed(RSA, attributes=flags(add="userwithauth")), "its policy is 8371"),
     "SHA-1": (changed(RSA, name_alg=alg.SHA1), "its Name algorithm is sha1"),
     "RSA 1024": (changed(RSA, detail=struct.pack(">HI", 1024, 0)), "its key is rsa_1024"),
+    "RSA 3072": (changed(RSA, detail=struct.pack(">HI", 3072, 0)), "its key is rsa_3072"),
     "exponent 3": (changed(RSA, detail=struct.pack(">HI", 2048, 3)), "its key is rsa_2048"),
     "no AES": (changed(RSA, symmetric=struct.pack(">H", alg.NULL)), "it does not encrypt its children"),
     "long unique": (changed(RSA, unique=sized(bytes(257))), "its unique field is too long"),
@@ -99,7 +98,8 @@ def test_the_nonce_is_padded_with_zeros() -> None:
     assert made.unique == sized(b"nonce".ljust(256, b"\0")) and names.differences(RSA, made) == []
     made = own_ek.template(ECC, None, b"nonce")
     assert made.unique == sized(b"nonce".ljust(32, b"\0")) + sized(bytes(32)) and names.differences(ECC, made) == []
-    raw = changed(ECC, detail=struct.pack(">HH", 4, alg.NULL), unique=sized(b"") + sized(b""))
-    assert own_ek.template(ECC, raw, b"n").unique == sized(b"n".ljust(48, b"\0")) + sized(bytes(48))
+    usual = templates.primary("ek_ecc_p384")
+    raw = changed(usual, unique=sized(b"") + sized(b""))
+    assert own_ek.template(usual, raw, b"n").unique == sized(b"n".ljust(48, b"\0")) + sized(bytes(48))
     with pytest.raises(errors.TpmError, match="the nonce has 33 bytes, more than the 32 that fit"):
         own_ek.template(ECC, None, bytes(33))
