@@ -48,7 +48,7 @@ _PAYLOAD: dict[str, t.Any] = {
 
 
 def make(record: str, statements: t.Sequence[str], place: Place, signer: Signer, now: datetime.datetime) -> tuple[int, str]:
-    """The number and the text of the statement that a device is at ``place``, after a verified record and statements.
+    """Number and text of a new statement that a device is at ``place``, to follow a verified record and its statements.
 
     Raises BirthRecordError if nobody would accept that signer.
     """
@@ -75,7 +75,7 @@ def _digest(text: str, statements: t.Sequence[str]) -> str:
 
 
 def last(record: str, statements: t.Sequence[str], *, roots: t.Sequence[str | bytes], now: datetime.datetime | None = None) -> Place:
-    """Where a device is, by its verified record and the statements after it. Raises BirthRecordError, CertificateError."""
+    """Where a device is, from its verified record and the statements after it. Raises BirthRecordError, CertificateError."""
     born = envelope.document(envelope.parse(record)[1])
     newest = {**born["device"], "time": born["time"]}
     who = (born["device"]["serial"], born["ek"]["name"])

@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What a device answers to ``tpm2_evidence``, read as something that anybody may have written, and the questions themselves."""
+"""Read a device's answers to ``tpm2_evidence``, which are not trusted, and make parts of the questions."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict impo
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import subject_der
 
 Answer = t.Mapping[str, t.Any]
-# Where certificates stand in an answer, and how many there can be: the profile has so many NV indices for them.
+# The fields of an answer with certificates, their name in errors, and the most that there can be: the profile's number of NV indices.
 _CERTIFICATES = (("certificates", "EK certificate", 16), ("chain", "EK certificate chain", 256))
 
 
 class Shown(t.NamedTuple):
-    """What a device shows of its EK, and its AK where it has one."""
+    """What a device shows of its EK, and its AK if it has one. Certificates are DER or padded DER."""
 
     ek: names.Public
     ak: names.Public | None
@@ -41,7 +41,7 @@ class Shown(t.NamedTuple):
     identity: t.Mapping[str, str]
 
     def own_certificate(self) -> bytes | None:
-        """The certificate whose key is the EK's."""
+        """The certificate whose key is the EK's, or None."""
         for one in self.certificates:
             try:
                 if certificate.read(one).spki == _keys.spki(self.ek):
@@ -51,12 +51,12 @@ class Shown(t.NamedTuple):
         return None
 
     def ek_certificate(self) -> bytes | None:
-        """The certificate whose key is the EK's; where there is none, the first, so that somebody can say what is wrong with it."""
+        """The certificate whose key is the EK's; else the first one, so that the error can say what is wrong with it; else None."""
         return self.own_certificate() or (self.certificates[0] if self.certificates else None)
 
 
 class Collected(t.NamedTuple):
-    """The first answer. ``values`` are the PCRs that were quoted, by index."""
+    """The first answer. ``values``: the quoted PCRs' values by index."""
 
     ek: names.Public
     ak: names.Public
@@ -72,7 +72,7 @@ class Collected(t.NamedTuple):
 
     @property
     def shown(self) -> Shown:
-        """What tells whether the EK is believed."""
+        """The part of the answer that decides whether we trust the EK."""
         return Shown(self.ek, self.ak, self.certificates, self.chain, self.identity)
 
 
@@ -84,12 +84,12 @@ def _broken(what: str) -> EvidenceError:
 
 
 def missing(what: str, reason: str) -> EvidenceError:
-    """The error where a device leaves out what it was asked for."""
+    """The error if a device omits what it was asked for."""
     return EvidenceError(f"Could not accept {what}: the device omitted it; keep it out.", reason)
 
 
 def octets(value: t.Any, what: str) -> bytes:
-    """Base64 of an answer. Raises EvidenceError."""
+    """The bytes of a base64 text in an answer. Raises EvidenceError."""
     try:
         return base64.b64decode(_text(value, what), validate=True)
     except (binascii.Error, ValueError):
@@ -97,7 +97,7 @@ def octets(value: t.Any, what: str) -> bytes:
 
 
 def hexadecimal(value: t.Any, what: str) -> bytes:
-    """Hex of an answer. Raises EvidenceError."""
+    """The bytes of a hex text in an answer. Raises EvidenceError."""
     try:
         return bytes.fromhex(_text(value, what))
     except ValueError:
@@ -105,7 +105,7 @@ def hexadecimal(value: t.Any, what: str) -> bytes:
 
 
 def word(value: t.Any) -> str:
-    """A reason as a device gives it, where it is one word; else nothing."""
+    """The reason that a device gives if it is a single word; else an empty text."""
     return value if isinstance(value, str) and re.fullmatch("[A-Za-z0-9_]{1,64}", value) else ""
 
 
@@ -122,7 +122,7 @@ def _mapping(value: t.Any, what: str) -> Answer:
 
 
 def listed(value: t.Any, what: str, most: int) -> list[t.Any]:
-    """A list of an answer, empty where there is none. Raises EvidenceError."""
+    """A list in an answer, empty if the answer has none. Raises EvidenceError."""
     found = [] if value is None else value
     if not isinstance(found, list):
         raise _broken(f"its {what} is no list")
@@ -132,7 +132,7 @@ def listed(value: t.Any, what: str, most: int) -> list[t.Any]:
 
 
 def signed(value: t.Any, what: str) -> Attestation:
-    """An attestation of an answer. Raises EvidenceError."""
+    """An attestation in an answer. Raises EvidenceError."""
     found = _mapping(value, what)
     return Attestation(octets(found.get("attest"), what), octets(found.get("signature"), what))
 
@@ -141,7 +141,7 @@ def _public(keys: Answer, handle: str, what: str) -> names.Public:
     raw = hexadecimal(keys.get(handle), what)
     try:
         found = names.parse_public(raw)
-        _name = found.name  # not every one has a Name
+        _name = found.name  # raises an error for a public area without a Name
     except TpmError:
         raise _broken(f"its {what} is no public area") from None
     return found
@@ -155,7 +155,7 @@ def _pcrs(quote: Answer) -> dict[int, bytes]:
 
 
 def _certified(answer: Answer) -> dict[str, Attestation]:
-    """What the AK has certified of keys, by handle, and of the IDevID."""
+    """The AK's attestations of keys, by handle, and of the IDevID, as ``idevid``."""
     found = {} if answer.get("certify") is None else dict(_mapping(answer["certify"], "certified keys"))
     if answer.get("certify_idevid") is not None:
         found["idevid"] = answer["certify_idevid"]
@@ -163,7 +163,7 @@ def _certified(answer: Answer) -> dict[str, Attestation]:
 
 
 def shown(answer: Answer, where: settings.Handles) -> Shown:
-    """What an answer shows of the EK, taken apart. Raises EvidenceError, malformed_answer."""
+    """Parse what an answer shows of the EK. Raises EvidenceError, malformed_answer."""
     keys, identity = _mapping(answer.get("publics"), "keys"), answer.get("identity")
     certificates, chain = (tuple(octets(one, what) for one in listed(answer.get(field), what, most)) for field, what, most in _CERTIFICATES)
     return Shown(
@@ -171,13 +171,13 @@ def shown(answer: Answer, where: settings.Handles) -> Shown:
         ak=_public(keys, where.ak, "AK") if where.ak in keys else None,
         certificates=certificates,
         chain=chain,
-        # A TPM may call itself anything, and it is written down.
+        # Made printable, because a TPM may call itself anything, and we store it.
         identity={str(name): records.clean(value) for name, value in identity.items()} if isinstance(identity, dict) else {},
     )
 
 
 def collected(answer: Answer, where: settings.Handles, ldevid: str | None, with_idevid: bool) -> Collected:
-    """The first answer, taken apart. Raises EvidenceError, malformed_answer."""
+    """Parse the first answer. Raises EvidenceError, malformed_answer."""
     keys, told = _mapping(answer.get("publics"), "keys"), shown(answer, where)
     quote, serial = answer.get("quote"), answer.get("nv_certify")
     return Collected(
@@ -196,13 +196,13 @@ def collected(answer: Answer, where: settings.Handles, ldevid: str | None, with_
 
 
 def shown_names(answer: Answer, handles: t.Iterable[str]) -> dict[str, str]:
-    """The Names of the public areas in an answer, by handle, of those that are there. Raises EvidenceError, malformed_answer."""
+    """The Names (hex) of the public areas in an answer, by handle. Raises EvidenceError, malformed_answer."""
     keys = _mapping(answer.get("publics"), "keys")
     return {handle: _public(keys, handle, f"key at {handle}").name.hex() for handle in handles if handle in keys}
 
 
 def known_issuers(policy: ladder.Policy) -> list[str]:
-    """Issuers whose certificates we have, so that no device needs to read its chain out of NV for them."""
+    """Name hashes of the issuers whose certificates we have. A device need not read its certificate chain in NV for these."""
     found = policy.bundle
     if found is None:
         return []
@@ -216,7 +216,7 @@ def _rows(observed: t.Any, what: str) -> list[Answer]:
 
 
 def observed_names(observed: t.Any, handles: t.Iterable[str]) -> dict[str, str]:
-    """The Names that a run of ``tpm2_profile`` found at handles; nothing where the run did not tell."""
+    """The Names (hex) that a run of ``tpm2_profile`` found, by handle; without the handles of which the run says nothing."""
     found: dict[str, str] = {}
     for row in _rows(observed, "resources"):
         if row.get("name"):
@@ -225,19 +225,19 @@ def observed_names(observed: t.Any, handles: t.Iterable[str]) -> dict[str, str]:
 
 
 def yet_to_be_made(observed: t.Any, handles: t.Iterable[str]) -> frozenset[str]:
-    """The handles at which ``tpm2_profile``, in check mode, said that it would make a primary key."""
+    """The handles at which ``tpm2_profile``, in check mode, reported that it would make a primary key."""
     steps = [row for row in _rows(observed, "steps") if row.get("kind") == "primary_key" and row.get("action") == "create_primary"]
     made = [str(row.get("object")) for row in steps]
     return frozenset(handle for handle in handles if any(settings.same_handle(one, handle) for one in made))
 
 
 def selection(chosen: pcr.Selection | None) -> dict[str, t.Any] | None:
-    """PCRs as ``tpm2_evidence`` takes them."""
+    """A PCR selection in the form that ``tpm2_evidence`` takes."""
     return None if chosen is None else {"bank": chosen.bank, "indices": list(chosen.indices)}
 
 
 def digest(data: bytes, name: str) -> str:
-    """A digest as ``tpm2_evidence`` signs it."""
+    """The digest of ``data`` with the hash ``name``, hex, in the form that ``tpm2_evidence`` takes for signing."""
     return hashlib.new(name, data).hexdigest()
 
 

@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What an enrolled device gets: certificates by our CA or another's, and the birth record."""
+"""What an enrolled device gets: certificates from our CA or an external one, and the birth record."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _HASHES = {name: number for number, name in alg.HASHES.items()}
 
 
 class Proven(t.NamedTuple):
-    """A device that has proved who it is, and how: what is certified, written down and registered."""
+    """A device that has proved its identity, with the proofs: the data that we certify, record and register."""
 
     ek: names.Public
     ak: names.Public
@@ -54,8 +54,8 @@ class Proven(t.NamedTuple):
 
 
 def subject(serial: str, ek: names.Public, verdict: EkVerdict | None, organization: str | None) -> profile.DeviceSubject:
-    """Who the certificates are about. Raises InputError for a serial number that fits into none."""
-    # A certificate that is not believed, as a pinned device may have, must not name the TPM: it can be another one's.
+    """The subject of the certificates. Raises InputError for a serial number that a certificate cannot hold."""
+    # A pinned device may have an EK certificate that is not trusted. It must not name the TPM, because it may belong to another TPM.
     found = certificate.read(verdict.ek_certificate) if verdict and verdict.rung == CERTIFICATE and verdict.ek_certificate else None
     vendor = found.manufacturer.removeprefix("id:") if found else ""
     named = found.parsed if found and len(vendor) == 8 else None
@@ -66,7 +66,7 @@ def subject(serial: str, ek: names.Public, verdict: EkVerdict | None, organizati
 
 
 def own_certificate(ek: names.Public, verdict: EkVerdict) -> tuple[bytes | None, tuple[bytes, ...]]:
-    """The EK's certificate and what is above it; nothing where a pinned device has shown that of another key."""
+    """The EK's certificate and those above it; empty if a pinned device has shown a certificate for another key."""
     if verdict.ek_certificate is None or certificate.read(verdict.ek_certificate).spki != _keys.spki(ek):
         return None, ()
     return verdict.ek_certificate, verdict.chain
@@ -80,7 +80,7 @@ def issue(
     local: settings.LocalKey | None,
     now: datetime.datetime,
 ) -> Certificate:
-    """One certificate by our own CA."""
+    """One certificate from our own CA."""
     extra: dict[str, t.Any] = {}
     if kind == "ldevid" and local is not None:
         extra = {"lifetime": local.lifetime, "server_auth": local.server_auth, "dns_names": local.dns_names}
@@ -88,7 +88,7 @@ def issue(
 
 
 def request_for(public: names.Public, about: profile.DeviceSubject) -> tuple[bytes, str]:
-    """What a key in a TPM is to sign for a PKCS#10 request, and the hash with which."""
+    """The bytes that a TPM key signs for a PKCS#10 request, and the name of the hash."""
     key = _keys.public_key(public)
     return request.to_be_signed(key, about), request.digest_name(key)
 
@@ -104,7 +104,7 @@ def signed_request(public: names.Public, about: profile.DeviceSubject, signature
 def publish(
     ca: settings.External, proven: Proven, about: profile.DeviceSubject, device: t.Mapping[str, str], now: datetime.datetime
 ) -> bool:
-    """Write the requests of a device for the CA elsewhere; return whether anything changed. Raises ExternalError."""
+    """Write the requests of a device for the external CA; return whether anything changed. Raises ExternalError."""
     ek_certificate, ek_chain = own_certificate(proven.ek, proven.verdict)
     evidence = external.Evidence(
         subject=about,
@@ -128,7 +128,7 @@ def tcg_content(
     about: tuple[str, str],
     pkcs10: bytes = b"",
 ) -> tuple[bytes, str]:
-    """What the IDevID is to sign of a TCG-CSR-IDEVID (TPM 2.0 Keys for Device Identity and Attestation, section 13.1), and the hash with which.
+    """The bytes that the IDevID signs for a TCG-CSR-IDEVID (TPM 2.0 Keys for Device Identity and Attestation, 13.1), and the hash's name.
 
     ``keys``: AK and IDevID; ``certified``: the AK's attestation of the IDevID; ``about``: serial and model.
     """
@@ -157,7 +157,7 @@ def tcg_request(flavour: str, content: bytes, idevid: names.Public, signature: b
 
 
 def _described(told: t.Mapping[str, str]) -> dict[str, t.Any]:
-    """A TPM, with the advisories that certainly hold for it; where we do not know, none is written down."""
+    """A TPM, with the advisories that certainly apply to it; an advisory that only may apply is left out."""
     tpm = {name: told.get(name, "") for name in ("manufacturer", "firmware", "model")}
     judged = advisories.judge(tpm["manufacturer"], tpm["firmware"], tpm["model"])
     return {**tpm, "advisories": sorted({one.name for one in judged if one.verdict == verdicts.AFFECTED})}

@@ -5,11 +5,11 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Whether the controller's clock can be right, by what is at hand: an identity whose dates are wrong can never be replaced.
+"""Check whether the controller's clock can be right, because an identity certificate with wrong dates can never be replaced.
 
-A clock that is behind is refused by the registry's last event, by the CA's own dates, by the EK certificate and by the age of this
-collection. One that is ahead is refused where the CA has ended by then. That nothing was registered for long proves nothing, so it is
-noted, as old CRLs are.
+A clock is refused as slow if it is before the registry's last event, the start of the CA's or the EK's certificate, or the release of
+this collection. It is refused as fast if the CA has expired by then. A long time without an event proves nothing, so it is only noted,
+as old CRLs are.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store imp
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import path
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import moment
 
-# Reasons, beside that of the registry.
+# Reasons; the registry has one more.
 BEFORE_RELEASE = "clock_before_release"
 BEFORE_CA = "clock_before_ca"
 AFTER_CA = "clock_after_ca"
 BEFORE_EK_CERTIFICATE = "clock_before_ek_certificate"
 
-# No release of this collection is older.
+# The date of the first release of this collection.
 RELEASED = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
 # After so long without an event the clock may be ahead.
 LONG = datetime.timedelta(days=90)
@@ -46,7 +46,7 @@ def _refuse(plan: EnrolmentPlan, now: datetime.datetime, what: str, cure: str, r
 
 
 def check(registry: Registry, plan: EnrolmentPlan, now: datetime.datetime) -> str:
-    """Refuse a clock that cannot be right, before anything is issued; return a note on one that may be wrong, or nothing.
+    """Refuse a clock that cannot be right, before anything is issued; return a note on one that may be wrong, or an empty text.
 
     Raises ClockError: clock_before_release, clock_before_ca, clock_after_ca, clock_behind_registry.
     """
@@ -74,7 +74,7 @@ def _behind(registry: Registry, plan: EnrolmentPlan, now: datetime.datetime, las
 
 
 def not_yet_valid(plan: EnrolmentPlan, now: datetime.datetime) -> ClockError:
-    """The error where an EK certificate, right otherwise, is of a time that is still to come: a vendor does not certify in advance."""
+    """The error if a good EK certificate is not valid yet: vendors do not certify in advance, so the clock is probably behind."""
     what = "when its EK certificate, or a CA above it, is not valid yet"
     return _refuse(plan, now, what, "set the clock, or, if it is right, ask the vendor", BEFORE_EK_CERTIFICATE)
 

@@ -5,11 +5,11 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""One device enrolled: recognised from what is known already, or verified in two exchanges, certified, written down and registered.
+"""Enroll one device: recognise it if it is registered; else verify it in two exchanges, certify its keys and register it.
 
 The steps are those of TPM 2.0 Keys for Device Identity and Attestation, section 6: verify the EK, check the keys, have the TPM
 activate a credential that only the EK opens and only while the AK is in the same TPM, and issue certificates after that alone.
-A device is new, quarantined or enrolled; whatever ends a run early leaves it what it was.
+A device is new, quarantined or enrolled; a run that ends early does not change that.
 """
 
 from __future__ import annotations
@@ -48,21 +48,21 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store imp
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.ek import by_own_template
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.services import Fetched
 
-# Why a device is not believed: errors with a word of their own for that, and those without.
+# Errors that put a device into quarantine: those with a reason of their own, and those without.
 _WITH_REASON = (evidence_checks.EvidenceError, ActivationError, IdentityConflictError)
 _WITHOUT_REASON = (_keys.SignatureError, _keys.KeyMaterialError, RequestError)
 
 
 class Enrolment:
-    """One run for one device. ``exchange`` runs ``tpm2_evidence`` there; ``clock`` tells the time."""
+    """One run for one device. ``exchange`` runs ``tpm2_evidence`` on it; ``clock`` returns the time."""
 
     def __init__(self, registry: Registry, plan: EnrolmentPlan, exchange: Exchange, clock: t.Callable[[], datetime.datetime]) -> None:
         self._registry, self._plan, self._exchange, self._clock = registry, plan, judged(exchange), clock
-        # The EK that answered, for whoever looks into a quarantine.
+        # The EK that answered, for the incident in the registry.
         self._ek_name: str | None = None
 
     def run(self, check: bool = False) -> EnrolmentOutcome:
-        """Enroll the device, or find that nothing is left to do; in check mode only find out.
+        """Enroll the device, or find that nothing is left to do; in check mode, change nothing.
 
         Raises QuarantineError, with an incident in the registry (not in check mode), ClockError, TpmError.
         """
@@ -83,14 +83,14 @@ class Enrolment:
         device = self._registry.find(serial=plan.serial)
         if device is None and plan.record and plan.signs is None:
             raise settings.no_record_signer(plan.serial)
-        # In check mode, keys that the run would make are not there: nothing can be recognised by them.
+        # In check mode the keys that the run would make do not exist yet, so the device cannot be recognised by them.
         blank = answers.yet_to_be_made(plan.observed, (plan.where.ek, plan.where.ak)) if check else frozenset()
         if device is not None and not blank and self._recognised(device):
             return self._known(device, check)
         return first_exchange.Preview(self._registry, plan, self._exchange, self._clock).run(blank) if check else self._enroll()
 
     def _known(self, device: records.Device, check: bool) -> EnrolmentOutcome:
-        """A device that the registry knows, and is believed to know only as far as its birth record goes. Raises UnprovenError."""
+        """Maintain a device that is registered. Of the registry's row only what its birth record proves is trusted. Raises UnprovenError."""
         plan = self._plan
         try:
             now = self._clock()
@@ -99,9 +99,9 @@ class Enrolment:
             if error.reason != NO_RECORD:
                 raise
             if plan.signs is not None:
-                # It is verified as on its first day, and gets its record now.
+                # Verify it as on its first day, and make its record now.
                 return EnrolmentOutcome(True, device, ("record",)) if check else self._enroll(device.ek_name)
-            # Nothing secret hangs on what is done for it: it gets certificates that anybody may see, and stays unproven.
+            # It may be maintained, because that involves no secret: it gets public certificates, and stays unproven.
         return upkeep.Upkeep(self._registry, plan, self._exchange, self._clock).run(device, check)
 
     def _quarantine(self, distrusted: QuarantineError) -> None:
@@ -109,11 +109,11 @@ class Enrolment:
         try:
             self._registry.open_incident(plan.host, plan.serial, self._ek_name, distrusted.reason, distrusted.message)
         except RegistryError as error:
-            # Whoever reads it must learn of both, first of the device.
+            # The message tells both, first the fault of the device.
             raise QuarantineError(f"{distrusted.message} {error.message}", distrusted.reason) from None
 
     def _recognised(self, device: records.Device) -> bool:
-        """Whether EK and AK are those that are registered, by what was read already; if nothing was, two public areas are read.
+        """Whether EK and AK are the registered ones, by what earlier tasks have read; if they have not, two public areas are read now.
 
         Raises IdentityConflictError for another EK.
         """
@@ -124,7 +124,7 @@ class Enrolment:
             seen = answers.shown_names(self._exchange({"collect": asked}), (where.ek, where.ak))
         self._ek_name = seen.get(where.ek)
         if self._ek_name is not None and self._ek_name != device.ek_name:
-            # Another EK is another device, whatever else it has to show; the registry says whose place it would take.
+            # Another EK means another device, even if everything else matches; the registry's error names the device that it would replace.
             mine = {name: getattr(device, name) for name in ("serial", "ak_name", "ek_public", "ak_public")}
             self._registry.check(records.Identity(ek_name=self._ek_name, host=self._plan.host, **mine))
         return seen == {where.ek: device.ek_name, where.ak: device.ak_name}
@@ -155,7 +155,7 @@ class Enrolment:
     # -- the second exchange: do AK and EK live in one TPM
 
     def _enroll(self, registered: str | None = None) -> EnrolmentOutcome:
-        """``registered``: the Name of the EK of a device that is known already, and that is verified again."""
+        """Verify, certify and register. ``registered``: the EK's Name if the device is registered already and is verified again."""
         plan, fresh = self._plan, nonce()
         doubt = clock.check(self._registry, plan, self._clock())
         found = self._collect(fresh, registered)
@@ -173,10 +173,11 @@ class Enrolment:
     def _compare(
         self, found: answers.Collected, verdict: EkVerdict, who: records.Identity, fetched: Fetched | None
     ) -> tuple[EkVerdict, tuple[records.ShownEk, ...]]:
-        """What the TPM has shown of its EKs, which nothing registered contradicts. Raises IdentityConflictError.
+        """Compare the EKs that the TPM has shown with the registry; return the verdict with notes, and the EKs. Raises IdentityConflictError.
 
-        Where another device has shown a certificate of this EK, or the EK is of no template of the profile, this one shows all of its own: if it
-        has another's EK, it is refused. Else that is noted in the verdict, and no more than noted, as certificates can be copied.
+        If another device has shown a certificate of this EK, or the EK is of no template of the profile, this device must show all its EK
+        certificates, and is refused if one of them is for another device's EK. Otherwise the verdict gets a note and no more, because
+        certificates can be copied.
         """
         plan, eks = self._plan, first_exchange.eks(found.shown, fetched)
         self._registry.check(who, eks)
@@ -233,7 +234,7 @@ class Enrolment:
         )
 
     def _around(self, found: answers.Collected, verdict: EkVerdict, about: t.Any, requests: t.Mapping[str, str]) -> bytes | None:
-        """A TCG-CSR-IDEVID of a flavour that goes around the request that has just been signed: a third exchange, for that alone."""
+        """A TCG-CSR-IDEVID of a flavour that contains the request that was just signed, which takes a third exchange."""
         if self._plan.external is None or self._plan.external.tcg_csr not in signing.AROUND_REQUEST:
             return None
         last = signing.tcg_csr_of(self._plan, found, verdict, requests["idevid"])
@@ -243,7 +244,7 @@ class Enrolment:
 
     def _register(self, proven: certify.Proven, about: t.Any) -> EnrolmentOutcome:
         plan, now = self._plan, self._clock()
-        # Again, as certificates bear the time of now: clocks are set while devices work.
+        # Checked again, because certificates get the time of now, and the clock may have been set meanwhile.
         clock.check(self._registry, plan, now)
         publics = proven.publics()
         issued = [certify.issue(plan.ca, kind, public, about, plan.local, now) for kind, public in publics.items()] if plan.ca else []
@@ -252,7 +253,7 @@ class Enrolment:
         record = certify.birth_record(signer, proven, _device(plan), issued, sha256, plan.versions) if signer else None
 
         def publish() -> None:
-            # Only for the one device that gets the serial number: of two that claim it, each has passed the checks.
+            # Called only for the device that gets the serial number: if two claim it at once, both have passed the checks.
             certify.publish(t.cast("settings.External", plan.external), proven, about, _device(plan), now)
 
         device = self._registry.enroll(
@@ -268,14 +269,14 @@ class Enrolment:
         if device.existed and record is not None and self._registry.birth_record(device.ek_name) is None:
             self._registry.add_birth_record(device.ek_name, record, issued, plan.place)
             device, did = self._registry.find(ek_name=device.ek_name) or device, ("record",)
-        # Also where another run was first: this device has proved who it is.
+        # Also if another run registered it first, because this device has proved its identity.
         self._registry.close_incidents(host=plan.host or None, serial=plan.serial)
         missing = tuple(kind for kind in publics if kind not in device.certificates)
         return EnrolmentOutcome(bool(did), device, did, proven.verdict, missing, proven.pcrs)
 
 
 def _pcrs(plan: EnrolmentPlan, found: answers.Collected) -> list[dict[str, t.Any]]:
-    """Those that were asked for, and so proved; a device may send more."""
+    """The values of the requested PCRs, which are proved; a device may send more."""
     chosen = plan.quote
     return [{"bank": chosen.bank, "index": at, "digest": found.values[at].hex()} for at in sorted(chosen.indices)] if chosen else []
 

@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What an enrolment is told: whom to believe, who issues, what to keep."""
+"""The options of an enrolment: whom to trust, who issues certificates, what to keep."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ Options = t.Mapping[str, t.Any]
 KINDS = ("iak", "idevid")
 DAY = datetime.timedelta(days=1)
 _LONGEST = 36525 * DAY
-# What ``write_once`` gives an NV index that everybody may read, once it is written (see _resource/nv_options.py).
+# The attributes of a written NV index that was made with ``write_once`` and that everybody may read (see _resource/nv_options.py).
 _SERIAL_ATTRIBUTES = ("policywrite", "ownerread", "authread", "no_da", "written")
 
 
 class LocalKey(t.NamedTuple):
-    """How an LDevID is made: its handle, algorithm and parent, how long its certificates live, and when they are renewed."""
+    """How to make an LDevID: its handle, algorithm and parent, the lifetime of its certificates, and when to renew them."""
 
     handle: str
     algorithm: str
@@ -43,7 +43,7 @@ class LocalKey(t.NamedTuple):
 
 
 class External(t.NamedTuple):
-    """A CA elsewhere: where requests go and certificates come, the CA certificates that they must lead to, and a TCG-CSR flavour."""
+    """An external CA: the folders for requests and certificates, the CA certificates that those must lead to, and a TCG-CSR flavour."""
 
     folder: str
     authorities: tuple[bytes, ...]
@@ -51,7 +51,7 @@ class External(t.NamedTuple):
 
 
 class Handles(t.NamedTuple):
-    """Where the keys of a device are, as text, and from which templates EK and IDevID are made."""
+    """The handles of a device's keys, as text, and the templates of EK and IDevID."""
 
     ek: str
     ak: str
@@ -61,7 +61,7 @@ class Handles(t.NamedTuple):
 
 
 def trust_policy(options: Options | None) -> ladder.Policy:
-    """Whom to believe; nobody without a bundle. Raises BundleError, InputError, DependencyError."""
+    """Whom to trust; nobody if there is no bundle. Raises BundleError, InputError, DependencyError."""
     given = dict(options or {})
     found = bundle.load_bundle(given["bundle"], given.get("sha256") or "") if given.get("bundle") else None
     allowed = given.get("manufacturers")
@@ -78,7 +78,7 @@ def trust_policy(options: Options | None) -> ladder.Policy:
 
 
 def certificate_services(options: Options | None) -> services.Services | None:
-    """Where EK certificates may be fetched that are not in the TPM, for the options of ``trust``; None where nowhere. Raises InputError."""
+    """Where to fetch EK certificates that are not in the TPM, from the options of ``trust``; None if nowhere. Raises InputError."""
     given = (options or {}).get("fetch")
     if not given:
         return None
@@ -113,13 +113,13 @@ def _max_age(days: t.Any) -> datetime.timedelta | None:
 
 
 def issuer(options: Options | None) -> authority.Authority | None:
-    """The CA of our own, if there is one. Raises InputError, AuthorityError, KeyTypeError, DependencyError."""
+    """Our own CA, or None. Raises InputError, AuthorityError, KeyTypeError, DependencyError."""
     given = {name: value for name, value in (options or {}).items() if value is not None and value is not False}
     return authority.load_authority(given) if given else None
 
 
 def record_signer(options: Options | None) -> authority.Signer | None:
-    """Who signs birth records in the CA's place, if somebody does. Raises as ``issuer``, and BirthRecordError."""
+    """The signer of birth records in place of the CA, or None. Raises as ``issuer``, and BirthRecordError."""
     given = {name: value for name, value in (options or {}).items() if value is not None and value is not False}
     if not given:
         return None
@@ -129,7 +129,7 @@ def record_signer(options: Options | None) -> authority.Signer | None:
 
 
 def external_ca(options: Options | None) -> External | None:
-    """The CA elsewhere, if there is one. Raises InputError."""
+    """The external CA, or None. Raises InputError."""
     if not options:
         return None
     flavour = options.get("tcg_csr")
@@ -142,7 +142,7 @@ def external_ca(options: Options | None) -> External | None:
 
 
 def local_key(options: Options | None) -> LocalKey | None:
-    """How the LDevID is made, if there is to be one. Raises InputError."""
+    """How to make the LDevID; None if the device gets none. Raises InputError."""
     if not options:
         return None
     try:
@@ -156,13 +156,13 @@ def local_key(options: Options | None) -> LocalKey | None:
             "years; give both in days."
         )
     dns_names = tuple(str(one) for one in options.get("dns_names") or ())
-    # As devices answer with them: a number in YAML is decimal by now.
+    # In the form of devices' answers; a handle that was a number in YAML is decimal here.
     handle, parent = (handle_text(options[name], f"ldevid.{name}") for name in ("handle", "parent"))
     return LocalKey(handle, options["algorithm"], parent, lifetime, before, bool(options.get("server_auth")), dns_names)
 
 
 def serial_index(index: str, serial: str) -> nv.NvPublic:
-    """The public area that the NV index of the serial number must have: write-once, readable by everybody, and written. Raises InputError."""
+    """The public area that the serial number's NV index must have: write-once, readable by everybody, written. Raises InputError."""
     number = _number(index)
     if not handles.FIRST_NV <= number < handles.FIRST_NV + (1 << 24):
         raise InputError(f"Could not read serial_index '{index}': write an NV index as 0x01800010.")
@@ -183,12 +183,12 @@ def _number(value: t.Any) -> int:
 
 
 def same_handle(one: str, other: str) -> bool:
-    """Whether two texts are one handle."""
+    """Whether two texts mean the same handle."""
     return _number(one) == _number(other) >= 0
 
 
 def handle_text(value: t.Any, option: str) -> str:
-    """A handle as it is printed everywhere. Raises InputError."""
+    """A handle in the form in which we print it. Raises InputError."""
     number = _number(value)
     if not handles.FIRST_PERSISTENT <= number < handles.FIRST_PERSISTENT + (1 << 24):
         raise InputError(f"Could not read {option} '{value}': it is no persistent handle; write one as 0x81010001.")
@@ -196,14 +196,14 @@ def handle_text(value: t.Any, option: str) -> str:
 
 
 def no_issuer(serial: str) -> InputError:
-    """The error where nobody could issue certificates."""
+    """The error if nobody can issue certificates."""
     return InputError(
         f"Could not enroll {serial}: neither authority nor external_authority is given, so nobody can issue its certificates; give one of them."
     )
 
 
 def no_record_signer(serial: str) -> InputError:
-    """The error where a birth record is asked for that nobody could sign."""
+    """The error if a birth record is requested that nobody can sign."""
     return InputError(
         f"Could not enroll {serial}: record_dir is given, but neither authority nor record_signer, so nobody can sign its birth record, which "
         "cannot be made later; give record_signer, or leave record_dir out."
@@ -211,7 +211,7 @@ def no_record_signer(serial: str) -> InputError:
 
 
 def no_birth_record(serial: str) -> str:
-    """The warning where a device is enrolled and nobody signs its birth record."""
+    """The warning if a device is enrolled and nobody signs its birth record."""
     return (
         f"{serial} has no birth record, because with external_authority alone nobody signs it, so it gets no secret and no auth value; give "
         "record_signer too, and the next run verifies it anew and signs one."
@@ -219,7 +219,7 @@ def no_birth_record(serial: str) -> str:
 
 
 def no_place_signer(serial: str, host: str) -> InputError:
-    """The error where a device has moved and nobody could sign that."""
+    """The error if a device has moved and nobody can sign that."""
     return InputError(
         f"Could not register {serial} at {host}: the device has proved that it is there, but neither authority nor record_signer is given, so "
         "nobody can sign that; give record_signer. Until then it gets no secret."

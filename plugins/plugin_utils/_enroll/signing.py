@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What keys of a device sign for certificate requests, and what the AK certifies of the serial number and an LDevID."""
+"""What a device's keys sign for certificate requests; the AK's attestations of the serial number and an LDevID."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll.plan import
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import evidence_checks
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.attestation import Attestation
 
-# Flavours of the TCG-CSR-IDEVID that go around a finished PKCS#10 request, so that they are signed in an exchange of their own.
+# Flavours of the TCG-CSR-IDEVID that contain a finished PKCS#10 request, so they are signed in a later exchange.
 AROUND_REQUEST = ("flightctl",)
 
 
 class ToSign(t.NamedTuple):
-    """Something that a key of the device is to sign: what it is for, the key, the bytes, the hash, and the flavour if it is a TCG-CSR."""
+    """Bytes for a key of the device to sign: the kind of certificate, the key, the bytes, the hash, and the flavour of a TCG-CSR."""
 
     kind: str
     handle: str
@@ -37,17 +37,17 @@ class ToSign(t.NamedTuple):
 
     @property
     def question(self) -> dict[str, str]:
-        """As ``tpm2_evidence`` takes it."""
+        """In the form that ``tpm2_evidence`` takes."""
         return {"handle": self.handle, "public": self.public.raw.hex(), "digest": answers.digest(self.content, self.hash_name)}
 
 
 def to_sign(kind: str, handle: str, public: names.Public, about: t.Any) -> ToSign:
-    """A PKCS#10 request that a key is to sign."""
+    """A PKCS#10 request for a key to sign."""
     return ToSign(kind, handle, public, *certify.request_for(public, about))
 
 
 def wanted(plan: EnrolmentPlan, found: answers.Collected, about: t.Any, verdict: EkVerdict) -> list[ToSign]:
-    """The requests that keys of the device sign in the second exchange: an LDevID's always, the IDevID's where the CA is another's."""
+    """The requests that the device's keys sign in the second exchange: the LDevID's if it gets one, the IDevID's for an external CA."""
     made: list[ToSign] = []
     if plan.external is not None:
         made.append(to_sign("idevid", plan.where.idevid, t.cast("names.Public", found.idevid), about))
@@ -59,7 +59,7 @@ def wanted(plan: EnrolmentPlan, found: answers.Collected, about: t.Any, verdict:
 
 
 def tcg_csr_of(plan: EnrolmentPlan, found: answers.Collected, verdict: EkVerdict, pkcs10: str = "") -> ToSign:
-    """A TCG-CSR-IDEVID that the IDevID is to sign. Raises EvidenceError, no_idevid; InputError where the flavour lacks something."""
+    """A TCG-CSR-IDEVID for the IDevID to sign. Raises EvidenceError, no_idevid; InputError if a field that the flavour needs is missing."""
     idevid, certified = t.cast("names.Public", found.idevid), found.certify.get("idevid")
     if certified is None:
         raise answers.missing("the IDevID without an attestation", "no_idevid")
@@ -78,7 +78,7 @@ def certified(answer: answers.Answer) -> Attestation:
 
 
 def signatures(asked: t.Sequence[ToSign], answer: answers.Answer) -> list[bytes]:
-    """The signatures of an answer. Raises EvidenceError where they are not as many as were asked for."""
+    """The signatures in an answer. Raises EvidenceError if their number is not that of the requests."""
     found = answers.listed(answer.get("signatures"), "signatures", len(asked))
     if len(found) < len(asked):
         raise answers.missing("the certificate requests without their signatures", "no_request")
@@ -103,12 +103,12 @@ def requests(asked: t.Sequence[ToSign], answer: answers.Answer, about: t.Any) ->
 
 
 def about_the_serial(plan: EnrolmentPlan) -> dict[str, t.Any]:
-    """What to ask, so that the AK certifies the serial number in NV."""
+    """The question that has the AK certify the serial number in NV."""
     return {"serial_index": f"{plan.serial_index.index:#010x}", "serial_size": plan.serial_index.size}
 
 
 def check_serial(plan: EnrolmentPlan, found: answers.Collected, nonce: bytes) -> attest.Attest:
-    """That the serial number is in the NV of the TPM whose AK certifies it. Raises EvidenceError."""
+    """Check that the serial number is in the NV of the AK's TPM. Raises EvidenceError."""
     if found.nv_certify is None:
         raise answers.missing("the serial number without an attestation", "no_serial")
     content = plan.serial.encode()
@@ -116,13 +116,13 @@ def check_serial(plan: EnrolmentPlan, found: answers.Collected, nonce: bytes) ->
 
 
 def about_the_ldevid(local: settings.LocalKey) -> dict[str, t.Any]:
-    """What to ask, so that there is an LDevID and the AK certifies it."""
+    """The question that has the device make an LDevID, unless it has one, and the AK certify it."""
     key = {"handle": local.handle, "algorithm": local.algorithm, "parent": local.parent}
     return {"ldevid": key, "certify": [local.handle]}
 
 
 def check_local(local: settings.LocalKey, found: answers.Collected, nonce: bytes) -> None:
-    """That the LDevID is a key of the TPM whose AK certifies it. Raises EvidenceError."""
+    """Check that the LDevID is a key in the AK's TPM. Raises EvidenceError."""
     ldevid, certified = t.cast("names.Public", found.ldevid), found.certify.get(local.handle)
     evidence_checks.check_ldevid(ldevid)
     if certified is None:

@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""An enrolled device kept up: certificates that another CA has left, and an LDevID that is renewed before it ends, with nobody's help."""
+"""Maintain an enrolled device: take in certificates from an external CA, and renew the LDevID before it expires."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store imp
 
 
 class Upkeep:
-    """What is to be done for a device that has been recognised. ``clock`` tells the time."""
+    """Maintenance of a recognised device. ``clock`` returns the time."""
 
     def __init__(self, registry: Registry, plan: EnrolmentPlan, exchange: Exchange, clock: t.Callable[[], datetime.datetime]) -> None:
         self._registry, self._plan, self._exchange, self._clock = registry, plan, exchange, clock
 
     def run(self, device: records.Device, check: bool) -> EnrolmentOutcome:
-        """Do it, or in check mode say what. Raises EvidenceError, RequestError, RegistryError, ClockError, TpmError."""
+        """Do what is due; in check mode only report it. Raises EvidenceError, RequestError, RegistryError, ClockError, TpmError."""
         plan = self._plan
         did: list[str] = []
         problem = None if check else ask.incident(self._registry, host=plan.host or None, serial=plan.serial)
-        # Public areas can be copied, so a device that was in quarantine, or answers as another host, must sign with its AK first.
+        # Public areas can be copied, so a device that is in quarantine, or answers as another host, must sign with its AK first.
         if not check and (problem or ask.elsewhere(device, plan.host)):
             self._prove(device)
         if self._moved(device):
@@ -62,7 +62,7 @@ class Upkeep:
         return {name: value for name, value in self._plan.place._asdict().items() if value and value != getattr(device, name)}
 
     def _relocate(self, device: records.Device, moved: t.Mapping[str, str]) -> None:
-        """Write down, signed, where the device is. Raises InputError where nobody can sign that it is at another host.
+        """Register where the device is, with a signed statement. Raises InputError if nobody can sign that it is at another host.
 
         A device without a birth record is trusted nowhere: of it the row says so, unsigned.
         """
@@ -76,14 +76,14 @@ class Upkeep:
         self._registry.relocate(device.ek_name, statement=statement, **moved)
 
     def _prove(self, device: records.Device) -> None:
-        """Have the AK that is registered certify the serial number; no auth is needed for that. Raises EvidenceError."""
+        """Have the registered AK certify the serial number, which needs no auth. Raises EvidenceError."""
         plan, fresh = self._plan, nonce()
         asked = {**self._question(device, fresh), **signing.about_the_serial(plan)}
         found = answers.collected(self._exchange({"collect": asked}), plan.where, None, with_idevid=False)
         signing.check_serial(plan, found._replace(ak=names.parse_public(device.ak_public)), fresh)
 
     def _question(self, device: records.Device, fresh: bytes) -> dict[str, t.Any]:
-        """What every question begins with; the public areas are the registry's, so that none is read."""
+        """The part that all questions share. It has the registered public areas, so that the device does not read them."""
         where = self._plan.where
         publics = {where.ek: device.ek_public.hex(), where.ak: device.ak_public.hex()}
         reads = {"public": publics, "identity": True}
@@ -95,10 +95,10 @@ class Upkeep:
     def _pending(self, device: records.Device) -> tuple[str, ...]:
         return tuple(kind for kind in self._kinds() if kind not in device.certificates)
 
-    # -- a CA elsewhere
+    # -- an external CA
 
     def _fetch(self, device: records.Device, check: bool) -> list[str]:
-        """Take in what the CA elsewhere has left for the device; an LDevID may come again and again."""
+        """Take in the certificates that the external CA has issued for the device; new ones for an LDevID may come at any time."""
         ca = self._plan.external
         found: list[records.Certificate] = []
         for kind in self._kinds() if ca is not None else ():
@@ -131,14 +131,14 @@ class Upkeep:
         return there is None or authority.renewal_due(there.not_before, there.not_after, self._clock(), local.renew_before)
 
     def _renew(self, device: records.Device) -> None:
-        """Have the AK that is registered certify the LDevID, and the LDevID sign its request; then issue."""
+        """Have the registered AK certify the LDevID, and the LDevID sign its request; then issue its certificate."""
         plan, local = self._plan, t.cast("settings.LocalKey", self._plan.local)
         fresh = nonce()
         asked = {**self._question(device, fresh), **signing.about_the_ldevid(local)}
-        # An LDevID that is to be made takes a session, which an auth may have to cross.
+        # Making an LDevID may send an auth to the TPM, so the question names the key to which the session may be salted.
         question = {"collect": asked, **session_key(plan.where.ek, device.ek_name)}
         answer = answers.collected(self._exchange(question), plan.where, local.handle, with_idevid=False)
-        # By the AK of the registry: what the device calls its AK does not count.
+        # Checked with the registered AK, not with the one that the device sends.
         found = answer._replace(ak=names.parse_public(device.ak_public))
         signing.check_local(local, found, fresh)
         ldevid = t.cast("names.Public", found.ldevid)

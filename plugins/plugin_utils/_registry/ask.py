@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What playbooks ask of the registry: which device is meant, and whether it is new, in quarantine or enrolled."""
+"""Questions of playbooks to the registry: which device is meant, and whether it is new, quarantined or enrolled."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ NEW, QUARANTINED, ENROLLED, UNPROVEN = "new", "quarantined", "enrolled", "unprov
 
 
 def find(registry: Registry, *, ek_name: str | None, serial: str | None, host: str | None) -> records.Device | None:
-    """The device by what names it best: its EK Name, else its serial number, else the host that it was enrolled as.
+    """The device by its EK Name; if none is given, by its serial number; else by its host. None if it is not registered.
 
-    Raises InputError for a serial number that no device can have, RegistryError.
+    Raises InputError for an invalid serial number, RegistryError.
     """
     if serial:
         check_serial(serial)
@@ -36,7 +36,7 @@ def find(registry: Registry, *, ek_name: str | None, serial: str | None, host: s
 
 
 def elsewhere(device: records.Device, host: str | None) -> bool:
-    """Whether the registry has the device at another host than this one; where one of the two is not known, nobody can say so."""
+    """Whether the registry has the device at another host than this one; False if either host is unknown."""
     return bool(device.host and host) and device.host.lower() != str(host).lower()
 
 
@@ -47,9 +47,9 @@ def incident(registry: Registry, *, host: str | None = None, serial: str | None 
 
 
 def describe(device: records.Device | None, problem: records.Incident | None, doubt: tuple[str, str] | None = None) -> dict[str, t.Any]:
-    """A device for a playbook: texts, numbers and mappings alone.
+    """A device for a playbook, as texts, numbers and mappings only.
 
-    ``doubt``: reason and sentence where what is said of the device is the registry's word alone.
+    ``doubt``: reason and sentence if no signature proves what the registry says of the device; else None.
     """
     held = device.certificates if device else {}
     known = (UNPROVEN if doubt else ENROLLED) if device else NEW

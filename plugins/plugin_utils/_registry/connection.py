@@ -20,9 +20,9 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store imp
 def open_registry(url: str, *, timeout: int = 30, create: bool = True, must_exist: bool = False) -> Registry:
     """Open the registry at ``url``: a path, sqlite:////path, or postgresql://user@server/database.
 
-    ``timeout``: how long to wait for a lock or a server, in seconds. With ``create`` it is made or upgraded where needed; without,
-    nothing is ever written, and one that is not there is empty. With ``must_exist`` one that is not there is neither made nor empty,
-    but a RegistryError, ``unreachable``; it is still upgraded. To be opened in the process that uses it.
+    ``timeout``: how long to wait for a lock or a server, in seconds. With ``create``, a missing registry is created and an old one upgraded;
+    without, nothing is written, and a missing registry is an empty view. With ``must_exist``, a missing registry raises RegistryError,
+    ``unreachable``. Each process must open the registry itself.
     Raises RegistryError, InputError, DependencyError.
     """
     address = parse(url)
@@ -43,24 +43,24 @@ def open_registry(url: str, *, timeout: int = 30, create: bool = True, must_exis
 
 
 def _none(url: str, shown: str, must_exist: bool) -> Registry:
-    """What stands for a registry that is not there. Raises RegistryError where it must be."""
+    """The empty view in place of a missing registry. Raises RegistryError if it must exist."""
     if must_exist:
         raise faults.RegistryError(missing(url), faults.UNREACHABLE)
     return Registry(None, shown)
 
 
 def is_there(url: str, *, timeout: int = 30) -> bool:
-    """Whether there is a registry at an address: not so with a wrong path, or an empty database. Raises as open_registry()."""
+    """Whether there is a registry at an address; False for a wrong path or an empty database. Raises as open_registry()."""
     try:
         return open_registry(url, timeout=timeout, create=False).there
     except faults.RegistryError as error:
         if error.reason != faults.OLDER:
             raise
-        return True  # the first run that writes brings it up to date
+        return True  # the first run that writes will upgrade it
 
 
 def missing(url: str) -> str:
-    """The sentence where there is no registry at an address. Raises InputError."""
+    """The sentence if there is no registry at an address. Raises InputError."""
     return (
         f"Could not {faults.OPEN} {parse(url).shown}: there is none; is it the right path or URL (tpm2_identity_registry), and is its disk "
         "mounted? If this is the very first run of a factory, and the registry is to be made there, run once with "
@@ -69,14 +69,14 @@ def missing(url: str) -> str:
 
 
 def another(inventory: str, url: str) -> str:
-    """The sentence where the registry that an inventory is made from is not the one that playbooks use; "" where it is.
+    """The sentence if inventory and playbooks use different registries; "" if they use the same.
 
     A file is compared by its real path, a server by the name of the database: an inventory may read a replica, as another user.
     Raises InputError, DependencyError.
 
     Args:
-        inventory: the address of the first one, which may be without its password.
-        url: the address of the second one.
+        inventory: the address of the inventory's registry, with or without its password.
+        url: the address of the playbooks' registry.
     """
     one, other = parse(inventory), parse(url)
     if _identity(one) == _identity(other):
@@ -92,7 +92,7 @@ def _identity(address: Address) -> tuple[str, str]:
 
 
 def _make_file(path: str, shown: str) -> None:
-    """An empty file is an empty database. SQLite itself would let everybody read it."""
+    """Make an empty file, which is an empty database, for this user only. SQLite itself would let everybody read it."""
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
     except FileExistsError:

@@ -5,9 +5,9 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The way to the database: addresses, connections, and transactions that are written whole or not at all.
+"""Access to the database: addresses, connections and transactions.
 
-No connection outlives its transaction: nothing is shared over a fork, and a factory line that waits for a device holds no slot of a server.
+No connection outlives its transaction, so forked processes share none, and a factory line that waits for a device occupies no connection.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ except ImportError:
 
 T = t.TypeVar("T")
 
-# A write that lost a race is done again, and then finds what the winner wrote.
+# A write that lost a race to another process is repeated, and then finds what the other has written.
 _ATTEMPTS = 10
 _LOST_RACES = ("40001", "40P01")
 
-# What PostgreSQL says when every slot is taken: it has come to no harm, and a slot is free again in a moment.
+# What PostgreSQL says when all its connections are in use; this is harmless, and one is free again soon.
 _NO_SLOT = ("too many clients", "too many connections", "connection slots")
 
 # One statement at the start of each transaction. UTC: a certificate may end at 99991231235959Z, which has no local time east of Greenwich.
-# A commit is durable even where the server's setting is off, as an auth value is set in a TPM right after it.
+# A commit must be durable even if the server's setting is off, because a TPM gets the auth value right after it.
 _POSTGRES_BEGIN = (
     "SELECT set_config('TimeZone', 'UTC', true), set_config('lock_timeout', '{timeout}', true), "
     "set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' "
@@ -45,7 +45,7 @@ _POSTGRES_BEGIN = (
 
 
 class Address(t.NamedTuple):
-    """Where a registry is: the URL for SQLAlchemy, how it may be shown, the file if it is one, and what must never be shown."""
+    """The address of a registry: SQLAlchemy's URL, its text for messages, the path of a file, and the texts that must never be shown."""
 
     url: t.Any
     shown: str
@@ -105,7 +105,7 @@ def _require_psycopg() -> None:
 
 
 class Database:
-    """Transactions with one database. ``timeout``: how long to wait for it, in seconds. Raises RegistryError from everything."""
+    """Transactions with one database. ``timeout``: how long to wait for it, in seconds. Every method raises RegistryError."""
 
     def __init__(self, address: Address, *, timeout: int, writable: bool) -> None:
         self.address = address
@@ -116,12 +116,12 @@ class Database:
 
     @contextlib.contextmanager
     def read(self, attempt: str) -> t.Iterator[sa.Connection]:
-        """A transaction that only reads, over a connection of its own; ``attempt`` ("read the device with ...") is for the sentence."""
+        """A transaction that only reads, over its own connection; ``attempt`` ("read the device with ...") is for the error."""
         with self._as_registry_errors(attempt), self._connect() as connection:
             yield connection
 
     def write(self, attempt: str, work: t.Callable[[sa.Connection], T]) -> T:
-        """Carry out ``work`` in one transaction, and once more where it lost a race: it must look before it writes."""
+        """Call ``work`` in one transaction, and again if it lost a race (at most 10 times). So ``work`` must read before it writes."""
         if not self.writable:
             raise faults.registry_error(attempt, self.shown, faults.READ_ONLY, "it was opened to be read")
         with self._as_registry_errors(attempt):
@@ -170,7 +170,7 @@ def _sqlite(address: Address, timeout: int, writable: bool) -> sa.Engine:
         # Python's module must not begin transactions by itself: it would leave DDL outside and take the lock too late.
         connection.isolation_level = None
         connection.execute("PRAGMA foreign_keys=ON")
-        # One more than FULL: also the removal of the journal, which is the commit, is on the disk when it returns.
+        # EXTRA does more than FULL: the removal of the journal, which is the commit, is on the disk when the commit returns.
         connection.execute("PRAGMA synchronous=EXTRA")
         if not writable:
             connection.execute("PRAGMA query_only=ON")
@@ -184,7 +184,7 @@ def _sqlite(address: Address, timeout: int, writable: bool) -> sa.Engine:
 
 
 def _postgres(address: Address, timeout: int) -> sa.Engine:
-    timeout = max(timeout, 1)  # 0 would be for ever
+    timeout = max(timeout, 1)  # 0 would mean no limit
     patience = {"connect_timeout": timeout, "tcp_user_timeout": timeout * 1000, "application_name": "edgefleet.tpm2"}
     arguments = {key: value for key, value in patience.items() if key not in address.url.query}
     engine = sa.create_engine(address.url, poolclass=sa.NullPool, connect_args=arguments, hide_parameters=True)

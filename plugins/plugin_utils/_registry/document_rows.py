@@ -22,13 +22,13 @@ except ImportError:
 
 @dataclasses.dataclass(frozen=True)
 class Papers:
-    """The signed documents of all devices as they were at one moment, asked for as a registry is; by EK Name."""
+    """The signed documents of all devices at one moment, by EK Name. It has the methods of a registry that return documents."""
 
     born: t.Mapping[str, str]
     moved: t.Mapping[str, list[str]]
 
     def birth_record(self, ek_name: str) -> str | None:
-        """The signed record of a device's birth, None where none was made."""
+        """A device's birth record, or None."""
         return self.born.get(ek_name)
 
     def places(self, ek_name: str) -> list[str]:
@@ -37,7 +37,7 @@ class Papers:
 
 
 def auths(connection: sa.Connection, ek_name: str, generation: int) -> dict[str, records.StoredAuth]:
-    """What is kept of a device's auth values of one generation, by hierarchy."""
+    """The stored auth values of a device's generation, by hierarchy."""
     table = models.auths
     names = [field.name for field in dataclasses.fields(records.StoredAuth)]
     query = sa.select(*(table.c[name] for name in names)).where(table.c.ek_name == ek_name, table.c.generation == generation)
@@ -45,7 +45,7 @@ def auths(connection: sa.Connection, ek_name: str, generation: int) -> dict[str,
 
 
 def add_auths(connection: sa.Connection, wanted: t.Sequence[records.StoredAuth]) -> None:
-    """Insert those that are not there; one that is there stays, whatever it is."""
+    """Insert the values that are not stored yet; a stored one is never changed."""
     for one in wanted:
         if one.hierarchy in auths(connection, one.ek_name, one.generation):
             continue
@@ -57,7 +57,7 @@ def add_auths(connection: sa.Connection, wanted: t.Sequence[records.StoredAuth])
 
 
 def places(connection: sa.Connection, ek_name: str) -> list[str]:
-    """The statements of a device's places, the oldest first; none in a registry that is older than they are and only read."""
+    """The statements of a device's places, the oldest first; none in an old registry that was not upgraded because it is only read."""
     table = models.places
     if not sa.inspect(connection).has_table(table.name):
         return []
@@ -78,13 +78,13 @@ def papers(connection: sa.Connection) -> Papers:
 
 
 def add_place(connection: sa.Connection, ek_name: str, number: int, statement: str) -> None:
-    """Add a statement; of two that follow the same one the database refuses the second."""
+    """Add a statement. If two follow the same one, the database refuses the second."""
     values = {"ek_name": ek_name, "number": number, "statement": statement, "made_at": models.now()}
     connection.execute(sa.insert(models.places).values(**values))
 
 
 def add_birth_record(connection: sa.Connection, ek_name: str, record: str, place: records.Place) -> bool:
-    """Add a device's record and say where it is, unless it has a record; return whether it had none."""
+    """Unless a device has a birth record, add it and set the device's place; return whether it was added."""
     table, devices = models.birth_records, models.devices
     if connection.execute(sa.select(table.c.id).where(table.c.ek_name == ek_name)).first():
         return False
@@ -94,7 +94,7 @@ def add_birth_record(connection: sa.Connection, ek_name: str, record: str, place
 
 
 def replace_auth(connection: sa.Connection, wanted: records.StoredAuth) -> None:
-    """Change what is sealed, if that is still the first release's sealing."""
+    """Replace a value that the first release sealed; leave any other as it is."""
     table = models.auths
     found = auths(connection, wanted.ek_name, wanted.generation).get(wanted.hierarchy)
     if found is not None and found.sealed_operations[:1] == b"\1":

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What the registry keeps beside its rows of devices: signed documents and sealed auth values, and how all of it is read and written."""
+"""The registry's signed documents and sealed auth values, and the base class that reads and writes the registry."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = t.TypeVar("T")
 
 
 class Opened:
-    """How a registry is read and written; without ``database`` it is the empty view of one that is not there."""
+    """Reads and writes a registry; with ``database`` None, an empty view in place of one that does not exist."""
 
     def __init__(self, database: Database | None, shown: str) -> None:
         self._database = database
@@ -39,7 +39,7 @@ class Opened:
 
     @property
     def writable(self) -> bool:
-        """Whether it may be written."""
+        """Whether this view can write to it."""
         return self._database is not None and self._database.writable
 
     def _read(self, attempt: str, work: t.Callable[[sa.Connection], T], empty: T) -> T:
@@ -57,16 +57,16 @@ class Opened:
         rows.note(connection, kind, ek_name=who.ek_name, serial=who.serial, host=who.host, detail=detail)
 
     def _change(self, attempt: str, ek_name: str, work: t.Callable[[sa.Connection, records.Device], T]) -> T:
-        """A write that concerns one enrolled device, which is locked meanwhile."""
+        """Write something about one enrolled device, whose row is locked meanwhile."""
         records.name("ek_name", ek_name)
         return self._write(attempt, lambda connection: work(connection, rows.enrolled(connection, attempt, self.shown, ek_name)))
 
 
 class Documents(Opened):
-    """The documents and the auth values. Every method raises RegistryError, with what failed undone."""
+    """The documents and the auth values. Every method may raise RegistryError; then it has changed nothing."""
 
     def birth_record(self, ek_name: str) -> str | None:
-        """The signed record of a device's birth, None where none was made."""
+        """A device's birth record, or None."""
 
         def work(connection: sa.Connection) -> str | None:
             table = models.birth_records
@@ -75,9 +75,9 @@ class Documents(Opened):
         return self._read(f"look for the birth record of the device {ek_name}", work, None)
 
     def add_birth_record(self, ek_name: str, record: str, certificates: t.Sequence[records.Certificate], place: records.Place) -> None:
-        """Add the record of a device that was enrolled without one and has been verified anew, and say where it is.
+        """Add the birth record of a device that was enrolled without one and has been verified again, and set its place.
 
-        One that has a record keeps it.
+        A device that has a record keeps it.
         """
         attempt = f"add the birth record of the device {ek_name}"
 
@@ -94,20 +94,20 @@ class Documents(Opened):
         return self._read(attempt, lambda connection: document_rows.places(connection, ek_name), [])
 
     def papers(self) -> document_rows.Papers:
-        """The signed documents of all devices, read at once: whoever asks about each of ten thousand must not come back for each."""
+        """The signed documents of all devices, read at once, so that a caller with ten thousand devices needs two queries, not twenty thousand."""
         return self._read("read the birth records of all devices", document_rows.papers, document_rows.Papers({}, {}))
 
     def auths(self, ek_name: str, generation: int) -> dict[str, records.StoredAuth]:
-        """What is kept of a device's auth values of one generation, by hierarchy."""
+        """The stored auth values of a device's generation, by hierarchy."""
         attempt = f"look for the auths of the device {ek_name}"
         return self._read(attempt, lambda connection: document_rows.auths(connection, ek_name, generation), {})
 
     def auth(self, ek_name: str, hierarchy: str, generation: int) -> records.StoredAuth | None:
-        """What is kept of one auth value, None where nothing is."""
+        """One stored auth value, or None."""
         return self.auths(ek_name, generation).get(hierarchy)
 
     def put_auths(self, wanted: t.Sequence[records.StoredAuth]) -> list[records.StoredAuth]:
-        """Keep those that are not kept yet; return what is durable, read back over a new connection: another's, where that was first."""
+        """Store the values that are not stored yet. Return the stored ones, read over a new connection; another process may have been first."""
         for one in wanted:
             records.auth_key(one.ek_name, one.hierarchy, one.generation)
         self._write("keep an auth value", lambda connection: document_rows.add_auths(connection, wanted))
@@ -117,12 +117,12 @@ class Documents(Opened):
         return [one for one in kept if one is not None]
 
     def latest_sealed(self) -> bytes:
-        """What was sealed last, of whatever device; nothing where nothing was."""
+        """The value that was sealed last, of any device; empty if there is none."""
         query = sa.select(models.auths.c.sealed_operations).order_by(models.auths.c.id.desc()).limit(1)
         return self._read("look for what was sealed last", lambda connection: connection.execute(query).scalar() or b"", b"")
 
     def replace_auth(self, wanted: records.StoredAuth) -> None:
-        """Put another sealing of the same value in place of the first release's. The database refuses any other change."""
+        """Replace the first release's sealing of a value by a new one. The database refuses any other change."""
         self._write("seal an auth value anew", lambda connection: document_rows.replace_auth(connection, wanted))
 
 

@@ -5,10 +5,10 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The statements for EK certificates: what each TPM has shown of its endorsement keys, and whether another device has proved to hold one.
+"""The SQL statements for EK certificates: which EKs each TPM has shown, and whether another device has proved to hold one of them.
 
-A TPM has several EKs, and could be enrolled once by each. What a device shows counts against itself alone: where it shows a key that
-another device has proved to hold, it is refused. The other way round nothing follows, as anybody can show a certificate of anybody.
+A TPM has several EKs, and without this check could be enrolled once with each. A device that shows an EK which another device has proved
+to hold is refused. The other device is not affected, because anybody can show a copy of its certificate.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ Shown = t.Sequence[records.ShownEk]
 
 
 def lock(connection: sa.Connection) -> None:
-    """Of two that enroll side by side by two EKs of one TPM, the second sees the first. SQLite's BEGIN IMMEDIATE is its lock."""
+    """Serialise enrolments, so that the second of two at the same time sees the first. SQLite is locked already, by BEGIN IMMEDIATE."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
 
 
 def conflict(connection: sa.Connection, who: records.Identity, shown: Shown, place: str) -> records.Device | None:
-    """As ``rows.conflict``, and for what the TPM has shown of its EKs too. Raises IdentityConflictError."""
+    """As ``rows.conflict``, and check the EKs that the TPM has shown. Raises IdentityConflictError."""
     there = rows.conflict(connection, who, place)
     check(connection, who, shown, place)
     return there
 
 
 def check(connection: sa.Connection, who: records.Identity, shown: Shown, place: str) -> None:
-    """Raises IdentityConflictError where the TPM shows an EK that another device has proved to hold."""
+    """Raises IdentityConflictError if the TPM shows an EK that another device has proved to hold."""
     table, devices = models.ek_certificates, models.devices
     keys = {one.spki_sha256 for one in shown if one.spki_sha256}
     if not keys or not _there(connection):
@@ -56,12 +56,12 @@ def check(connection: sa.Connection, who: records.Identity, shown: Shown, place:
 
 
 def _there(connection: sa.Connection) -> bool:
-    """Whether the registry knows of EKs: not one that is older and only read."""
+    """Whether the registry has the table of EKs; an old one that is only read has not."""
     return sa.inspect(connection).has_table(models.ek_certificates.name)
 
 
 def claimed_by(connection: sa.Connection, ek_name: str, spki_sha256: str) -> list[str]:
-    """The serials of other devices that have shown a certificate of this EK. A claim: one of them may be the same TPM, or have copied it."""
+    """The serials of other devices that have shown a certificate of this EK. They may be the same TPM, or have copied the certificate."""
     if not _there(connection):
         return []
     table, devices = models.ek_certificates, models.devices
@@ -70,14 +70,14 @@ def claimed_by(connection: sa.Connection, ek_name: str, spki_sha256: str) -> lis
 
 
 def add(connection: sa.Connection, ek_name: str, shown: Shown) -> None:
-    """Insert what a new device has shown."""
+    """Insert the EKs that a new device has shown."""
     table, now = models.ek_certificates, models.now()
     for one in dict.fromkeys(shown):
         connection.execute(sa.insert(table).values(**dataclasses.asdict(one), ek_name=ek_name, seen_at=now))
 
 
 def of_device(connection: sa.Connection, ek_name: str) -> list[records.ShownEk]:
-    """What a device has shown, in that order."""
+    """The EKs that a device has shown, in the order of insertion."""
     table = models.ek_certificates
     columns = [table.c[field.name] for field in dataclasses.fields(records.ShownEk)]
     found = connection.execute(sa.select(*columns).where(table.c.ek_name == ek_name).order_by(table.c.id)).mappings()

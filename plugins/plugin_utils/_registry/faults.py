@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What can go wrong with the registry, each with a reason of its own; the database's own errors put into one sentence."""
+"""The registry's errors, each with a reason, and the translation of a database's errors into one sentence."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import ReasonedError
 
 # Reasons of RegistryError.
-LOCKED = "locked"  # somebody else holds it for longer than we may wait
-UNREACHABLE = "unreachable"  # there is no file, no folder, no server, or the connection ended
-FULL = "full"  # the disk, or a limit of size
-NOT_A_REGISTRY = "not_a_registry"  # something else is there
+LOCKED = "locked"  # another process kept it locked for longer than the timeout
+UNREACHABLE = "unreachable"  # no such file, folder or server, or the connection ended
+FULL = "full"  # the disk is full, or a limit of size is reached
+NOT_A_REGISTRY = "not_a_registry"  # the file or database is something else
 NEWER = "newer"  # a newer release has upgraded it
-OLDER = "older"  # to be upgraded first, and we may not write
+OLDER = "older"  # it needs an upgrade, and we may not write
 READ_ONLY = "read_only"
 PERMISSION = "permission"
 DAMAGED = "damaged"
-REFUSED = "refused"  # the database's own rules say no
+REFUSED = "refused"  # a trigger or constraint of the database refuses the change
 NOT_ENROLLED = "not_enrolled"
 CLOCK_BEHIND = "clock_behind_registry"  # this controller's clock is behind the last event
-AMBIGUOUS = "ambiguous"  # more than one device answers the description
+AMBIGUOUS = "ambiguous"  # several devices match
 DUPLICATE_CERTIFICATE = "duplicate_certificate"
 OTHER = "other"
 
-# What is attempted before anything else.
+# The first thing that is attempted.
 OPEN = "open the device registry"
 
 # Reasons of IdentityConflictError.
@@ -43,7 +43,7 @@ AK_REPLACED = "ak_replaced"
 DUPLICATE_IDEVID = "duplicate_idevid"
 IDEVID_REPLACED = "idevid_replaced"
 
-# What the words of a reason are, and what to do about it.
+# By reason: what is wrong, and what to do.
 _WORDS: dict[str, tuple[str, str]] = {
     LOCKED: ("it stayed locked by another process", "wait until that has ended, then run again"),
     UNREACHABLE: ("it cannot be reached", "see that it is there and that its address is right, then run again"),
@@ -92,20 +92,20 @@ _POSTGRES: dict[str, str] = {
     "XX001": DAMAGED,
     "XX002": DAMAGED,
 }
-# What a server says before there is a session, and so without a code.
+# Errors of a server before the session starts, which have no code.
 _REFUSALS = ("authentication failed", "no pg_hba.conf entry", "no password supplied", "permission denied", "is not permitted to log in")
 
 
 class RegistryError(ReasonedError):
-    """The registry could not be read or written; ``reason`` is one of the constants above. What failed has left nothing behind."""
+    """The registry could not be read or written; ``reason`` is one of the constants above. Nothing was changed."""
 
 
 class IdentityConflictError(RegistryError):
-    """A device says of itself what the registry knows of another; it belongs in quarantine."""
+    """A device claims what the registry has of another device; it belongs in quarantine."""
 
 
 def reason_of(error: BaseException) -> str:
-    """The reason of a driver's error, by its code where it has one."""
+    """The reason for a driver's error, by its code if it has one."""
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", None)
         if code is None:
@@ -119,13 +119,13 @@ def reason_of(error: BaseException) -> str:
 
 
 def words_of(error: BaseException) -> str:
-    """What a driver's error says, without where in the server's own code that was."""
+    """The text of a driver's error, without the position in the server's source code."""
     primary = getattr(getattr(error, "diag", None), "message_primary", None)
     return str(primary or error)
 
 
 def registry_error(attempt: str, shown: str, reason: str, said: str = "", hidden: t.Sequence[str] = ()) -> RegistryError:
-    """The error as one sentence; ``said`` is the database's own word, in which ``hidden`` must not appear."""
+    """The error as one sentence. ``said``: the database's own text, from which the texts in ``hidden`` are removed."""
     words, cure = _WORDS[reason]
     said = " ".join(said.split()).rstrip(" .;")
     for secret in hidden:

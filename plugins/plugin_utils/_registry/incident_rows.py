@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The statements for incidents: what is in quarantine, and why."""
+"""The SQL statements for incidents: what is in quarantine, and why."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def incidents(connection: sa.Connection, key: rows.Key, *, open_only: bool = Tru
 
 
 def open_one(connection: sa.Connection, host: str, serial: str, ek_name: str, reason: str, detail: str) -> records.Incident:
-    """Open an incident, or only note the sighting where an equal one is open (same host, serial, EK Name and reason)."""
+    """Open an incident. If one with the same host, serial, EK Name and reason is open, only add an event, and return that one."""
     there = incidents(connection, {"host": host, "serial": serial, "ek_name": ek_name, "reason": reason})
     note = {"reason": reason, "detail": detail}
     rows.note(connection, "incident_seen" if there else "incident_opened", ek_name=ek_name, serial=serial, host=host, detail=note)
@@ -47,9 +47,9 @@ def open_one(connection: sa.Connection, host: str, serial: str, ek_name: str, re
 
 
 def concerns(incident: t.Any, *, host: str | None, serial: str | None) -> bool:
-    """Whether a sighting in quarantine is about this host; about a serial number only where one of the two hosts is not known.
+    """Whether an incident concerns this host. Serial numbers are compared only if one of the two hosts is unknown.
 
-    Else whoever claims a serial number or shows an EK could have the device quarantined that has it.
+    Otherwise anybody who claims a device's serial number or shows its EK could have that device quarantined.
     """
     if incident.host and host:
         return bool(incident.host.lower() == str(host).lower())
@@ -57,12 +57,12 @@ def concerns(incident: t.Any, *, host: str | None, serial: str | None) -> bool:
 
 
 def concerning(connection: sa.Connection, host: str | None, serial: str | None) -> list[records.Incident]:
-    """The open incidents for which this host or serial number is in quarantine."""
+    """The open incidents that concern this host or serial number."""
     return [one for one in incidents(connection, {}) if concerns(one, host=host, serial=serial)]
 
 
 def close(connection: sa.Connection, host: str | None, serial: str | None) -> int:
-    """Close the open incidents that concern this host or serial number, each with its event; return how many."""
+    """Close the open incidents that concern this host or serial number, with an event for each; return how many."""
     table = models.quarantine
     closed, now = 0, models.now()
     for one in concerning(connection, host, serial):

@@ -5,9 +5,9 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The registry's tables, for SQLAlchemy. The migrations make them; a test holds the two against each other.
+"""The registry's tables, for SQLAlchemy. The migrations make them; a test compares the two.
 
-What is written stays: triggers in the database itself (migrations/versions) refuse to change or to remove it.
+Triggers in the database (migrations/versions) refuse to change or remove what was written.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ except ImportError as error:
 else:
     IMPORT_ERROR = None
 
-# Every schema that there has been, oldest first; the last is the one that this code reads and writes.
+# All versions of the schema, the oldest first; this code reads and writes the last.
 REVISIONS: tuple[str, ...] = ("0001", "0002", "0003")
-# Older ones that this code can still read: inventories and check mode change nothing, and are to work before an upgrade.
+# Older versions that this code can still read, because inventories and check mode change nothing and must work before an upgrade.
 READABLE: frozenset[str] = frozenset({"0001", "0002"})
-# Alembic's own table under a name of ours: a database may hold what another program's Alembic looks after.
+# Alembic's version table gets a name of ours, because another program may use Alembic in the same database.
 VERSION_TABLE = "tpm2_registry_version"
 
 
 def require() -> None:
-    """Raises DependencyError where SQLAlchemy is missing or too old."""
+    """Raises DependencyError if SQLAlchemy is missing or too old."""
     if IMPORT_ERROR is not None:
         raise DependencyError(
             f"Could not open the device registry: Python's SQLAlchemy is missing ({IMPORT_ERROR}); install 'SQLAlchemy>=2.0' and "
@@ -68,7 +68,7 @@ if IMPORT_ERROR is None:
             return value.replace(tzinfo=datetime.timezone.utc) if value.tzinfo is None else value.astimezone(datetime.timezone.utc)
 
     metadata = sa.MetaData()
-    # SQLite counts by itself only what is called INTEGER.
+    # SQLite numbers rows by itself only in a column of type INTEGER.
     _NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
     def _text(column: str) -> sa.Column[str]:
@@ -163,7 +163,7 @@ if IMPORT_ERROR is None:
         sa.Column("closed_at", Utc),
         sqlite_autoincrement=True,
     )
-    # Of equal incidents one is open at a time, whoever opens them side by side.
+    # Only one of equal incidents is open at a time, even if two processes open them at once.
     sa.Index(
         "quarantine_open",
         *(quarantine.c[column] for column in ("host", "serial", "ek_name", "reason")),

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What the registry takes and gives: plain values, no database. Times are UTC, Names are lowercase hex (TPM 2.0 Library Part 1, section 16)."""
+"""The values that the registry takes and returns. Times are UTC, Names are lowercase hex (TPM 2.0 Library Part 1, section 16)."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Identity:
         return Place(self.host, self.mac, self.site)
 
     def validate(self) -> None:
-        """Raises InputError for what no registry may ever hold."""
+        """Raises InputError for values that must not be registered."""
         name("ek_name", self.ek_name)
         name("ak_name", self.ak_name)
         if self.idevid_name is not None:
@@ -81,19 +81,19 @@ class Identity:
                 )
 
     def cleaned(self) -> Identity:
-        """Itself, with what the TPM says of itself made printable: vendors fill with spaces and zero bytes."""
+        """A copy with the TPM's own texts made printable, because vendors pad them with spaces and zero bytes."""
         told = {field: clean(getattr(self, field)) for field in ("manufacturer", "firmware", "tpm_model")}
         return dataclasses.replace(self, **t.cast("t.Any", told))
 
 
 def check_verdict(verdict: EkVerdict) -> None:
-    """Raises InputError where it is no verdict that lets a device in."""
+    """Raises InputError unless the verdict lets a device in."""
     if verdict.rung not in RUNGS:
         raise InputError(f"Could not record a verdict: its rung is '{verdict.rung}', not one of {', '.join(RUNGS)}; quarantine the device.")
 
 
 def cleaned_verdict(verdict: EkVerdict) -> EkVerdict:
-    """The verdict with its words made printable: they may quote a certificate."""
+    """The verdict with its texts made printable, because they may quote a certificate."""
     reason, detail, revocation = (clean(one, longest=LONGEST_DETAIL) for one in (verdict.reason, verdict.detail, verdict.revocation))
     return verdict._replace(reason=reason, detail=detail, revocation=revocation)
 
@@ -128,7 +128,7 @@ class Certificate:
     issued_at: datetime.datetime | None = dataclasses.field(default=None, compare=False)
 
     def validate(self) -> None:
-        """Raises InputError for what is no certificate of a device."""
+        """Raises InputError for an unknown kind or malformed values."""
         if self.kind not in CERTIFICATE_KINDS:
             raise InputError(f"Could not record a certificate: its kind is '{self.kind}'; use one of {', '.join(CERTIFICATE_KINDS)}.")
         name("key_name", self.key_name)
@@ -143,7 +143,7 @@ class Certificate:
 
 @dataclasses.dataclass(frozen=True)
 class Device(Identity):
-    """An enrolled device. ``existed``: it was there already when ``enroll`` was asked to add it."""
+    """An enrolled device. ``existed``: it was registered already when ``enroll`` was called."""
 
     ldevid_name: str | None = None
     ldevid_public: bytes = b""
@@ -157,7 +157,7 @@ class Device(Identity):
 
 @dataclasses.dataclass(frozen=True)
 class Incident:
-    """A quarantined sighting; open until ``closed_at`` is set. What was not known is "". ``existed``: an equal one was open already."""
+    """An incident, open until ``closed_at`` is set. Unknown values are "". ``existed``: an equal one was open already."""
 
     host: str
     serial: str
@@ -171,7 +171,7 @@ class Incident:
 
 @dataclasses.dataclass(frozen=True)
 class Event:
-    """One line of the append-only memory."""
+    """One event; events are only added, never changed."""
 
     time: datetime.datetime
     kind: str
@@ -183,7 +183,7 @@ class Event:
 
 @dataclasses.dataclass(frozen=True)
 class StoredAuth:
-    """What the registry keeps of an auth value: sealed bytes, never the value. ``sealed_recovery`` is empty for a derived one."""
+    """A stored auth value, as sealed bytes only. ``sealed_recovery`` is empty for a derived value."""
 
     ek_name: str
     hierarchy: str
@@ -194,13 +194,13 @@ class StoredAuth:
 
 
 def name(field: str, value: str) -> None:
-    """Raises InputError where ``value`` is no Name in lowercase hex."""
+    """Raises InputError if ``value`` is not a TPM Name in lowercase hex."""
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise InputError(f"Could not read {field} '{value}': it is no TPM Name; write name algorithm and digest in lowercase hex.")
 
 
 def text(field: str, value: str, *, empty: bool = True, longest: int = _LONGEST) -> None:
-    """Raises InputError where ``value`` is no printable text of at most ``longest`` characters."""
+    """Raises InputError if ``value`` is not a printable text of at most ``longest`` characters."""
     if not isinstance(value, str) or not (value or empty):
         raise InputError(f"Could not register a device: its {field} is missing; give one.")
     if len(value) > longest or not value.isprintable() or value != value.strip():
@@ -211,12 +211,12 @@ def text(field: str, value: str, *, empty: bool = True, longest: int = _LONGEST)
 
 
 def clean(value: str, *, longest: int = _LONGEST) -> str:
-    """``value`` on one line, at most ``longest`` characters, with a visible escape for each that cannot be printed."""
+    """``value`` on one line, at most ``longest`` characters, with an escape in place of each unprintable character."""
     return _text.shown(" ".join(str(value).replace("\0", " ").split()), longest).strip()
 
 
 def detail(value: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
-    """Return ``value``, of which JSON can be made. Raises InputError."""
+    """Return ``value`` if JSON can represent it. Raises InputError."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -225,7 +225,7 @@ def detail(value: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
 
 
 def auth_key(ek_name: str, hierarchy: str, generation: int) -> None:
-    """Raises InputError where the three name no auth value."""
+    """Raises InputError if the three do not identify an auth value."""
     name("ek_name", ek_name)
     if hierarchy not in HIERARCHIES:
         raise InputError(f"Could not escrow an auth for the hierarchy '{hierarchy}': there is none; use one of {', '.join(HIERARCHIES)}.")

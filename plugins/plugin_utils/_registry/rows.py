@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The statements under the registry's methods: each takes the connection of a transaction that somebody else ends."""
+"""The SQL statements of the registry's methods. Each takes the connection of a transaction, which the caller ends."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ except ImportError:
 
 Key = t.Mapping[str, t.Optional[str]]
 
-# How far the clocks of two controllers may be apart.
+# How far the clocks of two controllers may differ.
 SKEW = datetime.timedelta(minutes=5)
-# The event by which somebody says that a clock is right though the last event was written by one that is ahead.
+# The event that says that this controller's clock is right, although the last event is later; another controller's clock was ahead.
 CLOCK_TRUSTED = "clock_trusted"
 CURE = (
     "set the clock of this controller; or, if it is right, mend that of the controller which wrote the event, and run tpm2_enroll with "
@@ -47,7 +47,7 @@ def note(
     host: str = "",
     detail: t.Mapping[str, t.Any] | None = None,
 ) -> None:
-    """Add an event. Raises RegistryError (clock_behind_registry) where the last one is of a time that is still to come by our clock."""
+    """Add an event. Raises RegistryError (clock_behind_registry) if the last event is later than our clock."""
     now, last = models.now(), newest(connection)
     if last is not None and last - now > SKEW and kind != CLOCK_TRUSTED:
         raise faults.RegistryError(
@@ -60,13 +60,13 @@ def note(
 
 
 def newest(connection: sa.Connection) -> datetime.datetime | None:
-    """The time of the last event. Not the latest time: one controller that was ahead must not stop all others for ever."""
+    """The time of the event that was added last. Not the latest time, so that one controller whose clock was ahead stops no other for ever."""
     query = sa.select(models.events.c.time).order_by(models.events.c.id.desc()).limit(1)
     return t.cast("datetime.datetime | None", connection.execute(query).scalar())
 
 
 def device(connection: sa.Connection, key: Key, *, lock: bool = False) -> records.Device | None:
-    """The one device with these columns. Raises RegistryError (ambiguous) where there are more."""
+    """The device with these columns, or None. Raises RegistryError (ambiguous) if there are several."""
     found = _devices(connection, [models.devices.c[column] == value for column, value in key.items() if value is not None], lock=lock)
     if len(found) > 1:
         said = " and ".join(f"{column} {value}" for column, value in key.items() if value is not None)
@@ -88,7 +88,7 @@ def _listed(found: t.Sequence[records.Device]) -> str:
 
 
 def enrolled(connection: sa.Connection, attempt: str, shown: str, ek_name: str) -> records.Device:
-    """The device, locked until the transaction ends. Raises RegistryError where it is not enrolled."""
+    """The device, locked until the transaction ends. Raises RegistryError if it is not enrolled."""
     found = device(connection, {"ek_name": ek_name}, lock=True)
     if found is None:
         raise faults.RegistryError(
@@ -104,7 +104,7 @@ def all_devices(connection: sa.Connection) -> list[records.Device]:
 
 
 def _devices(connection: sa.Connection, where: t.Sequence[sa.ColumnElement[bool]], *, lock: bool = False) -> list[records.Device]:
-    """The rows of devices alone."""
+    """The rows of devices without what other tables have of them."""
     columns = (*_IDENTITY, "ldevid_name", "ldevid_public", "auth_generation", "auth_pending", "enrolled_at")
     query = sa.select(*(models.devices.c[column] for column in columns)).where(*where).order_by(models.devices.c.id)
     return [records.Device(**row) for row in connection.execute(query.with_for_update() if lock else query).mappings()]
@@ -136,7 +136,7 @@ def _verdict(connection: sa.Connection, ek_name: str) -> EkVerdict | None:
 
 
 def conflict(connection: sa.Connection, who: records.Identity, shown: str) -> records.Device | None:
-    """Return the device that ``who`` is, None where it is new. Raises IdentityConflictError where it contradicts what is registered."""
+    """The registered device with this identity, None if it is new. Raises IdentityConflictError if it contradicts what is registered."""
     table = models.devices.c
     keys = [table[column] == getattr(who, column) for column in ("ek_name", "serial", "ak_name", "idevid_name") if getattr(who, column)]
     found = _devices(connection, [sa.or_(*keys)])
@@ -171,7 +171,7 @@ def _since(device: records.Device) -> str:
 
 
 def conflicting(reason: str, who: records.Identity, shown: str, words: str) -> faults.IdentityConflictError:
-    """The error for a device that is not what it says, or another is not."""
+    """The error if a device contradicts a registered one; either may be the false one."""
     return faults.IdentityConflictError(
         f"Could not accept serial {who.serial} with the EK Name {who.ek_name} (host {who.host or 'unknown'}) in the registry {shown}: {words}; "
         "one of the two is not what it says: keep it in quarantine and look at both.",
@@ -182,7 +182,7 @@ def conflicting(reason: str, who: records.Identity, shown: str, words: str) -> f
 def add_device(
     connection: sa.Connection, who: records.Identity, verdict: EkVerdict, ldevid: names.Public | None, birth_record: str | None
 ) -> None:
-    """Insert a device, why it is trusted, and the record of its birth."""
+    """Insert a device, its verdict and its birth record."""
     now = models.now()
     row: dict[str, t.Any] = {column: getattr(who, column) for column in _IDENTITY}
     row.update({"ldevid_name": ldevid.name.hex() if ldevid else None, "ldevid_public": ldevid.raw if ldevid else b""})
@@ -196,7 +196,7 @@ def add_device(
 
 
 def add_certificates(connection: sa.Connection, ek_name: str, certificates: t.Sequence[records.Certificate], attempt: str) -> list[str]:
-    """Insert those that are not there yet; return their kinds. Raises RegistryError for a serial number that is given twice."""
+    """Insert the certificates that are not registered yet; return their kinds. Raises RegistryError if a serial number was issued twice."""
     table = models.certificates
     added = []
     for one in certificates:

@@ -44,8 +44,8 @@ MAX_TOLD = 50  # certificates of a bundle that a result lists
 
 
 class NotedCertificate(t.NamedTuple):
-    """A certificate of a bundle of which something is to be said: its number in the file (from 1; 0 for a block of another label), and whose it is as far
-    as can be read.
+    """A certificate of a bundle that the result reports: its number in the file (from 1; 0 for a block of another label), and its owner's
+    names as far as they can be read.
 
     `words` say why it was left out (`malformed` or `not_a_ca`), or which faults in it were overlooked (`canonical.RULES`).
     """
