@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docs/identity.md, block by block: a line of three devices, one of them without an EK certificate."""
+"""docs/identity.md, block by block: a line of four devices, one of them without an EK certificate."""
 
 from __future__ import annotations
 
