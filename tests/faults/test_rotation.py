@@ -117,7 +117,7 @@ def test_until_it_is_known_which_value_holds_nothing_that_needs_it_is_begun(
     hardened.reset()
     both = {"resources": [{"da_lockout": {"max_tries": 7}}, *task(OLD, NEW)["resources"]]}
     refused = module.run("tpm2_profile", {"tcti": hardened.tcti, **both}, python=system_python).expect_failed()
-    assert "its auth is just being replaced" in refused and "declare the lockout hierarchy alone" in refused
+    assert "a replacement of its auth has begun" in refused and "declare the lockout hierarchy alone" in refused
     assert hardened.writes() == [] and lockout_counter(hardened.swtpm) == 0
     replace(hardened, system_python, OLD, NEW).expect_ok()
     module.run("tpm2_profile", {"tcti": hardened.tcti, **both}, python=system_python).expect_ok()

@@ -165,7 +165,7 @@ def test_two_lockout_auths_are_not_tried_one_after_the_other(planned: Bench, tmp
     somebodys = tmp_path / "policy"
     somebodys.write_bytes(bytes(range(32)))
     planned.tools.run("setprimarypolicy", "-C", "l", "-P", RIGHT, "-g", "sha256", "-L", somebodys)
-    says = ("Could not choose between two auth values for lockout", "trying one would be a gamble", "give only the one that holds")
+    says = ("Could not choose between two auth values for lockout", "trying one could lock the TPM", "give only the current one")
     planned.refused(HIERARCHY, *says, hierarchy="lockout", auth=made_up("new"), lockout_auth=RIGHT)
 
 

@@ -326,7 +326,7 @@ def library_refused(bench: Bench, *says: str) -> None:
         checked = bench.run(name, check=True, **options).expect_ok()
         assert checked["changed"] and [one["object"] for one in checked["steps"]] == ["0x01800011"] * len(checked["steps"]) != []
         (warning,) = map(str, checked["warnings"])
-        assert "Checked without tpm2-pytss, which the changes need. " in warning and all(word in warning for word in says)
+        assert "Checked without tpm2-pytss, which is needed for the changes. " in warning and all(word in warning for word in says)
         bench.refuses(name, options, *says, predicted=False)
 
 

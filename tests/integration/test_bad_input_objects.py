@@ -34,7 +34,7 @@ SERIAL: dict[str, t.Any] = {"index": "0x01800010", "content": "EF-2026-000001"}
 PCR7 = {"indices": [7]}
 CONTENT = made_up("what is sealed")
 OTHER_NAME = "000b" + "5a" * 32
-REPLACE = "set on_mismatch: replace to replace it (it cannot be got back)"
+REPLACE = "set on_mismatch: replace to replace it (it cannot be restored)"
 _OWNER = struct.pack(">I", 0x40000001)
 _EMPTY_PASSWORD = struct.pack(">IIHBH", 9, 0x40000009, 0, 0, 0)
 

@@ -71,7 +71,7 @@ def test_what_is_no_certificate_of_ours_stays(bench: Bench, tmp_path: pathlib.Pa
     message = bench.failed(MODULE, resources=[item(path, issued("iak"))])
     assert message == (
         f"Could not write the certificate {path}: it holds something else; name another file, or set on_mismatch: replace to replace it "
-        "(it cannot be got back)."
+        "(it cannot be restored)."
     )
     assert path.read_text() == "not to be lost"
 
@@ -79,11 +79,11 @@ def test_what_is_no_certificate_of_ours_stays(bench: Bench, tmp_path: pathlib.Pa
 @pytest.mark.parametrize(
     ("options", "telling"),
     [
-        ({"content": "{{ certificate }}"}, "content is no PEM certificate; give it with its BEGIN and END lines"),
+        ({"content": "{{ certificate }}"}, "content is not a PEM certificate; give it with its BEGIN and END lines"),
         ({"owner": "nobody-of-that-name"}, "there is no owner nobody-of-that-name on the device"),
         ({"group": "no-group-of-that-name"}, "there is no group no-group-of-that-name on the device"),
         ({"mode": "rw-r--r--"}, "'rw-r--r--' is no mode"),
-        ({"path": "iak.cert.pem"}, "it is no absolute path"),
+        ({"path": "iak.cert.pem"}, "it is not an absolute path"),
         ({"path": "/dev/null/iak.cert.pem"}, "/dev/null"),
     ],
 )

@@ -436,9 +436,9 @@ BAD_COLLECT: dict[str, tuple[Json, str]] = {
     "half a byte": ({"nonce": "abc"}, "Could not read nonce: it is not hexadecimal"),
     "an empty nonce": ({"nonce": ""}, "Could not read nonce: it has 0 bytes; give 1 to 64."),
     "a long nonce": ({"nonce": "00" * 65}, "Could not read nonce: it has 65 bytes; give 1 to 64."),
-    "an EK that is no handle": ({"ek": "the EK"}, "Could not read ek 'the EK': it is no handle"),
-    "an AK that is no handle": ({"ak": "-1"}, "Could not read ak '-1': it is no handle"),
-    "an index that is no handle": ({"serial_index": "serial"}, "Could not read serial_index 'serial': it is no handle"),
+    "an EK that is no handle": ({"ek": "the EK"}, "Could not read ek 'the EK': it is not a handle"),
+    "an AK that is no handle": ({"ak": "-1"}, "Could not read ak '-1': it is not a handle"),
+    "an index that is no handle": ({"serial_index": "serial"}, "Could not read serial_index 'serial': it is not a handle"),
     "a size of nothing": ({"serial_size": 0}, "Could not read serial_size 0: no NV index has so many bytes"),
     "a negative size": ({"serial_size": -1}, "Could not read serial_size -1: "),
     "a size that no command can tell": ({"serial_size": 65536}, "Could not read serial_size 65536: "),
@@ -446,17 +446,17 @@ BAD_COLLECT: dict[str, tuple[Json, str]] = {
     "a bank that is none": ({"pcrs": {"bank": "md5", "indices": [0]}}, "Could not use the PCR bank 'md5'"),
     "a PCR that is none": ({"pcrs": {"indices": [24]}}, "Could not use PCR 24"),
     "no PCR": ({"pcrs": {"indices": []}}, "Could not use an empty list of PCRs"),
-    "a key to certify that is no handle": ({"certify": ["LDevID"]}, "Could not read certify 'LDevID': it is no handle"),
+    "a key to certify that is no handle": ({"certify": ["LDevID"]}, "Could not read certify 'LDevID': it is not a handle"),
     "an IDevID that is not given": ({"certify_idevid": True}, "Could not certify the IDevID: idevid is not given; say which key it is."),
     "a template of no IDevID": ({"idevid": {"template": "iak_ecc_p256"}}, "value of template must be one of"),
     "an IDevID somewhere else": ({"idevid": {"handle": "0x81000001"}}, "allow_foreign_range"),
     "an LDevID without a handle": ({"ldevid": {}}, "missing required arguments: handle found in collect -> ldevid"),
     "an LDevID of no algorithm": ({"ldevid": {"handle": LDEVID, "algorithm": "ed25519"}}, "value of algorithm must be one of"),
-    "reads that are none": ({"reads": {"public": "text"}}, "Could not read reads: it is not as tpm2_profile returned it"),
+    "reads that are none": ({"reads": {"public": "text"}}, "Could not read reads: it is not what tpm2_profile returned"),
     "properties that are none": ({"reads": {"properties": {"many": "x"}}}, "Could not read reads: "),
     "a buffer that is none": ({"reads": {"nv_buffer_max": "large"}}, "Could not read reads: "),
-    "a public area that is none": ({"reads": {"public": {AK: "0023"}}}, "Could not read reads.public: it is no TPMT_PUBLIC"),
-    "a public area of no handle": ({"reads": {"public": {"AK": "0023"}}}, "Could not read reads.public 'AK': it is no handle"),
+    "a public area that is none": ({"reads": {"public": {AK: "0023"}}}, "Could not read reads.public: it is not a TPMT_PUBLIC"),
+    "a public area of no handle": ({"reads": {"public": {"AK": "0023"}}}, "Could not read reads.public 'AK': it is not a handle"),
     "a public area that is no hex": ({"reads": {"public": {AK: "xyz"}}}, "Could not read reads.public: it is not hexadecimal"),
 }
 
@@ -473,12 +473,12 @@ def test_bad_input_of_collect(device: Evidence, case: str) -> None:
 
 BAD_ACTIVATE: dict[str, tuple[Json, str]] = {
     "nonce": ({"nonce": "00" * 65}, "Could not read nonce: it has 65 bytes; give 1 to 64."),
-    "EK's handle": ({"ek": {"handle": "EK", "public": "00"}}, "Could not read ek.handle 'EK': it is no handle"),
+    "EK's handle": ({"ek": {"handle": "EK", "public": "00"}}, "Could not read ek.handle 'EK': it is not a handle"),
     "EK's public area": (
         {"ek": {"handle": EK, "public": "0023"}},
-        "Could not read ek.public: it is no TPMT_PUBLIC; give what publics of collect told",
+        "Could not read ek.public: it is not a TPMT_PUBLIC; give the public area that publics",
     ),
-    "AK's handle": ({"ak": {"handle": "AK", "public": "00"}}, "Could not read ak.handle 'AK': it is no handle"),
+    "AK's handle": ({"ak": {"handle": "AK", "public": "00"}}, "Could not read ak.handle 'AK': it is not a handle"),
     "AK's public area": ({"ak": {"handle": AK, "public": "xyz"}}, "Could not read ak.public: it is not hexadecimal"),
     "AK without a public area": ({"ak": {"handle": AK}}, "missing required arguments: public found in activate -> ak"),
     "IDevID's public area": ({"idevid": {"handle": IDEVID, "public": ""}}, "Could not read idevid.public: it has 0 bytes"),
@@ -498,8 +498,8 @@ def test_bad_input_of_activate(device: Evidence, case: str) -> None:
 
 
 BAD_SIGN: dict[str, tuple[Json, str]] = {
-    "handle": ({"handle": "key"}, "Could not read sign.handle 'key': it is no handle"),
-    "public area": ({"public": "00"}, "Could not read sign.public: it is no TPMT_PUBLIC"),
+    "handle": ({"handle": "key"}, "Could not read sign.handle 'key': it is not a handle"),
+    "public area": ({"public": "00"}, "Could not read sign.public: it is not a TPMT_PUBLIC"),
     "digest": ({"digest": "xyz"}, "Could not read sign.digest: it is not hexadecimal"),
     "digest of no hash": ({"digest": "00" * 20}, "Could not sign a digest of 20 bytes: no hash of ours is that long"),
 }

@@ -166,8 +166,8 @@ def test_a_key_that_the_run_makes_again_is_the_verified_one(pinned: Pinned) -> N
 @pytest.mark.parametrize(
     ("option", "value", "telling"),
     [
-        ("handle", "the endorsement key", "Could not read session_key.handle 'the endorsement key': it is no handle"),
-        ("handle", "-1", "Could not read session_key.handle '-1': it is no handle"),
+        ("handle", "the endorsement key", "Could not read session_key.handle 'the endorsement key': it is not a handle"),
+        ("handle", "-1", "Could not read session_key.handle '-1': it is not a handle"),
         ("name", "not hexadecimal", "Could not read session_key.name: it is not a TPM Name"),
         ("name", "000b00", "Could not read session_key.name: it is not a TPM Name"),
         ("name", "", "Could not read session_key.name: it is not a TPM Name"),

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Whether a whole plan fits, asked before the first change as far as a TPM tells, and who has the room where it does not."""
+"""Check before the first change whether a whole plan fits into the TPM, as far as the TPM tells; and say what occupies its room if not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOST_USERS = 6
 
 
 def _peak(plans: t.Sequence[model.Plan], field: str) -> int:
-    """The most of something that a plan takes at any moment: steps that free come before those that take."""
+    """The most of one cost that a plan needs at any moment; steps that free room run before steps that take it."""
     level = peak = 0
     for plan in plans:
         for step in plan.steps:
@@ -31,7 +31,7 @@ def _peak(plans: t.Sequence[model.Plan], field: str) -> int:
 
 
 def check(plans: t.Sequence[model.Plan], properties: t.Mapping[int, int]) -> None:
-    """Raises CapacityError where the plan needs more than the TPM has, StateError where the TPM is in lockout. No I/O."""
+    """Raises CapacityError if the plan needs more than the TPM has left, StateError if the TPM is in lockout. No I/O."""
     _check_lockout(plans, properties)
     slots, free = _peak(plans, "persistent_slots"), properties.get(constants.PT_HR_PERSISTENT_AVAIL)
     if free is not None and slots > free:
@@ -50,7 +50,7 @@ def check(plans: t.Sequence[model.Plan], properties: t.Mapping[int, int]) -> Non
     )
     if limit and largest > limit:
         raise errors.CapacityError(
-            f"Could not start: an NV index of {largest} bytes is wanted and this TPM takes at most {limit} for one; split it, or keep the content "
+            f"Could not start: an NV index of {largest} bytes is wanted and this TPM allows at most {limit} bytes for one index; split it, or keep the content "
             "in a file under a key that is sealed to the TPM; nothing was changed."
         )
 
@@ -71,7 +71,7 @@ def _check_lockout(plans: t.Sequence[model.Plan], properties: t.Mapping[int, int
 
 
 def full(failed: errors.TpmError, backend: Backend) -> errors.CapacityError:
-    """The error for TPM_RC_NV_SPACE: what failed, and what occupies the rest."""
+    """The error for TPM_RC_NV_SPACE: what failed, and what occupies the TPM's NV memory."""
     users = _users(backend.list_handles(handles.FIRST_NV)) + _users(backend.list_handles(handles.FIRST_PERSISTENT))
     more = f" and {len(users) - MOST_USERS} more" if len(users) > MOST_USERS else ""
     listed = ", ".join(users[:MOST_USERS]) + more
@@ -79,7 +79,7 @@ def full(failed: errors.TpmError, backend: Backend) -> errors.CapacityError:
 
 
 def _users(found: t.Sequence[int]) -> list[str]:
-    """Handles in words, neighbours of one user as one: a TPM may list a hundred."""
+    """Handles in words; neighbouring handles of one user are joined to a range, because a TPM may list a hundred handles."""
     runs: list[list[int]] = []
     for handle in sorted(found):
         if runs and handle == runs[-1][-1] + 1 and handles.owner_of(handle) == handles.owner_of(runs[-1][0]):

@@ -5,9 +5,9 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Certificates that a device shows: PEM files. Their keys are in the TPM, so nothing in them is a secret.
+"""Certificates in PEM files on the device. Their private keys are in the TPM, so the files hold no secret.
 
-To keep one in NV as well, declare an nv_index with the DER as content_b64.
+To keep a certificate in NV as well, declare an nv_index with its DER as content_b64.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MODE = 0o644
 
 
 class Certificate(model.Noun):
-    """A file with a certificate, and the chain above it, or its absence."""
+    """A file with a certificate and the chain above it, or the absence of that file."""
 
     kind = "certificate"
     files_only = True
@@ -42,7 +42,7 @@ class Certificate(model.Noun):
         self.content = str(options.get("content") or "").strip() + "\n"
         if not self.absent and not _is_pem(self.content):
             raise errors.InputError(
-                f"Could not plan the certificate {self.path}: content is no PEM certificate; give it with its BEGIN and END lines."
+                f"Could not plan the certificate {self.path}: content is not a PEM certificate; give it with its BEGIN and END lines."
             )
 
     def claims(self) -> list[model.Claim]:
@@ -54,7 +54,7 @@ class Certificate(model.Noun):
         return [observation.Fact("file", self.path)]
 
     def plan(self, seen: observation.Observation, run: Run) -> model.Plan:
-        """A certificate gives way to a newer one; what is none stays. Raises MismatchError."""
+        """An old certificate is replaced by the new one. Raises MismatchError if the file holds something else."""
         found = seen.file(self.path)
         before = {self.path: _describe(found)}
         wanted = None if self.absent else self.content.encode()
@@ -72,7 +72,7 @@ class Certificate(model.Noun):
 
 
 def _is_pem(text: str) -> bool:
-    """Whether every PEM block in it holds one DER sequence, and there is one at least."""
+    """Whether the text has at least one PEM block, and each block holds one DER sequence."""
     before, *blocks = text.split(BEGIN)
     for block in blocks:
         body, end, behind = block.partition(END)
@@ -86,7 +86,7 @@ def _is_pem(text: str) -> bool:
 
 
 def _describe(data: bytes | None) -> str | None:
-    """A certificate file for the diff: its text is public and short enough."""
+    """A certificate file for the diff. It is shown whole, because its text is public and short."""
     return None if data is None else data.decode("ascii", "replace") if places.holds(data) == places.CERTIFICATE else places.OTHER
 
 

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Readers of option values that several resources share. Raises InputError with the option's name."""
+"""Helpers that several resources share: reading option values (InputError names the option), parents, errors, and the public key file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if t.TYPE_CHECKING:
 
 Options = t.Mapping[str, t.Any]
 
-# For the sentence of a step that puts a key where another one is.
+# Added to the sentence of a step that replaces a key by another.
 REPLACED = " (replaced; the old key is lost)"
 
 
@@ -33,12 +33,12 @@ def handle(value: t.Any, option: str) -> int:
     except ValueError:
         number = -1
     if not 0 <= number <= 0xFFFFFFFF:
-        raise errors.InputError(f"Could not read {option} '{value}': it is no handle; write one as 0x81000001 or as an integer.")
+        raise errors.InputError(f"Could not read {option} '{value}': it is not a handle; write one as 0x81000001 or as an integer.")
     return number
 
 
 def content(options: Options, attempt: str) -> bytes | None:
-    """The bytes given by ``content`` (text) or ``content_b64``; None where neither is."""
+    """The bytes given by ``content`` (text) or ``content_b64``; None if neither is given."""
     if options.get("content") is not None and options.get("content_b64") is not None:
         raise errors.InputError(f"Could not {attempt}: content and content_b64 are both given; give one of them.")
     if options.get("content") is not None:
@@ -52,28 +52,28 @@ def content(options: Options, attempt: str) -> bytes | None:
 
 
 def replace(options: Options) -> bool:
-    """Whether something different that is already there may be replaced."""
+    """Whether the task allows replacing something different (on_mismatch: replace)."""
     return options.get("on_mismatch") == "replace"
 
 
 def mismatch(attempt: str, reasons: t.Sequence[str], keep: str) -> errors.MismatchError:
-    """The error for something different that is already there; ``keep`` says what else can be done."""
+    """The error for something different that is already in the place; ``keep`` says what the user can do instead of replacing it."""
     return errors.MismatchError(
-        f"Could not {attempt}: {'; '.join(reasons)}; {keep}, or set on_mismatch: replace to replace it (it cannot be got back)."
+        f"Could not {attempt}: {'; '.join(reasons)}; {keep}, or set on_mismatch: replace to replace it (it cannot be restored)."
     )
 
 
 def check_enabled(number: int, seen: observation.Observation, run: Run) -> None:
-    """Objects of a disabled hierarchy seem not to be there. Raises StateError where that may be why a parent is missing."""
+    """Raises StateError if a parent may be missing only because its hierarchy is disabled: the TPM does not show objects of a disabled hierarchy."""
     if seen.public(number) is None and number not in run.made and ("properties", None) in seen:
         run.check_enabled(handles.RH_OWNER)
 
 
 def parent(number: int, seen: observation.Observation, run: Run, attempt: str) -> tuple[names.Public, bytes] | None:
-    """Public area and Qualified Name of a storage parent; None where this run will make it. Raises StateError or InputError."""
+    """Public area and Qualified Name of a storage parent; None if this run will make it. Raises StateError or InputError."""
     if not handles.FIRST_PERSISTENT <= number <= handles.LAST_PERSISTENT:
         raise errors.InputError(
-            f"Could not {attempt}: its parent {handles.text(number)} is no persistent handle; name the SRK, 0x81000001."
+            f"Could not {attempt}: its parent {handles.text(number)} is not a persistent handle; name the SRK, 0x81000001."
         )
     if number in run.removed and number not in run.made:
         raise errors.InputError(
@@ -90,14 +90,14 @@ def parent(number: int, seen: observation.Observation, run: Run, attempt: str) -
         )
     if not names.is_storage_parent(found[0]):
         raise errors.InputError(
-            f"Could not {attempt}: {handles.text(number)} is no storage parent (a restricted decryption key that its auth value opens); name the SRK."
+            f"Could not {attempt}: {handles.text(number)} is not a storage parent (a restricted decryption key that its auth value opens); name the SRK."
         )
     warn_counted(number, found[0], run)
     return found
 
 
 def warn_counted(number: int, found: names.Public, run: Run) -> None:
-    """Warn of a parent that counts wrong tries: it is used with an empty auth, and whether that is right shows only when it is used."""
+    """Warn of a parent that counts wrong tries. It is used with an empty auth, and only its use shows whether its auth is empty."""
     if not found.attributes & attributes.OBJECT["noda"]:
         run.note(
             f"The parent {handles.text(number)} counts wrong tries (it lacks noDA) and is used with an empty auth: if it has an auth of its own, each "
@@ -106,13 +106,13 @@ def warn_counted(number: int, found: names.Public, run: Run) -> None:
 
 
 def identified(public: names.Public) -> dict[str, t.Any]:
-    """What a result says of a key: its Name, and its public area for those who ask for it."""
+    """The part of a result about a key: its Name and its public area. (The public area is returned only if it is asked for.)"""
     return {"name": public.name.hex(), "public": public.raw.hex()}
 
 
 def check_overwrite(attempt: str, path: str, seen: observation.Observation, options: Options, allowed: t.Iterable[str]) -> None:
-    """Refuse to overwrite a file that holds something of another kind (``places.holds``) than those allowed. Raises MismatchError."""
-    # Not at the top: few runs write a file.
+    """Raises MismatchError if a file holds something of a kind (see ``places.holds``) that is not among the allowed ones."""
+    # Imported here and not at the top: few runs write a file.
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import places
 
     found = places.holds(seen.file(path))
@@ -121,20 +121,20 @@ def check_overwrite(attempt: str, path: str, seen: observation.Observation, opti
 
 
 def auth_not_given(attempt: str, counts: str, obj: str = "") -> errors.InputError:
-    """The error where the empty auth would have to be tried unasked, and a wrong one counts; ``counts`` says why, as a clause."""
+    """The error if the empty auth would have to be tried although no auth is given, and a wrong try counts; ``counts`` says why it counts, as a clause."""
     return errors.InputError(
-        f"Could not {attempt}: {counts} and no auth is given, so that none was tried; give auth, as '' where it is empty.",
+        f"Could not {attempt}: {counts} and no auth is given, so none was tried; give auth, as '' if it is empty.",
         reason="auth_not_given",
         object=obj,
     )
 
 
 def prove_pcrs(backend: Backend, seen: observation.Observation, asked: t.Sequence[t.Any], attempt: str) -> None:
-    """Read the PCRs whose present values a policy takes again, with the TPM's proof. Raises StateError where they are not those that were seen.
+    """Read the PCRs whose current values a policy uses once more, with the TPM's proof. Raises StateError if a value differs from the one read first.
 
-    What was read to plan has no proof: somebody between module and TPM would choose what a secret is sealed to.
+    The values that were read for the plan have no proof: an attacker between module and TPM could choose what a secret is sealed to.
     """
-    # Not at the top: a run that changes nothing does not compile them.
+    # Imported here and not at the top, so that a run that changes nothing does not compile them.
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import pcr, policy
 
     for selection in policy.current(tuple(asked)):
@@ -161,13 +161,14 @@ class PublicFile:
         return [observation.Fact("file", self.path)] if self.path else []
 
     def claims(self) -> list[model.Claim]:
-        """The file as it is claimed by whoever has it exported."""
+        """The claim on the file, for the resource that exports the key."""
         return [model.Claim(model.FILE, self.path, "public_path")] if self.path else []
 
     def steps(self, seen: observation.Observation, public: names.Public | None) -> list[model.Step]:
-        """One step where the file does not hold ``public``, None: the key that the step before makes and returns (see ``identified``).
+        """One step if the file does not hold ``public``, otherwise none.
 
-        Another public key gives way. Raises MismatchError where the file holds something else.
+        ``public`` is None if the step before makes the key and returns it (see ``identified``). Another public key in the file is replaced.
+        Raises MismatchError if the file holds something that is not a public key.
         """
         from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import files, places
 

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What all resources of a run share: auth values of the hierarchies, and which objects the run will have made."""
+"""What all resources of a run share: the auth values of the hierarchies, and which objects the run makes and removes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.choose import
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import observation
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, errors, handles
 
-# Which hierarchies are enabled, and which auth values are set, by the bits of the TPM's properties.
+# By hierarchy: the bit of the TPM's properties that says whether it is enabled, or whether its auth is set.
 ENABLED = {
     handles.RH_PLATFORM: constants.STARTUP_PLATFORM,
     handles.RH_OWNER: constants.STARTUP_OWNER,
@@ -29,26 +29,26 @@ AUTH_SET = {
 
 
 class Run:
-    """The auth values of one run.
+    """The auth values of one run, by hierarchy.
 
-    ``given`` are those that hold before the run (owner_auth and its sisters), ``declared`` those that hierarchy resources ask for.
-    Which of the two a TPM has now follows from its AuthSet bits; a value is never tried to find out, except where two
-    different ones are given for a hierarchy without dictionary attack protection.
+    ``given`` are the values before the run (owner_auth, endorsement_auth and so on), ``declared`` those that hierarchy resources ask for.
+    The TPM's AuthSet bits tell which of the two it has now. No value is tried to find that out, except when two different values are given
+    for a hierarchy without dictionary attack protection.
     """
 
     def __init__(self, given: t.Mapping[int, bytes], seen: observation.Observation) -> None:
         self.given = dict(given)
         self.declared: dict[int, bytes] = {}
         self.seen = seen
-        # The policies that hierarchy resources ask for, as digests; to be called once PCRs are known.
+        # By hierarchy: a function that returns the digest of the policy that a hierarchy resource asks for; it may be called once PCRs have been read.
         self.policies: dict[int, t.Callable[[], bytes]] = {}
         self.made: set[int] = set()
         self.removed: set[int] = set()
-        # Where the key is, or will be, to which the run's sessions are salted.
+        # The handle of the key to which the run's sessions are salted; the run may still have to make that key.
         self.salt = handles.SRK
-        # A step has changed something that only the next commands of the same step complete.
+        # Whether a step has begun a change that takes further commands of the same step to complete.
         self.touched = False
-        # What the user should hear, beside what is done.
+        # Notes for the user.
         self.notes: list[str] = []
         self._now: dict[int, bytes] = {}
 
@@ -58,12 +58,12 @@ class Run:
             self.notes.append(sentence)
 
     def candidates(self, hierarchy: int) -> list[bytes]:
-        """The non-empty auth values that the task names for a hierarchy, the declared one first."""
+        """The different non-empty auth values that the task gives for a hierarchy, the declared one first."""
         values = [self.declared.get(hierarchy), self.given.get(hierarchy)]
         return [value for at, value in enumerate(values) if value and value not in values[:at]]
 
     def is_set(self, hierarchy: int) -> bool:
-        """Whether the hierarchy has an auth value, as the TPM says; of platform it does not tell, so there it is what was found out."""
+        """Whether the hierarchy has an auth value, according to the TPM's properties. They do not cover platform, so there the fact platform_auth tells."""
         if hierarchy == handles.RH_PLATFORM:
             return self.seen.get(("platform_auth", None)) is False
         return bool(self.seen.properties().get(constants.PT_PERMANENT, 0) & AUTH_SET[hierarchy])
@@ -74,7 +74,7 @@ class Run:
         return self.seen.properties().get(constants.PT_STARTUP_CLEAR, bit) & bit == bit
 
     def check_enabled(self, hierarchy: int) -> None:
-        """Raises StateError where the hierarchy is disabled: nothing in it can be used, nor seen."""
+        """Raises StateError if the hierarchy is disabled: then nothing in it can be used or seen."""
         if not self.is_enabled(hierarchy):
             raise errors.StateError(
                 f"Could not act as {handles.HIERARCHY_NAMES[hierarchy]}: the hierarchy is disabled until the TPM is reset; reboot the device, or "
@@ -84,7 +84,7 @@ class Run:
             )
 
     def current(self, hierarchy: int) -> bytes:
-        """The auth value that holds now. Raises StateError where it is set and cannot be known, or the hierarchy is disabled."""
+        """The hierarchy's current auth value. Raises StateError if it is set and cannot be known, or if the hierarchy is disabled."""
         if hierarchy in self._now:
             return self._now[hierarchy]
         if hierarchy == handles.RH_NULL:
@@ -108,18 +108,19 @@ class Run:
         return values[0] if self.seen["session", ("holds", hierarchy)] else values[1]
 
     def policy_facts(self, spends: bool) -> list[observation.Fact]:
-        """What has to be known where ``spends`` says that a command needs the lockout auth, for ``check_lockout``."""
+        """The facts that ``check_lockout`` needs; none unless ``spends`` says that a command needs the lockout auth."""
         return [observation.Fact("auth_policy", handles.RH_LOCKOUT)] if spends and self.candidates(handles.RH_LOCKOUT) else []
 
     def check_lockout(self, value: bytes) -> None:
-        """Raises StateError where the policy of the lockout hierarchy says that its auth is not ``value``, which is never tried then.
+        """Raises StateError if the policy of the lockout hierarchy shows that its auth is not ``value``; so ``value`` is not tried.
 
-        Once set by these modules, the policy is the marker of the value (see ``_protocol/rotation.py``); one that this run declares says nothing.
+        When these modules set the auth, they set the policy to the marker of the value (see ``_protocol/rotation.py``). A policy that this run
+        declares tells nothing about the auth.
         """
         found = self.seen["auth_policy", handles.RH_LOCKOUT]
         if not found or handles.RH_LOCKOUT in self.policies and self.policies[handles.RH_LOCKOUT]() == found:
             return
-        # Not at the top: few runs meet a lockout hierarchy that has a policy.
+        # Imported here and not at the top: few runs meet a lockout hierarchy that has a policy.
         from ansible_collections.edgefleet.tpm2.plugins.module_utils._protocol import rotation
 
         if found != rotation.marker(value):
@@ -131,7 +132,7 @@ class Run:
             )
 
     def rotation(self, new: bytes, old: bytes) -> str:
-        """How far the replacement of a lockout auth has come (see ``_protocol/rotation.py``). Raises StateError where the TPM does not tell."""
+        """How far the replacement of a lockout auth has come (see ``_protocol/rotation.py``). Raises StateError if the TPM does not tell."""
         from ansible_collections.edgefleet.tpm2.plugins.module_utils._protocol import rotation
 
         found = self.seen["auth_policy", handles.RH_LOCKOUT]
@@ -139,7 +140,7 @@ class Run:
         if state == rotation.UNKNOWN:
             why = "this TPM does not tell its policy (library before 1.38)" if found is None else f"its policy {found.hex()} is neither's"
             raise errors.StateError(
-                f"Could not choose between two auth values for lockout: {why}, and trying one would be a gamble; give only the one that holds.",
+                f"Could not choose between two auth values for lockout: {why}, and trying one could lock the TPM; give only the current one.",
                 reason="auth_ambiguous",
                 object="lockout",
             )
@@ -151,15 +152,15 @@ class Run:
         state = self.rotation(new, old)
         if state == rotation.BEGUN:
             raise errors.StateError(
-                "Could not act as lockout: its auth is just being replaced, and which of two values holds is not tried; "
-                "declare the lockout hierarchy alone with both values first, to finish that.",
+                "Could not act as lockout: a replacement of its auth has begun, and neither of the two values is tried; "
+                "to finish it, first declare the lockout hierarchy alone with both values.",
                 reason="rotation_begun",
                 object="lockout",
             )
         return new if state == rotation.DONE else old
 
     def changed(self, hierarchy: int, value: bytes) -> None:
-        """The hierarchy has a new auth value from now on."""
+        """Note that the hierarchy has a new auth value from now on."""
         self._now[hierarchy] = value
 
     def auth(self, hierarchy: int, secret: bool = False) -> Auth:
@@ -181,7 +182,7 @@ def _unknown(name: str) -> str:
     if name == "lockout":
         return (
             "Could not act as lockout: its auth is set and none was given; give lockout_auth, which is never guessed, "
-            "for one wrong value blocks the lockout hierarchy."
+            "because one wrong value blocks the lockout hierarchy."
         )
     return f"Could not act as {name}: its auth is set and none was given; give {name}_auth."
 
@@ -191,7 +192,7 @@ def _ambiguous(name: str) -> str:
         f"Could not choose between two auth values for {name}: its auth is set, and trying lockout_auth (or current_auth) or the declared auth "
         "could lock the TPM, so neither is tried; give only the current one."
         if name == "lockout"
-        else f"Could not choose between two auth values for {name}; give only the one that holds."
+        else f"Could not choose between two auth values for {name}; give only the current one."
     )
 
 

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What a run costs and what of it cannot be undone, as lines below the diff, which Ansible shows without -v."""
+"""What a run costs and what in it cannot be undone, as lines below the diff; Ansible shows the diff without -v."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model
 
-# What a person calls one of each, and several.
+# By the names of ``model.Cost``: the words for one and for several.
 _WORDS = {
     "key_generations": ("key generation", "key generations"),
     "persistent_slots": ("persistent slot", "persistent slots"),
@@ -24,7 +24,7 @@ _WORDS = {
 
 
 def told(plans: t.Sequence[model.Plan]) -> str:
-    """The lines, each with its line feed; empty where nothing is to be done to a TPM."""
+    """The lines, each with its line feed; "" if the run does not change the TPM."""
     steps = [step for plan in plans for step in plan.steps]
     total = {name: sum(getattr(step.cost, name) for step in steps) for name in _WORDS}
     lines = [f"costs: {taken}"] if (taken := _counted(total)) else []

@@ -25,13 +25,13 @@ _FIELDS = {
 
 
 class DaLockout(model.Noun):
-    """How many wrong tries a TPM takes, how fast it forgets them (seconds), and how long a wrong lockout auth blocks (seconds)."""
+    """How many wrong tries a TPM allows, how fast it forgets them (seconds), and how long a wrong lockout auth blocks (seconds)."""
 
     kind = "da_lockout"
 
     def __init__(self, options: common.Options) -> None:
         self._reset = bool(options.get("reset"))
-        # In lockout nothing that is protected can be used, so the way out of it comes first.
+        # In lockout no protected object can be used, so the step that ends the lockout comes first.
         super().__init__("lockout", model.PHASE_ABSENT if self._reset else model.PHASE_DA)
         self._want = {name: int(options[name]) for name in _FIELDS if options.get(name) is not None}
         for name, value in self._want.items():
@@ -45,11 +45,11 @@ class DaLockout(model.Noun):
             )
 
     def claims(self) -> list[model.Claim]:
-        """How the TPM counts: there is one of it."""
+        """The protection of the whole TPM; there is only one per TPM."""
         return [model.Claim(self.kind, self.object)]
 
     def facts(self, seen: observation.Observation) -> t.Iterable[observation.Fact]:
-        """The TPM's properties hold all of it; where the lockout auth is needed, what the TPM says of that."""
+        """The TPM's properties; and if the lockout auth is needed, what ``Run.check_lockout`` needs."""
         facts = [observation.Fact("properties")]
         if ("properties", None) in seen:
             have, counter = self._state(seen)
@@ -63,7 +63,7 @@ class DaLockout(model.Noun):
         return {name: properties[number] for name, number in _FIELDS.items()}, properties.get(constants.PT_LOCKOUT_COUNTER, 0)
 
     def plan(self, seen: observation.Observation, run: Run) -> model.Plan:
-        """Raises StateError where the lockout auth is set and not known, or known to be another one."""
+        """Raises StateError if the lockout auth is set and not given, or if the TPM shows that it is another value."""
         have, counter = self._state(seen)
         want, steps = {**have, **self._want}, []
         if self._reset and counter:

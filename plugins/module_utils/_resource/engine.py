@@ -17,7 +17,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context i
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, errors, handles, names, nv
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti import Tcti
 
-# A device compiles all that it imports anew in every run: what only a run that changes something needs is imported there.
+# A device recompiles every imported file on each run, so files that only a changing run needs are imported where they are used.
 if t.TYPE_CHECKING:
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend, Reads
 
@@ -26,23 +26,23 @@ if t.TYPE_CHECKING:
 
 
 def open_backend(place: Tcti, nv_buffer: int) -> Backend:
-    """The TPM through the TSS; ``nv_buffer`` is how many bytes of NV it takes in one command. Raises DependencyError, TransportError."""
+    """Open the TPM through the TSS; ``nv_buffer`` is how many bytes of NV it accepts in one command. Raises DependencyError, TransportError."""
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import esapi
 
     return esapi.Esapi(place, nv_buffer)
 
 
 def require_library() -> None:
-    """Raises DependencyError where ``open_backend`` would."""
+    """Raises DependencyError in the cases in which ``open_backend`` would."""
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import esapi
 
     esapi.require_library()
 
 
 class Outcome:
-    """What a run found and did. ``done`` counts the steps that were carried out, also where the run then failed.
+    """What a run found and did. ``done`` counts the steps that were carried out, even if the run failed afterwards.
 
-    ``touched``: something was changed, be it by a step that then failed in its middle.
+    ``touched``: whether anything was changed, including by a step that then failed halfway.
     """
 
     def __init__(self) -> None:
@@ -53,12 +53,12 @@ class Outcome:
 
     @property
     def steps(self) -> list[dict[str, t.Any]]:
-        """All planned steps in the order of work, for the result."""
+        """All planned steps in the order in which they run, for the result."""
         return [_describe(plan, step) for plan in self.plans for step in plan.steps]
 
     @property
     def diff(self) -> dict[str, t.Any]:
-        """Before and after, by object; ``prepared``, for a run that changes something: its costs and losses, in lines."""
+        """The states before and after, by object; for a run that changes something also ``prepared``: its costs and losses, as lines."""
         from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import costs
 
         before: dict[str, t.Any] = {}
@@ -71,7 +71,7 @@ class Outcome:
 
 
 def _merge(told: dict[str, t.Any], more: t.Mapping[str, t.Any]) -> None:
-    """Two resources may be about one object: the lockout hierarchy, and how it counts wrong tries."""
+    """Merge what two resources say about one object, for example about the lockout hierarchy and its count of wrong tries."""
     for name, value in more.items():
         both = isinstance(value, dict) and isinstance(told.get(name), dict)
         told[name] = {**told[name], **value} if both else value
@@ -98,9 +98,9 @@ class _Pinned(t.NamedTuple):
 
 
 class Engine:
-    """One TPM and the auth values that hold before the run.
+    """One TPM, and the auth values that it has before the run.
 
-    ``seen``: what was read of it already. ``salt``: the handle and Name of the only key that sessions may be salted to. ``certified``: the
+    ``seen``: the facts that have been read already. ``salt``: the handle and Name of the only key that sessions may be salted to. ``certified``: the
     attestation key signs for what the run makes, so that its commands need no proof of their own. ``connect`` and
     ``open_backend`` are the ways to the TPM, for reads and for changes; ``require_library`` tells whether the second is there.
     """
@@ -131,11 +131,11 @@ class Engine:
         return self._seen
 
     def expect_library(self) -> None:
-        """From now on check mode takes it that there is a way to the TPM for changes."""
+        """From now on check mode assumes that the TPM can be opened for changes."""
         self._require_library = lambda: None
 
     def run(self, resources: t.Sequence[model.Resource], check: bool, outcome: Outcome) -> None:
-        """Bring the TPM into the state of ``resources``, or find out what it would take. Fills ``outcome``. Raises TpmError."""
+        """Bring the TPM into the state of ``resources``, or (in check mode) plan it. Fills ``outcome``. Raises TpmError."""
         for resource in resources:
             places.check_own(resource)
         run = Run(self._given, self._seen)
@@ -172,13 +172,13 @@ class Engine:
             self._seen[fact.kind, fact.key] = learn(self._open())
 
     def _pinned(self, resources: t.Sequence[model.Resource]) -> list[observation.Asking]:
-        # Files alone are nothing to ask a TPM about.
+        # A run that is about files only does not need the TPM.
         if self._salt is None or all(resource.files_only for resource in resources):
             return []
         return [_Pinned(self._salt[0])]
 
     def _check_salt(self, resources: t.Sequence[model.Resource]) -> None:
-        """Another key at the pinned handle, or none that this run makes, ends the run before anything is planned. Raises StateError."""
+        """Check the pinned key before anything is planned. Raises StateError if another key is at its handle, or no key and this run does not make it."""
         if self._salt is None or ("public", self._salt[0]) not in self._seen:
             return
         handle, name = self._salt
@@ -189,7 +189,7 @@ class Engine:
             raise errors.no_key(handle, name)
 
     def _plan_all(self, resources: t.Sequence[model.Resource], run: Run) -> list[model.Plan]:
-        """The plan of each. Raises TpmError: one that names everything in the TPM that is in the way, so that one run tells all of it."""
+        """One plan for each resource. Raises one TpmError that names all obstacles in the TPM, so that one run reports all of them."""
         plans: list[model.Plan] = []
         obstacles: list[errors.TpmError] = []
         for resource in resources:
@@ -228,16 +228,16 @@ class Engine:
             capacity.check(plans, self._seen.properties())
 
     def _note_library(self, plans: t.Sequence[model.Plan], outcome: Outcome) -> None:
-        """What check mode reads and predicts needs no tpm2-pytss; that a run would need it, on a device without it, is worth a warning."""
+        """Check mode works without tpm2-pytss; it warns if the real run would need it and the device does not have it."""
         if any(step.run for plan in plans for step in plan.steps):
             try:
                 self._require_library()
             except errors.DependencyError as missing:
-                outcome.notes.append(f"Checked without tpm2-pytss, which the changes need. {missing.message}")
+                outcome.notes.append(f"Checked without tpm2-pytss, which is needed for the changes. {missing.message}")
 
     def _apply(self, plans: t.Sequence[model.Plan], run: Run, outcome: Outcome) -> None:
         todo = [(plan, step) for plan in plans for step in plan.steps]
-        # Before the first of them is done, also where files come first: a TPM that cannot be reached is found out with nothing changed.
+        # Opened before the first step, even if that only writes a file: if the TPM cannot be reached, nothing has been changed yet.
         backend = self._open() if any(step.run for _plan, step in todo) else None
         if self._certified and backend is not None:
             backend.go_unproven()
@@ -265,7 +265,7 @@ class Engine:
 
 
 def _together(obstacles: t.Sequence[errors.TpmError]) -> errors.TpmError:
-    """One error for all of them, with the reason and object of the first."""
+    """One error for all obstacles, with the reason and object of the first."""
     first = obstacles[0]
     if len(obstacles) > 1:
         told = " ".join(f"({number}) {one.message}" for number, one in enumerate(obstacles, 1))
@@ -274,9 +274,9 @@ def _together(obstacles: t.Sequence[errors.TpmError]) -> errors.TpmError:
 
 
 def _in_order(resources: t.Sequence[model.Resource], salt: int, pinned: bool) -> list[model.Resource]:
-    """By phase; among keys, a parent before its children, in whatever order they are listed.
+    """The order of work: by phase; among keys, each parent before its children, whatever the order in the list.
 
-    The key that sessions are salted to is the first among primary keys; before everything else where no other key may do.
+    The key that sessions are salted to comes first among primary keys, and before everything else if it is the only key that sessions may use.
     """
 
     def place(resource: model.Resource) -> tuple[bool, int, bool]:

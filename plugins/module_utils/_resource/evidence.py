@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Evidence of who a TPM is: what enrolment asks of a device, in two exchanges.
+"""Evidence of which TPM a device has: what enrolment asks a device for, in two exchanges.
 
 The first reads the certificates that the manufacturer left, makes the identity keys that are missing, and has the attestation key
 (AK) sign the serial number and the PCRs. The second shows that the AK lives in the TPM of the endorsement key (EK): the TPM opens a
@@ -32,8 +32,8 @@ if t.TYPE_CHECKING:
 
 Facts = dict[str, t.Any]
 MAX_CERTIFICATE = 8192
-# How a TPM refuses a key that is not the one at that handle, or a secret that was not encrypted to its own: by HANDLE, VALUE, KEY,
-# SIZE, INSUFFICIENT and ECC_POINT, by what it makes of the Names under an HMAC, or by a policy that is another key's.
+# How a TPM refuses a command if the key at the handle is another one, or if the secret was encrypted to another key: with HANDLE, VALUE, KEY,
+# SIZE, INSUFFICIENT or ECC_POINT; with an HMAC that fails because it covers another Name; or with the policy failure of another key's policy.
 _OTHER_KEY = (errors.RC_HANDLE, errors.RC_VALUE, 0x09C, errors.RC_SIZE, 0x09A, 0x0A7)
 _OTHER_NAME = (errors.RC_HANDLE, errors.RC_BAD_AUTH, errors.RC_AUTH_FAIL, errors.RC_POLICY_FAIL)
 _NOT_FOR_US = (*_OTHER_NAME, errors.RC_INTEGRITY, errors.RC_VALUE, errors.RC_SIZE)
@@ -48,7 +48,7 @@ def _signed(found: Signed) -> Facts:
 
 
 class Collector:
-    """The first exchange with one TPM."""
+    """The first exchange, with one TPM."""
 
     def __init__(
         self, place: tcti.Tcti, given: t.Mapping[int, bytes], options: t.Mapping[str, t.Any], salt: tuple[int, bytes] | None = None
@@ -68,9 +68,9 @@ class Collector:
             raise errors.InputError("Could not certify the IDevID: idevid is not given; say which key it is.")
 
     def run(self, resources: t.Sequence[model.Resource], check: bool, outcome: Outcome) -> Facts:
-        """All evidence; identity keys that are missing are made first.
+        """Collect all evidence; make the missing identity keys first.
 
-        In check mode nothing is signed; and where a key would be made, that is all that is told.
+        In check mode nothing is signed; and if a key would have to be made, the result says only that.
         """
         Engine(self._place, self._given, self._reads.seen, self._salt, certified=True).run(resources, check, outcome)
         if check and outcome.steps:
@@ -90,7 +90,7 @@ class Collector:
         return found
 
     def _certify_idevid(self, keys: t.Mapping[str, str], idevid: str) -> Facts:
-        """The AK's attestation of the IDevID already now, where something that holds it has to be signed in the second exchange."""
+        """The AK's attestation of the IDevID, taken in this exchange if the second one has to sign something that contains it."""
         from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import esapi
 
         named = (handles.text(self._ek), handles.text(self._ak), idevid)
@@ -105,7 +105,7 @@ class Collector:
             backend.close()
 
     def _publics(self, attestor: Attestor) -> dict[int, names.Public]:
-        """EK and AK. Whoever only asks which TPM this is, is answered also where it has no AK."""
+        """The public areas of EK and AK. A caller that only asks which TPM this is gets an answer even if there is no AK."""
         signs = self._size or self._pcrs or self._certify or self._options.get("certify_idevid")
         keys = dict(self._reads.public)
         for number in (self._ek, self._ak):
@@ -121,7 +121,7 @@ class Collector:
         return {number: keys[number] for number in (self._ek, self._ak) if number in keys}
 
     def _look(self, attestor: Attestor, made: t.Mapping[int, bytes]) -> Facts:
-        """What can be read: public areas, what the TPM is, certificates."""
+        """The evidence that is read: public areas, the TPM's properties, certificates."""
         keys = self._publics(attestor)
         keys.update({number: names.parse_public(raw) for number, raw in made.items()})
         found: Facts = {"publics": {handles.text(number): public.raw.hex() for number, public in keys.items()}}
@@ -132,7 +132,7 @@ class Collector:
         return found
 
     def _attestations(self, attestor: Attestor) -> Facts:
-        """What the AK signs."""
+        """The evidence that the AK signs."""
         found: Facts = {}
         if self._size:
             found["nv_certify"] = _signed(attestor.nv_certify(self._ak, self._index, self._size, self._nonce))
@@ -146,7 +146,7 @@ class Collector:
         return found
 
     def _certificates(self, attestor: Attestor, ek: names.Public) -> Facts:
-        """The EK's certificate where its template has it, else any or, where asked for, all; the chain unless the issuer is known."""
+        """The EK certificate in the index of the EK's template, or else any (or all, if asked for); and the chain, unless the controller knows the issuer."""
         home = constants.EK_INDEX.get((ek.algorithm, key_policies.in_high_range(ek)))
         found = self._certificate(attestor, home) if home else b""
         every = bool(self._options.get("all_certificates"))
@@ -162,7 +162,7 @@ class Collector:
 
     @staticmethod
     def _certificate(attestor: Attestor, index: int) -> bytes:
-        """What an index holds; nothing where it is not there, or reading it could cost a try, or is not for everybody."""
+        """The content of an index; b"" if it does not exist, if not everybody may read it, or if reading it could count as a wrong try."""
         public = attestor.nv_read_public(index)
         if public is None or public.size > MAX_CERTIFICATE or not all(public.has(name) for name in ("authread", "no_da", "written")):
             return b""
@@ -170,7 +170,7 @@ class Collector:
 
 
 class _Key(t.NamedTuple):
-    """A key of the second exchange: where it is, its public area as the first exchange showed it, and its token."""
+    """A key of the second exchange: its handle, its public area from the first exchange, and its token."""
 
     handle: int
     public: names.Public
@@ -182,8 +182,8 @@ def _key(backend: Backend, key: asked.AskedKey) -> _Key:
 
 
 def activate(place: tcti.Tcti, auths: t.Mapping[int, bytes], given: asked.AskedActivation) -> Facts:
-    """The second exchange, with the auths of the hierarchies by handle. Raises TpmError."""
-    # Not at the top: only this needs the library.
+    """The second exchange; ``auths`` are the auth values of the hierarchies, by handle. Raises TpmError."""
+    # Imported here and not at the top: only the second exchange needs the library.
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import esapi
 
     backend = esapi.Esapi(place, nv.SAFE_SIZE)
@@ -196,21 +196,21 @@ def activate(place: tcti.Tcti, auths: t.Mapping[int, bytes], given: asked.AskedA
 def _activate(backend: Backend, auths: t.Mapping[int, bytes], given: asked.AskedActivation) -> Facts:
     """Certify the IDevID by the AK, then open the credential."""
     ek, ak = _key(backend, given.ek), _key(backend, given.ak)
-    # An endorsement auth that is set already must not be seen either.
+    # An endorsement auth that is already set must be encrypted on the bus, too.
     backend.pin_salt(ek.handle, ek.public.name)
     found: Facts = {}
     with _as_shown(f"the TPM does not hold the endorsement key that was shown to be at {handles.text(ek.handle)}", *_OTHER_KEY):
         with_ek = backend.start_policy(ek.token, ek.public.name_alg)
     if given.idevid:
         idevid = _key(backend, given.idevid)
-        # One session serves both, where it can: a policy session starts afresh after each command that it has authorised.
+        # One session serves both keys if possible: after each command that it has authorised, a policy session starts anew.
         session = with_ek if idevid.public.name_alg == ek.public.name_alg else backend.start_policy(ek.token, idevid.public.name_alg)
         at = f"{handles.text(ak.handle)} or {handles.text(idevid.handle)}"
         _authorise(backend, session, idevid, auths)
         with _as_shown(f"at {at} is not the attestation key or IDevID that was shown", *_OTHER_NAME):
             found["certify"] = _certify(backend, session, idevid, ak, given.nonce)
         if session is not with_ek:
-            # A TPM without resource manager has room for three: the EK's, the AK's, and the one that carries the endorsement auth.
+            # A TPM without resource manager has room for three sessions: the EK's, the AK's, and the one that carries the endorsement auth.
             backend.flush_context(session)
     backend.satisfy(with_ek, _steps(ek, constants.CC_ACTIVATE_CREDENTIAL, "the endorsement key"), auths)
     with_ak = backend.start_policy(None, ak.public.name_alg)
@@ -223,7 +223,7 @@ def _activate(backend: Backend, auths: t.Mapping[int, bytes], given: asked.Asked
 
 @contextlib.contextmanager
 def _as_shown(otherwise: str, *codes: int) -> t.Iterator[None]:
-    """Say what these codes mean of keys that are used as they were shown in the first exchange."""
+    """Turn the response codes that reveal another key than in the first exchange into an error that says so."""
     try:
         yield
     except errors.TpmResponseError as failed:
@@ -231,7 +231,7 @@ def _as_shown(otherwise: str, *codes: int) -> t.Iterator[None]:
             raise
         told = errors.decode(failed.rc)
         raise errors.TpmError(
-            f"Could not activate the credential: {otherwise} ({told.name}, {failed.rc:#x}, in an attempt to {failed.attempt} {failed.obj}); "
+            f"Could not activate the credential: {otherwise} ({told.name}, {failed.rc:#x}, when trying to {failed.attempt} {failed.obj}); "
             "start over, and do not trust the device.",
             failed.rc,
             reason="not_activated",
@@ -239,12 +239,12 @@ def _as_shown(otherwise: str, *codes: int) -> t.Iterator[None]:
 
 
 def _authorise(backend: Backend, session: Token, idevid: _Key, auths: t.Mapping[int, bytes]) -> None:
-    """Satisfy in a session the policy under which an IDevID is certified."""
+    """Satisfy in a session the policy that allows certifying the IDevID."""
     backend.satisfy(session, _steps(idevid, constants.CC_CERTIFY, "the IDevID"), auths)
 
 
 def _certify(backend: Backend, session: Token, idevid: _Key, ak: _Key, nonce: bytes) -> Facts:
-    """Have the AK certify an IDevID, authorised by a session."""
+    """Have the AK certify the IDevID; a session authorises that."""
     return _signed(Signed(*backend.certify(idevid.token, session, ak.token, nonce, f"the IDevID at {handles.text(idevid.handle)}")))
 
 
@@ -253,7 +253,7 @@ def _steps(key: _Key, code: int, what: str) -> list[t.Any]:
 
 
 def sign(place: tcti.Tcti, given: t.Sequence[asked.Signing], outcome: Outcome) -> list[str]:
-    """Signatures of unrestricted keys over digests, base64 of the marshalled TPMT_SIGNATUREs, in the order asked for."""
+    """Sign digests with unrestricted keys. Returns the marshalled TPMT_SIGNATUREs in base64, in the order of the requests."""
     connection = open_transport(place)
     attestor = Attestor(connection, alone=place.alone)
     try:

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What tpm2_evidence is asked, read: bad input is one sentence before the TPM is asked anything."""
+"""Read the options of tpm2_evidence, so that bad input fails with one sentence before any command is sent to the TPM."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import co
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms, errors, names
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import pcr as pcr_
 
-# What a UINT16 tells the size of; and how much a TPM takes into an attestation (TPM2B_DATA, Part 2, section 10.4.3).
+# In bytes: the largest buffer whose size fits a UINT16; and the most that a TPM accepts as a nonce of an attestation (TPM2B_DATA, Part 2, 10.4.3).
 MAX_OCTETS, MAX_NONCE = 0xFFFF, 64
 Options = t.Mapping[str, t.Any]
 
 
 class AskedReads(t.NamedTuple):
-    """What has been read already: public areas by handle, properties, whether the identity is known, the size of the NV buffer."""
+    """The facts that have been read already: public areas by handle, properties, whether the identity is known, the size of the NV buffer."""
 
     public: dict[int, names.Public]
     seen: observation.Observation
@@ -30,14 +30,14 @@ class AskedReads(t.NamedTuple):
 
 
 class AskedKey(t.NamedTuple):
-    """A key of the second exchange: where it is, and its public area as the first exchange showed it."""
+    """A key of the second exchange: its handle, and its public area from the first exchange."""
 
     handle: int
     public: names.Public
 
 
 class AskedActivation(t.NamedTuple):
-    """What ``activate`` says."""
+    """The option ``activate``, parsed."""
 
     nonce: bytes
     ek: AskedKey
@@ -48,7 +48,7 @@ class AskedActivation(t.NamedTuple):
 
 
 class Signing(t.NamedTuple):
-    """One of ``sign``."""
+    """One item of the option ``sign``, parsed."""
 
     handle: int
     public: names.Public
@@ -66,13 +66,15 @@ def octets(text: t.Any, option: str, most: int = MAX_OCTETS) -> bytes:
 
 
 def area(text: t.Any, option: str) -> names.Public:
-    """A public area as ``publics`` gave it. Raises InputError."""
+    """A public area from ``publics`` in the result of the first exchange. Raises InputError."""
     raw = octets(text, option)
     try:
         found = names.parse_public(raw)
-        _name = found.name  # not every one has a Name
+        _name = found.name  # raises if its nameAlg is unknown
     except errors.TpmError:
-        raise errors.InputError(f"Could not read {option}: it is no TPMT_PUBLIC; give what publics of collect told of this key.") from None
+        raise errors.InputError(
+            f"Could not read {option}: it is not a TPMT_PUBLIC; give the public area that publics in the result of collect has for this key."
+        ) from None
     return found
 
 
@@ -82,10 +84,10 @@ def nonce(options: Options) -> bytes:
 
 
 def serial_size(options: Options) -> int | None:
-    """The size of the serial number's index, None where it is not to be certified. Raises InputError."""
+    """The size of the serial number's index; None if it is not to be certified. Raises InputError."""
     size = options.get("serial_size")
     if size is not None and not 0 < size <= MAX_OCTETS:
-        raise errors.InputError(f"Could not read serial_size {size}: no NV index has so many bytes; give the size of the serial number.")
+        raise errors.InputError(f"Could not read serial_size {size}: no NV index can have that size; give the size of the serial number.")
     return t.cast("int | None", size)
 
 
@@ -105,7 +107,7 @@ def reads(options: Options) -> AskedReads:
         buffer = told.get("nv_buffer_max")
         return AskedReads(public, seen, bool(told.get("identity")), int(buffer) if buffer else None)
     except (AttributeError, TypeError, ValueError):
-        raise errors.InputError("Could not read reads: it is not as tpm2_profile returned it; pass that on, or leave it out.") from None
+        raise errors.InputError("Could not read reads: it is not what tpm2_profile returned; pass that on, or leave it out.") from None
 
 
 def key(options: Options, name: str) -> AskedKey:

@@ -5,9 +5,9 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""A device examined: the TPM read as far as it can be, the host around it, and what both together say is wrong.
+"""Examine a device: read the TPM as far as possible and the host around it, and report what is wrong.
 
-Nothing here fails for a reason that is itself a finding: a TPM that is absent, busy, locked or broken is what is to be reported.
+Nothing here fails for a reason that is itself a finding: a TPM that is absent, busy, locked or broken is reported as a finding.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorit
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
 
 Facts = dict[str, t.Any]
-# Longer than any command of a TPM that works (the kernel gives up after 120 s), shorter than a person's patience.
+# In seconds. Longer than any command of a working TPM (the kernel gives up after 120 s), and short enough for a person to wait.
 LIMIT = 150
 EK_RSA_CERTIFICATES = tuple(index for (algorithm, _high), index in constants.EK_INDEX.items() if algorithm.startswith("rsa"))
 
 
 def condition(reader: Reader) -> Facts:
-    """How the TPM is: result of its self-test, whether it was shut down in order, whether the platform's NV is enabled."""
+    """The TPM's state: the result of its self-test, whether it was shut down in order, whether the platform's NV is enabled."""
     startup = reader.properties().get(constants.PT_STARTUP_CLEAR, 0)
     found = {"orderly": bool(startup & constants.STARTUP_ORDERLY), "platform_nv": bool(startup & constants.STARTUP_PLATFORM_NV)}
     counters = reader.properties(constants.PT_FIXED).get(constants.PT_NV_COUNTERS_MAX)
@@ -40,7 +40,7 @@ def condition(reader: Reader) -> Facts:
 
 
 def _certificate(reader: Reader, index: int) -> bytes:
-    """What an EK certificate's NV index holds; nothing where reading it could cost a try, or is not allowed to everybody."""
+    """The content of an EK certificate's NV index; b"" if not everybody may read it, or if reading it could count as a wrong try."""
     public = reader.nv_read_public(index)
     if public is None or not all(public.has(name) for name in ("authread", "no_da", "written")):
         return b""
@@ -51,7 +51,7 @@ def _certificate(reader: Reader, index: int) -> bytes:
 
 
 def _moduli(reader: Reader) -> t.Iterator[tuple[str, int]]:
-    """The RSA keys that the TPM shows: persistent ones, and those that EK certificates are about."""
+    """The RSA keys that can be read from the TPM: persistent ones, and those in EK certificates."""
     for handle in reader.handles(handles.FIRST_PERSISTENT):
         public = reader.read_public(handle)
         if public is not None and public[0].type == algorithms.RSA:
@@ -68,7 +68,7 @@ def weak_keys(reader: Reader) -> Facts:
     for name, modulus in _moduli(reader):
         try:
             weak = roca.fingerprinted(modulus)
-        except errors.InputError:  # no modulus of an RSA key: a certificate that is damaged
+        except errors.InputError:  # not the modulus of an RSA key: the certificate is damaged
             continue
         found += [name] if weak else []
     return {"weak_keys": found}
@@ -90,7 +90,7 @@ def _why(failed: errors.TpmError) -> Facts:
 
 @contextlib.contextmanager
 def _limited(place: tcti.Tcti) -> t.Iterator[None]:
-    """No TPM keeps us for longer than ``LIMIT`` seconds."""
+    """End reading a TPM after ``LIMIT`` seconds."""
 
     def stop(_number: int, _frame: t.Any) -> None:
         raise errors.TransportError(
@@ -108,7 +108,7 @@ def _limited(place: tcti.Tcti) -> t.Iterator[None]:
 
 
 def read(reader: Reader, found: dict[str, Facts]) -> Facts | None:
-    """Fill ``found`` with every reading that the TPM gives; return the first reason for which one is missing. Raises TransportError."""
+    """Fill ``found`` with every reading that the TPM answers; return the first error for which one is missing. Raises TransportError."""
     error = None
     for name, reading in READINGS.items():
         try:
@@ -121,13 +121,13 @@ def read(reader: Reader, found: dict[str, Facts]) -> Facts | None:
 
 
 def examine(place: tcti.Tcti, held: t.Sequence[Facts] = ()) -> tuple[dict[str, Facts], Facts | None]:
-    """The readings of a TPM that may not be there (and ``notes`` for the user), and why one is missing.
+    """The readings of a TPM, which may be absent; ``notes`` for the user; and the error for which a reading is missing.
 
-    One whose user hangs is not opened, as we would hang with it.
+    A TPM that is held by a hanging process is not opened, because this process would hang, too.
     """
     stuck = next((one for one in held if one["hung"]), None)
     if stuck and place.name == "device":
-        message = f"Could not open {place.conf}: {stuck['process']} (pid {stuck['pid']}) holds {stuck['path']} and does not move; end it."
+        message = f"Could not open {place.conf}: {stuck['process']} (pid {stuck['pid']}) holds {stuck['path']} and hangs; end it."
         return {}, _why(errors.TransportError(message, errors.BUSY))
     found: dict[str, Facts] = {}
     try:
@@ -153,7 +153,7 @@ def judged(facts: Facts, installed: t.Mapping[str, str], machine: Facts) -> Fact
 
 
 def _measured(host: Facts, facts: Facts) -> Facts:
-    """The boot by the values that the TPM gave; the kernel is asked for them where there are none."""
+    """The facts on measured boot, judged by the PCR values that the TPM gave; without these, the kernel is asked for them."""
     values: dict[str, dict[int, bytes]] = {}
     for one in facts.get("pcrs", []):
         values.setdefault(one["bank"], {})[one["index"]] = bytes.fromhex(one["digest"])
@@ -161,10 +161,10 @@ def _measured(host: Facts, facts: Facts) -> Facts:
 
 
 def gather(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | None) -> Facts:
-    """Facts of host and TPM, advisories, findings. With findings, a TPM that cannot be read is one of them; else it raises TpmError."""
+    """Facts of host and TPM, advisories, findings. If findings are asked for, a TPM that cannot be read is one of them; otherwise it raises TpmError."""
     found: Facts = {"tcti": place.text, "resource_manager": place.resource_manager}
     own = [name for name in subsets if name not in tpm_facts.BESIDE]
-    # Whether a package exists that nobody asks for is not worth the seconds that it may take.
+    # Asking the package manager may take seconds, so it is asked only if findings need the answer.
     offered = "findings" not in subsets or place.name == "tabrmd"
     host = observe.observe(offered=offered, measured="findings" not in subsets) if {"host", "findings"} & set(subsets) else None
     if "findings" in subsets and host is not None:
@@ -187,12 +187,12 @@ def _judged_alone(found: Facts, host: Facts | None) -> Facts:
 
 
 def _advised(verdicts: Facts) -> Facts:
-    """The verdicts, and how old the rules are that gave them."""
+    """The verdicts, and how old their rules are."""
     return {"advisories": [*verdicts["firmware"], *verdicts["software"]], "advisories_checked": advisories.checked()}
 
 
 def _found(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | None, host: Facts) -> Facts:
-    """Findings; and of the TPM's facts those that were asked for, as far as it could be read."""
+    """The findings, and those of the TPM's facts that were asked for and could be read."""
     parts, error = examine(place, host["holders"])
     facts = {key: value for part in parts.values() for key, value in part.items()}
     host["boot"] = _measured(host, facts)

@@ -19,16 +19,16 @@ MAX_SIZE = 1 << 20
 
 
 def read(path: str) -> bytes | None:
-    """Content of a file, None where it does not exist. Raises InputError where it cannot be read or is no file of a sane size."""
+    """Content of a file; None if it does not exist. Raises InputError if it cannot be read, is not an ordinary file, or is too large."""
     if not os.path.isabs(path) or "\0" in path:
         raise InputError(
-            f"Could not use {path!r}: it is no absolute path, and a relative one depends on how the module was started; name it from / on.",
+            f"Could not use {path!r}: it is not an absolute path, and a relative one depends on how the module was started; write the path from / on.",
             object=path,
         )
     try:
         kind = os.stat(path).st_mode
         if not stat.S_ISREG(kind):
-            # A pipe would keep us waiting for ever.
+            # Reading a pipe could wait for ever.
             raise InputError(
                 f"Could not use {path}: it is {'a folder' if stat.S_ISDIR(kind) else 'no ordinary file'}; name a file.", object=path
             )
@@ -46,30 +46,30 @@ def read(path: str) -> bytes | None:
 
 
 def check_writable(path: str) -> None:
-    """Raises InputError where ``path``, which has been read, cannot be written: found before the TPM is changed.
+    """Raises InputError if ``path``, which has been read, cannot be written; called before the TPM is changed.
 
-    Folders that are missing will be made, if the last one that is there allows it.
+    Missing folders count as writable if the nearest existing one is.
     """
     folder = os.path.dirname(path)
     while not os.path.lexists(folder):
         folder = os.path.dirname(folder)
     if not os.path.isdir(folder):
-        raise InputError(f"Could not write {path}: {folder} is no folder; name another path.", object=path)
+        raise InputError(f"Could not write {path}: {folder} is not a folder; name another path.", object=path)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InputError(f"Could not write {path}: no permission in {folder}; run with become, or name another folder.", object=path)
 
 
 def write(path: str, data: bytes, mode: int = 0o600, keep: bool = True) -> None:
-    """Replace a file at once: temporary file in its folder, fsync, rename, fsync of the folder. ``keep``: an old one keeps its mode.
+    """Replace a file atomically: write a temporary file in its folder, fsync, rename, fsync of the folder. ``keep``: keep an old file's mode.
 
-    Missing folders are made, open to read for all: what is written has its own mode.
+    Missing folders are made readable by all, because the file has a mode of its own.
 
-    Raises TpmError with the system's reason; the old file is whole then.
+    Raises TpmError with the system's reason; then the old file is unchanged.
     """
     folder = os.path.dirname(path)
     if os.path.islink(path):
         raise TpmError(
-            f"Could not write {path}: it has become a symbolic link, which is not replaced by a file; see who made it.",
+            f"Could not write {path}: it has become a symbolic link, and a link is not replaced by a file; find out who made it.",
             reason="file",
             object=path,
         )

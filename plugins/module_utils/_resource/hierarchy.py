@@ -49,7 +49,7 @@ class Hierarchy(model.Noun):
         return [model.Claim(self.kind, self.object)]
 
     def declare(self, run: Run) -> None:
-        """The auth asked for is the one with which the rest of the run acts here; current_auth is the one that holds before."""
+        """Declare the auth that the rest of the run uses for this hierarchy; current_auth is its value before the run."""
         if self.value is not None:
             run.declared[self.hierarchy] = self.value
         if self.old is not None:
@@ -60,7 +60,7 @@ class Hierarchy(model.Noun):
         self._run = run
 
     def facts(self, seen: observation.Observation) -> t.Iterable[observation.Fact]:
-        """Properties; the policy if one is asked for; a session only where two different auth values are given."""
+        """The properties; the policy if one is asked for; a session only if two different auth values are given."""
         facts = [observation.Fact("properties")]
         if self.policy is not None:
             facts += [
@@ -83,12 +83,12 @@ class Hierarchy(model.Noun):
         return facts
 
     def _rotates(self) -> bool:
-        """Whether the lockout auth is to be replaced, so that its policy tells which value holds."""
+        """Whether the lockout auth is to be replaced; then the hierarchy's policy tells which value it has."""
         two = len(self._run.candidates(self.hierarchy)) == 2
         return two and self.hierarchy == handles.RH_LOCKOUT and bool(self._run.is_set(self.hierarchy))
 
     def _spends(self, seen: observation.Observation) -> bool:
-        """Whether a command needs the lockout auth, or sets it: ``_rotates`` and the policy's step have asked already."""
+        """Whether a command needs the lockout auth or sets it, apart from those that ``_rotates`` and the policy's step cover."""
         sets = self.value is not None and bool(self.value) != self._run.is_set(self.hierarchy)
         return sets or bool(self.clear_disabled) and not _clear_disabled(seen)
 
@@ -97,12 +97,12 @@ class Hierarchy(model.Noun):
         return two and self.hierarchy != handles.RH_LOCKOUT and bool(self._run.is_set(self.hierarchy))
 
     def plan(self, seen: observation.Observation, run: Run) -> model.Plan:
-        """Raises StateError where the auth that holds is needed and not known."""
+        """Raises StateError if the current auth is needed and not known."""
         before = self._state(seen, run)
         after, steps = dict(before), []
         if self.refuse_empty and not self.value and before.get("auth_set") is False:
             raise errors.StateError(
-                f"Could not accept the {self.object} hierarchy: its auth is empty, so that anybody who reaches the TPM acts as {self.object}; "
+                f"Could not accept the {self.object} hierarchy: its auth is empty, so anybody who reaches the TPM can act as {self.object}; "
                 "set auth, or have the firmware close it.",
                 reason="auth_empty",
             )
@@ -143,11 +143,11 @@ class Hierarchy(model.Noun):
         return state
 
     def _differs(self, run: Run) -> bool:
-        """Whether the auth has to be set. A set auth of which only one value is given is that value: it is not tried out."""
+        """Whether the auth has to be set. If the TPM has an auth and only one value is given, that value is taken to be it; it is not tried."""
         if self.value is None:
             return False
         if not run.is_set(self.hierarchy):
-            # A platform that is closed until the next reset takes no auth and needs none; it says nothing about the other hierarchies.
+            # A platform hierarchy that is closed until the next reset can take no auth and needs none; other hierarchies are not affected.
             closed = self.hierarchy == handles.RH_PLATFORM and run.seen.get(("platform_auth", None), True) is None
             return bool(self.value) and not closed
         if run.candidates(self.hierarchy) == [self.value]:
@@ -162,7 +162,7 @@ class Hierarchy(model.Noun):
 
         def change(backend: Backend) -> None:
             if marked and not value:
-                # The policy speaks of a value that will not hold any more.
+                # The policy is the marker of a value that is about to be replaced.
                 backend.set_primary_policy(self.hierarchy, run.auth(self.hierarchy), b"")
             backend.hierarchy_change_auth(self.hierarchy, run.auth(self.hierarchy, secret=True), value)
             run.changed(self.hierarchy, value)
@@ -174,7 +174,7 @@ class Hierarchy(model.Noun):
         return model.Step(f"{verb} the auth of the {self.object} hierarchy{note}", "hierarchy_change_auth", change)
 
     def _marked(self, run: Run) -> bool:
-        """Whether the policy of the lockout hierarchy speaks of its auth. Raises StateError where it speaks of another one than is to be set."""
+        """Whether the policy of the lockout hierarchy is the marker of its auth. Raises StateError if it marks another value than the one to be set."""
         if self.policy is not None:
             return False
         if self.value:
@@ -182,8 +182,11 @@ class Hierarchy(model.Noun):
         return bool(run.seen["auth_policy", self.hierarchy])
 
     def _mark(self, run: Run) -> bytes:
-        """The policy that marks a lockout auth which is set where there was none; b"" for none: a value that could be guessed by it, a policy
-        that the task declares or that is there already, a TPM that does not tell its policies. Interrupted before it, there is none either."""
+        """The policy to set as the marker of a lockout auth that is set for the first time, or b"" for no such policy.
+
+        No marker is set if the value is short enough to be guessed from it, if the task declares a policy, if there is a policy already, or if
+        the TPM does not tell its policies. A run that is interrupted before this step leaves no marker either.
+        """
         from ansible_collections.edgefleet.tpm2.plugins.module_utils._protocol import rotation
 
         value = t.cast("bytes", self.value)
@@ -192,7 +195,7 @@ class Hierarchy(model.Noun):
         return rotation.marker(value)
 
     def _rotation(self, run: Run) -> list[model.Step]:
-        """The step that replaces the lockout auth, from wherever an interrupted run has left it."""
+        """The step that replaces the lockout auth; it continues what an interrupted run has begun."""
         from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.policy import PolicySession
         from ansible_collections.edgefleet.tpm2.plugins.module_utils._protocol import rotation
 
@@ -226,7 +229,7 @@ class Hierarchy(model.Noun):
         digest = policy.digest(asked, seen.pcrs())
         if before["policy"] is None:
             raise errors.StateError(
-                f"Could not compare the policy of the {self.object} hierarchy: this TPM does not tell it (library before 1.38); leave policy out."
+                f"Could not compare the policy of the {self.object} hierarchy: this TPM cannot report it (library before 1.38); leave policy out."
             )
         if before["policy"] == digest.hex():
             return []
@@ -241,7 +244,7 @@ class Hierarchy(model.Noun):
 
     def _enable_step(self, run: Run) -> model.Step:
         enable = bool(self.enabled)
-        # Only platform can enable; a hierarchy disables itself.
+        # Enabling needs platform auth; to disable a hierarchy, its own auth is used.
         authority = handles.RH_PLATFORM if enable else self.hierarchy
         run.current(authority)
         return model.Step(

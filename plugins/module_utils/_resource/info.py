@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What tpm2_info tells: the TPM's own facts, and beside them, only where they are asked for by name, host, advisories and findings."""
+"""What tpm2_info returns: the TPM's own facts; host, advisories and findings are gathered only when requested by name."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Facts = dict[str, t.Any]
 
 
 def gather(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | None) -> Facts:
-    """All facts of the subsets, and ``notes``, what the user should hear beside them. Raises TransportError, TpmResponseError, InputError."""
+    """All facts of the subsets, and ``notes`` for the user. Raises TransportError, TpmResponseError, InputError."""
     if pcrs:
         pcr.selection("sha256", pcrs)
     if set(subsets) & set(tpm_facts.BESIDE):
-        # Not at the top: twenty files that the TPM's own facts do not need.
+        # Imported here and not at the top: it imports twenty files that the TPM's own facts do not need.
         from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import examination
 
         return examination.gather(place, subsets, pcrs)

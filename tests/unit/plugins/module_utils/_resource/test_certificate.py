@@ -138,13 +138,13 @@ def test_what_is_no_certificate_is_refused(bed: Bed, case: str) -> None:
     with pytest.raises(errors.InputError) as caught:
         bed.run(certificate(bed, content=BAD[case]))
     assert caught.value.message == (
-        f"Could not plan the certificate {bed.path('iak.cert.pem')}: content is no PEM certificate; give it with its BEGIN and END lines "
+        f"Could not plan the certificate {bed.path('iak.cert.pem')}: content is not a PEM certificate; give it with its BEGIN and END lines "
         "(item 1 of resources, certificate)."
     )
 
 
 def test_a_relative_path_is_refused(bed: Bed) -> None:
-    with pytest.raises(errors.InputError, match="it is no absolute path"):
+    with pytest.raises(errors.InputError, match="it is not an absolute path"):
         bed.run({"certificate": {"path": "iak.cert.pem", "content": NEW}})
 
 

@@ -79,7 +79,7 @@ def test_a_tpm_whose_user_hangs_is_not_opened(silent: str) -> None:
     assert found == {} and error is not None
     assert (error["kind"], error["message"]) == (
         errors.BUSY,
-        f"Could not open {silent}: stuck (pid 7) holds {silent} and does not move; end it.",
+        f"Could not open {silent}: stuck (pid 7) holds {silent} and hangs; end it.",
     )
 
 

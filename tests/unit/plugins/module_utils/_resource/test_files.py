@@ -79,7 +79,7 @@ def test_folders_that_are_missing_are_made(tmp_path: pathlib.Path) -> None:
 
 def test_a_folder_that_is_none_is_found_before(tmp_path: pathlib.Path) -> None:
     (tmp_path / "plain").touch()
-    with pytest.raises(InputError, match="plain is no folder"):
+    with pytest.raises(InputError, match="plain is not a folder"):
         files.check_writable(str(tmp_path / "plain" / "deeper" / "file"))
 
 

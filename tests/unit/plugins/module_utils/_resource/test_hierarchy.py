@@ -74,7 +74,7 @@ def test_a_lockout_auth_is_never_asked_for(bed: Bed) -> None:
     assert not bed.run(hierarchy("lockout", auth=NEW, current_auth=OLD)).steps
     for strange in (b"s" * 32, rotation.bridge(b"x" * 16, NEW.encode())):
         bed.tpm.policies[LOCKOUT] = strange
-        with pytest.raises(errors.StateError, match="lockout: its policy .* is neither's, and trying one would be a gamble"):
+        with pytest.raises(errors.StateError, match="lockout: its policy .* is neither's, and trying one could lock the TPM"):
             bed.run(hierarchy("lockout", auth=NEW, current_auth=OLD))
     bed.tpm.policies[LOCKOUT] = None
     with pytest.raises(errors.StateError, match="lockout: this TPM does not tell its policy"):

@@ -55,7 +55,7 @@ def test_a_key_without_parent(bed: Bed) -> None:
 def test_what_is_no_parent(bed: Bed, template: str) -> None:
     public = with_unique(templates.primary(template), b"x")
     bed.tpm.objects[0x81010001] = Loaded(public, b"q", 0x81010001)
-    with pytest.raises(errors.InputError, match="0x81010001 is no storage parent"):
+    with pytest.raises(errors.InputError, match="0x81010001 is not a storage parent"):
         bed.run(key(parent="0x81010001"))
 
 

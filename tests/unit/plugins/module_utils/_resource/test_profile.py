@@ -252,7 +252,7 @@ def test_a_change_of_the_tpm_needs_the_library_and_its_prediction_does_not(bed: 
     bed.library = False
     checked = bed.run(*items, check=True)
     assert checked.steps == told.steps != [] and checked.diff == told.diff
-    assert (checked.notes, told.notes) == (["Checked without tpm2-pytss, which the changes need. there is no library"], [])
+    assert (checked.notes, told.notes) == (["Checked without tpm2-pytss, which is needed for the changes. there is no library"], [])
     with pytest.raises(errors.DependencyError):
         bed.run(*items)
     assert bed.tpm.calls == [] and bed.tpm.opened == 0
