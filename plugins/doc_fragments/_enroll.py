@@ -65,8 +65,8 @@ options:
       bundle:
         description:
           - A PEM file with the CA certificates of the TPM vendors that you trust, on the controller.
-          - Certificates in it that are not CA certificates, or cannot be read, are left out, with a warning that names their vendors.
-            RV(trust_bundle) lists them.
+          - Certificates in it that are not CA certificates, cannot be read, or do not begin and end on lines of their own are left out, with
+            a warning that names their vendors. RV(trust_bundle) lists them.
         type: path
       sha256:
         description:

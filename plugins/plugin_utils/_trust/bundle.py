@@ -31,7 +31,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import N
 
 MAX_SIZE = 16 << 20
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
-_OTHER_LABEL = re.compile(rb"-----BEGIN (?!CERTIFICATE-|X509 CRL-)([A-Z0-9 ]+)-----")
+_OTHER_LABEL = re.compile(rb"^-----BEGIN (?!CERTIFICATE-|X509 CRL-)([A-Z0-9 ]+)-----", re.MULTILINE)
 
 
 class BundleError(TpmError):
@@ -133,13 +133,20 @@ def content(path: str, what: str) -> bytes:
 
 
 def _blocks(data: bytes, label: str) -> t.Iterator[tuple[int, bytes | None]]:
-    """Number and DER of each PEM block with that label; None in place of DER if it is not base64 (RFC 7468, section 2)."""
-    pattern = rf"-----BEGIN {label}-----(.*?)-----END {label}-----".encode()
-    for number, block in enumerate(re.findall(pattern, data, re.DOTALL), 1):
+    """Number and DER of each PEM block with that label; None in place of DER if it is not base64 (RFC 7468, section 2).
+
+    A block begins and ends with lines of its own, as for OpenSSL: a comment is a comment, whatever it says. Other mentions of its beginning
+    come last, as number 0 without DER, so that no certificate is lost in silence.
+    """
+    begin, end = f"-----BEGIN {label}-----".encode(), f"-----END {label}-----".encode()
+    pattern = rb"(?:^|\A\xef\xbb\xbf)%b[ \t\r]*\n(.*?)^%b[ \t\r]*$" % (begin, end)
+    found = re.findall(pattern, data, re.DOTALL | re.MULTILINE)
+    for number, block in enumerate(found, 1):
         try:
             yield number, base64.b64decode(b"".join(block.split()), validate=True)
         except ValueError:
             yield number, None
+    yield from ((0, None) for _each in range(data.count(begin) - len(found)))
 
 
 def vendor_of(one: Certificate) -> str:
@@ -175,7 +182,7 @@ class _Reading:
         self.total += 1
         try:
             if der is None:
-                raise ValueError("it is no base64")
+                raise ValueError("it is not base64 between -----BEGIN and -----END, each on a line of its own")
             one = certificate.parse(der)
             basic = extension(one, x509.BasicConstraints)
         except ValueError as error:

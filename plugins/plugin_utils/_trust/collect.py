@@ -95,7 +95,8 @@ def _bytes(source: Source, limit: float, authorities: str | None) -> bytes:
 def _block(der: bytes, one: Certificate) -> bytes:
     """A certificate in PEM (RFC 7468), with a line before it that names its subject."""
     lines = textwrap.wrap(base64.b64encode(der).decode(), 64)
-    name = shown(one.subject).encode("ascii", "backslashreplace").decode()
+    # A name that looks like the beginning of a block would count as one that is left out.
+    name = shown(one.subject).encode("ascii", "backslashreplace").decode().replace("--", "- -")
     return "\n".join([f"# {name}", "-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""]).encode()
 
 

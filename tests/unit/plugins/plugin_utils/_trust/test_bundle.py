@@ -47,6 +47,32 @@ def test_windows_line_ends(tmp_path: pathlib.Path) -> None:
     assert bundle.load_bundle(*write(tmp_path / "b.pem", ek_lab.pem(root.der).replace(b"\n", b"\r\n"))).roots == {root.der}
 
 
+def test_a_comment_is_a_comment(tmp_path: pathlib.Path) -> None:
+    """Whoever reviews the file with OpenSSL does not see a certificate in a comment, so nobody is to be trusted through it."""
+    root, hidden = ek_lab.root(), ek_lab.root("Hidden")
+    line = ek_lab.pem(hidden.der).replace(b"\n", b" ")
+    for data in (b"# " + line + b"\n" + ek_lab.pem(root.der), ek_lab.pem(root.der) + line + b"\n", line + b"\n" + ek_lab.pem(root.der)):
+        loaded = bundle.load_bundle(*write(tmp_path / "b.pem", data))
+        assert loaded.roots == {root.der}
+        (lost,) = loaded.describe()["left_out"]
+        assert (loaded.total, lost["number"], lost["reason"]) == (2, 0, "malformed") and "on a line of its own" in lost["detail"]
+
+
+def test_one_that_is_cut_off_is_told_and_a_byte_order_mark_is_none(tmp_path: pathlib.Path) -> None:
+    root, other = ek_lab.root(), ek_lab.root("Other")
+    loaded = bundle.load_bundle(*write(tmp_path / "b.pem", b"\xef\xbb\xbf" + ek_lab.pem(root.der) + ek_lab.pem(other.der)[:-30]))
+    assert loaded.roots == {root.der} and (loaded.total, len(loaded.left_out)) == (2, 1)
+
+
+def test_a_crl_that_is_not_whole_is_refused(tmp_path: pathlib.Path) -> None:
+    """Those beside it in the file are no reason to go without it."""
+    crl = ek_lab.pem(ek_lab.root().crl().public_bytes(DER), label="X509 CRL")
+    path = tmp_path / "crl.pem"
+    path.write_bytes(crl + crl[:-30])
+    with pytest.raises(bundle.BundleError, match="it is neither a DER nor a PEM certificate revocation list"):
+        bundle.load_crls([str(path)])
+
+
 def test_what_is_left_out_is_told(tmp_path: pathlib.Path) -> None:
     root, nuvoton = ek_lab.root(), ek_lab.nuvoton_root()
     broken = ek_lab.signed_anew(

@@ -53,6 +53,13 @@ def refused(why: str, *sources: Source, **options: t.Any) -> str:
     return caught.value.reason
 
 
+@pytest.mark.parametrize("name", ["-----BEGIN CERTIFICATE-----", "-----BEGIN TRUSTED CERTIFICATE-----", "-----END CERTIFICATE-----"])
+def test_a_name_does_not_take_its_certificate_out_of_the_bundle(tmp_path: pathlib.Path, name: str) -> None:
+    odd = ek_lab.root(subject=named(name, "Odd"))
+    made = gather(write(tmp_path / "roots.pem", odd.der, ONE.der))
+    assert made.bundle.roots == {odd.der, ONE.der} and made.bundle.left_out == () and made.bundle.total == 2
+
+
 def test_collections_are_put_together_each_certificate_once(tmp_path: pathlib.Path) -> None:
     first = write(tmp_path / "roots.pem", ONE.der, NUVOTON.der, text=b"##\n## Date: 2026-04-11\n##\n")
     second = write(tmp_path / "more.pem", SUB.der, ONE.der, LOST.der, OTHER.der)
