@@ -44,7 +44,7 @@ EITHER = (("authority", "external_authority"),)
 
 
 class ActionModule(DeviceAction):
-    """The controller's part of enrolment; the device's is ``tpm2_evidence``."""
+    """The controller's part of enrolment; the device's part is the module ``tpm2_evidence``."""
 
     def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
         """Enroll the device of this task."""
@@ -65,7 +65,7 @@ class ActionModule(DeviceAction):
         return {**result, **_about_the_bundle(bundle, result)}
 
     def _path(self, path: str) -> str:
-        """A path of the controller; a relative one is beside the playbook."""
+        """A path on the controller; a relative one is relative to the playbook's folder."""
         return str(self._loader.path_dwim(path))
 
     def _signer(self, options: _action_support.Options | None) -> Result:
@@ -78,7 +78,7 @@ class ActionModule(DeviceAction):
         return given
 
     def _trust(self, options: _action_support.Options | None) -> Result:
-        """The option ``trust``, its paths as the controller has them."""
+        """The option ``trust`` with its relative paths resolved."""
         trust, fetch = dict(options or {}), dict((options or {}).get("fetch") or {})
         if trust.get("bundle"):
             trust["bundle"] = self._path(trust["bundle"])
@@ -171,7 +171,7 @@ class ActionModule(DeviceAction):
             found["pcrs"] = {"bank": outcome.pcrs[0]["bank"], "values": values}
         if options["record_dir"]:
             where = pathlib.Path(self._path(options["record_dir"])) / f"{urllib.parse.quote(device.serial, safe='')}.birth.json"
-            # After an enrolment what lies there is another device's, or an older one of a registry that was lost.
+            # After an enrolment, a file there is another device's, or this device's from a registry that was lost.
             text = registry.birth_record(device.ek_name) if "enroll" in outcome.did or not _there(where) else None
             found["record"] = str(where)
             if text is not None and (check or _files.write(where, text.encode())):
@@ -180,7 +180,7 @@ class ActionModule(DeviceAction):
 
 
 def _about_the_bundle(bundle: Bundle | None, result: Result) -> Result:
-    """What the trust bundle is; also of a device that fails, as it may be one whose CA was left out."""
+    """The trust bundle for the result. A failure has it too, because the device's CA may be one that was left out."""
     if bundle is None:
         return {}
     lost = bundle.warning()

@@ -19,7 +19,7 @@ SPEC = _argspec_identity.registry_info()
 
 
 class ActionModule(ActionBase):
-    """Looks a device up in the registry; the device itself is not asked."""
+    """Looks a device up in the registry, without contacting the device."""
 
     TRANSFERS_FILES = False
     _requires_connection = False
@@ -37,7 +37,7 @@ def _look(raw: t.Any, options: _action_support.Options, path: t.Callable[[str], 
     _configuration.refuse_injection()
     _action_support.check_texts(raw, SPEC)
     url, timeout = options["registry"], options["timeout"]
-    # Only an auth value that is asked for the first time is written down; where nothing is, nothing is made.
+    # Only an auth value that is requested for the first time is written. A registry that does not exist is not created.
     writes = create and bool(options["escrow"]) and is_there(url, timeout=timeout)
     with open_registry(url, timeout=timeout, create=writes) as registry:
         device, doubt = _action_support.seen(registry, options, path=path)
@@ -46,7 +46,7 @@ def _look(raw: t.Any, options: _action_support.Options, path: t.Callable[[str], 
         found: Result = {"changed": False, "device": ask.describe(device, problem, doubt)}
         found["registry"] = {"where": registry.shown, "exists": registry.there, "detail": "" if registry.there else missing(url)}
         if options["escrow"]:
-            # Nothing is derived for whoever is in quarantine, for what is not proven, or for another host than the one that is signed.
+            # No auth value is derived for a device in quarantine, an unproven one, or another host than the signed one.
             trusted = None if problem or doubt or device is None or ask.elsewhere(device, options["host"]) else device
             held = _action_support.escrow(registry, options["escrow"], create=create, path=path)
             found["auths"] = held.auths(trusted) if trusted else dict.fromkeys(HIERARCHIES, "")

@@ -8,4 +8,4 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._device_action impo
 
 
 class ActionModule(DeviceAction):
-    """Runs the module of this name on the device, and keeps of its answer what is ours."""
+    """Runs the module of this name on the device, and keeps the part of its answer that the module documents."""

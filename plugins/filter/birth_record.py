@@ -37,7 +37,7 @@ def verify_birth_record(record: t.Any, roots: t.Any, at: t.Any = None) -> dict[s
 
 
 def birth_record_duplicates(records: t.Any) -> list[dict[str, t.Any]]:
-    """What devices of a fleet have in common and must not. Raises AnsibleFilterError."""
+    """The keys and serial numbers that devices of a fleet share. Raises AnsibleFilterError."""
     if isinstance(records, (str, t.Mapping)) or not isinstance(records, t.Iterable):
         raise AnsibleFilterError("Could not compare birth records: the filter takes a list of them.")
     try:
@@ -58,7 +58,7 @@ def _text(record: t.Any) -> str:
 
 
 def _payload(record: t.Any) -> t.Any:
-    """A payload as it is: an envelope, its text, a payload or a result of verify_birth_record."""
+    """The text or payload of a record, which may be an envelope, its text, a payload or a result of verify_birth_record."""
     if isinstance(record, t.Mapping) and "record" in record:
         record = record["record"]
     text = _text(record)

@@ -16,10 +16,10 @@ Options = t.Mapping[str, t.Any]
 
 
 def sealed_to(resources: t.Any, pcrs: t.Any) -> list[t.Any]:
-    """The resources of a profile, ``{kind: options}``, with ``values`` in each PCR assertion that means the current ones.
+    """The resources of a profile, each ``{kind: options}``, with ``values`` added to each PCR assertion on the current values.
 
-    ``pcrs``: ``{bank: sha256, values: {index: hex}}``, as `tpm2_enroll` returns it; empty where nothing was verified. Raises AnsibleFilterError,
-    also for a selection that means the current values of PCRs of which none were verified.
+    ``pcrs``: ``{bank: sha256, values: {index: hex}}``, as `tpm2_enroll` returns it; empty if nothing was verified. Raises AnsibleFilterError,
+    also for an assertion on the current values of PCRs that were not verified.
     """
     if not isinstance(resources, (list, tuple)) or not all(isinstance(item, t.Mapping) for item in resources):
         raise AnsibleFilterError("Could not bind resources to PCR values: the filter takes a list of resources; give a list.")
@@ -34,7 +34,7 @@ def sealed_to(resources: t.Any, pcrs: t.Any) -> list[t.Any]:
 
 
 def _bound(options: t.Any, bank: str, values: t.Mapping[str, str]) -> t.Any:
-    """The options of one resource; what is no PCR assertion stays as it is, for the module to read."""
+    """The options of one resource, with its PCR assertions filled in; everything else stays as it is, for the module to check."""
     if not isinstance(options, t.Mapping):
         return options
     found = dict(options)
@@ -46,7 +46,7 @@ def _bound(options: t.Any, bank: str, values: t.Mapping[str, str]) -> t.Any:
 
 
 def _policy(policy: t.Any, bank: str, values: t.Mapping[str, str]) -> t.Any:
-    """A policy, also one in a branch of ``or``."""
+    """A policy with its PCR assertions filled in, also in branches of ``or``."""
     if isinstance(policy, (list, tuple)):
         return [_policy(one, bank, values) for one in policy]
     if not isinstance(policy, t.Mapping):
@@ -56,11 +56,11 @@ def _policy(policy: t.Any, bank: str, values: t.Mapping[str, str]) -> t.Any:
 
 
 def _assertion(given: t.Any, bank: str, values: t.Mapping[str, str]) -> t.Any:
-    """One selection of PCRs: with the verified values where it has none, and all of its indices are among them."""
+    """One selection of PCRs, with the verified values added if it has none. Raises AnsibleFilterError if not all of them are verified."""
     if not isinstance(given, t.Mapping) or given.get("values"):
         return given
     try:
-        # As the module reads them: what it takes and this does not would be sealed to values that nobody has proven.
+        # Read exactly as the module does: a form that only the module accepts would be sealed to unverified values.
         chosen = [str(index) for index in pcr.numbers(given.get("indices"))]
     except ValueError:
         return given

@@ -14,7 +14,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils import _kinds, _sec
 
 
 def without_secrets(resources: t.Any) -> list[t.Any]:
-    """The resources of a profile that may go to a TPM that nobody has verified. Raises AnsibleFilterError."""
+    """The resources of a profile without those that hold secrets, for a TPM that is not verified yet. Raises AnsibleFilterError."""
     if not isinstance(resources, (list, tuple)):
         raise AnsibleFilterError("Could not keep secrets back: the filter takes a list of resources; give a list.")
     kinds = _kinds.profile()["resources"]["options"]

@@ -159,12 +159,12 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connectio
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.document_rows import Papers
 
 try:
-    # ansible-core 2.18 takes every text for a template that is not marked; from 2.19 on this does nothing, and it will go.
+    # ansible-core 2.18 treats every text that is not marked as a template. From 2.19 on marking does nothing, and will be removed.
     from ansible.utils.unsafe_proxy import wrap_var as no_template
 except ImportError:
 
     def no_template(value: t.Any) -> t.Any:
-        """The value: it is no template as it is."""
+        """The value unchanged, because it is not a template."""
         return value
 
 
@@ -174,11 +174,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
     NAME = "edgefleet.tpm2.registry"
 
     def verify_file(self, path: str) -> bool:
-        """Whether a source is for this plugin, by its name."""
+        """Whether a source is for this plugin, by its file's name."""
         return bool(super().verify_file(path)) and path.endswith(("tpm2_registry.yml", "tpm2_registry.yaml"))
 
     def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
-        """Add the devices to the inventory: all of them, or, where anything is wrong, none. Raises AnsibleError."""
+        """Add the devices to the inventory, all of them or, after an error, none. Raises AnsibleError."""
         super().parse(inventory, loader, path, cache)
         self._check(self._read_config_data(path), path)
         try:
@@ -187,7 +187,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             raise AnsibleParserError(str(error)) from None
         for host in hosts:
             if host.name in inventory.groups:
-                # Ansible would give the host's variables to the group.
+                # Otherwise Ansible would give the host's variables to the group.
                 raise AnsibleParserError(
                     f"Could not add the device with serial {host.variables['tpm2_profile_serial']} to the inventory: its host name "
                     f"{host.name} is the name of a group; rename one of the two."
@@ -195,7 +195,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         self._fill(hosts)
 
     def _check(self, config: t.Mapping[str, t.Any], path: str) -> None:
-        """Ansible itself passes over options that it does not know."""
+        """Refuse unknown options, which Ansible itself ignores. Raises AnsibleParserError."""
         options = self.get_options()
         unknown = sorted(str(key) for key in config if key not in options)
         if unknown:
@@ -242,7 +242,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         return [self._filled(option, value) for value in self.get_option(option) or ()]
 
     def _filled(self, option: str, value: t.Any) -> str:
-        """A value of an option with its templates filled in, as a plain str: neither tagged (ansible-core 2.19) nor encrypted."""
+        """An option's value with its templates filled in, as a plain str: neither tagged (ansible-core 2.19) nor encrypted."""
         self.templar.available_variables = self._vars
         try:
             text = str(self.templar.template(value))

@@ -147,7 +147,7 @@ class LookupModule(LookupBase):
     def run(self, terms: list[t.Any], variables: dict[str, t.Any] | None = None, **kwargs: t.Any) -> list[dict[str, t.Any]]:
         """Return one mapping. Raises AnsibleLookupError."""
         try:
-            # Before Ansible makes text of what is none, or quotes it.
+            # Checked before Ansible converts values to text.
             _action_support.check_texts(kwargs, _action_support.KEYS)
             self.set_options(var_options=variables, direct=kwargs)
             key = {name: str(self.get_option(name) or "") for name in ("ek_name", "serial", "host")}

@@ -147,7 +147,7 @@ class LookupModule(LookupBase):
         """Return one text for each term. Raises AnsibleLookupError."""
         here = str((variables or {}).get("inventory_hostname", ""))
         try:
-            # Before Ansible makes text of what is none, or quotes it.
+            # Checked before Ansible converts values to text.
             _action_support.check_texts(kwargs, _action_support.KEYS)
             self.set_options(var_options=variables, direct=kwargs)
             return self._auths([str(term) for term in terms], here)
@@ -187,7 +187,7 @@ class LookupModule(LookupBase):
         return [found[hierarchy] for hierarchy in hierarchies]
 
     def _path(self, path: str) -> str:
-        """A path of the controller; a relative one is beside the playbook."""
+        """A path on the controller; a relative one is relative to the playbook's folder."""
         return str(self._loader.path_dwim(path)) if self._loader else path
 
     def _is_withheld(self, registry: Registry, there: str, serial: str, here: str) -> bool:
@@ -208,7 +208,7 @@ class LookupModule(LookupBase):
 
 
 def _number(device: records.Device, wanted: int | str) -> int:
-    """The generation that is meant. Raises InputError where nobody knows which one the TPM has."""
+    """The number of the generation. Raises InputError if the registry does not say which one the TPM has."""
     if isinstance(wanted, int):
         return wanted
     if device.auth_pending is not None:

@@ -79,12 +79,12 @@ class LookupModule(LookupBase):
 
 
 def _parts(pattern: str) -> list[str]:
-    """The parts of a pattern that add hosts; those that take away (!) or narrow (&) may match nobody."""
+    """The parts of a pattern that add hosts. Parts that exclude (!) or intersect (&) may match no host."""
     return [part for part in split_host_pattern(pattern) if not part.startswith(("!", "&"))] or [pattern]
 
 
 def _inventory(loader: t.Any, groups: t.Mapping[str, t.Sequence[str]]) -> InventoryManager:
-    """The hosts in their groups, as ansible.builtin.inventory_hostnames does it."""
+    """An inventory with the hosts in their groups, made as ansible.builtin.inventory_hostnames does."""
     manager = InventoryManager(loader, parse=False)
     for group, hosts in groups.items():
         manager.add_group(group)

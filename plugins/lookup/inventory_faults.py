@@ -93,7 +93,7 @@ class LookupModule(LookupBase):
         given = variables or {}
         every, play = given["groups"]["all"], list(given.get("ansible_play_hosts_all") or [])
         wanted = every if self.get_option("serials") else play
-        # As the inventory has them: their templates are not filled in.
+        # The inventory's variables, with templates not filled in.
         raw = {host: given["hostvars"].raw_get(host) for host in dict.fromkeys([*wanted, *play])}
         ours = {host: raw[host] for host in play}
         try:
@@ -113,14 +113,14 @@ class LookupModule(LookupBase):
         return [{"all": faults, "hosts": hosts}]
 
     def _tags(self, given: t.Mapping[str, t.Any]) -> list[str]:
-        """A sentence for each tag that cannot be meant."""
+        """A sentence for each tag that the playbook does not have."""
         known = self.get_option("tags")
         if known is None or not _tags.is_ours(context.CLIARGS.get("args") or ()):
             return []
         return _tags.faults(given.get("ansible_run_tags") or ["all"], given.get("ansible_skip_tags") or (), known)
 
     def _serials(self, hosts: _variables.Hosts, play: t.Sequence[str]) -> dict[str, str]:
-        """A sentence for each host of the play that cannot be told apart by its serial number."""
+        """A sentence for each host of the play that its serial number does not identify."""
         serials, unfilled = {}, {}
         for host, one in hosts.items():
             try:
@@ -133,7 +133,7 @@ class LookupModule(LookupBase):
         return {**faults, **{host: unfilled[host] for host in play if host in unfilled}}
 
     def _registries(self, hosts: _variables.Hosts) -> list[str]:
-        """A sentence for each registry that is not there, or not the inventory's. Raises RegistryError, InputError, DependencyError."""
+        """A sentence for each registry that does not exist, or is not the inventory's. Raises RegistryError, InputError, DependencyError."""
         seen: dict[str, bool] = {}
         pairs: dict[tuple[str, str], None] = {}
         for one in hosts.values():
@@ -149,7 +149,7 @@ class LookupModule(LookupBase):
         return [_text.shown(one) for one in others + gone]
 
     def _filled(self, variables: t.Mapping[str, t.Any], name: str) -> str:
-        """A variable of a host as text; empty where it has none, or where its template cannot be filled in, of which the host's own tasks tell."""
+        """A host's variable as text; empty if it has none, or its template cannot be filled in, which the host's own tasks report."""
         try:
             value = self._value(variables, name)
         except AnsibleError:
@@ -157,5 +157,5 @@ class LookupModule(LookupBase):
         return "" if value is None else str(value).strip()
 
     def _value(self, variables: t.Mapping[str, t.Any], name: str) -> t.Any:
-        """A variable of a host with its template filled in. Raises AnsibleError where that cannot be done."""
+        """A host's variable with its template filled in. Raises AnsibleError if that fails."""
         return _variables.filled(self._templar, variables, name)

@@ -89,7 +89,7 @@ class LookupModule(LookupBase):
         return [made.describe()]
 
     def _source(self, row: t.Any) -> collect.Source:
-        """A collection as the user gives it; a relative path is beside the playbook."""
+        """A collection from the options; a relative path is relative to the playbook's folder. Raises BundleError."""
         given = _action_support.plain(row)
         if not isinstance(given, dict) or set(given) - {"src", "sha256"}:
             raise AnsibleLookupError(

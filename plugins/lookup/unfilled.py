@@ -51,7 +51,7 @@ from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _text, _variables
 
-# Made of all the others, so that it comes last and is no second sentence for them.
+# Contains all the others, so it is checked last, and only if they have no fault.
 _LAST = "tpm2_profile_resources"
 
 

@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What action plugins and the lookup of auth values share: plain values, paths of the controller, escrow, the registry. They do not know Ansible."""
+"""Code that action plugins and lookups share: plain values, paths, escrow, registry. It does not import Ansible."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import as
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 
 Options = t.Mapping[str, t.Any]
-# What lookups are given as text: what names a device, and the secrets of an escrow.
+# The options that lookups take as text: those that name a device, and the secrets of an escrow.
 KEYS = {name: {"type": "str"} for name in ("ek_name", "serial", "host", "registry", "master", "former_master")}
 
 
 def plain(value: t.Any) -> t.Any:
-    """A value without what Ansible has hung on it: foreign libraries take ordinary text, numbers, lists and mappings."""
+    """A value as ordinary Python types, which other libraries need, without Ansible's subclasses and tags."""
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -40,19 +40,19 @@ def plain(value: t.Any) -> t.Any:
 
 
 def check_texts(given: t.Any, spec: t.Mapping[str, t.Mapping[str, t.Any]]) -> None:
-    """Raises InputError where an option that is to be text is none; ``given``: the options as they came, before Ansible has converted them."""
+    """Raises InputError if an option of type text has another type. ``given``: the options before Ansible converts them."""
     misread = _values.misread(given, spec)
     if misread:
         raise InputError(misread)
 
 
 def result_of(result: dict[str, t.Any], work: t.Callable[[], t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
-    """The result of a task with what ``work`` found, or why it failed. Auth values are for later tasks, not for logs."""
+    """The result of a task with what ``work`` returned, or its error. A result with auth values is not logged."""
     try:
         result.update(work())
     except TpmError as failed:
         result.update(failed=True, msg=_text.shown(failed.message), **failed.words())
-    # A failure has none, and is told.
+    # A failure has no auth values, so it is shown.
     result["_ansible_no_log"] = "auths" in result
     return result
 
@@ -66,7 +66,7 @@ def find(registry: Registry, options: Options) -> records.Device | None:
 
 
 class SeenDevice(t.NamedTuple):
-    """A device of the registry, proven by its birth record, or the reason and the sentence why it is not."""
+    """A registered device (None if there is none). ``doubt``: reason and sentence if its birth record does not prove it, else None."""
 
     device: records.Device | None
     doubt: tuple[str, str] | None
@@ -84,13 +84,13 @@ def seen(registry: Registry, options: Options, *, path: t.Callable[[str], str]) 
 
 
 def proven(registry: Registry, device: records.Device, options: Options, *, path: t.Callable[[str], str]) -> records.Device:
-    """The device, as the options name it and its birth record says it is. Raises UnprovenError, InputError, RegistryError."""
+    """The device, proven by its birth record to be the one that the options name. Raises UnprovenError, InputError, RegistryError."""
     roots = load_roots(path(str(one)) for one in options.get("record_roots") or ())
     return prove(registry, device, roots, serial=options.get("serial") or None, ek_name=options.get("ek_name") or None)
 
 
 def escrow(registry: Registry | None, options: Options, *, create: bool, path: t.Callable[[str], str]) -> Escrow:
-    """The escrow of the options; ``path`` finds a file beside the playbook. Raises InputError, EscrowError."""
+    """The escrow for the options. ``path`` resolves a relative path against the playbook's folder. Raises InputError, EscrowError."""
     recovery, key = options.get("recovery_key"), None
     if recovery and options["mode"] == "random":
         where = path(str(recovery))

@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What a device answers, taken apart: of each key that is ours a value of its type; everything else is dropped."""
+"""Filter a device's answer: keep the keys that our modules return, check the types of their values, and drop everything else."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _text
 
 Answer = dict[str, t.Any]
-# No result of ours comes near these: bytes of JSON, values, levels, characters of one text, digits of one number.
+# Limits that our results never reach: bytes of JSON, number of values, levels of nesting, length of a text and of a key, size of a number.
 MOST_BYTES = 4 << 20
 _MOST_VALUES, _MOST_LEVELS, _LONGEST_TEXT, _LONGEST_KEY, _LARGEST = 50_000, 16, 1 << 16, 256, 1 << 64
-# PEM, base64, hex and paths as they are: nothing that a terminal obeys.
+# PEM, base64, hex and paths are kept as they are: these characters do nothing to a terminal.
 _RAW = re.compile(r"[\x20-\x7e\n]*")
-# Ansible's own words, at any depth: some of its readers act on them.
+# Prefixes of Ansible's internal keys, dropped at any depth, because Ansible acts on some of them.
 _INTERNAL = ("__ansible", "_ansible")
 
 
 class MalformedError(TpmError):
-    """An answer that no module of ours gives; the message is the sentence's middle part."""
+    """An answer that our modules never give; the message is a clause for a sentence."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """The type of a value: its word in RETURN, how a value is taken, and what is in it (a table of fields, or one kind for all elements)."""
+    """The type of a value: its word in RETURN, the function that checks and cleans a value, and the kinds of its fields or elements."""
 
     word: str
     take: t.Callable[[t.Any, str], t.Any]
@@ -60,7 +60,7 @@ def _raw(value: t.Any, where: str) -> str:
 
 
 def _lines(value: t.Any, where: str) -> str:
-    """Lines that Ansible prints as they are, each fit to be shown."""
+    """Lines that Ansible prints as they are, each made printable."""
     if not isinstance(value, str):
         raise _no(where, "no text")
     return "".join(f"{_text.shown(line)}\n" for line in value.splitlines())
@@ -79,7 +79,7 @@ def _truth(value: t.Any, where: str) -> bool:
 
 
 def _tree(lines: bool) -> t.Callable[[t.Any, str], t.Any]:
-    """Any value; its texts are made fit to be shown. With `lines`, PEM and the like keep their lines."""
+    """Any value, with its texts made printable. With `lines`, PEM and the like keep their lines."""
 
     def take(value: t.Any, where: str) -> t.Any:
         if isinstance(value, dict):
@@ -108,7 +108,7 @@ RAW = Kind("str", _raw)
 INT = Kind("int", _integer)
 BOOL = Kind("bool", _truth)
 TREE = Kind("dict", _mapping(_tree(lines=False)))
-# For those who take it apart themselves: not even its outermost type is asked for.
+# For callers that check the value themselves: any type is accepted.
 LOOSE = Kind("raw", _tree(lines=True))
 TREE_OF_LINES = Kind("dict", _mapping(_tree(lines=True)))
 DIFF = Kind(
@@ -124,7 +124,7 @@ DIFF = Kind(
 
 
 def fields(table: t.Mapping[str, Kind]) -> Kind:
-    """A mapping with these keys; what has another key is dropped, and null stays null."""
+    """A mapping with these keys; other keys are dropped, and null stays null."""
 
     def take(value: t.Any, where: str) -> Answer:
         return {
@@ -148,7 +148,7 @@ def listed(kind: Kind) -> Kind:
 
 
 def bounded(answer: t.Any) -> None:
-    """Raises MalformedError for more, deeper, longer or larger values than any answer of ours has. It does not recurse."""
+    """Raises MalformedError for too many, too deeply nested, too long or too large values. It does not recurse."""
     waiting, count = [(answer, 1)], 0
     while waiting:
         value, level = waiting.pop()
@@ -168,7 +168,7 @@ def bounded(answer: t.Any) -> None:
 
 
 def taken(table: Kind, answer: t.Any) -> Answer:
-    """What of an answer is ours. Raises MalformedError."""
+    """The part of an answer that the table describes. Raises MalformedError."""
     bounded(answer)
     return t.cast("Answer", table.take(answer, ""))
 

@@ -24,7 +24,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._answer import (
     listed,
 )
 
-# What Ansible's own part of a module adds to every result.
+# What Ansible's module code adds to every result.
 COMMON = {
     "changed": BOOL,
     "failed": BOOL,
@@ -37,7 +37,7 @@ COMMON = {
     "module_stdout": SENTENCE,
     "module_stderr": SENTENCE,
 }
-# Beside them, where a module that changes a TPM fails.
+# More keys, if a module that changes a TPM fails.
 FAILURE = {"steps_done": INT}
 _RESOURCE = fields({"kind": TEXT, "object": TEXT, "state": TEXT, "name": TEXT, "accepted": TEXT})
 _STEP = fields({"kind": TEXT, "object": TEXT, "action": TEXT, "sentence": SENTENCE, "cost": TREE, "reversible": BOOL})
@@ -91,7 +91,7 @@ MODULES: dict[str, dict[str, Kind]] = {
     "tpm2_unseal": {"content_b64": RAW, "dest": TEXT},
 }
 TABLES = {name: fields({**COMMON, **FAILURE, **_CHANGES, **keys}) for name, keys in MODULES.items()}
-# For enrolment, which takes every part of an evidence apart itself and puts who sends a wrong one in quarantine.
+# For enrolment, which checks every part of the evidence itself, and quarantines a device whose evidence is malformed.
 EVIDENCE = fields({**COMMON, **FAILURE, **_CHANGES, **dict.fromkeys(_EVIDENCE, LOOSE)})
 
 __all__ = ("COMMON", "EVIDENCE", "FAILURE", "MODULES", "TABLES")

@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What must hold of Ansible's own configuration before something is decided on the controller."""
+"""Check Ansible's own configuration before the controller makes decisions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INJECTION = (
 
 
 def refuse_injection() -> None:
-    """Refuse to decide anything from variables that a device could have set; the role ``controller`` does so in the same words.
+    """Refuse to run if a device could set variables. The role ``controller`` does the same, with the same sentence.
 
     Raises:
         InputError: Ansible's setting ``INJECT_FACTS_AS_VARS`` is on.

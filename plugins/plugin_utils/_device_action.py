@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The controller's side of a device module: it runs the module, and returns of the answer what is ours."""
+"""The controller's side of a device module: run the module, and return the part of its answer that our modules define."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class DeviceAction(ActionBase):
 
     TRANSFERS_FILES = False
     _requires_connection = True
-    # In the background, Ansible would fetch the answer past this class.
+    # For a task in the background, Ansible would fetch the answer without this class.
     _supports_async = False
 
     def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
@@ -50,10 +50,10 @@ class DeviceAction(ActionBase):
             module: its name without the collection's.
             options: its options, as a task gives them.
             task_vars: the task's variables, as Ansible hands them to `run`.
-            table: what of its answer to keep.
+            table: the part of its answer to keep.
 
         Returns:
-            The answer: keys of the table with values of its types. One that is malformed is a failure with the reason `malformed_answer`.
+            The answer: keys of the table with values of its types. A malformed answer becomes a failure with the reason `malformed_answer`.
         """
         self._table, self._notes = table, list[str]()
         misread = _values.misread(options, _spec(module))
@@ -63,23 +63,23 @@ class DeviceAction(ActionBase):
             return {"failed": True, "changed": False, "reason": "no_pipelining", "msg": NO_PIPELINING.format(module=module)}
         try:
             answer = self._execute_module(module_name=_PREFIX + module, module_args=dict(options), task_vars=task_vars)
-            # Ansible has added its own to what _parse_returned_data let through.
+            # Ansible has added its own keys after _parse_returned_data, so the answer is filtered again.
             notes = [*self._notes, *_warnings(answer.pop("warnings", None))]
             answer = _answer.taken(table, {**answer, "warnings": notes} if notes else answer)
         except _answer.MalformedError as malformed:
             answer = _malformed(module, malformed.message)
         if self._discovered_interpreter_key:
-            # Ansible looks for the device's Python once, and keeps here what it found.
+            # The device's Python, which Ansible has just looked for; it keeps it as a fact.
             answer["ansible_facts"] = {self._discovered_interpreter_key: self._discovered_interpreter}
         return answer
 
     def _writes_files(self) -> bool:
-        """Whether Ansible would write the module, with its arguments in it, to a file on the device; a run that dies leaves it there."""
-        # Its own decision: the connection, the setting, become by su, ANSIBLE_KEEP_REMOTE_FILES.
+        """Whether Ansible would write the module with its arguments to a file on the device, which stays there if the run dies."""
+        # Ansible decides by the connection, the setting, become by su, and ANSIBLE_KEEP_REMOTE_FILES.
         return not self._is_pipelining_enabled("new")
 
     def _parse_returned_data(self, res: t.Any, *others: t.Any) -> t.Any:
-        """What the module printed, before Ansible reads it: its reader warns of, renames and acts on what it does not expect."""
+        """Filter what the module printed before Ansible reads it, because Ansible acts on some keys, renames others and warns of them."""
         stderr = _text.shown(res.get("stderr") or "")
         return super()._parse_returned_data({**res, "stdout": self._tamed(str(res.get("stdout") or "")), "stderr": stderr}, *others)
 
@@ -90,7 +90,7 @@ class DeviceAction(ActionBase):
             try:
                 answer = json.loads(_filter_non_json_lines(printed, objects_only=True)[0])
             except ValueError:
-                # Not a module's result; Ansible says so, and quotes it. Nothing may be left at its beginning that Ansible's reader would take for one.
+                # Not a module's result; Ansible says so, and quotes it. It must not begin like JSON, or Ansible would try to read a result in it.
                 return _text.shown(printed).lstrip("{[ ")
             _answer.bounded(answer)
             self._notes = _warnings(answer.pop("warnings", None))
@@ -114,7 +114,7 @@ def _malformed(module: str, why: str) -> Result:
 
 
 def _warnings(found: t.Any) -> list[str]:
-    """The texts of warnings: each is a text, or, from ansible-core 2.19 on, a mapping with the text somewhere in it."""
+    """The texts of warnings. A warning is a text, or, from ansible-core 2.19 on, a mapping with the text somewhere in it."""
     listed = found if isinstance(found, list) else []
     texts = [one if isinstance(one, str) else _message(one) for one in listed[:100]]
     return [_text.shown(text) for text in texts if text]

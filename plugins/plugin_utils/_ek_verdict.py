@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What is decided about an EK: one type, from the trust ladder to the registry and the birth record."""
+"""The verdict on an EK: one type for the trust ladder, the registry and the birth record."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import typing as t
 
 
 class EkVerdict(t.NamedTuple):
-    """What is decided about one EK.
+    """The verdict on one EK.
 
-    `rung` is one of `_trust.verdict.RUNGS`. `reason` is why it is not on the rung `certificate`, one of `_trust.verdict.REASONS`, and
-    empty if it is; `detail` is that in a sentence. `ek_certificate` is DER without padding, None if there was none that could be read.
+    `rung` is one of `_trust.verdict.RUNGS`. `reason` says why it is not the rung `certificate`, as one of `_trust.verdict.REASONS`, and is
+    empty if it is; `detail` says it in a sentence. `ek_certificate` is DER without padding, None if there was none that could be read.
     `chain` are the certificates above it that were found, DER, the issuer first and the root last. `revocation` is `good`, `revoked`,
-    `stale` (a CA on the way has no CRL but an old one) or `not checked`. `notes` are sentences for people which decide nothing.
-    `overlooked` are the faults of encoding that the EK certificate and its chain have and that were overlooked, each a word
-    (`_x509.canonical.RULES`, and those of `_trust.certificate`). `time` is when a device was let in for it.
+    `stale` (a CA on the path has only an old CRL) or `not checked`. `notes` are sentences for people; they decide nothing. `overlooked` are
+    the faults of encoding in the EK certificate and its chain that were overlooked, each a word (`_x509.canonical.RULES`, and those of
+    `_trust.certificate`). `time` is when a device was enrolled by this verdict.
     """
 
     rung: str
@@ -35,7 +35,7 @@ class EkVerdict(t.NamedTuple):
     time: datetime.datetime | None = None
 
     def registered(self, time: datetime.datetime) -> EkVerdict:
-        """As the registry keeps it: what the notes say is part of the detail."""
+        """The verdict in the registry's form: the notes are appended to the detail."""
         return self._replace(detail=" ".join((self.detail, *self.notes)).strip(), notes=(), overlooked=(), time=time)
 
 

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Escrow of auth values: a TPM never learns one that the controller could lose.
+"""Escrow of auth values: every value is stored or derivable before a TPM gets it, so that the controller cannot lose it.
 
 An auth is 24 bytes as URL-safe base64 (RFC 4648, section 5), 32 characters; text never ends in a zero byte, which a TPM would cut off
 (TPM 2.0 Library Part 1, section 19.6.4.3). Two ways to make one:
@@ -59,7 +59,7 @@ _HEADER = len(_VERSION + _master.COST) + _master.SALT_BYTES
 
 
 class _Asked(t.NamedTuple):
-    """Which auth is asked for. All that is opened or derived is bound to this, and never to what a row says of itself: the registry may lie."""
+    """The auth that the caller wants. Opening and deriving use these values, never those in a row, because the registry may lie."""
 
     ek_name: str
     hierarchy: str
@@ -68,17 +68,17 @@ class _Asked(t.NamedTuple):
 
 
 class EscrowError(StateError):
-    """What is kept does not fit what was asked: another master, another mode, or a damaged value. No value is returned."""
+    """The stored value cannot be opened as requested: another master, another mode, or damaged. No value is returned."""
 
 
 class Escrow:
     """The auth values of a fleet.
 
-    ``registry``: where they are kept; None only for derived ones whose generation is known. ``master``: the fleet's master secret.
-    ``former_master``: the one before it, which opens what was made with it, and makes nothing.
-    ``recovery_key``: PEM of a public key or certificate, RSA; for random values. Without ``create`` nothing is written, and a value that is
-    not there yet is answered with a passing random one (check mode).
-    Raises InputError, EscrowError, RegistryError, DependencyError; no message and no repr holds a value.
+    ``registry``: where values are stored; None is allowed for derived ones whose generation is known. ``master``: the fleet's master secret.
+    ``former_master``: the previous one, which opens values that were made with it, and makes no new ones.
+    ``recovery_key``: PEM of an RSA public key or certificate; for random values. Without ``create`` (check mode) nothing is written, and in
+    place of a random value that does not exist yet a temporary one is returned.
+    Raises InputError, EscrowError, RegistryError, DependencyError; no message and no repr contains a value.
     """
 
     def __init__(
@@ -112,15 +112,15 @@ class Escrow:
         return f"Escrow({self._registry!r}, mode={self._mode!r})"
 
     def auth(self, ek_name: str, hierarchy: str, generation: int) -> str:
-        """The auth of one hierarchy; once it is returned, it cannot be lost any more (but for a passing one of check mode)."""
+        """The auth of one hierarchy. It is stored or derivable when it is returned, except a temporary one of check mode."""
         return self.many(ek_name, [hierarchy], generation)[hierarchy]
 
     def auths(self, device: records.Device, *, generation: int | None = None) -> dict[str, str]:
-        """The auths of an enrolled device for every hierarchy, of its current generation where none is given."""
+        """The auths of an enrolled device by hierarchy, of its current generation unless another is given."""
         return self.many(device.ek_name, HIERARCHIES, device.auth_generation if generation is None else generation)
 
     def many(self, ek_name: str, hierarchies: t.Sequence[str], generation: int) -> dict[str, str]:
-        """The auths of several hierarchies, made and kept in one transaction."""
+        """The auths by hierarchy; missing ones are made and stored in one transaction."""
         for hierarchy in hierarchies:
             records.auth_key(ek_name, hierarchy, generation)
         if self._registry is None:
@@ -148,7 +148,7 @@ class Escrow:
         return self._derived(ek_name, hierarchy, generation) if self._mode == "derived" else _text(os.urandom(_AUTH_BYTES))
 
     def _new(self) -> str:
-        """A fresh value; nothing where it is derived: what is sealed then is only what later runs check their master against."""
+        """A fresh random value; empty in mode derived, where a sealed empty value lets later runs check their master."""
         return _text(os.urandom(_AUTH_BYTES)) if self._mode == "random" else ""
 
     def _seal(self, asked: _Asked, value: str) -> records.StoredAuth:
@@ -159,7 +159,7 @@ class Escrow:
         return records.StoredAuth(*asked, self._sealed(asked, value), recovery)
 
     def _sealed(self, asked: _Asked, value: str) -> bytes:
-        """A value, or nothing, sealed to the master for its row; all rows of a fleet have one salt, as far as they know of each other."""
+        """A value, or an empty one, sealed to the master and bound to its row. The salt of the last row is used again, so that scrypt runs once."""
         header = self._header or (self._registry.latest_sealed()[:_HEADER] if self._registry is not None else b"")
         if len(header) < _HEADER or not header.startswith(_VERSION + _master.COST):
             header = _VERSION + _master.COST + os.urandom(_master.SALT_BYTES)
@@ -190,7 +190,7 @@ class Escrow:
 
 
 def _opened(master: bytes, asked: _Asked, sealed: bytes) -> str | None:
-    """What is sealed, None where the master is another or it was sealed for another row."""
+    """The value, or None if it was sealed with another master or for another row."""
     extra = _bound(asked)
     if sealed.startswith(_FIRST):
         key, body = _master.hkdf(master, _SEAL_SALT, b"", 32), sealed[1:]
@@ -207,7 +207,7 @@ def _opened(master: bytes, asked: _Asked, sealed: bytes) -> str | None:
 
 
 def _bound(asked: _Asked) -> bytes:
-    """What a row is authenticated with, so that none stands for another device, hierarchy, generation or mode."""
+    """The authenticated data of a row, so that it cannot be used for another device, hierarchy, generation or mode."""
     return _context(asked.ek_name, asked.hierarchy, asked.generation) + asked.mode.encode()
 
 
@@ -224,7 +224,7 @@ def _require() -> None:
 
 
 def _check(asked: _Asked, row: records.StoredAuth) -> None:
-    """Raises EscrowError where the registry has answered with the row of another device, hierarchy or generation."""
+    """Raises EscrowError if the registry has returned the row of another device, hierarchy or generation."""
     if (row.ek_name, row.hierarchy, row.generation) != asked[:3]:
         raise EscrowError(
             f"{_could_not(asked)}: the registry answered with the row of another device, hierarchy or generation; nothing of it was opened; somebody "
@@ -234,7 +234,7 @@ def _check(asked: _Asked, row: records.StoredAuth) -> None:
 
 
 def _compare(written: records.StoredAuth, back: records.StoredAuth) -> None:
-    """What was read back is either what was written, all of it, or what another process had written before."""
+    """Check that what was read back is either what was written, or what another process had written before. Raises EscrowError."""
     if written.sealed_operations == back.sealed_operations and written != back:
         raise EscrowError(
             f"Could not escrow the {written.hierarchy} auth of the device {written.ek_name}: what was read back from the registry is not "

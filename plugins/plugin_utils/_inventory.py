@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Manifest and registry, joined: which hosts there are, what is known of each, and whether it is new, enrolled, unproven or quarantined."""
+"""Join manifest and registry: the hosts, the variables of each, and whether it is new, enrolled, unproven or quarantined."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ QUARANTINED = "quarantined"
 UNPROVEN = "unproven"
 STATES = (NEW, ENROLLED, UNPROVEN, QUARANTINED)
 
-# What a device has groups of its own for, beside its state; these are variables, and their names without the prefix tpm2_ begin the groups'.
+# Variables by whose values hosts are grouped, beside the state. A group's name is the variable's, an underscore and the value.
 GROUPED = ("tpm2_manufacturer", "tpm2_firmware", "tpm2_site", "tpm2_model")
 
 
 class Host(t.NamedTuple):
-    """A host of the inventory. Group names are as the data has them, not made safe; no variable is ever a secret."""
+    """A host of the inventory. Group names are not yet made valid for Ansible; no variable is a secret."""
 
     name: str
     variables: dict[str, str | int]
@@ -33,7 +33,7 @@ class Host(t.NamedTuple):
 
 
 class DeviceLike(t.Protocol):
-    """What is read of a registry's device; what is not known of it is "" or None."""
+    """The attributes of a registered device that we read; unknown ones are "" or None."""
 
     @property
     def ek_name(self) -> str:
@@ -81,7 +81,7 @@ class DeviceLike(t.Protocol):
 
 
 class IncidentLike(t.Protocol):
-    """What is read of a registry's open incident."""
+    """The attributes of an open incident that we read."""
 
     @property
     def host(self) -> str:
@@ -93,7 +93,7 @@ class IncidentLike(t.Protocol):
 
     @property
     def reason(self) -> str:
-        """What is held against the device, as a word."""
+        """Why the device is in quarantine, as a word."""
 
     @property
     def detail(self) -> str:
@@ -105,7 +105,7 @@ class IncidentLike(t.Protocol):
 
 
 class Joined(t.NamedTuple):
-    """The hosts, and how many devices of the registry are none: nothing proves them, and the manifest does not have them."""
+    """The hosts, and the number of registered devices left out because the manifest does not list them and nothing proves them."""
 
     hosts: list[Host]
     left_out: int
@@ -122,11 +122,11 @@ def join(
     prove: Prove | None = None,
     unlisted: bool = True,
 ) -> Joined:
-    """Return the hosts in the order of the manifest, then, with ``unlisted``, what only the registry knows and is proven, by serial number.
+    """Return the manifest's hosts in its order, then, with ``unlisted``, the proven devices that only the registry has, by serial number.
 
-    ``prove`` gives what is signed of a device in place of its row, or, for one that is not proven, why as a word. Without it nothing is
-    proven: whoever can write to the registry makes no host, and no variable or group but those of the state. What the manifest says of
-    place and address goes before what is signed of them.
+    ``prove`` returns a device with the values that are signed, or, if it is not proven, the reason as a word. Without it no device is proven.
+    An unproven device adds no host, and to a host only variables and groups of its state, because anybody may have written it to the
+    registry. For place and address the manifest takes precedence over the signed values.
     """
     known = {device.serial: device for device in devices}
     cases = _Cases(incidents)
@@ -147,7 +147,7 @@ def join(
 
 
 class _Seen(t.NamedTuple):
-    """What the registry says of a device: the state, what is proven, and else why not, as a word."""
+    """What the registry says of a device: its state, and its proven values, or the reason as a word why it has none."""
 
     state: str
     proven: DeviceLike | None = None
@@ -164,7 +164,7 @@ def _seen(device: DeviceLike | None, prove: Prove | None) -> _Seen:
 
 
 def _free_name(device: DeviceLike, taken: t.Container[str]) -> str:
-    """The name of a device that the manifest does not have: its host name, its serial number, or, where neither will do, its EK's Name."""
+    """The host's name for a device that is not in the manifest: its host name, else its serial number, else ``ek-`` and its EK's Name."""
     for name in (device.host, device.serial):
         if name and manifest.is_host_name(name) and not manifest.is_reserved(name) and name.lower() not in taken:
             return name
@@ -172,7 +172,7 @@ def _free_name(device: DeviceLike, taken: t.Container[str]) -> str:
 
 
 class _Cases:
-    """The open incidents, by what they are about (see ``_registry/ask.concerns``)."""
+    """The open incidents by host, or by serial number if they have no host (as in ``_registry/incident_rows.concerns``)."""
 
     def __init__(self, incidents: t.Iterable[IncidentLike]) -> None:
         self._by: dict[tuple[str, str], list[IncidentLike]] = {}
@@ -181,7 +181,7 @@ class _Cases:
             self._by.setdefault(key, []).append(one)
 
     def of(self, host: str, serial: str) -> list[IncidentLike]:
-        """Those of a host, and those of its serial number that are of no host, the oldest first."""
+        """The incidents of a host, and those of its serial number that have no host, the oldest first."""
         found = self._by.get(("host", host.lower()), []) + (self._by.get(("serial", serial), []) if serial else [])
         return sorted(found, key=lambda incident: incident.opened_at)
 
@@ -214,7 +214,7 @@ def _host(name: str, row: manifest.Row | None, seen: _Seen, cases: _Cases) -> Ho
     if found:
         known["tpm2_quarantine_reason"] = found[0].reason
         known["tpm2_quarantine_detail"] = "; ".join(dict.fromkeys(one.detail for one in found if one.detail))
-    # What is not known is not defined, so that the default filter and the variables of groups take effect.
+    # Unknown values are left undefined, so that the default filter and the variables of groups take effect.
     variables = {key: value for key, value in known.items() if value not in (None, "")}
     groups = [f"tpm2_{variables['tpm2_state']}", *(f"{key}_{variables[key]}" for key in GROUPED if key in variables)]
     return Host(name, variables, (*groups, "tpm2_unlisted") if row is None else tuple(groups))

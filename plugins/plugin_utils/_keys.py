@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The public keys of TPM objects outside of the TPM: as ``cryptography`` keys, as SubjectPublicKeyInfo, and their signatures.
+"""Public keys of TPM objects, used outside the TPM: convert them to ``cryptography`` keys and SubjectPublicKeyInfo, verify signatures.
 
 TPM 2.0 Library Part 2, sections 11.2.4, 11.2.5 and 11.3; RFC 8017 (RSA), RFC 5480 (ECC), RFC 3279 (DER of an ECDSA signature).
 """
@@ -32,22 +32,22 @@ except ImportError as error:
 if t.TYPE_CHECKING:
     PublicKey = t.Union[rsa.RSAPublicKey, ec.EllipticCurvePublicKey]
 
-MIN_CRYPTOGRAPHY = 42  # whose certificates tell their times with a time zone
+MIN_CRYPTOGRAPHY = 42  # from this version on, certificates' times have a time zone
 
 ECC_BYTES = {0x0003: 32, 0x0004: 48, 0x0005: 66}
 _RSA_SCHEMES = (alg.RSASSA, alg.RSAPSS)
 
 
 class KeyMaterialError(TpmError):
-    """A public area whose key cannot exist or is of a kind that we cannot use."""
+    """A public area has a malformed key, or one of a type that we cannot use."""
 
 
 class SignatureError(TpmError):
-    """A signature is not that key's over those bytes, or is made with a scheme or hash that we refuse."""
+    """A signature does not verify, or uses a scheme or hash that we refuse."""
 
 
 def require() -> None:
-    """Raise DependencyError where ``cryptography`` is missing or too old on the controller."""
+    """Raise DependencyError if ``cryptography`` is missing or too old on the controller."""
     found = "none is installed" if IMPORT_ERROR is not None else ""
     if not found:
         import cryptography
@@ -89,7 +89,7 @@ def _rsa(public: names.Public) -> rsa.RSAPublicKey:
     exponent = int.from_bytes(public.detail[2:6], "big") or 65537  # 0 is the default exponent (Part 2, section 12.2.3.5)
     modulus = int.from_bytes(Cursor(public.unique).sized(), "big")
     if modulus.bit_length() != bits:
-        # Or a short key could pass for a long one.
+        # Otherwise a short key could pass for a long one.
         raise KeyMaterialError(
             f"Could not use the key in a public area of type {public.algorithm}: its modulus has {modulus.bit_length()} bits, not {bits}; "
             "read it anew from the TPM."
@@ -105,9 +105,9 @@ def curve_of(number: int) -> ec.EllipticCurve:
 
 def _ecc(public: names.Public) -> ec.EllipticCurvePublicKey:
     cursor = Cursor(public.unique)
-    # As numbers: some TPMs leave the leading zeros of a coordinate out.
+    # As numbers, because some TPMs omit the leading zeros of a coordinate.
     x, y = (int.from_bytes(cursor.sized(), "big") for _each in "xy")
-    # Refuses a point that is not on the curve.
+    # This raises an error for a point that is not on the curve.
     return ec.EllipticCurvePublicNumbers(x, y, curve_of(int.from_bytes(public.detail[:2], "big"))).public_key()
 
 
@@ -138,7 +138,7 @@ def hash_of(number: int) -> hashes.HashAlgorithm:
 
 
 def _check_scheme(public: names.Public, found: attest.Signature) -> None:
-    """A key with a scheme of its own signs with that alone; others with any that fits their type (Part 2, section 12.2.3.5 f.)."""
+    """Check the scheme: a key that has one signs only with it, others with any that fits their type (Part 2, section 12.2.3.5 f.)."""
     own = int.from_bytes(public.scheme[:2], "big")
     fits = (own == alg.NULL or own == found.scheme) and found.scheme in (_RSA_SCHEMES if public.type == alg.RSA else (alg.ECDSA,))
     if own != alg.NULL and public.scheme[2:4] != found.hash_alg.to_bytes(2, "big"):
@@ -164,7 +164,7 @@ def verify(public: names.Public, signature: bytes, data: bytes) -> attest.Signat
     key, digest = public_key(public), hash_of(found.hash_alg)
     try:
         if isinstance(key, rsa.RSAPublicKey):
-            # The salt is as long as the TPM's maker chose, the digest or all that fits (Part 1, B.7).
+            # The length of the salt is the TPM vendor's choice: that of the digest, or the largest possible (Part 1, B.7).
             pss = padding.PSS(padding.MGF1(digest), padding.PSS.AUTO)
             key.verify(found.parts[0], data, padding.PKCS1v15() if found.scheme == alg.RSASSA else pss, digest)
         else:
@@ -182,7 +182,7 @@ def _dss(found: attest.Signature) -> bytes:
 
 
 def openssl_signature(signature: bytes) -> bytes:
-    """A TPMT_SIGNATURE as ``openssl dgst -verify`` and X.509 take it: RSA's bytes, or the DER of r and s. Raises attest.AttestError."""
+    """A TPMT_SIGNATURE in the form of ``openssl dgst -verify`` and X.509: RSA's bytes, or the DER of r and s. Raises attest.AttestError."""
     require()
     found = attest.parse_signature(signature)
     return _dss(found) if found.scheme == alg.ECDSA else found.parts[0]

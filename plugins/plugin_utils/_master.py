@@ -5,10 +5,10 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The fleet's master secret: what is accepted as one, and the keys that are made of it.
+"""The fleet's master secret: which values are accepted, and the keys that are derived from it.
 
-Whoever has the registry can try masters against its rows, so a master is 32 random bytes or more, in hex or base64, and a try costs some
-50 to 100 ms and 16 MiB (scrypt, RFC 7914). A process pays that once for all rows with one salt.
+Anybody who has a copy of the registry can try masters on its rows. So a master must be 32 random bytes or more, in hex or base64, and each
+try costs about 50 to 100 ms and 16 MiB (scrypt, RFC 7914). Our process computes it once for all rows with the same salt.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ else:
     IMPORT_ERROR = None
 
 BYTES = 32
-# scrypt's parameters as a row says them: the binary logarithm of N, then r and p. Others are another release's; a row must not choose.
+# scrypt's parameters as bytes in a row: the binary logarithm of N, then r and p. Rows with other parameters are refused.
 COST = bytes([14, 8, 1])
 SALT_BYTES = 16
-# Of 32 random bytes some 30 are different, fewer than 20 in one of 10^9; and in as many none is above 127.
+# Of 32 random bytes about 30 differ; fewer than 20 differ, or none is above 127, in about one case of 10^9.
 _FEWEST_DIFFERENT = 20
 _HEX = re.compile(r"[0-9A-Fa-f]{64,}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{43,}={0,2}")
 
 
 def check(master: bytes) -> None:
-    """Raises InputError for a master that somebody could guess."""
+    """Raises InputError for a master that could be guessed."""
     why = _weakness(master)
     if why:
         raise InputError(
@@ -72,7 +72,7 @@ def hkdf(master: bytes, salt: bytes, info: bytes, length: int) -> bytes:
 
 @functools.lru_cache(maxsize=16)
 def stretched(master: bytes, salt: bytes) -> bytes:
-    """A key of 32 bytes at the cost of ``COST``, once for each master and salt in a process."""
+    """A key of 32 bytes, by scrypt with ``COST``; a process computes it once for each master and salt."""
     return Scrypt(salt=salt, length=32, n=1 << COST[0], r=COST[1], p=COST[2]).derive(master)
 
 

@@ -5,11 +5,11 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What the registry says of a device, as far as a signature by a key of this controller covers it.
+"""Prove what the registry says of a device, by signatures of keys that this controller trusts.
 
-Whoever can write to the registry can say anything in it. So nothing is derived for a device, opened or sent to it, and nobody is told that
-it is trusted, before ``prove`` has verified its birth record with certificates that the controller was given, never with one out of the
-registry, and has compared the registry's row with it.
+Anybody who can write to the registry can put false data there. So before an auth value is derived, opened or sent for a device, and before
+it is reported as trusted, ``prove`` verifies its birth record and compares the registry's row with it. The certificates for that come from
+the controller's options, never from the registry.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ Roots = t.Sequence[t.Union[str, bytes]]
 
 # Reasons of UnprovenError.
 NO_RECORD = "no_record"  # the device was enrolled without one
-NO_ROOTS = "no_record_roots"  # nobody has said whose records to believe
+NO_ROOTS = "no_record_roots"  # the options do not say whose records count
 SIGNATURE = "record_signature"  # altered, or signed by somebody else
-OTHER_DEVICE = "record_other_device"  # the row says something else of the device, or another device was asked for
-OTHER_HOST = "record_other_host"  # the row has the device at another host than the record and the statements after it
-PLACE = "place_signature"  # a statement of where the device is was altered, signed by somebody else, or is out of place
-OTHER_KEY = "certificate_other_key"  # a certificate of the registry is for no key of the device
-OTHER_ISSUER = "certificate_other_issuer"  # nobody that counts here has issued it, and the record does not hold it
+OTHER_DEVICE = "record_other_device"  # the record contradicts the row, or is not of the device that the caller wants
+OTHER_HOST = "record_other_host"  # the row has another host than the record and the statements after it
+PLACE = "place_signature"  # a statement of the device's place was altered, signed by somebody else, or is out of order
+OTHER_KEY = "certificate_other_key"  # a certificate in the registry is not for the device's key
+OTHER_ISSUER = "certificate_other_issuer"  # no CA that we trust has issued it, and the record does not contain it
 
 _LOOK = "see who can write to the registry, restore it from its backup, and send nothing to that device before"
 _ISSUER = "give the certificate of the CA that issued it (record_roots), or see who wrote it there"
@@ -49,23 +49,24 @@ _ROOTS = "give the certificate of who signed it (record_roots; after a change of
 
 
 class PapersLike(t.Protocol):
-    """Where the signed documents are: a registry, or what it gave of all devices at once."""
+    """A source of signed documents: a registry, or ``document_rows.Papers``."""
 
     def birth_record(self, ek_name: str) -> str | None:
-        """The signed record of a device's birth, None where none was made."""
+        """A device's birth record, or None."""
 
     def places(self, ek_name: str) -> list[str]:
         """The signed statements of where a device has moved to, the oldest first."""
 
 
 class UnprovenError(ReasonedError):
-    """No signature that counts here says of a device what the registry does; ``reason`` is one of the constants above."""
+    """No signature that we trust proves what the registry says of a device; ``reason`` is one of the constants above."""
 
 
 def load_roots(paths: t.Iterable[str]) -> tuple[str, ...]:
-    """The first certificate of each file, in PEM: a CA whose records count, or the certificate of who signs them.
+    """The first certificate of each file, in PEM: a CA whose records count, or the certificate of a signer of records.
 
-    What else is in such a file is that one's chain, which vouches for others too. Raises InputError, CertificateError.
+    The other certificates of a file are its chain. They are left out, because those CAs issue for others too. Raises InputError,
+    CertificateError.
     """
     found = []
     for path in paths:
@@ -84,9 +85,9 @@ def prove(
     now: datetime.datetime | None = None,
     authorities: Roots = (),
 ) -> records.Device:
-    """The device, with what is signed of why its EK is believed in place of the row's.
+    """The device with the signed verdict in place of the row's, and with its certificates checked.
 
-    ``serial``, ``ek_name``: what was looked for, where it was. ``authorities``: CAs that issue certificates, whose records do not count.
+    ``serial``, ``ek_name``: those that the caller looked for, or None. ``authorities``: CAs that issue certificates, but sign no records.
     Raises UnprovenError, RegistryError.
     """
     payload, _where = _proof(registry, device, roots, (serial, ek_name), now)
@@ -95,10 +96,10 @@ def prove(
 
 
 def signed(papers: PapersLike, device: records.Device, roots: Roots, *, now: datetime.datetime | None = None) -> records.Device:
-    """The device with nothing of the row's that is not signed, but for its certificates and the generation of its auth values.
+    """The device with signed values only, except its certificates and the generation of its auth values, which come from the row.
 
-    Manufacturer and firmware are empty where the TPM alone has said them: without a certificate of its EK a device can call itself
-    anything. The firmware is what the AK has attested. Raises UnprovenError, RegistryError.
+    Manufacturer and firmware are empty unless the EK has a certificate, because otherwise the device could claim any. The firmware is the one
+    that the AK has attested. Raises UnprovenError, RegistryError.
     """
     payload, where = _proof(papers, device, roots, (None, None), now)
     manufacturer, firmware = _made_by(payload)
@@ -115,7 +116,7 @@ def signed(papers: PapersLike, device: records.Device, roots: Roots, *, now: dat
 
 
 def _made_by(payload: t.Mapping[str, t.Any]) -> tuple[str, str]:
-    """Manufacturer by the EK's certificate, and the firmware that such a TPM has attested; each "" where nothing proves it."""
+    """The manufacturer in the EK's certificate, and the firmware in the AK's attestation; each "" if nothing proves it."""
     verdict, certify = payload["ek"]["verdict"], payload["certify"]
     if verdict["rung"] != CERTIFICATE:
         return "", ""
@@ -125,7 +126,7 @@ def _made_by(payload: t.Mapping[str, t.Any]) -> tuple[str, str]:
 def _proof(
     registry: PapersLike, device: records.Device, roots: Roots, wanted: tuple[str | None, str | None], now: datetime.datetime | None
 ) -> tuple[dict[str, t.Any], records.Place]:
-    """The verified payload of its record, and where it is. Raises UnprovenError, RegistryError."""
+    """The verified payload of a device's record, and its place. Raises UnprovenError, RegistryError."""
     text = registry.birth_record(device.ek_name)
     if text is None:
         raise UnprovenError(
@@ -174,7 +175,7 @@ def _verified(text: str, roots: Roots, serial: str, now: datetime.datetime | Non
 
 
 def _same_device(payload: t.Mapping[str, t.Any], device: records.Device, serial: str | None, ek_name: str | None) -> None:
-    """That the record, whose Names are those of its public areas, is of this row, and of what was looked for."""
+    """Check that the record is of this row's device, and of the one that the caller looked for. Raises UnprovenError."""
     idevid = payload["idevid"] or {"name": None, "public": ""}
     said = payload["device"]["serial"]
     pairs = {
@@ -190,14 +191,14 @@ def _same_device(payload: t.Mapping[str, t.Any], device: records.Device, serial:
 
 
 def _asked_for(payload: t.Mapping[str, t.Any], serial: str | None, ek_name: str | None) -> None:
-    """Another registry than the one that we think we ask may answer with any row."""
+    """Check that the record is of the device that the caller looked for, because a false registry may return any row."""
     for what, wanted, signed in (("serial number", serial, payload["device"]["serial"]), ("EK", ek_name, payload["ek"]["name"])):
         if wanted and wanted != signed:
             raise _unproven(str(wanted), f"its answer is of a device with another {what}", _LOOK, OTHER_DEVICE)
 
 
 def _verdict(payload: t.Mapping[str, t.Any], row: EkVerdict | None) -> EkVerdict:
-    """Why its EK was believed, as it is signed."""
+    """The signed verdict on its EK."""
     ek = payload["ek"]
     told = ek["verdict"]
     certificate = record_checks.pem_der(ek["certificate"]) if ek["certificate"] else None
@@ -214,15 +215,15 @@ def _verdict(payload: t.Mapping[str, t.Any], row: EkVerdict | None) -> EkVerdict
 
 
 class _Certificates:
-    """The certificates that the registry has of a device; nothing of their rows counts but the PEM texts."""
+    """Checks the certificates that the registry has of a device. Only their PEM texts are used; the other columns are not signed."""
 
     def __init__(self, payload: t.Mapping[str, t.Any], device: records.Device, cas: Roots, now: datetime.datetime) -> None:
         self._payload, self._device, self._cas, self._now = payload, device, cas, now
-        # What the record holds was compared with its keys when it was verified.
+        # The certificates in the record were compared with its keys when it was verified.
         self._signed = {kind: chain.load(text, f"the {kind} certificate") for kind, text in payload["certificates"].items()}
 
     def checked(self) -> dict[str, records.Certificate]:
-        """Those of the three kinds, by kind. Raises UnprovenError."""
+        """The certificates by kind. Raises UnprovenError."""
         held = self._device.certificates
         return {kind: self._one(kind, str(held[kind].pem)) for kind in records.CERTIFICATE_KINDS if kind in held}
 
@@ -242,7 +243,7 @@ class _Certificates:
         return authority.record(kind, found, key.name.hex())
 
     def _key(self, kind: str) -> names.Public | None:
-        """The key of that kind. The LDevID is replaced now and then, so that it is the row's."""
+        """The device's key of that kind, or None. The LDevID comes from the row, because it is replaced from time to time."""
         device, signed = self._device, self._payload["ldevid"] or {"public": ""}
         publics = {
             "iak": device.ak_public,
@@ -252,13 +253,14 @@ class _Certificates:
         return names.parse_public(publics[kind]) if publics[kind] else None
 
     def _is_signed_for(self, kind: str, key: names.Public) -> bool:
-        """Whether the record's key is enough, for a CA elsewhere: IAK and IDevID have one certificate for life, an LDevID gets new ones."""
+        """Whether the signed key is enough, so that any CA may have issued the certificate: an IAK's or IDevID's that the record does not have
+        yet, or one for the LDevID in the record."""
         if kind == "ldevid":
             return bool(self._payload["ldevid"]) and self._payload["ldevid"]["name"] == key.name.hex()
         return kind not in self._signed
 
     def _is_ours(self, found: t.Sequence[x509.Certificate]) -> bool:
-        """Whether a CA that was given here, or that issued what the record holds, has issued it; when it ends is for others to see."""
+        """Whether a trusted CA has issued it: one from the options, or one in the chains of the record. Its dates are not checked."""
         cas = [one for text in self._cas for one in chain.load(text, "the CAs of devices")]
         cas += [one for born in self._signed.values() for one in born[1:]]
         problem = paths.find(found[0], found[1:], paths.anchors(cas), self._now).problem

@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Tags of the command line that a playbook does not have, and those that leave it nothing to do."""
+"""Check the tags on the command line: does the playbook have them, and do they leave it any work?"""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ALIKE = 0.6
 
 
 def is_ours(playbooks: t.Sequence[str]) -> bool:
-    """Whether a run is of one playbook of the collection alone. In a playbook that imports it, tags may belong to something else.
+    """Whether the run is of a single playbook, and that one is the collection's. Another playbook that imports it may have other tags.
 
     Args:
         playbooks: as the command line names them.
@@ -32,12 +32,12 @@ def is_ours(playbooks: t.Sequence[str]) -> bool:
 
 
 def faults(run: t.Iterable[str], skip: t.Iterable[str], known: t.Sequence[str]) -> list[str]:
-    """A sentence for each tag of the command line that the playbook does not have, or one where the tags leave nothing to do.
+    """A sentence for each tag that the playbook does not have, or a single one if the tags leave nothing to do.
 
     Args:
         run: the tags of --tags; ``all`` where none is given.
         skip: those of --skip-tags.
-        known: the tags of the playbook's tasks, other than ``always``. Without any, every task runs where no tag is given.
+        known: the tags of the playbook's tasks, without ``always``. If it is empty, the tasks have no tags.
     """
     run, skip = list(run), list(skip)
     found = [_unknown(tag, option, known) for option, tags in (("--tags", run), ("--skip-tags", skip)) for tag in _unknown_of(tags, known)]
@@ -55,7 +55,7 @@ def _unknown_of(tags: t.Iterable[str], known: t.Sequence[str]) -> list[str]:
 
 
 def _left(run: t.Sequence[str], skip: t.Sequence[str], known: t.Sequence[str]) -> bool:
-    """Whether a task is left of those that do the work; in a playbook with tags each of them has one."""
+    """Whether a task that does work remains; in a playbook with tags each of these tasks has one."""
     each = "tagged" if known else "untagged"
     tasks = set(known) or {""}
     chosen = tasks if {"all", each} & set(run) else tasks & set(run)

@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Text that somebody else wrote, for a person's screen or page."""
+"""Make untrusted text safe for a screen or a page."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import re
 import typing as t
 
 LONGEST = 4096
-# They are letters and marks to Unicode, and nothing to the eye: fillers, a blank Braille cell, variation selectors, a joiner.
+# Unicode calls these letters or marks, but they are invisible: fillers, a blank Braille cell, variation selectors, a joiner.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0") | frozenset(
     map(chr, range(0xFE00, 0xFE10))
 )
-# What Markdown, its dialects or HTML obey in the middle of a line, and what begins a block; an underscore within a word does nothing.
+# What Markdown, its dialects or HTML interpret within a line, and what begins a block; an underscore within a word does nothing.
 _MARKUP = re.compile(
     r"[\\`*\[\]<>|&~@${}]|(?<![^\W_])_|_(?![^\W_])"
     r"|:(?=//)|(?<=[Ww]{3})\.|(?<=mailto):|(?<=xmpp):"
@@ -34,15 +34,15 @@ def _escaped(one: str) -> str:
 
 
 def shown(value: t.Any, longest: int = LONGEST) -> str:
-    """A text as it may be shown anywhere: on one line, each character that does not print as itself as a visible escape.
+    """A text that is safe to show: on one line, with a visible escape in place of each unprintable character.
 
-    A new line or a tab becomes a space, as Ansible's own sentences have several lines. The others are control characters (C0, C1), what
-    changes the direction of text, zero-width characters, separators of lines and paragraphs, half surrogate pairs, private and unassigned
-    code points.
+    A new line or a tab becomes a space, because some of Ansible's messages have several lines. Unprintable are control characters (C0, C1),
+    characters that change the direction of text, zero-width characters, separators of lines and paragraphs, half surrogate pairs, private and
+    unassigned code points.
 
     Args:
         value: the text, or what is turned into text.
-        longest: how many characters it may have; what is more is cut off, with three dots in its place.
+        longest: the most characters that it may have; the rest is cut off, with three dots in its place.
     """
     text = _LINES.sub(" ", str(value)[: longest + 2])
     told = "".join(one if one.isprintable() and one not in _INVISIBLE else _escaped(one) for one in text)
@@ -52,14 +52,14 @@ def shown(value: t.Any, longest: int = LONGEST) -> str:
 def markdown(value: t.Any, longest: int = LONGEST) -> str:
     """A text for a page of Markdown or HTML: shown() of it, with no link, image, tag, table, code, list or heading of its own.
 
-    What Markdown would obey becomes a numeric character reference; everything else stays as it is. Not for a block of code, where references
-    are not read and nothing is obeyed: shown() is enough there.
+    Characters that Markdown would interpret become numeric character references. Do not use this in a block of code, which shows references as
+    they are: shown() is enough there.
     """
     return _MARKUP.sub(lambda match: "".join(f"&#{ord(one)};" for one in match[0]), shown(value, longest))
 
 
 def throughout(value: t.Any, made: t.Callable[[t.Any], str]) -> t.Any:
-    """A value whose texts, keys included, are each what `made` makes of them; numbers, truth values and null stay."""
+    """A value in which `made` has been applied to every text, keys included; numbers, truth values and null stay."""
     if isinstance(value, t.Mapping):
         return {made(key): throughout(one, made) for key, one in value.items()}
     if isinstance(value, (list, tuple)):

@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The variables that roles, playbooks and the inventory plugin know, and what is wrong with the variables of an inventory."""
+"""The variables of roles, playbooks and the inventory plugin, and checks of an inventory's variables."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PLAYBOOKS = frozenset(
     "tpm2_become tpm2_bundle_ca_file tpm2_bundle_dest tpm2_bundle_sources tpm2_day_zero_stack tpm2_fleet_records tpm2_fleet_roots tpm2_hosts "
     "tpm2_mac tpm2_model tpm2_pinned_ek_sha256 tpm2_report_dir tpm2_resource_manager tpm2_site".split()
 )
-# What the inventory plugin sets, and what roles and playbooks leave for later plays: known, and nobody's to give.
+# What the inventory plugin sets, and what roles and playbooks set for later plays. Users do not set these.
 RESULTS = frozenset(
     "tpm2_ak_name tpm2_auth_generation tpm2_ek_name tpm2_enrolled_at tpm2_examination tpm2_firmware tpm2_identity_known tpm2_identity_result "
     "tpm2_inventory_registry "
@@ -36,12 +36,12 @@ RESULTS = frozenset(
 )
 # Where the inventory plugin found the registry, without its password.
 INVENTORY_REGISTRY = "tpm2_inventory_registry"
-# As roles/controller/vars has it.
+# The same value is in roles/controller/vars.
 ABRMD = "tabrmd:bus_name=com.intel.tss2.Tabrmd"
-# Below these no name is anybody else's.
+# Names with these prefixes belong to the collection alone.
 _OURS = ("tpm2_profile_", "tpm2_identity_", "tpm2_fleet_", "tpm2_day_zero_", "tpm2_bundle_")
 _LIKE_OURS = re.compile("tpm_?2?_|tmp_?2?_|platform_hierarchy_|resource_manager_", re.IGNORECASE)
-# How alike a misspelt name and the right one are (difflib's ratio): under our prefix, and elsewhere.
+# The similarity (difflib's ratio) from which on a name counts as misspelt: with our prefix, and without.
 _ALIKE, _VERY_ALIKE = 0.72, 0.88
 
 Hosts = t.Mapping[str, t.Mapping[str, t.Any]]
@@ -59,13 +59,13 @@ def options() -> frozenset[str]:
 
 @functools.cache
 def meant(name: str) -> str | None:
-    """The variable that a name nobody knows is most like.
+    """The variable that an unknown name probably means.
 
     Args:
         name: the name of a variable.
 
     Returns:
-        None where the name is known, or is not like any of ours; empty where it has a prefix of ours, and is like none.
+        None if the name is known, or resembles none of ours; empty if it has a prefix of ours, but resembles none.
     """
     if name in options() or name in RESULTS or not _LIKE_OURS.match(name):
         return None
@@ -88,7 +88,7 @@ def misspelt(hosts: Hosts) -> list[str]:
     for host, variables in hosts.items():
         for name in variables:
             like = meant(str(name))
-            # Where both are set, and the name may be the user's own, it is no slip.
+            # If the similar variable is set too, and the prefix is not only ours, the name is probably the user's own.
             if like is not None and (name.startswith(_OURS) or like not in variables):
                 found.setdefault(str(name), (like, []))[1].append(host)
     return [
@@ -99,10 +99,10 @@ def misspelt(hosts: Hosts) -> list[str]:
 
 
 def serial_faults(serials: t.Mapping[str, t.Any], concerned: t.Collection[str]) -> dict[str, str]:
-    """Why hosts cannot be told apart by their serial numbers: a sentence by host.
+    """A sentence for each host that its serial number does not identify, by host.
 
     Args:
-        serials: by host name, the serial number as the inventory has it, which need not be text; empty or None where there is none.
+        serials: by host name, the serial number in the inventory, of any type; empty or None if there is none.
         concerned: the hosts of the play. Another host with the same serial number counts as well.
     """
     sharing: dict[str, list[str]] = {}
@@ -131,11 +131,11 @@ def _serial_fault(host: str, serial: t.Any, sharing: t.Mapping[str, t.Sequence[s
 
 
 def tcti_fault(host: str, profile: str, platform: str, manager: str) -> str:
-    """The sentence for a host whose variables name two ways to its TPM; "" where they agree.
+    """The sentence for a host whose variables name two different TCTIs; "" if they agree.
 
     Args:
         host: its name in the inventory.
-        profile: tpm2_profile_tcti; empty where it is not set.
+        profile: tpm2_profile_tcti; empty if it is not set.
         platform: platform_hierarchy_tcti, likewise.
         manager: tpm2_resource_manager, likewise.
     """
@@ -150,13 +150,13 @@ def tcti_fault(host: str, profile: str, platform: str, manager: str) -> str:
 
 
 def filled(templar: t.Any, variables: t.Mapping[str, t.Any], name: str) -> t.Any:
-    """A variable of a host with its template filled in, with nothing but the host's variables; None where it has none.
+    """A host's variable, with its template filled in from the host's variables only; None if the host does not have it.
 
-    Raises AnsibleError where the template cannot be filled in.
+    Raises AnsibleError if the template cannot be filled in.
 
     Args:
-        templar: Ansible's, whose variables are put back afterwards.
-        variables: the host's, as the inventory has them.
+        templar: Ansible's; its variables are restored afterwards.
+        variables: the host's variables in the inventory.
     """
     value = variables.get(name)
     if not (isinstance(value, str) and "{" in value):
@@ -170,11 +170,11 @@ def filled(templar: t.Any, variables: t.Mapping[str, t.Any], name: str) -> t.Any
 
 
 def resources(name: str, items: t.Sequence[t.Any]) -> list[tuple[str, t.Any]]:
-    """The items of a list of resources, each with what a sentence calls it: the list, its number, its noun and, where that is plain, its object.
+    """The items of a list of resources, each with its name for a sentence: the list, its number, its noun and, unless a template, its object.
 
     Args:
         name: the variable.
-        items: its value as it is written, so that anything may be malformed or a template.
+        items: its unchecked value; items may be malformed, or templates.
     """
     return [(f"item {number} of {name}{_called(item)}", item) for number, item in enumerate(items, 1)]
 

@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Which versions of what made a birth record."""
+"""The versions of the software that makes birth records."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import re
 
 
 def collection() -> str:
-    """The collection's own version: of an installed one in MANIFEST.json, of a checkout in galaxy.yml."""
+    """The collection's own version: from MANIFEST.json if it is installed, from galaxy.yml in a checkout."""
     root = pathlib.Path(__file__).resolve().parents[2]
     manifest, galaxy = root / "MANIFEST.json", root / "galaxy.yml"
     if manifest.is_file():
@@ -26,7 +26,7 @@ def collection() -> str:
 
 
 def all_of_them(ansible: str) -> dict[str, str]:
-    """The collection, ansible-core, and the libraries that did the work."""
+    """The versions of the collection, ansible-core, and the libraries that are used, by name."""
     found = {"edgefleet.tpm2": collection(), "ansible-core": ansible}
     for package in ("cryptography", "SQLAlchemy"):
         try:

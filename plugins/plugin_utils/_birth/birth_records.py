@@ -5,10 +5,10 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The birth record: one signed JSON document per device, which says what was proven on the day that it was enrolled.
+"""The birth record: one signed JSON document per device, which says what was proven when it was enrolled.
 
-The envelope is that of ``envelope.py``, the payload's schema that of ``schema.py``; docs/birth-record.md explains both and shows how to
-verify a record with openssl and jq alone.
+``envelope.py`` has the envelope, ``schema.py`` the payload's schema; docs/birth-record.md explains both and shows how to verify a record
+with only openssl and jq.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import deps, 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import extension, label, moment
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import hashes, x509
 
-# id-kp-documentSigning (RFC 9336): which certificates below a CA may sign records, so that no device's own can.
+# id-kp-documentSigning (RFC 9336). A certificate that is not a CA's may sign records only with this, so a device's cannot.
 DOCUMENT_SIGNING = "1.3.6.1.5.5.7.3.36"
 _CLOCK_SKEW = datetime.timedelta(minutes=5)
 _ATTESTATIONS = ("certify", "certify_ldevid", "nv_certify", "quote")
 
 
 class Activation(t.NamedTuple):
-    """The credential activation: what was sent to the device and when. The secret itself has no place here."""
+    """The credential activation: what was sent to the device, and when. It does not contain the secret."""
 
     time: datetime.datetime
     credential_blob: bytes
@@ -48,10 +48,10 @@ class Activation(t.NamedTuple):
 
 
 class RecordFields(t.NamedTuple):
-    """What a record is made of. Public areas are TPMT_PUBLIC, certificates of the EK DER, those of the device PEM by kind.
+    """The data for a record. Public areas are TPMT_PUBLIC; the EK's certificates are DER, the device's PEM by kind.
 
-    ``device``: serial, and where known host, mac, site, model. ``verdict``: rung, reason, and where known detail, revocation, notes,
-    bundle_sha256, manufacturer. ``tpm``: manufacturer, firmware, and where known model, advisories. ``attestations``: certify,
+    ``device``: serial, and if known host, mac, site, model. ``verdict``: rung, reason, and if known detail, revocation, notes,
+    bundle_sha256, manufacturer. ``tpm``: manufacturer, firmware, and if known model, advisories. ``attestations``: certify,
     certify_ldevid, nv_certify, quote. ``versions``: of the collection, ansible-core and Python packages, by name. Times are aware.
     """
 
@@ -72,7 +72,7 @@ class RecordFields(t.NamedTuple):
 
 
 def build(fields: RecordFields) -> dict[str, t.Any]:
-    """The payload of a record. Raises BirthRecordError where it would not pass its own checks, so that no such record is ever signed."""
+    """The payload of a record. Raises BirthRecordError if ``verify`` would refuse it, so that no such record is ever signed."""
     _keys.require()
     unknown = sorted(set(fields.attestations) - set(_ATTESTATIONS))
     if unknown:
@@ -148,13 +148,13 @@ def _attestation(found: Attestation | None, what: str) -> dict[str, t.Any] | Non
 def sign(payload: t.Mapping[str, t.Any], signer: Signer) -> str:
     """The record's text: the envelope with the signature of ``signer``, an Authority or a Signer that may sign documents.
 
-    Raises BirthRecordError where nobody would accept that signer.
+    Raises BirthRecordError if ``verify`` would refuse that signer.
     """
     return seal(encode(payload), signer)
 
 
 def seal(body: bytes, signer: Signer, payload_type: str = PAYLOAD_TYPE) -> str:
-    """The envelope of a document, signed. Raises BirthRecordError where nobody would accept that signer."""
+    """The signed envelope of a document. Raises BirthRecordError if ``verify`` would refuse that signer."""
     check_signer(signer)
     envelope = {
         "payloadType": payload_type,
@@ -166,7 +166,7 @@ def seal(body: bytes, signer: Signer, payload_type: str = PAYLOAD_TYPE) -> str:
 
 
 def check_signer(signer: Signer) -> None:
-    """Raises BirthRecordError for a signer whose records nobody would accept."""
+    """Raises BirthRecordError for a signer whose records ``verify`` would refuse."""
     reason = _no_signer(signer.certificate)
     if reason:
         raise BirthRecordError(f"Could not sign a birth record with the key of {label(signer.certificate)}: {reason}.")
@@ -185,9 +185,9 @@ def _no_signer(certificate: t.Any) -> str | None:
 def verify(text: str | bytes, *, roots: t.Sequence[str | bytes], now: datetime.datetime | None = None) -> dict[str, t.Any]:
     """Verify a record offline and return its payload, with ``signer`` and ``root`` (distinguished names) added.
 
-    Checked: the signature, that its certificate leads to one of ``roots`` (PEM texts) at the time of the record and may sign records,
-    the schema, and what the record says of itself (``record_checks.py``). That time must not lie after ``now`` (default: the clock).
-    Raises BirthRecordError or CertificateError with what is wrong.
+    This checks the signature; that the signing certificate may sign records and leads to one of ``roots`` (PEM texts), all valid at the time
+    of the record; the schema; and that the record is consistent (``record_checks.py``). Its time must not be later than ``now`` (default: the
+    clock). Raises BirthRecordError or CertificateError with what is wrong.
     """
     body, certificates = unseal(text)
     payload = document(body)
@@ -197,7 +197,7 @@ def verify(text: str | bytes, *, roots: t.Sequence[str | bytes], now: datetime.d
 
 
 def unseal(text: str | bytes, payload_type: str = PAYLOAD_TYPE) -> tuple[bytes, list[t.Any]]:
-    """A document whose signature is that of the first of the certificates in its envelope; whose those are is ``signed_by``'s to say.
+    """The body of a document and its certificates, of which the first has signed it. ``signed_by`` decides whether to trust them.
 
     Raises BirthRecordError, CertificateError.
     """
@@ -211,7 +211,7 @@ def unseal(text: str | bytes, payload_type: str = PAYLOAD_TYPE) -> tuple[bytes, 
 def signed_by(
     certificates: t.Sequence[t.Any], roots: t.Sequence[str | bytes], time: str, now: datetime.datetime | None = None
 ) -> list[t.Any]:
-    """The path from the signing certificate to one of ``roots``, valid at ``time``, when the document was made, which is not after ``now``.
+    """The path from the signing certificate to one of ``roots``, valid at ``time``, when the document was made; not later than ``now``.
 
     Raises BirthRecordError, CertificateError.
     """
@@ -234,16 +234,16 @@ def _check_signature(envelope: t.Mapping[str, t.Any], signed: bytes, certificate
     if not found:
         raise refuse("it has no signature")
     key = keys.public_key(certificate.public_key(), "the key of the signing certificate")
-    # keyid is a hint (DSSE, "the keyid must not be used for security decisions"): one signature by the certificate's key is enough.
+    # keyid is only a hint (DSSE, "the keyid must not be used for security decisions"). One signature by the certificate's key is enough.
     if not any(keys.is_signed(key, decode(one, "signature"), signed, hashes.SHA256()) for one in found):
         raise refuse("its signature is not that of the certificate's key over its payload: it was altered")
 
 
 def duplicates(records: t.Iterable[str | bytes | t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
-    """What two devices of a fleet have in common and must not: an EK, AK, IDevID or LDevID, or a serial number.
+    """Find EKs, AKs, IDevIDs, LDevIDs and serial numbers that two devices of a fleet share; no two devices should.
 
-    ``records`` are texts or payloads (``verify``'s results too); signatures are not verified here. Two records of one device (the same in
-    all of these, on one host) are no finding. Each finding: ``field``, ``value``, and ``devices``, each with serial, host and mac.
+    ``records`` are texts or payloads (``verify``'s results too); signatures are not verified here. Two records of one device (same EK, AK,
+    IDevID, serial, host and mac) are not a finding. A finding is a dict: ``field``, ``value``, and ``devices``, each with serial, host, mac.
     """
     seen: dict[tuple[str, str], set[tuple[str | None, ...]]] = {}
     for record in records:
@@ -254,7 +254,7 @@ def duplicates(records: t.Iterable[str | bytes | t.Mapping[str, t.Any]]) -> list
         device = payload["device"]
         values = {kind: (payload[kind] or {}).get("name") for kind in ("ek", "ak", "idevid", "ldevid")}
         values["serial"] = device["serial"]
-        # An LDevID is renewed; all else is for life.
+        # Without the LDevID, which is renewed; the others never change.
         who = (device["serial"], device["host"], device["mac"], values["ek"], values["ak"], values["idevid"])
         for field, value in values.items():
             if value is not None:

@@ -22,21 +22,21 @@ MAX_BYTES = 1 << 20
 
 
 def encode(payload: t.Mapping[str, t.Any]) -> bytes:
-    """The payload's bytes: JSON in UTF-8, keys sorted, no white space."""
+    """The payload's bytes: JSON in UTF-8, with sorted keys and without white space."""
     return json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def pae(body: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
-    """What a DSSE signature is over: the pre-authentication encoding of type and payload."""
+    """The bytes that a DSSE signature covers: the pre-authentication encoding of type and payload."""
     kind = payload_type.encode()
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(body), body)
 
 
 def loads(text: str | bytes, what: str) -> t.Any:
-    """What a JSON text says. Raises BirthRecordError where ``what`` is none."""
+    """Parse a JSON text, which errors call ``what``. Raises BirthRecordError."""
     try:
         found = json.loads(text)
-        # JSON can escape half a surrogate pair, which is no character: nobody could encode, show or compare it.
+        # JSON can escape half a surrogate pair, which is not a character and cannot be encoded.
         json.dumps(found, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise refuse(f"{what} has half a surrogate pair where a character should be") from None
@@ -46,7 +46,7 @@ def loads(text: str | bytes, what: str) -> t.Any:
 
 
 def parse(text: str | bytes, payload_type: str = PAYLOAD_TYPE) -> tuple[dict[str, t.Any], bytes]:
-    """Envelope and payload bytes of a record, of which nothing is verified yet. Raises BirthRecordError where it is none."""
+    """Envelope and payload bytes of a record. Verifies nothing. Raises BirthRecordError if it is not a DSSE envelope."""
     if len(text) > MAX_BYTES:
         raise refuse(f"it is larger than {MAX_BYTES} bytes")
     envelope = loads(text, "it")
@@ -66,7 +66,7 @@ def decode(value: t.Any, what: str) -> bytes:
 
 
 def document(body: bytes) -> dict[str, t.Any]:
-    """The payload, of this version's schema. Raises BirthRecordError."""
+    """Parse the payload and check it against the schema. Raises BirthRecordError."""
     payload = loads(body, "its payload")
     found = schema.fault(payload, schema.PAYLOAD)
     if found:

@@ -5,9 +5,9 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What a birth record must prove of itself: Names are those of the public areas, the AK signed what it is said to have attested.
+"""Check that a birth record is consistent: Names match public areas, and the AK signed the attestations.
 
-Only what stands in the record is needed. Sources: TPM 2.0 Library Part 1, section 16 (Names); Part 2, section 10.12 (attestations).
+This needs only the record. Sources: TPM 2.0 Library Part 1, section 16 (Names); Part 2, section 10.12 (attestations).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MAX_SIZED = 0xFFFF  # bytes in a TPM2B
 
 
 def check(payload: Payload) -> None:
-    """Raise BirthRecordError where a payload that has the right schema contradicts itself."""
+    """Raise BirthRecordError if a payload with the right schema contradicts itself."""
     try:
         publics = {kind: _public(payload, kind) for kind in ("ek", "ak", "idevid", "ldevid") if payload[kind] is not None}
         _check_ek(payload, publics["ek"])
@@ -55,7 +55,7 @@ def check(payload: Payload) -> None:
     except BirthRecordError:
         raise
     except TpmError as error:
-        # Whatever a parser found: its sentence, within ours.
+        # A parser's error: its sentence becomes part of ours.
         raise refuse(str(error).rstrip(".")) from None
 
 
@@ -80,7 +80,7 @@ def _check_ek(payload: Payload, public: names.Public) -> None:
 
 
 def _bare(public: names.Public) -> bytes:
-    # As it stands within a certificate, whatever OID is before it: some vendors write id-RSAES-OAEP, which cryptography does not read.
+    # The key's bytes as they are in a certificate, without the algorithm's OID: some vendors write id-RSAES-OAEP, which cryptography refuses.
     key = _keys.public_key(public)
     if isinstance(key, ec.EllipticCurvePublicKey):
         return key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
@@ -108,7 +108,7 @@ def _check_activation(payload: Payload) -> None:
 
 
 def _tpmt(found: Payload) -> bytes:
-    """The TPMT_SIGNATURE (Part 2, section 11.3) of a signature that the record has in OpenSSL's form."""
+    """The TPMT_SIGNATURE (Part 2, section 11.3) from a signature in OpenSSL's form, which the record has."""
     signature = base64.b64decode(found["signature"])
     scheme, digest = alg.IDS.get(found["scheme"], 0), alg.IDS.get(found["hash"], 0)
     parts = [signature]
@@ -123,7 +123,7 @@ def _tpmt(found: Payload) -> bytes:
 
 
 def _evidence_of(payload: Payload, what: str) -> tuple[bytes, bytes, bytes]:
-    """Attestation, TPMT_SIGNATURE and nonce, once what the record says of the attestation is what its bytes say."""
+    """Attestation, TPMT_SIGNATURE and nonce. Raises BirthRecordError if the record's summary differs from the attestation's bytes."""
     found = payload[what]
     raw = base64.b64decode(found["attest"])
     told = summary(attest.parse_attest(raw))
@@ -133,7 +133,7 @@ def _evidence_of(payload: Payload, what: str) -> tuple[bytes, bytes, bytes]:
 
 
 def summary(parsed: attest.Attest) -> dict[str, t.Any]:
-    """An attestation for people; everything in it can be read off its bytes."""
+    """A readable summary of an attestation, made from its bytes alone."""
     found: dict[str, t.Any] = {
         "type": attest.type_name(parsed.type),
         "signer": parsed.signer.hex(),

@@ -22,7 +22,7 @@ VERSION = 1
 
 
 class BirthRecordError(TpmError):
-    """A birth record that cannot be made or is not to be trusted; ``clause`` is the part of the sentence that says why, where there is one."""
+    """A birth record cannot be made or is not to be trusted; ``clause`` is the part of the sentence that says why, or empty."""
 
     reason = "birth_record"
 
@@ -32,7 +32,7 @@ class BirthRecordError(TpmError):
 
 
 def refuse(clause: str) -> BirthRecordError:
-    """The error for a record that is read, with what to do."""
+    """The error for a record that was read; ``clause`` says what is wrong."""
     return BirthRecordError(f"Could not accept a birth record: {clause}; get the record anew from where it was made.", clause)
 
 
@@ -68,7 +68,7 @@ def _number(value: t.Any) -> bool:
 
 
 def parse_time(value: str) -> datetime.datetime | None:
-    """A time of a record, aware; None where it is none."""
+    """A time in a record, aware; None if it is not a time."""
     try:
         return datetime.datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc)
     except ValueError:
@@ -76,25 +76,25 @@ def parse_time(value: str) -> datetime.datetime | None:
 
 
 class Maybe(t.NamedTuple):
-    """Null, or what ``of`` says."""
+    """The rule: null, or what the rule ``of`` accepts."""
 
     of: t.Any
 
 
 class Many(t.NamedTuple):
-    """A list of what ``of`` says."""
+    """The rule: a list of what the rule ``of`` accepts."""
 
     of: t.Any
 
 
 class Named(t.NamedTuple):
-    """An object whose keys are one of ``names`` (None: any text), each of what ``of`` says."""
+    """The rule: an object whose keys are in ``names`` (None: any text), with values that the rule ``of`` accepts."""
 
     of: t.Any
     names: tuple[str, ...] | None
 
 
-# A dict: an object with exactly these keys. A function: a value that it accepts.
+# A dict is the rule for an object with exactly these keys; a function is the rule for a value that it accepts.
 KEY = {"name": _hexadecimal, "public": _hexadecimal, "public_key": _pem}
 ATTESTATION = {
     "type": _text,
@@ -151,7 +151,7 @@ PAYLOAD: dict[str, t.Any] = {
 
 
 def fault(value: t.Any, rule: t.Any, where: str = "") -> str | None:
-    """What is wrong with a value under a rule, as a clause with its place; None where nothing is."""
+    """A clause that says where a value breaks a rule; None if it does not."""
     place = where or "the payload"
     if isinstance(rule, Maybe):
         return None if value is None else fault(value, rule.of, where)

@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""An attestation by a device's AK, the same from the device's answer to the birth record and the request to a CA elsewhere."""
+"""An attestation by a device's AK: one type for the device's answer, the birth record and the request to an external CA."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import typing as t
 
 
 class Attestation(t.NamedTuple):
-    """As the device sent it: the bare TPMS_ATTEST, the TPMT_SIGNATURE over it; and the nonce that was asked with, which it does not send itself.
+    """The bare TPMS_ATTEST and the TPMT_SIGNATURE over it, both from the device; and the nonce, which we sent.
 
-    A quote has the values of its PCRs, each ``{bank, index, digest}``, in the quote's order.
+    A quote also has the values of its PCRs, each a dict ``{bank, index, digest}``, in the quote's order.
     """
 
     attest: bytes
@@ -25,7 +25,7 @@ class Attestation(t.NamedTuple):
 
     @property
     def signed(self) -> tuple[bytes, bytes]:
-        """What the checks take: what was signed, and the signature."""
+        """The first two arguments of the checks: attestation and signature."""
         return self.attest, self.signature
 
 

@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""MakeCredential in software, and the challenge that proves that an AK lives in the TPM of an EK.
+"""MakeCredential in software, and the challenge that proves that AK and EK are in the same TPM.
 
 TPM 2.0 Library Part 1: section 24 (credential protection), B.10.4 (the seed under RSA), C.6.1 and C.6.3 (the seed under ECC),
 section 11.4.10 (KDFa, KDFe). Part 2, section 12.4: TPM2B_ID_OBJECT, TPM2B_ENCRYPTED_SECRET. No TPM is needed here: only the one
@@ -44,14 +44,14 @@ TIME_LIMIT = 120.0
 _AES_BITS = (128, 256)
 _NAME_ALGS = (alg.SHA256, alg.SHA384, alg.SHA512)
 
-# What ActivationError says in one word.
+# The reasons of ActivationError.
 WRONG_SECRET = "wrong_secret"
 USED = "used"
 LATE = "late"
 
 
 class ActivationError(ReasonedError):
-    """An answer to a challenge does not prove anything; ``reason`` is one of the words above."""
+    """An answer to a challenge is refused; ``reason`` is one of the words above."""
 
 
 class Credential(t.NamedTuple):
@@ -98,13 +98,13 @@ def _ecc_seed(ek: names.Public, key: ec.EllipticCurvePublicKey) -> tuple[bytes, 
     size = _keys.ECC_BYTES[int.from_bytes(ek.detail[:2], "big")]
     point = once.public_key().public_numbers()
     x, y = point.x.to_bytes(size, "big"), point.y.to_bytes(size, "big")
-    # The EK's coordinate as the public area has it: that is what the TPM itself puts in.
+    # The EK's coordinate exactly as in the public area, because the TPM uses it so.
     own = Cursor(ek.unique).sized()
     return _kdfe(ek.name_alg, once.exchange(ec.ECDH(), key), x, own), sized(x) + sized(y)
 
 
 def _refusal(ek: names.Public, name: bytes, secret: bytes) -> str:
-    """What forbids making a credential for these, as a clause; empty if nothing does."""
+    """A clause on why no credential can be made for these; empty if one can."""
     need = attributes.word(("restricted", "decrypt"), attributes.OBJECT)
     if ek.attributes & need != need or ek.attributes & attributes.OBJECT["sign"]:
         return "the key to encrypt to is no restricted decryption key, so it is no EK"
@@ -121,7 +121,7 @@ def _refusal(ek: names.Public, name: bytes, secret: bytes) -> str:
 
 
 def make_credential(ek_public: names.Public, name: bytes, secret: bytes) -> Credential:
-    """Encrypt ``secret`` so that only the TPM with this EK opens it, and only for a loaded object with this ``name``.
+    """Encrypt ``secret`` so that only the TPM with this EK can open it, and only for a loaded object with this ``name``.
 
     RSA EKs of any size, ECC EKs on P-256, P-384 and P-521; nameAlg SHA-256, SHA-384 or SHA-512; AES-128 or AES-256. The secret is
     not longer than the nameAlg's digest. Raises InputError for anything else, _keys.KeyMaterialError for a key that cannot exist.
@@ -141,9 +141,9 @@ def make_credential(ek_public: names.Public, name: bytes, secret: bytes) -> Cred
 class Challenge:
     """One question to one TPM: a fresh secret that only the TPM of ``ek_public`` can open, and only while it holds ``ak_name``.
 
-    The answer is ``activation.proof`` of the secret and the nonce, so the secret itself never travels. It is good for one answer,
-    right or wrong, within ``limit`` seconds of ``clock``, which must never run backwards. It cannot be copied or stored, so no answer
-    counts twice. Raises as ``make_credential`` does.
+    The answer is ``activation.proof`` of the secret and the nonce, so the secret itself is never sent back. A challenge takes one answer,
+    right or wrong, within ``limit`` seconds. ``clock`` returns seconds and must never run backwards. A challenge cannot be copied or stored,
+    so that no answer counts twice. Raises as ``make_credential`` does.
     """
 
     __slots__ = ("_ak_name", "_asked", "_clock", "_credential", "_limit", "_nonce", "_secret")
@@ -160,12 +160,12 @@ class Challenge:
 
     @property
     def credential(self) -> Credential:
-        """What the device activates."""
+        """The credential for the device to activate."""
         return self._credential
 
     @property
     def nonce(self) -> bytes:
-        """What the device is to work the proof out with, and may attest with."""
+        """The nonce from which the device computes the proof; it may also attest with it."""
         return self._nonce
 
     @property
@@ -174,7 +174,7 @@ class Challenge:
         return self._ak_name
 
     def check(self, answer: bytes) -> None:
-        """Accept the one right proof, once. Raises ActivationError: its ``reason`` is ``used``, ``late`` or ``wrong_secret``."""
+        """Check the proof; only the first call can succeed. Raises ActivationError: its ``reason`` is ``used``, ``late`` or ``wrong_secret``."""
         secret, self._secret = self._secret, None
         subject = f"the activation of the AK {self._ak_name.hex()}"
         if secret is None:

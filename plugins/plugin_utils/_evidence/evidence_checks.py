@@ -5,11 +5,11 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The checks of what a device sends as evidence: the attributes of its keys, and what its AK has attested.
+"""Check a device's evidence: the attributes of its keys, and its AK's attestations.
 
-TCG TPM 2.0 Keys for Device Identity and Attestation v1.00, sections 5 and 6.2 (which key must have which attributes, in which order
-they are proven); TPM 2.0 Library Part 1, section 31 (attestation), Part 3, section 18. Every check raises EvidenceError whose
-``reason`` is one stable word; passing all of them means something only for an AK that an activation has proven to be in the EK's TPM.
+TCG TPM 2.0 Keys for Device Identity and Attestation v1.00, sections 5 and 6.2 (attributes of each key, and the order of the proofs);
+TPM 2.0 Library Part 1, section 31 (attestation), Part 3, section 18. Every check raises EvidenceError whose ``reason`` is one stable
+word. The checks prove nothing unless an activation has proven that the AK is in the EK's TPM.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Values = t.Mapping[str, t.Mapping[int, bytes]]  # PCR values by bank and index
 
 
 class EvidenceError(ReasonedError):
-    """What a device sent proves nothing, or the wrong thing; ``reason`` is one word that stays."""
+    """A device's evidence is refused; ``reason`` is one stable word."""
 
 
 def _refuse(reason: str, subject: str, what: str, cure: str = "keep the device out, and look into what answered for it") -> EvidenceError:
@@ -46,7 +46,7 @@ def _has(public: names.Public, *wanted: str) -> bool:
 
 
 def _key_problem(public: names.Public, restricted: bool) -> tuple[str, str]:
-    """The first rule that a signing key of a TPM breaks, as a word and a clause; two empty texts where it keeps them all."""
+    """The first rule that a TPM's signing key breaks, as a word and a clause; two empty texts if it breaks none."""
     rules = [
         (public.type not in (alg.RSA, alg.ECC), "type", "it is neither an RSA nor an ECC key"),
         (
@@ -68,7 +68,7 @@ def _key_problem(public: names.Public, restricted: bool) -> tuple[str, str]:
 
 
 def _scheme_problem(public: names.Public, restricted: bool) -> bool:
-    """A restricted key has a scheme of its own; another may leave it open. ECDAA is anonymous: it identifies nobody."""
+    """Whether the scheme is refused. A restricted key must have a scheme, another key need not. ECDAA is anonymous, so it identifies nobody."""
     scheme, digest = int.from_bytes(public.scheme[:2], "big"), int.from_bytes(public.scheme[2:4], "big")
     if scheme == alg.NULL:
         return restricted
@@ -93,7 +93,7 @@ def _check_key(public: names.Public, kind: str, title: str, restricted: bool) ->
 
 
 def check_ak(public: names.Public) -> None:
-    """Check that a public area is that of an attestation key: restricted, fixed, made in a TPM, signs and nothing else, SHA-256 or better.
+    """Check that a public area is that of an attestation key: restricted, fixed, made in a TPM, only for signing, SHA-256 or better.
 
     Raises EvidenceError: ak_type, ak_not_restricted, ak_not_fixed, ak_not_generated_in_tpm, ak_decrypts, ak_no_signing, ak_scheme,
     ak_name_alg, ak_weak_key.
@@ -122,7 +122,7 @@ def check_name(public: names.Public, claimed_name: bytes) -> None:
 
 
 def _attested(raw: bytes, signature: bytes, ak: names.Public, nonce: bytes, kind: int) -> tuple[att.Attest, att.Signature]:
-    """The signature first, then what is signed, then that it is fresh."""
+    """Check the signature, then the type of the attestation, then the nonce. Raises EvidenceError."""
     subject = f"what the AK attests with {att.type_name(kind)}"
     if len(nonce) < MIN_NONCE:
         raise _refuse("wrong_nonce", subject, f"a nonce of {len(nonce)} bytes proves no freshness", f"ask with one of at least {MIN_NONCE}")
@@ -159,11 +159,11 @@ def check_certify(raw: bytes, signature: bytes, ak: names.Public, *, nonce: byte
 def check_nv_certify(
     raw: bytes, signature: bytes, ak: names.Public, *, nonce: bytes, index: NvPublic | bytes, content: bytes
 ) -> att.Attest:
-    """Check a TPM2_NV_Certify by the AK: the index holds just ``content`` (Part 3, section 31.16).
+    """Check a TPM2_NV_Certify by the AK: the index holds exactly ``content`` (Part 3, section 31.16).
 
-    ``index`` is its public area as read after it was written, or its Name. The Name covers attributes and policy, so an index that
-    was undefined and defined anew in another way is another one. Raises EvidenceError: not_written, wrong_size and wrong_index,
-    wrong_offset, wrong_content beside the words of ``check_certify``.
+    ``index`` is its public area, read after it was written, or its Name. The Name covers attributes and policy, so it changes if the index
+    is undefined and defined differently. Raises EvidenceError: not_written, wrong_size, wrong_index, wrong_offset, wrong_content, and the
+    words of ``check_certify``.
     """
     subject = "what the AK certifies of NV"
     if isinstance(index, NvPublic):
@@ -190,8 +190,8 @@ def check_quote(
 ) -> att.Attest:
     """Check a TPM2_Quote by the AK: the PCRs of ``selection``, as it was asked for, have these ``values`` (Part 3, section 18.4).
 
-    A bank that is not allocated is quoted as no PCR at all and signed all the same, so the selection must come back as it was sent.
-    Raises EvidenceError: empty_selection, sha1_bank, wrong_selection, missing_values, wrong_digest beside the words of ``check_certify``.
+    A TPM also signs a quote of a bank that is not allocated, without any PCR, so the quoted selection must equal the requested one.
+    Raises EvidenceError: empty_selection, sha1_bank, wrong_selection, missing_values, wrong_digest, and the words of ``check_certify``.
     """
     subject = "what the AK quotes"
     if not selection or not all(one.indices for one in selection):
@@ -208,12 +208,12 @@ def check_quote(
     missing = [f"{one.bank}:{index}" for one in selection for index in one.indices if index not in values.get(one.bank, {})]
     if missing:
         raise _refuse("missing_values", subject, f"the device sent no value of PCR {', '.join(missing)}", "have it read the PCRs anew")
-    # The digest is over the values end to end: of other lengths, their boundaries could be shifted.
+    # The digest covers the concatenated values: with other lengths, their boundaries could be shifted.
     odd = [f"{one.bank}:{index}" for one in selection for index in one.indices if len(values[one.bank][index]) != _digest_size(one.bank)]
     if odd:
         what = f"the value of PCR {', '.join(odd)} is not as long as a digest of its bank"
         raise _refuse("wrong_digest", subject, what, "have it read the PCRs anew")
-    # The digest is the signing scheme's, whatever the bank (Part 2, section 10.12.1).
+    # The digest uses the hash of the signing scheme, not the bank's (Part 2, section 10.12.1).
     digest = alg.digest(signed.hash_alg, b"".join(values[one.bank][index] for one in selection for index in one.indices))
     if not hmac.compare_digest(attested.digest, digest):
         raise _refuse("wrong_digest", subject, "it is not over the PCR values that the device sent", "have it quote and read the PCRs anew")
@@ -221,16 +221,16 @@ def check_quote(
 
 
 def _digest_size(bank: str) -> int:
-    """The size of a bank's digests by its name; -1, which no value has, for a hash that we cannot compute."""
+    """The size in bytes of a bank's digests, by the bank's name; -1 for a hash that we cannot compute, so that no value fits."""
     number = alg.IDS.get(bank, alg.NULL)
     return alg.digest_size(number) if number in alg.HASHES else -1
 
 
 def check_firmware(found: att.Attest, firmware: str) -> None:
-    """Check that an attestation comes from a TPM of the firmware version that ``tpm2_info`` told (TPM_PT_FIRMWARE_VERSION_1 and _2).
+    """Check that an attestation has the firmware version that ``tpm2_info`` read (TPM_PT_FIRMWARE_VERSION_1 and _2).
 
-    Only for AKs in the endorsement or platform hierarchy: for others the TPM obfuscates it (Part 3, section 18.1). Raises
-    EvidenceError, wrong_firmware.
+    Works only for AKs in the endorsement or platform hierarchy; for others the TPM obfuscates the version (Part 3, section 18.1).
+    Raises EvidenceError, wrong_firmware.
     """
     try:
         expected = att.firmware_number(firmware)

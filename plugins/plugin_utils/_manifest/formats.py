@@ -21,13 +21,13 @@ _KNOWN = "known are " + ", ".join(COLUMNS)
 _LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
 _TEXTS = frozenset(_TAG + kind for kind in ("str", "merge", "value"))
-# Scalars that are taken as they are written, whatever YAML makes of them, as most MAC addresses without letters have to be. A serial number is
-# refused all the same: in the variables of an inventory the same line would be another number.
+# YAML reads these scalars as other types, but we take their text as written; most MAC addresses without letters need this. A serial number
+# must be in quotes all the same, because an inventory's variables would read the same line as another value.
 _KEPT = {_TAG + "int": "a number", _TAG + "float": "a number", _TAG + "timestamp": "a date"}
 
 
 class Unreadable(Exception):
-    """From this line on nothing more of the file can be read; the reader's caller puts it into a ManifestError."""
+    """The rest of the file, from this line on, cannot be read; the caller makes a ManifestError of it."""
 
     def __init__(self, line: int, reason: str) -> None:
         super().__init__(line, reason)
@@ -35,7 +35,7 @@ class Unreadable(Exception):
 
 
 class Record(t.NamedTuple):
-    """A row as it stands in the file; a value of None has been complained of already."""
+    """A row of the file; None in place of a value that has been complained of."""
 
     line: int
     fields: dict[str, str | None]
@@ -45,15 +45,15 @@ Complain = t.Callable[[int, str], None]
 
 
 def shown(value: str) -> str:
-    """A value as it may be shown: no control characters, not endless."""
+    """A value for a message: quoted, without control characters, at most 80 characters of it."""
     return repr(value if len(value) <= 80 else value[:77] + "...")
 
 
 def csv_records(text: str, complain: Complain) -> t.Iterator[Record]:
     """Records of a CSV text.
 
-    A line is read by itself, so that a quote left open spoils its own line and not the rest of the file. The delimiter is what the header
-    line says: a semicolon if it has one, else the comma; no column's name has either, so unlike csv.Sniffer this cannot guess wrong.
+    Each line is read by itself, so that an open quote spoils only its own line. The delimiter is a semicolon if the header line has one, else
+    a comma; no column's name contains either, so unlike csv.Sniffer this cannot guess wrong.
     """
     columns: list[str] = []
     delimiter = ","
@@ -86,7 +86,7 @@ def _fields(line: str, delimiter: str) -> list[str]:
 
 
 def _header(number: int, values: list[str], complain: Complain) -> list[str]:
-    """The names of the columns. Raises Unreadable where no row could be understood with them."""
+    """The names of the columns. Raises Unreadable if a required column is missing."""
     columns = [value.lower() for value in values]
     unknown = [shown(given) for given, name in zip(values, columns) if name not in COLUMNS]
     if unknown:
@@ -104,8 +104,8 @@ def _header(number: int, values: list[str], complain: Complain) -> list[str]:
 def yaml_records(text: str, complain: Complain) -> t.Iterator[Record]:
     """Records of a YAML text: a list of mappings, or that list under the key ``devices``.
 
-    The parser's events are read one by one. Nothing is ever built of them but a record of texts, so that an alias, a thousand nested
-    lists or a tag of Python's can do no harm, each scalar's own text is at hand, and each record's line.
+    We read the parser's events one by one and build nothing but records of texts. So aliases, deep nesting and Python tags do no harm, and
+    we have each scalar's original text and each record's line.
     """
     try:
         loader = _LOADER(text)
@@ -122,13 +122,13 @@ def yaml_records(text: str, complain: Complain) -> t.Iterator[Record]:
 
 
 class _YamlManifest:
-    """The grammar of a YAML manifest, over the events of PyYAML's parser."""
+    """Reads a YAML manifest from the events of PyYAML's parser."""
 
     def __init__(self, loader: t.Any, complain: Complain) -> None:
         self.loader, self.complain = loader, complain
 
     def records(self) -> t.Iterator[Record]:
-        """The records. Raises Unreadable where the text is no such document."""
+        """The records. Raises Unreadable if the text is not a YAML manifest."""
         first = self.next(yaml.StreamStartEvent, yaml.DocumentStartEvent)
         if isinstance(first, yaml.StreamEndEvent):
             return
@@ -171,12 +171,12 @@ class _YamlManifest:
                 self.complain(record.line, f"the column {column} is there twice")
             elif wrong:
                 self.complain(record.line, f"{column} is {wrong} and no text; put it into quotes if it is meant as one")
-            # Blanks and line breaks in quotes or in a block were written on purpose, or by mistake: in a serial number they are complained of.
+            # Blanks and line breaks in quotes or in a block are kept, so that the check of serial numbers can complain of them.
             record.fields.setdefault(column, None if wrong else value if column == "serial" else value.strip())
         return record
 
     def scalar(self, event: t.Any) -> tuple[str, str]:
-        """The text that an event stands for, and what YAML makes of it where that is no text."""
+        """The text of a scalar, and the type as which YAML reads it, if that is not text."""
         if not isinstance(event, yaml.ScalarEvent):
             self.skip(event)
             return "", "a list" if isinstance(event, yaml.SequenceStartEvent) else "a mapping"
@@ -186,7 +186,7 @@ class _YamlManifest:
         return event.value, "" if tag in _TEXTS else _KEPT.get(tag, tag.replace(_TAG, "!!"))
 
     def skip(self, event: t.Any) -> None:
-        """Read on to the end of what ``event`` begins, however deep it is nested."""
+        """Skip to the end of the node that ``event`` begins, however deep it is nested."""
         depth = 0
         while True:
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)

@@ -5,9 +5,9 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The factory's list of devices: which serial numbers are to come, and under which host names.
+"""The factory's list of devices: the serial numbers and host names that we expect.
 
-A manifest is right as a whole or it is refused, with everything that is wrong in it, each by its line.
+If anything in a manifest is wrong, all of it is refused, and the error lists every fault with its line.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MAX_BYTES = 64 * 1024 * 1024
 MAX_HOST = 253  # RFC 1035 section 2.3.4, as text without the last dot
 MAX_TEXT = 128
 
-# A host name as Ansible has it (ansible.parsing.utils.addresses), without ranges and in ASCII.
+# A host name as Ansible defines it (ansible.parsing.utils.addresses), without ranges and in ASCII.
 _LABEL = r"[A-Za-z0-9_][A-Za-z0-9_-]*(?<![_-])"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -33,7 +33,7 @@ _MAC = re.compile(r"[0-9a-f]{2}([:-]?)[0-9a-f]{2}(?:\1[0-9a-f]{2}){4}|[0-9a-f]{4
 
 
 class Row(t.NamedTuple):
-    """One device of the manifest; what the manifest does not say is None."""
+    """One device of the manifest; None for what the manifest does not have."""
 
     serial: str
     host: str | None
@@ -50,7 +50,7 @@ class Row(t.NamedTuple):
 
 
 class ManifestError(TpmError):
-    """A manifest that is refused; ``problems`` has one phrase for each thing that is wrong, in the order of the lines."""
+    """A manifest is refused; ``problems`` has a phrase for each fault, in the order of the lines."""
 
     def __init__(self, path: str, problems: t.Sequence[str], cure: str = "correct it") -> None:
         super().__init__(f"Could not read the manifest {path}: {'; '.join(problems)}; {cure}.")
@@ -60,7 +60,7 @@ class ManifestError(TpmError):
 def load(path: str | os.PathLike[str]) -> list[Row]:
     """Return the devices of a manifest in the order of its lines; the file's extension tells CSV from YAML.
 
-    Raises ManifestError, which names everything that is wrong.
+    Raises ManifestError, which names every fault.
     """
     path = os.fspath(path)
     reader = formats.READERS.get(os.path.splitext(path)[1].lower())
@@ -75,7 +75,7 @@ def load(path: str | os.PathLike[str]) -> list[Row]:
     except formats.Unreadable as error:
         problems.append((error.line, error.reason))
     if problems:
-        # Sorted by line alone: what is wrong in one line stays in the order in which it was found.
+        # Sorted by line only, so that the faults of one line stay in the order in which they were found.
         raise ManifestError(path, [f"line {line}: {reason}" for line, reason in sorted(problems, key=lambda one: one[0])])
     if not rows:
         raise ManifestError(path, ["it names no device"], "give each device a row")
@@ -103,7 +103,7 @@ def _text(path: str) -> str:
 
 
 def is_host_name(name: str) -> bool:
-    """Whether a text can be the name of a host in an inventory: a DNS name (underscores allowed) or an address, and no pattern."""
+    """Whether a text can be a host's name in an inventory: a DNS name (underscores allowed) or an address, but not a pattern."""
     if len(name) <= MAX_HOST and _HOST.fullmatch(name):
         return True
     try:
@@ -114,19 +114,19 @@ def is_host_name(name: str) -> bool:
 
 
 def is_reserved(name: str) -> bool:
-    """Whether a name is one of a group, which no host may have: Ansible would give the host's variables to the group."""
+    """Whether a name is that of a group. No host may have it, because Ansible would give the host's variables to the group."""
     return name.lower() in ("all", "ungrouped") or name.lower().startswith("tpm2_")
 
 
 class _Checker:
-    """Checks records one by one, and against those before them."""
+    """Checks records one by one, each also against those before it."""
 
     def __init__(self, complain: formats.Complain) -> None:
         self.complain = complain
         self._seen: dict[tuple[str, str], int] = {}
 
     def row(self, record: formats.Record) -> Row:
-        """The row that a record stands for; what is wrong is complained of and left out."""
+        """The row from a record; faulty values are complained of and left out."""
         line, fields = record
         serial, host = self._serial(line, fields.get("serial", "")), self._host(line, fields.get("host", ""))
         row = Row(
@@ -138,7 +138,7 @@ class _Checker:
             model=self._plain(line, "model", fields.get("model", "")),
             line=line,
         )
-        # None is a value that was complained of: it is there, if not as it should be.
+        # None is a value that was complained of, so it is not missing.
         if fields.get("host", "") == "" == fields.get("mac", ""):
             self.complain(line, "it has neither a host nor a mac")
         elif serial and fields.get("host", "") == "":
