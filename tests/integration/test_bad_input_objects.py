@@ -82,7 +82,7 @@ def test_a_stranger_at_the_srk(swtpm: Swtpm, device_dir: pathlib.Path, system_py
 def test_a_stranger_at_a_handle(bench: Bench) -> None:
     name = persist(bench, 0x81000210, *SIGNING)
     bench.refused(KEY, "0x81000210", REPLACE, handle="0x81000210", usage="decrypt", algorithm="rsa_2048")
-    bench.refused(KEY, "0x81000210", "it is no child of 0x81000001", REPLACE, handle="0x81000210", no_da=False)
+    bench.refused(KEY, "0x81000210", "it is not a child of 0x81000001", REPLACE, handle="0x81000210", no_da=False)
     bench.refused(PRIMARY, "0x81000210", "it is ecc_p256, not rsa_2048", REPLACE, handle="0x81000210", template="srk_rsa_2048")
     bench.refused(PRIMARY, "0x81000210", "use tpm2_persistent_handle with its name", handle="0x81000210", state="absent")
     bench.refused(PERSISTENT, "0x81000210", name, OTHER_NAME, REPLACE, handle="0x81000210", name=OTHER_NAME)
@@ -325,7 +325,7 @@ def test_a_key_of_openssl(both: Bench, files: dict[str, str]) -> None:
     both.refused(KEY, *says, path=path)
     both.refused(KEY, *says, path=path, on_mismatch="replace")
     both.refused(PERSISTENT, *says, path=path, handle="0x81000210")
-    kept = (path, "it is no key file of a TPM", "name another path")
+    kept = (path, "it is not a key file of a TPM", "name another path")
     both.refused(SEAL, *kept, path=path, state="absent")
     both.refused(KEY, *kept, path=path, state="absent")
 

@@ -296,9 +296,9 @@ def nested(depth: int) -> list[t.Any]:
 
 POLICIES: dict[str, tuple[t.Any, tuple[str, ...]]] = {
     "text": ("auth-value", ("'auth-value'", "auth_value, command_code")),
-    "number": ([1], ("1 is no assertion",)),
-    "nothing": ([None], ("no assertion",)),
-    "list_in_a_list": ([["auth_value"]], ("no assertion", "each an entry of its own")),
+    "number": ([1], ("is not a known assertion",)),
+    "nothing": ([None], ("is not a known assertion",)),
+    "list_in_a_list": ([["auth_value"]], ("not a known assertion", "each an entry of its own")),
     "empty_entry": ([{}], ("nothing", "each an entry of its own")),
     "two_in_one_entry": ([{"pcr": PCR7, "auth_value": None}], ("'pcr' and 'auth_value'", "each an entry of its own")),
     "unknown_word": ([{"pcrs": PCR7}], ("'pcrs'",)),

@@ -109,7 +109,9 @@ def test_a_key_under_the_default_primary_is_kept_at_a_handle(both: Bench, hand: 
     both.idle("tpm2_key", path=str(path), parent="0x40000001")
     both.cycle("tpm2_key", path=str(path), handle=HANDLE, loads=True, commands=3)  # there is no SRK: is the hierarchy disabled?
     null = rewritten(path, lambda data: data.replace(OWNER, bytes.fromhex("020440000007")))
-    assert "is of the null hierarchy, of which no key is ever persistent" in both.failed("tpm2_key", path=str(null), handle=HANDLE)
+    assert "is a key of the null hierarchy, and no key of that hierarchy can be persistent" in both.failed(
+        "tpm2_key", path=str(null), handle=HANDLE
+    )
     message = both.failed("tpm2_key", path=str(path), parent="0x81000230")
     assert "under the parent 0x40000001 (the default primary key of that hierarchy), not 0x81000230" in message
 

@@ -354,7 +354,7 @@ def test_a_key_of_no_template_is_refused(device: Evidence) -> None:
     _made, activate = device.challenge()
     device.ok("tpm2_key", handle=LDEVID, usage="restricted_sign")
     message = device.run(MODULE, activate={**activate, "ak": device.key(LDEVID)}).expect_failed()
-    assert f"Could not use the attestation key at {LDEVID}: its policy (empty) is none of the TCG's templates" in message
+    assert f"Could not use the attestation key at {LDEVID}: its policy (empty) is not that of a TCG template" in message
 
 
 # -- sign
@@ -439,7 +439,7 @@ BAD_COLLECT: dict[str, tuple[Json, str]] = {
     "an EK that is no handle": ({"ek": "the EK"}, "Could not read ek 'the EK': it is not a handle"),
     "an AK that is no handle": ({"ak": "-1"}, "Could not read ak '-1': it is not a handle"),
     "an index that is no handle": ({"serial_index": "serial"}, "Could not read serial_index 'serial': it is not a handle"),
-    "a size of nothing": ({"serial_size": 0}, "Could not read serial_size 0: no NV index has so many bytes"),
+    "a size of nothing": ({"serial_size": 0}, "Could not read serial_size 0: no NV index can have that size"),
     "a negative size": ({"serial_size": -1}, "Could not read serial_size -1: "),
     "a size that no command can tell": ({"serial_size": 65536}, "Could not read serial_size 65536: "),
     "a size that is no number": ({"serial_size": "many"}, "argument 'serial_size'"),

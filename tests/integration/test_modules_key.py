@@ -225,7 +225,7 @@ def test_a_policy_guards_the_key(both: Bench, path: pathlib.Path, device_dir: pa
 def test_a_key_under_another_storage_key(bench: Bench, device_dir: pathlib.Path) -> None:
     bench.ok(MODULE, handle="0x81000220", usage="storage")
     bench.cycle(MODULE, parent="0x81000220", handle=HANDLE)
-    assert "it is no child of 0x81000001" in bench.failed(MODULE, handle=HANDLE)
+    assert "it is not a child of 0x81000001" in bench.failed(MODULE, handle=HANDLE)
     assert "parent" in bench.failed(MODULE, parent=HANDLE, handle="0x81000230")
     assert "does not exist" in bench.failed(MODULE, parent="0x81000299", handle="0x81000230")
 

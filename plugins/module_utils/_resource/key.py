@@ -41,7 +41,7 @@ class Key(model.Noun):
         self.path: str | None = options.get("path")
         handle = common.handle(options["handle"], "handle") if options.get("handle") is not None else None
         if self.path is None and handle is None:
-            raise errors.InputError("Could not plan a key: neither handle nor path is given; say where the key is to be kept.")
+            raise errors.InputError("Could not plan a key: neither handle nor path is given; give a place for the key.")
         super().__init__(
             handles.text(handle) if handle is not None else str(self.path),
             model.PHASE_ABSENT if self.absent else model.PHASE_KEY,
@@ -72,7 +72,7 @@ class Key(model.Noun):
         return held + ([model.Claim(model.FILE, self.path, "path")] if self.path is not None else []) + self.file.claims()
 
     def facts(self, seen: observation.Observation) -> t.Iterable[observation.Fact]:
-        """Key and parent; PCRs and properties only where they matter."""
+        """Key and parent; PCRs and properties only if the plan needs them."""
         facts = [observation.Fact("public", self.parent), *self.file.facts()]
         if self.handle is not None:
             facts.append(observation.Fact("public", self.handle))
@@ -85,7 +85,7 @@ class Key(model.Noun):
         return facts + (self._load_facts(seen) if known and not self.absent else [])
 
     def _load_facts(self, seen: observation.Observation) -> list[observation.Fact]:
-        """Whether the TPM loads the file, where that was asked for, and where it is about to be loaded: then before anything is changed."""
+        """Whether the TPM loads the file. Asked if the task wants it (verify: load), and before a run that is going to load the file changes anything."""
         stored = self._stored(seen)
         about_to = self.handle is not None and seen.public(self.handle) is None
         if stored is None or not (self._loading or about_to):
@@ -97,7 +97,7 @@ class Key(model.Noun):
         return needed
 
     def _settled(self, seen: observation.Observation) -> bool:
-        """Whether nothing is to be done at the handle, so that the TPM's properties do not matter."""
+        """Whether nothing has to be done at the handle, so that the TPM's properties are not needed."""
         held = seen.public(t.cast("int", self.handle))
         if self.absent or held is None:
             return self.absent and held is None
@@ -122,21 +122,21 @@ class Key(model.Noun):
         return found
 
     def _reasons(self, want: names.Public, stored: keyfile.KeyFile | None, seen: observation.Observation) -> list[str]:
-        """What is there and is not what was asked for."""
+        """How the existing objects and files differ from what was asked for, as clauses."""
         reasons: list[str] = []
         held = seen.public(self.handle) if self.handle is not None else None
         parent = seen.public(self.parent)
         if held:
             reasons = names.differences(want, held[0])
-            # A file under a hierarchy's default primary key says nothing of the parent that is asked for, unless that is this primary key.
+            # The parent that is asked for is compared with a file that names a hierarchy only if that parent may be the hierarchy's default primary key.
             known = parent and (not (stored and stored.in_hierarchy) or parents.is_default(stored, parent[0]))
             if not reasons and parent and known and names.qualified_name(parent[1], held[0]) != held[1]:
-                reasons.append(f"it is no child of {handles.text(self.parent)}")
+                reasons.append(f"it is not a child of {handles.text(self.parent)}")
         if stored:
             reasons += [f"in {self.path}, {reason}" for reason in names.differences(want, stored.public)]
             reasons += parents.origin(stored, self.parent, parent, str(self.path))
         if held and stored and stored.parent == handles.RH_NULL:
-            reasons.append(f"{self.path} is of the null hierarchy, of which no key is ever persistent")
+            reasons.append(f"{self.path} is a key of the null hierarchy, and no key of that hierarchy can be persistent")
         if held and stored and held[0].raw != stored.public.raw:
             reasons.append(f"{self.path} holds another key than {self.object}")
         if held and self.path is not None and not stored:
@@ -144,7 +144,7 @@ class Key(model.Noun):
         return reasons
 
     def plan(self, seen: observation.Observation, run: Run) -> model.Plan:
-        """Raises MismatchError where something else is at the handle or in the file, StateError where the parent is missing."""
+        """Raises MismatchError if something else is at the handle or in the file, StateError if the parent is missing."""
         held = seen.public(self.handle) if self.handle is not None else None
         stored = None if self.absent else self._stored(seen)
         there = held[0] if held else stored.public if stored and self.handle is None else None
@@ -190,7 +190,7 @@ class Key(model.Noun):
     ) -> model.Plan:
         steps, after = [], dict.fromkeys(before)
         if held and self.handle is not None:
-            steps.append(evict(self.handle, run, "it cannot be got back unless its file is kept", reversible=False))
+            steps.append(evict(self.handle, run, "it cannot be restored unless its file is kept", reversible=False))
         if self.path is not None and seen.file(self.path) is not None:
             path = self.path
             places.check_removable(path, seen.file(path), sealed=False, replace=common.replace(self._options))
@@ -199,9 +199,9 @@ class Key(model.Noun):
         return model.Plan(self.kind, self.object, tuple(steps), before, after, {})
 
     def _make(self, want: names.Public, stored: keyfile.KeyFile | None, occupied: bool, lost: bool, run: Run) -> list[model.Step]:
-        """A key from its file costs no key generation: that is how an interrupted run goes on.
+        """The steps that make the key, or load it from its file. Loading costs no key generation; that is how an interrupted run continues.
 
-        ``occupied``: another object is at the handle. ``lost``: one is there, or in the file, that this replaces.
+        ``occupied``: another object is at the handle. ``lost``: an object at the handle or in the file is replaced.
         """
         if self.path is not None and not stored:
             files.check_writable(self.path)

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The words of observe, plan and apply: what is read, what a step is, what a plan is."""
+"""The types of observe, plan and apply: costs, steps, plans, claims, resources."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if t.TYPE_CHECKING:
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import Run
 
-# Order of work in a run. What frees room comes first; the lockout auth is the last thing that a TPM learns.
+# Order of work in a run. Steps that free room come first; the lockout auth is set last.
 PHASE_ABSENT, PHASE_PRIMARY, PHASE_KEY, PHASE_PERSISTENT, PHASE_NV, PHASE_SEAL, PHASE_DA, PHASE_HIERARCHY, PHASE_LOCKOUT = range(9)
 
 
 class Cost(t.NamedTuple):
-    """What a step takes of a TPM: NV bytes, NV indices, NV counters, persistent slots, key generations. Negative: it frees them."""
+    """What a step takes from a TPM: NV bytes, NV indices, NV counters, persistent slots, key generations. A negative number: it frees that many."""
 
     nv_bytes: int = 0
     nv_indices: int = 0
@@ -31,15 +31,15 @@ class Cost(t.NamedTuple):
     key_generations: int = 0
 
 
-# What is told of a resource, beside its kind and object: name, public, accepted, …
+# The result of a resource besides its kind and object: name, public, accepted, …
 Result = dict[str, t.Any]
 
 
 class Step(t.NamedTuple):
     """One change: a sentence for people, what it costs, whether it can be undone, and how it is done.
 
-    A step has one of two functions. ``run`` changes the TPM, and returns what is then known of the resource, if anything. ``local`` changes
-    files on the device only, so that it needs neither the TPM nor a library; it is given what the resource's steps before it have returned.
+    A step has one of two functions. ``run`` changes the TPM and returns new facts about the resource, if any, as a dict for its result. ``local``
+    changes only files on the device, so it needs neither the TPM nor a library; its argument is what the earlier steps of the resource have returned.
     """
 
     sentence: str
@@ -51,7 +51,7 @@ class Step(t.NamedTuple):
 
 
 class Plan(t.NamedTuple):
-    """What one resource needs. ``before`` and ``after`` are for the diff, by object; to ``result`` is added what the steps return."""
+    """The steps of one resource. ``before`` and ``after`` are its states for the diff, by object; what the steps return is added to ``result``."""
 
     kind: str
     object: str
@@ -61,7 +61,7 @@ class Plan(t.NamedTuple):
     result: Result
 
     def report(self) -> Result:
-        """What the module returns of this resource. Public areas are long, and sent only to those who ask for them."""
+        """What the module returns about this resource. Public areas are long, so they are returned only if they are asked for."""
         result = {name: value for name, value in self.result.items() if name != "public"}
         return {"kind": self.kind, "object": self.object, "state": "changed" if self.steps else "ok", **result}
 
@@ -73,14 +73,14 @@ class OwnedFile(t.NamedTuple):
     options: t.Mapping[str, t.Any]
 
 
-# Where a resource has something: at a handle or index, in a file that it keeps, in a file that it only reads.
+# Kinds of places in a claim: a handle or index, a file that the resource writes, a file that it only reads.
 HANDLE, FILE, SOURCE = "handle", "file", "source"
 
 
 class Claim(t.NamedTuple):
-    """What a resource has for itself in a run: a place (one of the above, or the kind of the resource) and what it is called there.
+    """A place that a resource uses in a run: ``place`` is one of the above or the kind of the resource, ``text`` the handle, path or name there.
 
-    A file has the option that names it as well.
+    For a file, ``option`` is the option that names it.
     """
 
     place: str
@@ -89,11 +89,11 @@ class Claim(t.NamedTuple):
 
 
 class Resource(Asking, t.Protocol):
-    """One noun of the TPM: all that the engine, the profile and the modules know of it."""
+    """One resource, as the engine, the profile and the modules see it."""
 
     @property
     def kind(self) -> str:
-        """The noun, as a profile names it."""
+        """The kind of the resource, as a profile names it."""
 
     @property
     def object(self) -> str:
@@ -101,15 +101,15 @@ class Resource(Asking, t.Protocol):
 
     @property
     def phase(self) -> int:
-        """When it is its turn: one of PHASE_*."""
+        """Its place in the order of work: one of PHASE_*."""
 
     @property
     def handle(self) -> int | None:
-        """The persistent handle that it puts an object at, if any."""
+        """The persistent handle at which it puts an object, if any."""
 
     @property
     def parent(self) -> int | None:
-        """The persistent handle of the key that it is under, if any."""
+        """The persistent handle of its parent key, if any."""
 
     @property
     def owned_file(self) -> OwnedFile | None:
@@ -117,20 +117,20 @@ class Resource(Asking, t.Protocol):
 
     @property
     def files_only(self) -> bool:
-        """Whether the TPM has no part in it."""
+        """Whether it does not need the TPM."""
 
     def claims(self) -> list[Claim]:
-        """What no other resource of the run may be about."""
+        """The places that no other resource of the run may use."""
 
     def declare(self, run: Run) -> None:
-        """Tell the run, before anything is observed, what this resource contributes to it."""
+        """Called before anything is observed: tell the run what this resource contributes to it."""
 
     def plan(self, seen: Observation, run: Run) -> Plan:
-        """How to get there; no I/O. Raises MismatchError, StateError, InputError."""
+        """The plan, made from the facts that were read; no I/O. Raises MismatchError, StateError, InputError."""
 
 
 class Noun:
-    """What most resources have in common. What is peculiar to one is an argument, so that a misspelt one is refused."""
+    """What most resources have in common. Properties that only some resources have are arguments here, so that a misspelt one is refused."""
 
     kind: str
     files_only = False
@@ -142,7 +142,7 @@ class Noun:
         self.handle, self.parent, self.owned_file = handle, parent, owned_file
 
     def declare(self, run: Run) -> None:
-        """Remember the run, whose auth values a read may need; none of them comes from here."""
+        """Remember the run, because a read may need its auth values; this resource declares none."""
         self._run = run
 
 

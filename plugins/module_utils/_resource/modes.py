@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Modes of files that hold a secret or a certificate, as a playbook gives them. YAML reads 0600 as octal and 600 as six hundred."""
+"""Check modes of files that hold a secret or a certificate, as a playbook gives them. YAML reads 0600 as octal and 600 as six hundred."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _CURE = 'write it as "0600" or u=rw,g=r'
 
 
 def _sensible(mode: int) -> bool:
-    """Whether a mode is one that people give: the owner reads, and nobody else may do what those before him may not."""
+    """Whether a mode is plausible: the owner may read, the group may do no more than the owner, and others no more than the group."""
     owner, group, others = mode >> 6 & 7, mode >> 3 & 7, mode & 7
     return 0 < mode <= 0o777 and bool(owner & 4) and group & ~owner == 0 == others & ~group
 
 
 def _meant_in_octal(number: int) -> bool:
-    """Whether a number can only have been written in octal: 0644 is 420, and nobody means 0420; but 444 would be 0674."""
+    """Whether a number must have been written in octal: 420 comes from 0644, as nobody means mode 0420; but 444 would be mode 0674."""
     digits = str(number)
     return _sensible(number) and not (_OCTAL.fullmatch(digits) and _sensible(int(digits, 8)))
 
 
 def fault(mode: t.Any, symbolic: t.Callable[[str], int]) -> str:
-    """What is wrong with a mode and what to write, as a clause after its value; "" where nothing is.
+    """What is wrong with a mode and what to write instead, as a clause to follow its value; "" if nothing is wrong.
 
-    ``symbolic``: the number that words such as u=rw,g=r stand for; it raises ValueError for others.
+    ``symbolic``: a function that returns the mode for words such as u=rw,g=r; it raises ValueError for other text.
     """
     if isinstance(mode, bool) or not isinstance(mode, (int, str)) or mode == "":
-        return f"is no mode; {_CURE}"
+        return f"is not a mode; {_CURE}"
     if isinstance(mode, int):
         digits = str(mode)
         if _meant_in_octal(mode):
@@ -45,8 +45,12 @@ def fault(mode: t.Any, symbolic: t.Callable[[str], int]) -> str:
     try:
         number = int(mode.replace("o", ""), 8) if _OCTAL.fullmatch(mode) else symbolic(mode)
     except ValueError:
-        return f"is no mode; {_CURE}"
-    return f"has the setuid, setgid or sticky bit, which such a file must not have; {_CURE}" if number & _SPECIAL else ""
+        return f"is not a mode; {_CURE}"
+    return (
+        f"has the setuid, setgid or sticky bit, which a file with a secret or a certificate must not have; {_CURE}"
+        if number & _SPECIAL
+        else ""
+    )
 
 
 __all__ = ("fault",)

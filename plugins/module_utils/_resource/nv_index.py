@@ -24,7 +24,7 @@ if t.TYPE_CHECKING:
 
 
 class NvIndex(model.Noun):
-    """An NV index of a given definition with a given content, or its absence."""
+    """An NV index with a given definition and content, or its absence."""
 
     kind = "nv_index"
 
@@ -51,7 +51,7 @@ class NvIndex(model.Noun):
 
     @property
     def public_content(self) -> bool:
-        """Whether anybody who reaches the TPM may read the content: then it is no secret."""
+        """Whether anybody who reaches the TPM may read the content, so that it is not a secret."""
         return _secret.readable_by_all(self._options)
 
     def claims(self) -> list[model.Claim]:
@@ -59,7 +59,7 @@ class NvIndex(model.Noun):
         return [model.Claim(model.HANDLE, self.object)]
 
     def facts(self, seen: observation.Observation) -> t.Iterable[observation.Fact]:
-        """The definition, the content if there is one to compare, the properties if something is to be done."""
+        """The definition; the content if it has to be compared; the properties if something has to be changed."""
         facts = [observation.Fact("nv_public", self.index), *(observation.Fact("pcrs", one) for one in policy.selections(self.policy))]
         if ("nv_public", self.index) not in seen:
             return facts
@@ -73,7 +73,7 @@ class NvIndex(model.Noun):
         return facts
 
     def _needed(self) -> list[observation.Fact]:
-        """What a change needs to know. What every TPM takes need not be asked for."""
+        """The facts that a change needs. The TPM's limits are not asked for if the size is one that every TPM allows."""
         small = self.size is not None and self.size <= nv.SAFE_SIZE and not self.counter
         return [observation.Fact("properties")] + ([] if small or self.absent else [observation.Fact("limits")])
 
@@ -87,7 +87,7 @@ class NvIndex(model.Noun):
         return nv.differences(self._want(seen, found.size if self.size is None else self.size), found)
 
     def _content_facts(self, found: nv.NvPublic, seen: observation.Observation) -> list[observation.Fact]:
-        """Raw reads take an empty auth. A value that must not be seen needs a session: the exception, see docs/architecture.md."""
+        """The fact that holds the content. Raw reads use an empty auth; a secret content is read in a session (see docs/architecture.md)."""
         reader = self._reader(seen)
         if reader is not None:
             return [observation.Fact("nv_content", (self.index, found.size, reader))]
@@ -103,7 +103,7 @@ class NvIndex(model.Noun):
         empty_owner = not self._run.candidates(handles.RH_OWNER) or (
             ("properties", None) in seen and not self._run.is_set(handles.RH_OWNER)
         )
-        # Of an index that counts wrong tries even an auth that is said to be empty is the last resort.
+        # If the index counts wrong tries, its own auth is used only if nothing else reads it, even if the task says that it is empty.
         if self._has("ownerread"):
             return handles.RH_OWNER if empty_owner else None
         return self.index if self.public_content and self._options.get("auth") is not None else None
@@ -121,7 +121,7 @@ class NvIndex(model.Noun):
         return data
 
     def plan(self, seen: observation.Observation, run: Run) -> model.Plan:
-        """Raises MismatchError where the index is defined otherwise or holds something else for good."""
+        """Raises MismatchError if the index has another definition, or holds another content that can never be changed."""
         found = seen.nv_public(self.index)
         if self.absent:
             return self._plan_absent(found, run)
@@ -150,7 +150,7 @@ class NvIndex(model.Noun):
         return self._finish(found, data, steps, seen)
 
     def _check_locks(self, found: nv.NvPublic, seen: observation.Observation, wrong: bool, shown: str | None) -> None:
-        """Raises StateError for a lock that is in the way and ends by itself: no replacement is needed then."""
+        """Raises StateError if a lock prevents the change and ends by itself, so that no replacement is needed."""
         lock, hidden, attempt = nv.write_lock(found), nv.read_lock(found), f"write the NV index {self.object}"
         if lock is None and wrong and self._has("clear_stclear") and not self._writable(found, seen):
             lock = ("it is written once until the TPM is reset", False)
@@ -273,9 +273,9 @@ class NvIndex(model.Noun):
             backend.nv_write(authority, auth, self.index, t.cast("bytes", self.content))
 
     def _authority(self, verb: str, seen: observation.Observation, run: Run, written: bool | None = None) -> tuple[int, choose.Auth]:
-        """Who may write or read, and how that is proved: owner, the index itself, platform, or a policy. Raises StateError.
+        """The authority that may write or read the index (owner, the index itself, platform), and its authorisation. Raises StateError.
 
-        ``written``: whether anything has been written when the command comes, None where that does not matter.
+        ``written``: whether the index has been written when the command runs; None if that does not matter.
         """
         suffix, secret = ("read" if verb == "read" else "write"), not self.public_content
         for name, authority in ((f"owner{suffix}", handles.RH_OWNER), (f"pp{suffix}", handles.RH_PLATFORM)):
@@ -285,7 +285,7 @@ class NvIndex(model.Noun):
             return self.index, choose.for_value(self.value, secret)
         code = {"write": constants.CC_NV_WRITE, "increment": constants.CC_NV_INCREMENT, "read": constants.CC_NV_READ}[verb]
         if not self._has(f"policy{suffix}"):
-            # Nobody else may: the platform may, of the owner's indices too.
+            # No other authority may do it; the platform may, for the owner's indices, too.
             return handles.RH_PLATFORM, run.auth(handles.RH_PLATFORM, secret)
         steps = policy.steps(self.policy, code, seen.pcrs(), written)
         return self.index, PolicySession(steps, self.value, secret, run.hierarchy_auths())

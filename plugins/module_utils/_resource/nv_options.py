@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What an NV index's options mean together, and which combinations make no sense. Raises InputError."""
+"""Read the options of an NV index, and refuse combinations that make no sense. Raises InputError."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import co
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms, attributes, constants, errors, nv, policy
 
 NAME_ALG = algorithms.SHA256
-# NV attributes that a task may ask for; the others are the TPM's to set.
+# NV attributes that a task may ask for; only the TPM sets the others.
 SETTABLE = tuple(name for name in attributes.NV if name not in ("written", "writelocked", "readlocked"))
 _ONCE = ("policywrite", "ownerread", "authread")
 _PLAIN = ("ownerwrite", "ownerread", "authread")
 _COUNTER = ("ownerwrite", "authwrite", "ownerread", "authread")
-# With these, the index forgets that it was written: at TPM Reset or Restart, or at a shutdown that is not orderly (Part 2, section 13.4).
+# With these attributes an index becomes unwritten: at TPM Reset or Restart, or after a shutdown that is not orderly (Part 2, section 13.4).
 FORGETFUL = ("clear_stclear", "orderly")
 LARGEST = 0xFFFF
 
@@ -30,10 +30,10 @@ Options = t.Mapping[str, t.Any]
 
 
 def policy_of(options: Options, attempt: str) -> policy.Policy:
-    """The policy of an index: the write-once policy, or the one that is given."""
+    """The policy of an index: the write-once policy, or the policy that the task gives."""
     if options.get("write_once"):
         if options.get("nv_type") == "counter":
-            raise errors.InputError(f"Could not {attempt}: a counter is incremented, not written; leave out write_once, or nv_type.")
+            raise errors.InputError(f"Could not {attempt}: a counter is incremented, not written; leave out write_once or nv_type.")
         if options.get("policy"):
             raise errors.InputError(f"Could not {attempt}: write_once brings its own policy; leave policy out, or write_once.")
         return (policy.CommandCode(constants.CC_NV_WRITE), policy.NvWritten(False))
@@ -52,7 +52,7 @@ def attributes_of(options: Options, attempt: str) -> int:
     unknown = [name for name in chosen if name not in SETTABLE]
     if unknown:
         raise errors.InputError(
-            f"Could not {attempt}: '{unknown[0]}' is no attribute of an NV index that can be asked for; take some of {', '.join(SETTABLE)}."
+            f"Could not {attempt}: '{unknown[0]}' is not an attribute of an NV index that can be asked for; choose from {', '.join(SETTABLE)}."
         )
     word = attributes.word(chosen, attributes.NV)
     word |= attributes.NV["no_da"] if options.get("no_da", True) else 0
@@ -60,7 +60,7 @@ def attributes_of(options: Options, attempt: str) -> int:
 
 
 def size_of(options: Options, content: bytes | None, attempt: str) -> int | None:
-    """The size in bytes: given, or the content's; None where neither is."""
+    """The size in bytes: the given one, or the content's; None if neither is given."""
     size = options.get("size")
     if options.get("nv_type") == "counter":
         if content is not None or size not in (None, nv.COUNTER_SIZE):
@@ -83,7 +83,7 @@ def size_of(options: Options, content: bytes | None, attempt: str) -> int | None
 
 
 def check(options: Options, word: int, asked: policy.Policy, content: bytes | None, attempt: str) -> None:
-    """Refuse what could never be read, never be written, or would be open beside its policy."""
+    """Refuse an index that could never be read or never be written, or that could be used without its policy."""
 
     def has(*names: str) -> bool:
         return any(word & attributes.NV[name] for name in names)
@@ -117,11 +117,11 @@ def check(options: Options, word: int, asked: policy.Policy, content: bytes | No
 
 
 def check_counted(options: Options, word: int, auth: choose.Auth, attempt: str) -> None:
-    """Refuse an auth that nobody has given, on an index that is there and counts wrong tries: it may be another than the empty one."""
+    """Raises InputError if no auth is given for an existing index that counts wrong tries: its auth may not be empty."""
     if word & attributes.NV["no_da"] or options.get("auth") is not None:
         return
     if not isinstance(auth, PolicySession) or policy.asks_auth(auth.steps):
-        raise common.auth_not_given(attempt, "it is there, counts wrong tries (no_da: false)")
+        raise common.auth_not_given(attempt, "it exists, counts wrong tries (no_da: false)")
 
 
 __all__ = ("FORGETFUL", "attributes_of", "check", "check_counted", "policy_of", "size_of")

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The words of observe: what somebody wants to know of a TPM, and what is known of it so far."""
+"""The types of observe: a fact that somebody wants to know of a TPM, and the facts that are known so far."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if t.TYPE_CHECKING:
 
 
 class Fact(t.NamedTuple):
-    """One thing to know: ``kind`` is one of ``observe.READ``, pcrs, or session.
+    """One fact: ``kind`` is a key of ``observe.READ``, pcrs, or session; ``key`` identifies the fact within its kind.
 
-    ``key`` tells which one; a session fact, the only kind that needs more than a raw read, brings the function that learns it.
+    Only a session fact needs more than a raw read; it comes with the function that reads it.
     """
 
     kind: str
@@ -34,11 +34,11 @@ class Observation(dict[tuple[str, t.Any], t.Any]):
 
     def __init__(self) -> None:
         super().__init__()
-        # PCRs that were asked for: those of a bank that is not allocated never come.
+        # PCRs that were asked for; a bank that is not allocated gives no values.
         self.asked: dict[str, set[int]] = {}
 
     def properties(self) -> t.Mapping[int, int]:
-        """TPM properties by number: those that vary, and the fixed ones where they were asked for."""
+        """TPM properties by number: the variable ones, and the fixed ones if they were asked for."""
         return {**self["properties", None], **self.get(("limits", None), {})}
 
     def public(self, handle: int) -> tuple[Public, bytes] | None:
@@ -66,10 +66,10 @@ class Observation(dict[tuple[str, t.Any], t.Any]):
 
 
 class Asking(t.Protocol):
-    """Whoever wants to know something of a TPM."""
+    """A caller that wants to know facts of a TPM."""
 
     def facts(self, seen: Observation) -> t.Iterable[Fact]:
-        """What has to be known, given what is: asked again until nothing new comes."""
+        """The facts that are needed, given those that are known; called again until it returns no new fact."""
 
 
 __all__ = ("Asking", "Fact", "Observation")

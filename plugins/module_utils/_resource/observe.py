@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Observe: every fact once, in as few commands as there are facts, with no session unless a fact needs one."""
+"""Observe: read every fact once, with at most one command each, and without a session unless a fact needs one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _wanted(resources: t.Sequence[Asking], seen: Observation) -> list[Fact]:
     return facts + [Fact("pcrs", pcr.Selection(bank, tuple(sorted(indices)))) for bank, indices in banks.items() if indices]
 
 
-# How each kind of fact is read, by its key. Two kinds are read otherwise: PCRs, all in one command, and those that need a session.
+# How each kind of fact is read, given its key. Two kinds are not in this table: PCRs, all of which are read together, and session facts.
 READ: dict[str, t.Callable[[Reads, t.Any], t.Any]] = {
     "properties": lambda reader, _key: reader.properties(constants.PT_VAR),
     "limits": lambda reader, _key: reader.properties(constants.PT_FIXED),
@@ -47,7 +47,7 @@ READ: dict[str, t.Callable[[Reads, t.Any], t.Any]] = {
 
 
 def observe(reader: Reads, resources: t.Sequence[Asking], seen: Observation) -> list[Fact]:
-    """Read until no resource asks for more; ``seen`` is filled. Returns the facts that need a session, which are left to the caller.
+    """Read facts into ``seen`` until no resource asks for more. Returns the facts that need a session; reading them is left to the caller.
 
     Raises TransportError, TpmResponseError, InputError (a file that cannot be read).
     """
@@ -56,7 +56,7 @@ def observe(reader: Reads, resources: t.Sequence[Asking], seen: Observation) -> 
         plain = [fact for fact in wanted if fact.kind != "session"]
         if not plain:
             return wanted
-        # Definitions of NV indices come last: where all handles are listed by then, the list tells of those that are not there.
+        # Definitions of NV indices come last: if all handles have been listed by then, the list shows which indices do not exist.
         plain = [fact for fact in plain if fact.kind != "nv_public"] or plain
         chosen = [fact.key for fact in plain if fact.kind == "pcrs"]
         if chosen:

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What a key file is loaded under: a persistent key, or the default primary key of a hierarchy, which is made for the moment.
+"""The parent under which a key file is loaded: a persistent key, or the default primary key of a hierarchy, which is made only for the load.
 
 Files of OpenSSL's TPM 2.0 provider and of most Go programs name a hierarchy (ASN.1 Specification for TPM 2.0 Key Files). The key is then a
 child of the primary key that the SRK template makes in that hierarchy with an empty unique: ECC P-256, or RSA-2048 where the file says so.
@@ -23,28 +23,28 @@ if t.TYPE_CHECKING:
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend, Token
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import Run
 
-# What a TPM answers to TPM2_Load of a private part that it did not make under this parent, or that is damaged (Part 3, section 12.2).
+# The answers of a TPM to TPM2_Load if it did not make the private part under this parent, or if that is damaged (Part 3, section 12.2).
 NOT_OURS = (errors.RC_INTEGRITY, errors.RC_SIZE, errors.RC_BINDING, errors.RC_INSUFFICIENT)
 NOT_LOADED = "this TPM does not load it, so that it was made by another TPM or under another parent, or is damaged"
 
-# What to do with a file that is not for this TPM: it may be a good one for another.
+# What to do with a file that is not for this TPM: it may be a good file of another TPM.
 ELSEWHERE = "use it where it was made, or name a file of this TPM"
 
 
 def facts(stored: keyfile.KeyFile) -> list[observation.Fact]:
-    """What has to be known of the parent that a file names, before it is loaded."""
+    """The facts about the parent that a file names which are needed to load it."""
     if handles.is_persistent(stored.parent):
         return [observation.Fact("public", stored.parent)]
     return [observation.Fact("properties")]
 
 
 def _default(stored: keyfile.KeyFile) -> names.Public:
-    """The template of the primary key that a file in a hierarchy is under."""
+    """The template of the primary key that is the parent of a file which names a hierarchy."""
     return templates.primary("srk_rsa_2048" if stored.rsa_parent else "srk_ecc_p256")
 
 
 def is_default(stored: keyfile.KeyFile | None, parent: names.Public) -> bool:
-    """Whether a parent is the one that a file in the owner hierarchy means, as far as its template tells."""
+    """Whether a parent can be the one that a file means which names the owner hierarchy, judged by its template."""
     return stored is not None and stored.parent == handles.RH_OWNER and not names.differences(_default(stored), parent)
 
 
@@ -54,9 +54,9 @@ def known(stored: keyfile.KeyFile, seen: observation.Observation) -> bool:
 
 
 def origin(stored: keyfile.KeyFile, parent: int, found: tuple[names.Public, bytes] | None, path: str) -> list[str]:
-    """Why a file cannot belong to this parent on this TPM, as far as that can be told without loading it.
+    """Why a file cannot belong to this parent on this TPM, as clauses, as far as that shows without loading it.
 
-    A file that names a hierarchy goes with the SRK as the parent that is asked for: that is how a task names no other.
+    A file that names a hierarchy is accepted if the SRK is asked for as its parent, because that is the default of the option.
     """
     if stored.in_hierarchy and parent in (stored.parent, handles.SRK):
         return []
@@ -65,7 +65,7 @@ def origin(stored: keyfile.KeyFile, parent: int, found: tuple[names.Public, byte
     if stored.parent != parent:
         return [f"{path} was made under the parent {_name(stored)}, not {handles.text(parent)}"]
     if found is None:
-        return [f"{path} exists, but its parent {handles.text(parent)} does not, so that it cannot be told whether it is this TPM's"]
+        return [f"{path} exists, but its parent {handles.text(parent)} does not, so it is not known whether it belongs to this TPM"]
     if stored.parent_name is not None and stored.parent_name != found[0].name:
         there, here = stored.parent_name.hex(), found[0].name.hex()
         return [f"{path} was made for another TPM (or this one was cleared): its parent has the Name {there}, here it is {here}"]
@@ -78,7 +78,7 @@ def _name(stored: keyfile.KeyFile) -> str:
 
 
 def check_there(stored: keyfile.KeyFile | None, parent: int, seen: observation.Observation, attempt: str, path: str) -> None:
-    """Raises StateError where a file's parent is missing: made again of its template it may well be the one that the file belongs to."""
+    """Raises StateError if a file's parent is missing: made again from its template, it may be the parent of the file after all."""
     if stored and stored.parent == parent and handles.is_persistent(parent) and seen.public(parent) is None:
         what = "its file" if path in attempt else path
         raise errors.StateError(
@@ -89,13 +89,13 @@ def check_there(stored: keyfile.KeyFile | None, parent: int, seen: observation.O
 
 
 def replaced(parent: int, seen: observation.Observation, run: Run) -> list[str]:
-    """Why nothing under a parent stays what it is: this run puts another key in the parent's place."""
+    """Why no key under this parent can stay: this run replaces the parent by another key. An empty list if it does not."""
     goes = parent in run.made and ("public", parent) in seen and seen.public(parent) is not None
     return [f"its parent {handles.text(parent)} is replaced by this run"] if goes else []
 
 
 def check(stored: keyfile.KeyFile, seen: observation.Observation, run: Run, attempt: str) -> None:
-    """Raises StateError or InputError where the parent of a file cannot be used; warns of one that counts wrong tries."""
+    """Raises StateError or InputError if the parent of a file cannot be used; warns of a parent that counts wrong tries."""
     if stored.in_hierarchy:
         run.auth(stored.parent)
     else:
@@ -103,7 +103,7 @@ def check(stored: keyfile.KeyFile, seen: observation.Observation, run: Run, atte
 
 
 def load(backend: Backend, stored: keyfile.KeyFile, run: Run, path: str, auth: choose.Auth | None = None) -> Token:
-    """A file's object, loaded; ``auth`` is the parent's, the empty one without proof where it is not given. Leaves nothing else loaded."""
+    """Load a file's object; ``auth`` authorises the parent (default: an empty auth, without a session). Leaves nothing else loaded."""
     auth = choose.for_use(b"") if auth is None else auth
     if not stored.in_hierarchy:
         return backend.load(backend.persistent(stored.parent), auth, stored.private, stored.public, path)
@@ -115,7 +115,7 @@ def load(backend: Backend, stored: keyfile.KeyFile, run: Run, path: str, auth: c
 
 
 def loadable(stored: keyfile.KeyFile, parent: int, seen: observation.Observation, path: str) -> bool:
-    """Whether the file can be loaded before this run has changed anything: ``facts`` have been read, and nothing speaks against it."""
+    """Whether the file can be loaded before this run changes anything: its ``facts`` have been read and show no obstacle."""
     if not known(stored, seen):
         return False
     found = seen.public(stored.parent) if handles.is_persistent(stored.parent) else None
@@ -123,7 +123,7 @@ def loadable(stored: keyfile.KeyFile, parent: int, seen: observation.Observation
 
 
 def loads(stored: keyfile.KeyFile, run: Run, path: str) -> observation.Fact:
-    """Whether this TPM loads a file: nothing but the TPM can tell. The fact is true or false."""
+    """The fact (true or false) whether this TPM loads a file; only the TPM can tell."""
 
     def learn(backend: Backend) -> bool:
         try:
@@ -138,7 +138,7 @@ def loads(stored: keyfile.KeyFile, run: Run, path: str) -> observation.Fact:
 
 
 def unloadable(path: str, seen: observation.Observation) -> list[str]:
-    """The reason that ``loads`` found, if any."""
+    """The reason against the file that the fact of ``loads`` shows, if any."""
     return [] if seen.get(("session", ("loads", path)), True) else [f"{path} is not for this TPM: {NOT_LOADED}"]
 
 

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Persistent handles: that a certain object is there, or nothing (TPM 2.0 Library Part 3, section 28.5)."""
+"""Persistent handles: ensure that a certain object, or no object, is at a handle (TPM 2.0 Library Part 3, section 28.5)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if t.TYPE_CHECKING:
 
 
 class PersistentHandle(model.Noun):
-    """An object of a known Name, or of a key file, at a handle; or no object."""
+    """An object at a handle, given by its Name or its key file; or no object there."""
 
     kind = "persistent_handle"
     handle: int
@@ -40,14 +40,14 @@ class PersistentHandle(model.Noun):
                 f"Could not plan {self.object}: the name is not hexadecimal; take it from tpm2_info or tpm2_readpublic."
             )
         if not self.absent and not self.path and not self.name:
-            raise errors.InputError(f"Could not plan {self.object}: neither path nor name is given; say which object is to be there.")
+            raise errors.InputError(f"Could not plan {self.object}: neither path nor name is given; say which object belongs there.")
 
     def claims(self) -> list[model.Claim]:
         """The handle; a key file is only read."""
         return [model.Claim(model.HANDLE, self.object)] + ([model.Claim(model.SOURCE, self.path, "path")] if self.path else [])
 
     def facts(self, seen: observation.Observation) -> t.Iterable[observation.Fact]:
-        """The object; the file if one is named; parent and properties only where something is to be done."""
+        """The object; the file if one is named; parent and properties only if something has to be changed."""
         facts = [observation.Fact("public", self.handle)]
         if self.path and not self.absent:
             facts.append(observation.Fact("file", self.path))
@@ -60,7 +60,7 @@ class PersistentHandle(model.Noun):
         return facts
 
     def _load_facts(self, stored: keyfile.KeyFile, seen: observation.Observation) -> list[observation.Fact]:
-        """The parent, and whether the TPM loads the file: before anything is changed."""
+        """The parent, and whether the TPM loads the file; asked before anything is changed."""
         needed = parents.facts(stored)
         if parents.loadable(stored, stored.parent, seen, str(self.path)):
             needed.append(parents.loads(stored, self._run, str(self.path)))
@@ -80,27 +80,27 @@ class PersistentHandle(model.Noun):
         return [f"it has the Name {held[0].name.hex()}, not {want}"] if held and want and held[0].name.hex() != want else []
 
     def plan(self, seen: observation.Observation, run: Run) -> model.Plan:
-        """Raises MismatchError where another object is there, StateError where there is nothing to put there."""
+        """Raises MismatchError if another object is at the handle, StateError if there is no object to put there."""
         held, stored = seen.public(self.handle), self._stored(seen)
         before = {self.object: names.describe(held[0]) if held else None}
         want = self._wanted(stored)
         if held and want is None and not self.absent:
             raise errors.StateError(
                 f"Could not tell whether the object at {self.object} is the one that is asked for: {self.path} does not exist; restore the file, "
-                f"or give name (what is there has {held[0].name.hex()})."
+                f"or give name (the object there has {held[0].name.hex()})."
             )
         reasons = self._reasons(held, want)
         if reasons and not common.replace(self._options):
             raise common.mismatch(f"{'remove' if self.absent else 'put an object at'} {self.object}", reasons, "name another handle")
         if self.absent:
-            steps = [evict(self.handle, run, "it cannot be got back unless it is a primary key or has a file", False)] if held else []
+            steps = [evict(self.handle, run, "it cannot be restored unless it is a primary key or has a file", False)] if held else []
             return model.Plan(self.kind, self.object, tuple(steps), before, {self.object: None}, {})
         if held and not reasons:
             return model.Plan(self.kind, self.object, (), before, before, {"name": held[0].name.hex()})
         if stored is None:
             source = f"{self.path} does not exist" if self.path else "no path is given to load it from"
             raise errors.StateError(
-                f"Could not put an object at {self.object}: nothing is there and {source}; name its key file, or make it with tpm2_key."
+                f"Could not put an object at {self.object}: the handle is empty and {source}; name its key file, or make it with tpm2_key."
             )
         if self.name and stored.public.name.hex() != self.name:
             raise errors.InputError(

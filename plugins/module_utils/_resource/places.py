@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Which file is which: two names of one file, symbolic links, and what a file holds before it is overwritten or removed."""
+"""Tell files apart: two names of one file, symbolic links, and what a file holds before it is overwritten or removed."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors,
 
 NOTHING, OTHER = "nothing", "something else"
 PUBLIC_KEY, CERTIFICATE, PRIVATE_KEY, KEY_FILE = "a public key", "a certificate", "a private key", "a key file of a TPM"
-# By what stands in a file, the most precious first: a certificate with its private key in one file is a private key.
+# Kinds of files by a text in them, the most valuable kind first: a file with a certificate and its private key is a private key.
 _SIGNS = ((b"PRIVATE KEY-----", PRIVATE_KEY), (b"-----BEGIN CERTIFICATE-----", CERTIFICATE), (b"-----BEGIN PUBLIC KEY-----", PUBLIC_KEY))
 
 
 def holds(data: bytes | None) -> str:
-    """What a file holds: one of the constants above. None (no file) and an empty file hold nothing."""
+    """What a file holds: one of the constants above; nothing if it is empty or does not exist (None)."""
     if not data:
         return NOTHING
     if keyfile.is_key_file(data):
@@ -32,12 +32,12 @@ def holds(data: bytes | None) -> str:
 
 
 def names(path: str) -> set[tuple[t.Any, ...]]:
-    """What two paths have in common if they lead to one file, through ``.``, ``..``, links of either kind, or a bind mount.
+    """A set of keys for a path. Two paths that lead to one file (through ``.``, ``..``, links of either kind, or a bind mount) have a key in common.
 
-    That is the real path; the device and inode of the file, if it exists; and those of its folder with the file's name in it.
+    The keys are the real path; the device and inode of the file, if it exists; and those of its folder together with the file's name.
     """
     if not os.path.isabs(path) or "\0" in path:
-        return {("path", path)}  # files.read refuses it
+        return {("path", path)}  # files.read refuses such a path
     real = os.path.realpath(path)
     folder, name = os.path.split(real)
     found: set[tuple[t.Any, ...]] = {("path", real)}
@@ -55,7 +55,7 @@ def _places(claim: Claim) -> set[tuple[t.Any, ...]]:
 
 
 def check_own(resource: Resource) -> None:
-    """Raises InputError where a file that the resource keeps is a symbolic link, or the same as another file of the resource."""
+    """Raises InputError if a file that the resource writes is a symbolic link, or the same file as another one of the resource."""
     files = [claim for claim in resource.claims() if claim.place in (FILE, SOURCE)]
     for claim in files:
         if claim.place == FILE and os.path.islink(claim.text):
@@ -75,11 +75,11 @@ def check_own(resource: Resource) -> None:
 
 
 def check_all(resources: t.Sequence[Resource]) -> None:
-    """Raises InputError where two items of a profile are about one object: a handle, a hierarchy, or a file under whatever names."""
+    """Raises InputError if two items of a profile are about one object: a handle, a hierarchy, or a file, also under two names."""
     claimed: dict[tuple[t.Any, ...], tuple[int, Claim]] = {}
     for number, resource in enumerate(resources, 1):
         for claim in resource.claims():
-            # What is only read may be what another item keeps: a key file that is then loaded.
+            # A file that is only read may be one that another item writes: a key file that is then loaded.
             for place in _places(claim) if claim.place != SOURCE else ():
                 before, first = claimed.setdefault(place, (number, claim))
                 if before != number:
@@ -91,24 +91,24 @@ def check_all(resources: t.Sequence[Resource]) -> None:
 
 
 def check_removable(path: str, data: bytes | None, *, sealed: bool, replace: bool) -> None:
-    """Refuse to remove a file that is no key file, not even a torn one, or one of the other kind. Raises MismatchError.
+    """Raises MismatchError if a file that is to be removed is not a key file (a torn one counts as one), or is a key file of the other kind.
 
-    ``data``: what it holds, None where there is no file. ``sealed``: it is to hold sealed data, not a key.
+    ``data``: the file's content, None if there is no file. ``sealed``: whether it should hold sealed data instead of a key.
     """
     if not data or replace:
         return
     reason = ""
     if not keyfile.is_key_file(data):
-        reason = "it is no key file of a TPM"
+        reason = "it is not a key file of a TPM"
     else:
         try:
             if keyfile.read(data, path).sealed != sealed:
                 reason = "it holds a key, not sealed data" if sealed else "it holds sealed data, not a key"
         except errors.InputError:
-            pass  # torn: nobody can use it any more
+            pass  # torn: it cannot be used any more, so it may be removed
     if reason:
         raise errors.MismatchError(
-            f"Could not remove {path}: {reason}; name another path, or set on_mismatch: replace to remove it whatever it is."
+            f"Could not remove {path}: {reason}; name another path, or set on_mismatch: replace to remove it whatever it holds."
         )
 
 

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Policies as a playbook gives them: a list of assertions, each a name or a mapping of one name to its arguments."""
+"""Read policies as a playbook gives them: a list of assertions, each a name or a mapping of one name to its arguments."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.policy import 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.policy_base import bad
 
 MAX_DEPTH = 4
-# The assertions by what a playbook calls them.
+# The classes of assertions by their names in a playbook.
 READERS = {name: one for one in ASSERTIONS for name in one.names}
 
 
 def _shown(item: t.Any) -> str:
-    """An entry that is no assertion, in a few words: its arguments may be secret."""
+    """An entry that is not an assertion, in a few words and without its arguments, which may be secret."""
     if isinstance(item, dict):
         return f"an entry with {' and '.join(repr(str(key)) for key in item) or 'nothing'} in it"
     return repr(item) if isinstance(item, (str, int)) else "an entry that is neither a name nor a mapping"
@@ -37,15 +37,13 @@ def _read(items: t.Any, depth: int) -> Policy:
         if isinstance(item, dict) and len(item) == 1:
             pair = next(iter(item.items()))
         if pair is None or pair[0] not in READERS:
-            raise bad(
-                f"{_shown(item)} is no assertion that we know; take {', '.join(sorted(READERS))}, each an entry of its own in the list"
-            )
+            raise bad(f"{_shown(item)} is not a known assertion; take {', '.join(sorted(READERS))}, each an entry of its own in the list")
         found.append(READERS[pair[0]].read(pair[1], lambda branch: _read(branch, depth + 1)))
     return tuple(found)
 
 
 def read(items: t.Any) -> Policy:
-    """Read a policy as a playbook gives it. Raises InputError with what is wrong and what would be right."""
+    """Read a policy as a playbook gives it. Raises InputError that says what is wrong and what would be right."""
     return _read(items or [], 0)
 
 

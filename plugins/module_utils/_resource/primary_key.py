@@ -40,7 +40,7 @@ class PrimaryKey(model.Noun):
         super().__init__(handles.text(handle), model.PHASE_ABSENT if self.absent else model.PHASE_PRIMARY, handle=handle)
         self.hierarchy = handles.HIERARCHIES[options.get("hierarchy") or ("owner" if self.role == "srk" else "endorsement")]
         self.want = templates.primary(made, str(options.get("unique") or "").encode())
-        # A unique value of the user's makes another key than the one with the certificate, whatever the TPM says.
+        # With a unique value of the user, the key is not the one in the certificate, so what the TPM holds on its EK does not matter.
         self._own = None if options.get("unique") else own_ek.PLACES.get(made)
         self.file = common.PublicFile(options)
         handles.check_persistent(self.handle, self.role, bool(options.get("allow_foreign_range")))
@@ -63,14 +63,14 @@ class PrimaryKey(model.Noun):
         return [model.Claim(model.HANDLE, self.object), *self.file.claims()]
 
     def facts(self, seen: observation.Observation) -> t.Iterable[observation.Fact]:
-        """The object at the handle; the TPM's properties only where something is to be done."""
+        """The object at the handle; the TPM's properties only if something has to be changed."""
         facts = [observation.Fact("public", self.handle), *self.file.facts(), *self._own_facts(seen)]
         if ("public", self.handle) in seen and self._own_known(seen, facts) and self._has_work(seen):
             facts.append(observation.Fact("properties"))
         return facts
 
     def _own_facts(self, seen: observation.Observation) -> list[observation.Fact]:
-        """What the TPM holds on how its EK is made; looked for only where an EK is to be made, or the one there is not of the usual template."""
+        """The indices in which the TPM may say how its EK is made; read only if an EK has to be made, or if the existing one does not match the template."""
         if self._own is None or ("public", self.handle) not in seen:
             return []
         found = seen.public(self.handle)
@@ -88,7 +88,7 @@ class PrimaryKey(model.Noun):
 
     @staticmethod
     def _content(seen: observation.Observation, index: int) -> list[observation.Fact]:
-        """The content of an index where everybody may read it, without a try that counts."""
+        """The fact that holds the content of an index, if everybody may read it and reading it cannot count as a wrong try; otherwise none."""
         found = seen.get(("nv_public", index))
         if found is None or found.size > own_ek.MAX_SIZE or not all(found.has(name) for name in ("authread", "no_da", "written")):
             return []
@@ -99,7 +99,7 @@ class PrimaryKey(model.Noun):
         return seen.get((facts[0].kind, facts[0].key)) if facts else None
 
     def _wanted(self, seen: observation.Observation) -> names.Public:
-        """The public area that the key is made of. Raises StateError where the TPM holds a template that is not that of an EK."""
+        """The public area from which the key is made. Raises StateError if the TPM holds a template that is not that of an EK."""
         if self._own is None:
             return self.want
         own, nonce = (self._own_data(seen, index) for index in self._own)
@@ -108,7 +108,7 @@ class PrimaryKey(model.Noun):
         except errors.TpmError as error:
             raise errors.StateError(
                 f"Could not make the primary key {self.template} as the NV index {handles.text(self._own.template)} of this TPM says: "
-                f"{error.message}; ask the board vendor, as an EK that is made otherwise does not match its certificate."
+                f"{error.message}; ask the board vendor, because an EK that is made in another way does not match its certificate."
             ) from None
 
     def _differences(self, seen: observation.Observation, found: tuple[names.Public, bytes]) -> list[str]:
@@ -116,7 +116,7 @@ class PrimaryKey(model.Noun):
         public, qualified = found
         reasons = names.differences(self._wanted(seen), public)
         if self._any_ek:
-            reasons = [] if templates.ek_template(public) or not own_ek.fault(public) else ["it is an EK of none of the TCG's templates"]
+            reasons = [] if templates.ek_template(public) or not own_ek.fault(public) else ["it does not match any EK template of the TCG"]
         if not reasons and names.qualified_name(names.hierarchy_name(self.hierarchy), public) != qualified:
             reasons = [f"it is not a primary key of the {handles.HIERARCHY_NAMES[self.hierarchy]} hierarchy"]
         return reasons
@@ -128,11 +128,11 @@ class PrimaryKey(model.Noun):
         return bool(self._differences(seen, found)) and not self._acceptable(found[0])
 
     def _acceptable(self, public: names.Public) -> bool:
-        # What is sealed under another storage root key dies with it, so any that can do the job stays.
+        # Everything sealed under an existing storage root key would be lost with it, so any key that can serve as a storage parent stays.
         return self.role == "srk" and self.handle == handles.SRK and names.is_storage_parent(public) and not common.replace(self._options)
 
     def plan(self, seen: observation.Observation, run: Run) -> model.Plan:
-        """Raises MismatchError where another object is at the handle."""
+        """Raises MismatchError if another object is at the handle."""
         found = seen.public(self.handle)
         reasons = self._differences(seen, found) if found else []
         before = {self.object: names.describe(found[0]) if found else None}
@@ -155,12 +155,12 @@ class PrimaryKey(model.Noun):
         return self._done(seen, before, after, self._create(seen, run, found is not None), result)
 
     def _check_other_ek(self, public: names.Public) -> None:
-        """Raises MismatchError for an EK of another template: it may be a neighbour's, as systemd's, so that replacing it is no advice."""
+        """Raises MismatchError for an EK of another template. It may belong to another program, such as systemd, so the error does not advise to replace it."""
         other = templates.ek_template(public) if self.role == "ek" else None
         if other and other != self.template:
             raise errors.MismatchError(
                 f"Could not make the primary key {self.template} at {self.object}: an EK of the template {other} is there, which may be in use "
-                f"(systemd from version 262 on keeps one at 0x81010001); take it as it is with template: {templates.EK_ANY}, or name another handle."
+                f"(systemd from version 262 on keeps one at 0x81010001); accept it with template: {templates.EK_ANY}, or name another handle."
             )
 
     def _salts(self, seen: observation.Observation) -> bool:
@@ -193,7 +193,7 @@ class PrimaryKey(model.Noun):
         run.auth(self.hierarchy)
         run.made.add(self.handle)
 
-        # Whatever makes the key that sessions are salted to precedes every session, unless another storage key is there.
+        # The commands that make the key that sessions are salted to come before any session, unless another storage key is at its handle.
         first = self.handle == run.salt and not self._salts(seen)
         want = self._wanted(seen)
 
@@ -228,12 +228,12 @@ def _handle(options: common.Options, template: str) -> int:
 
 
 def evicting(handle: int) -> int:
-    """The hierarchy whose auth persists or removes an object at a handle (Part 3, section 28.5)."""
+    """The hierarchy whose auth allows to persist or remove an object at a handle (Part 3, section 28.5)."""
     return handles.RH_OWNER if handle <= handles.LAST_OWNER_PERSISTENT else handles.RH_PLATFORM
 
 
 def persist(backend: Backend, token: Token, handle: int, occupied: bool, run: Run) -> None:
-    """Put a loaded object at a handle, in place of the one that occupies it, and flush what was loaded."""
+    """Make a loaded object persistent at a handle, in place of the object that occupies it, and flush the loaded object."""
     authority = evicting(handle)
     if occupied:
         backend.evict_control(authority, run.auth(authority), backend.persistent(handle), handle)

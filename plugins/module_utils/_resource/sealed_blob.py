@@ -42,7 +42,7 @@ REPLACED = " (replaced; the secret in the old file is lost)"
 
 
 def read_policy(options: common.Options, attempt: str) -> policy.Policy:
-    """The policy of ``policy``, or of its shorthand ``pcrs``. Raises InputError."""
+    """The policy in the option ``policy``, or in its shorthand ``pcrs``. Raises InputError."""
     if options.get("pcrs") and options.get("policy"):
         raise errors.InputError(f"Could not {attempt}: pcrs and policy are both given; put the pcr assertion into policy.")
     return policy_read.read(
@@ -53,7 +53,7 @@ def read_policy(options: common.Options, attempt: str) -> policy.Policy:
 
 
 def authorisation(asked: policy.Policy, seen: observation.Observation, run: Run, value: bytes) -> choose.Auth:
-    """How a blob with this policy is opened now. Raises StateError where the policy cannot be satisfied."""
+    """The authorisation that opens a blob with this policy now. Raises StateError if the policy cannot be satisfied."""
     if not asked:
         return choose.for_value(value, secret=True)
     steps = policy.steps(asked, constants.CC_UNSEAL, seen.pcrs())
@@ -61,8 +61,8 @@ def authorisation(asked: policy.Policy, seen: observation.Observation, run: Run,
 
 
 def check_openable(path: str, stored: keyfile.KeyFile, asked: policy.Policy, seen: observation.Observation) -> None:
-    """Raises StateError where the policy is not the blob's, or PCRs have changed since: before anything is loaded."""
-    # Also where an unmeasured PCR is fine: a bank that the TPM does not have has no values.
+    """Raises StateError if the policy is not the blob's, or if PCRs have changed since; called before anything is loaded."""
+    # Checked even if unmeasured PCRs are allowed, because a bank that the TPM does not have gives no values.
     policy.check_measured(asked, seen.pcrs(), True)
     digest = policy.digest(asked, seen.pcrs())
     if digest != stored.public.auth_policy:
@@ -75,7 +75,7 @@ def check_openable(path: str, stored: keyfile.KeyFile, asked: policy.Policy, see
 
 
 def check_counted(path: str, stored: keyfile.KeyFile, asked: policy.Policy, seen: observation.Observation, given: bool) -> None:
-    """Raises InputError where opening the blob would try an empty auth that nobody has ``given``, and a wrong one counts."""
+    """Raises InputError if opening the blob would try an empty auth that the task has not ``given``, and a wrong try counts."""
     if given or stored.public.attributes & attributes.OBJECT["noda"]:
         return
     steps = policy.steps(asked, constants.CC_UNSEAL, seen.pcrs()) if asked else []
@@ -84,7 +84,7 @@ def check_counted(path: str, stored: keyfile.KeyFile, asked: policy.Policy, seen
 
 
 def unseal(backend: Backend, stored: keyfile.KeyFile, auth: choose.Auth, path: str, run: Run) -> bytes:
-    """Load and open a blob; leaves nothing loaded."""
+    """Load and open a blob, and flush it. Returns its content."""
     token = parents.load(backend, stored, run, path)
     try:
         return backend.unseal(token, auth, path)
@@ -93,7 +93,7 @@ def unseal(backend: Backend, stored: keyfile.KeyFile, auth: choose.Auth, path: s
 
 
 class SealedBlob(model.Noun):
-    """A file that holds up to 128 bytes that only this TPM opens, while a policy holds."""
+    """A file with up to 128 bytes that only this TPM can open, and only while a policy is satisfied."""
 
     kind = "sealed_blob"
     parent: int
@@ -148,7 +148,7 @@ class SealedBlob(model.Noun):
         return [model.Claim(model.FILE, self.path, "path")] + ([model.Claim(model.SOURCE, self.src, "src")] if self.src else [])
 
     def facts(self, seen: observation.Observation) -> t.Iterable[observation.Fact]:
-        """The file, its parent, the PCRs; with verify: unseal also what the blob holds, which takes a session."""
+        """The file, its parent, the PCRs; with verify: unseal also the content of the blob, which takes a session."""
         facts = [observation.Fact("file", self.path)]
         if self.absent:
             return facts
@@ -188,10 +188,10 @@ class SealedBlob(model.Noun):
         return found
 
     def _want(self, seen: observation.Observation, stored: keyfile.KeyFile | None = None) -> names.Public:
-        """The public area of a blob made anew, or of one that may stay where ``stored`` is."""
+        """The public area of a new blob, or the one that ``stored`` must have to stay."""
         values = seen.pcrs()
         policy.check_measured(self.policy, values, self.unmeasured)
-        # Where no auth value is asked for, none can be tried: what others sealed without noDA is as good then.
+        # If no auth value is asked for, nobody can try one, so noDA makes no difference: a blob that another program sealed without it may stay, too.
         strict = stored is None or not self.policy or policy.asks_for_auth(self.policy)
         no_da = strict or bool(t.cast("keyfile.KeyFile", stored).public.attributes & attributes.OBJECT["noda"])
         return templates.sealed(policy.digest(self.policy, values), user_with_auth=not self.policy, no_da=no_da)
@@ -219,7 +219,7 @@ class SealedBlob(model.Noun):
         return reasons
 
     def plan(self, seen: observation.Observation, run: Run) -> model.Plan:
-        """Raises MismatchError where the file was sealed otherwise, StateError for PCRs that prove nothing, InputError."""
+        """Raises MismatchError if the file is sealed in another way, StateError for PCRs that prove nothing, InputError."""
         if self.absent:
             return self._plan_absent(seen)
         common.check_enabled(self.parent, seen, run)

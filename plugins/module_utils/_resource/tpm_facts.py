@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Facts of a TPM: read, named, never changed."""
+"""Read facts of a TPM and give them names; nothing is changed."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def hierarchies(reader: Reader) -> Facts:
 
 
 def capacity(reader: Reader) -> Facts:
-    """What is left, as far as the TPM tells."""
+    """The room that is left, as far as the TPM tells."""
     found = {**reader.properties(), **reader.properties(constants.PT_FIXED)}
     numbers = {
         "persistent_slots_left": constants.PT_HR_PERSISTENT_AVAIL,
@@ -123,7 +123,7 @@ def indices(reader: Reader) -> Facts:
 
 
 def algorithm_lists(reader: Reader) -> Facts:
-    """Algorithms and curves by name, commands by code; and what of library version 1.85 the TPM has."""
+    """Algorithms and curves by name, commands by code; and which post-quantum algorithms of library version 1.85 the TPM has."""
     listed = reader.numbers(constants.CAP_ALGS, 6)
     return {
         "post_quantum": post_quantum.readiness(listed, reader.properties(constants.PT_FIXED)),
@@ -134,7 +134,7 @@ def algorithm_lists(reader: Reader) -> Facts:
 
 
 def pcr_values(reader: Reader, wanted: t.Sequence[int] | None) -> Facts:
-    """Allocated banks and the values of PCRs: those asked for, else all."""
+    """Allocated banks and the values of PCRs: of those that were asked for, or else of all."""
     banks = reader.banks()
     chosen = [pcr.Selection(one.bank, tuple(index for index in one.indices if wanted is None or index in wanted)) for one in banks]
     values = reader.pcr_read([one for one in chosen if one.indices])
@@ -152,18 +152,18 @@ SUBSETS: dict[str, t.Callable[[Reader], Facts]] = {
     "algorithms": algorithm_lists,
     "pcrs": lambda reader: pcr_values(reader, None),
 }
-# What is not the TPM's own: asked for by name, never part of "all", so that those who want the TPM's facts pay for nothing else.
+# Subsets that are not facts of the TPM. They have to be requested by name and are not part of "all", so that nobody who wants the TPM's facts waits for them.
 BESIDE = ("host", "advisories", "findings")
 
 
 def ask(place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | None) -> Facts:
-    """All facts of the subsets, and ``notes``, what the user should hear beside them. Raises TransportError, TpmResponseError, InputError."""
+    """All facts of the subsets, and ``notes`` for the user. Raises TransportError, TpmResponseError, InputError."""
     with connect(place) as reader:
         return {**read(reader, place, subsets, pcrs), "notes": reader.flushed}
 
 
 def read(reader: Reader, place: tcti.Tcti, subsets: t.Sequence[str], pcrs: t.Sequence[int] | None) -> Facts:
-    """As ``ask``, over a reader that is there, without the notes."""
+    """The facts as ``ask`` returns them, read over an open reader, without the notes."""
     found: Facts = {"tcti": place.text, "resource_manager": place.resource_manager}
     for name, function in SUBSETS.items():
         if name in subsets or "all" in subsets:

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Opening a sealed blob. A read, though one that takes a session: it fits the engine as a resource whose state is a file, or nothing."""
+"""Open a sealed blob. That is a read which takes a session; for the engine it is a resource whose state is a file, or nothing."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class Unseal(model.Noun):
         self.value = choose.read(options.get("auth"), "auth") or b""
 
     def claims(self) -> list[model.Claim]:
-        """The file that is written; the blob is only read."""
+        """The file that is written, and the blob, which is only read."""
         kept = [model.Claim(model.FILE, self.dest, "dest")] if self.dest else []
         return [model.Claim(model.SOURCE, self.path, "path"), *kept]
 
     def facts(self, seen: observation.Observation) -> t.Iterable[observation.Fact]:
-        """File, parent and PCRs first; only what can succeed is then tried."""
+        """First file, parent and PCRs; the blob is opened only if these show no obstacle."""
         facts = [
             observation.Fact("file", self.path),
             observation.Fact("properties"),
@@ -83,7 +83,7 @@ class Unseal(model.Noun):
             parents.check_there(stored, stored.parent, seen, attempt, self.path)
         reasons = parents.origin(stored, stored.parent, found, self.path)
         if not reasons and found and not names.is_storage_parent(found[0]):
-            reasons = [f"its parent {handles.text(stored.parent)} is no storage key"]
+            reasons = [f"its parent {handles.text(stored.parent)} is not a storage key"]
         if reasons:
             raise errors.StateError(f"Could not {attempt}: {reasons[0]}; {parents.ELSEWHERE}.", object=self.path)
         parents.check(stored, seen, self._run, attempt)
@@ -96,14 +96,14 @@ class Unseal(model.Noun):
         )
 
     def plan(self, seen: observation.Observation, run: Run) -> model.Plan:
-        """The content never appears in the plan, only in the result, and only where it is not written to a file."""
+        """The content never appears in the plan. It appears in the result only if it is not written to a file."""
         found: bytes = seen["session", ("unsealed", self.path)]
         if not self.dest:
             return model.Plan(self.kind, self.object, (), {}, {}, {"content_b64": base64.b64encode(found).decode("ascii")})
         dest = self.dest
         if seen.file(dest) == found:
             return model.Plan(self.kind, self.object, (), {}, {}, {"dest": dest})
-        # A secret is of any kind; what is of a kind of its own gives way to the same kind alone.
+        # The content may look like anything. A file of a known kind (a key, a certificate) is overwritten only by content of the same kind.
         common.check_overwrite(f"write the content of {self.path} to", dest, seen, self._options, (places.OTHER, places.holds(found)))
         files.check_writable(dest)
         step = model.Step(
@@ -114,7 +114,7 @@ class Unseal(model.Noun):
 
 
 def _owned(options: common.Options) -> model.OwnedFile | None:
-    """The file for the content, which nobody else may read unless the task says so: an old file's mode was not meant for a secret."""
+    """Write the content so that only its owner may read it, unless the task gives a mode: an old file's mode was not meant for a secret."""
     mode = "0600" if options.get("mode") is None else options["mode"]
     return model.OwnedFile(options["dest"], {**options, "mode": mode}) if options.get("dest") else None
 

@@ -88,7 +88,7 @@ def steps(public: names.Public, code: int, what: str) -> list[t.Any]:
                 chosen = [] if kind == "ek" else [policy.CommandCode(code)]
                 return [by_owner, *chosen, policy.Offer(branches(kind, hash_alg))]
     raise StateError(
-        f"Could not use {what}: its policy ({public.auth_policy.hex() or 'empty'}) is none of the TCG's templates; "
+        f"Could not use {what}: its policy ({public.auth_policy.hex() or 'empty'}) is not that of a TCG template; "
         "make the key from a template of this collection (tpm2_primary_key)."
     )
 

@@ -167,7 +167,7 @@ def test_another_key_at_the_handle(rooted: Bed) -> None:
 def test_a_key_of_another_parent_at_the_handle(rooted: Bed) -> None:
     public = with_unique(templates.key("sign", "ecc_p256"), b"x")
     rooted.tpm.objects[HANDLE] = Loaded(public, b"qualified by another parent", HANDLE)
-    with pytest.raises(errors.MismatchError, match="no child of 0x81000001"):
+    with pytest.raises(errors.MismatchError, match="not a child of 0x81000001"):
         rooted.run(key())
 
 

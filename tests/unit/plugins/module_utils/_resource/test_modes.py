@@ -38,7 +38,7 @@ def test_special_bits(mode: str) -> None:
 
 @pytest.mark.parametrize("mode", ["", " ", "-600", "0x180", "0999", "rw", "u=zz", "preserve", "True", "06000000", "\u0666\u0660\u0660"])
 def test_words_that_are_no_mode(mode: str) -> None:
-    assert fault(mode).startswith("is no mode; write it as ")
+    assert fault(mode).startswith("is not a mode; write it as ")
 
 
 @pytest.mark.parametrize("mode", ["u=rw", "u=rw,g=r", "u=rw,g=,o=", "a=r", "go-rwx", "u+x", "o=u"])

@@ -217,7 +217,7 @@ def test_a_parent_that_is_none(rooted: Bed) -> None:
     path = pathlib.Path(rooted.path("key.pem"))
     path.write_text(keyfile.write(stored(rooted)._replace(parent_name=None)))
     rooted.tpm.objects[handles.SRK].public = with_unique(templates.primary("iak_ecc_p256"), b"x")
-    with pytest.raises(errors.StateError, match="no storage key"):
+    with pytest.raises(errors.StateError, match="not a storage key"):
         unseal(rooted, pcrs={"indices": [7]})
 
 
@@ -229,7 +229,7 @@ def test_absent(rooted: Bed) -> None:
     assert rooted.converge(absent) == []
     assert not pathlib.Path(rooted.path("key.pem")).exists() and rooted.tpm.opened == opened
     pathlib.Path(rooted.path("key.pem")).write_text("the only copy of something")
-    with pytest.raises(errors.MismatchError, match="no key file"):
+    with pytest.raises(errors.MismatchError, match="not a key file"):
         rooted.run(absent)
 
 
