@@ -64,11 +64,13 @@ def get(url: str, what: str, *, most: int, limit: float, authorities: str | None
     """The body at an address, at most ``most`` bytes, within ``limit`` seconds; None if the server says that there is none (404, 410).
 
     ``what``: its name in errors. ``authorities``: a PEM file with the CAs that vouch for the server, in place of the system's.
-    ``follow``: follow redirects to HTTPS; only for a body that is checked by its hash. Raises FetchError.
+    ``follow``: follow redirects to HTTPS; only for a body that is checked by its hash. Raises FetchError; InputError if
+    ``authorities`` cannot be read.
     """
+    context = _context(authorities)
     answers: list[bytes | int | str] = []
     # In a thread that we can abandon: a socket's timeout starts anew with each byte, so a slow server could hold us for ever.
-    worker = threading.Thread(target=_ask, args=(url, most, limit, authorities, follow, answers), daemon=True)
+    worker = threading.Thread(target=_ask, args=(url, most, limit, context, follow, answers), daemon=True)
     worker.start()
     worker.join(limit)
     found = answers[0] if answers else f"it did not finish within {limit:g} s"
@@ -89,10 +91,17 @@ def _failed(what: str, url: str, why: str, cure: str) -> FetchError:
     return FetchError(f"Could not fetch {what} from {url}: {why}; {cure}.")
 
 
-def _ask(url: str, most: int, limit: float, authorities: str | None, follow: bool, answers: list[bytes | int | str]) -> None:
+def _context(authorities: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=authorities)
+    except OSError as error:  # also ssl.SSLError
+        why = "it has no certificate in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
+        raise InputError(f"Could not read the CAs of the server, ca_file {authorities}: {why}; correct it.") from None
+
+
+def _ask(url: str, most: int, limit: float, context: ssl.SSLContext, follow: bool, answers: list[bytes | int | str]) -> None:
     """Put into ``answers`` the body (one byte more than ``most``, if there are more), the HTTP status, or why there is neither."""
     try:
-        context = ssl.create_default_context(cafile=authorities)
         opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _Redirects(follow))
         asked = urllib.request.Request(url, headers={"User-Agent": "edgefleet.tpm2", "Accept-Encoding": "identity"})
         with opener.open(asked, timeout=limit) as response:

@@ -71,6 +71,19 @@ def test_the_server_has_to_be_who_it_is_said_to_be(server: Server, tmp_path: pat
     assert server.asked == other.asked == []
 
 
+@pytest.mark.parametrize(("content", "why"), [(None, "No such file or directory"), (b"no certificate", "no certificate in PEM form")])
+def test_cas_that_cannot_be_read(server: Server, tmp_path: pathlib.Path, content: bytes | None, why: str) -> None:
+    """The option is named, and not the network."""
+    path = tmp_path / "cas.pem"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        get(server, authorities=str(path))
+    assert f"ca_file {path}: " in caught.value.message and why in caught.value.message
+    assert_one_sentence(caught.value.message)
+    assert server.asked == []
+
+
 def test_a_server_that_never_finishes_is_left(server: Server) -> None:
     server.hold = threading.Event()
     refused(server, "it did not finish within 0.5 s", limit=0.5)
@@ -79,7 +92,6 @@ def test_a_server_that_never_finishes_is_left(server: Server) -> None:
 def test_nobody_answers(server: Server) -> None:
     server.close()
     refused(server, "Could not fetch the page from https://127.0.0.1:")
-    refused(server, "No such file", authorities="/none/such.pem")
 
 
 @pytest.mark.parametrize(
