@@ -72,7 +72,7 @@ options:
     default: false
   library_to_come:
     description:
-      - Whether check mode goes on if tpm2-pytss is missing on the device, because something installs it before the real run.
+      - Whether something installs tpm2-pytss on the device before the real run. Check mode then does not warn that it is missing.
     type: bool
     default: false
 """
