@@ -21,7 +21,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import event_l
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import Cursor
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _answer, _answer_tables, _keys
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import request
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import keys, profile, request
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import answers, settings
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import evidence_checks
@@ -32,6 +32,12 @@ WHERE = settings.Handles("0x81010001", "0x81020001", "0x81020000", "idevid_ecc_p
 CERTIFICATE = VENDOR.ek(TPM.ek.public_key())
 NV, QUOTE, CERTIFY = TPM.nv_certify(), TPM.quote(), TPM.certify(TPM.idevid_public)
 Parse = t.Callable[[bytes], object]
+
+
+def right_request() -> bytes:
+    """A right certificate request for the IDevID."""
+    to_sign = request.to_be_signed(TPM.idevid.public_key(), profile.DeviceSubject(TPM.serial, b"hw"))
+    return request.assemble(to_sign, keys.sign(TPM.idevid, to_sign, keys.hash_for(TPM.idevid.public_key()))).encode()
 
 
 def _public(data: bytes) -> object:
@@ -76,10 +82,6 @@ def _quote(data: bytes) -> object:
     return evidence_checks.check_quote(data, QUOTE.signature, TPM.ak_public, nonce=birth.NONCE, selection=chosen, values=values)
 
 
-def _request(data: bytes) -> object:
-    return request.verify(data)
-
-
 def _own_ek(data: bytes) -> object:
     return own_ek.template(templates.primary("ek_rsa_2048"), data, data[:8])
 
@@ -98,6 +100,7 @@ PARSERS: dict[str, tuple[Parse, bytes]] = {
     "template of an ek": (_own_ek, templates.primary("ek_rsa_2048").raw),
     "answer of a vendor's service": (_service, json.dumps({"certificate": base64.urlsafe_b64encode(CERTIFICATE).decode()}).encode()),
     "signature": (attest.parse_signature, QUOTE.signature),
+    "certificate request": (request.verify, right_request()),
     "selection of pcrs": (_selection, pcr.marshal([pcr.Selection("sha256", (0, 7)), pcr.Selection("sha384", (23,))])),
     "signed quote": (_quote, QUOTE.attest),
     "event log": (_log, event_log.agile()),

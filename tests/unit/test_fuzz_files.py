@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import base64
 import datetime
 import hashlib
-import json
 import pathlib
 import typing as t
 
@@ -20,7 +18,7 @@ from support.fuzz import ROUNDS, Rounds, spoilt
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import keyfile
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._manifest import manifest
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import bundle, crl, services
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import bundle, crl
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import canonical, certificates
 
 TPM, VENDOR, SUBORDINATE = birth.soft_tpm(), ek_lab.root(), ek_lab.root().sub("Sub CA")
@@ -28,7 +26,6 @@ CERTIFICATE = VENDOR.ek(TPM.ek.public_key())
 CSV = b"serial,host,ek_sha256,site,model\nEF-0001,edge-01," + b"ab" * 32 + b",lab,EF-100\nEF-0002,edge-02,,lab,EF-100\n"
 YAML = b"- {serial: EF-0001, host: edge-01, site: lab}\n- serial: EF-0002\n  host: edge-02\n  model: EF-100\n"
 KEY = keyfile.KeyFile(False, True, 0x40000001, TPM.ak_public, bytes(range(64)))
-INTEL = json.dumps({"pubhash": "ab", "certificate": base64.urlsafe_b64encode(CERTIFICATE).decode()}).encode()
 Parse = t.Callable[[bytes, pathlib.Path], object]
 
 
@@ -61,10 +58,6 @@ def _canonical(data: bytes, _folder: pathlib.Path) -> object:
     return canonical.copy(data), canonical.subject_texts(data)
 
 
-def _intel(data: bytes, _folder: pathlib.Path) -> object:
-    return services.SERVICES[0].unpack(data)
-
-
 # The parser, what it takes, and what else it may raise: what its caller turns into a sentence.
 PARSERS: dict[str, tuple[Parse, bytes, tuple[type[Exception], ...]]] = {
     "key file": (_key_file, keyfile.write(KEY).encode(), (InputError,)),
@@ -73,7 +66,6 @@ PARSERS: dict[str, tuple[Parse, bytes, tuple[type[Exception], ...]]] = {
     "trust bundle": (_bundle, ek_lab.pem(VENDOR.der, SUBORDINATE.der, ek_lab.nuvoton_root().der), ()),
     "crl": (_crl, VENDOR.crl(7).public_bytes(Encoding.DER), ()),
     "canonical copy": (_canonical, ek_lab.nuvoton_root().der, (ValueError,)),
-    "answer of a vendor's service": (_intel, INTEL, (ValueError,)),
 }
 
 
