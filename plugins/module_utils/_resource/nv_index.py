@@ -132,7 +132,7 @@ class NvIndex(model.Noun):
         wrong = self.content is not None and found.written and not reasons and data != self.content
         if not reasons:
             self._check_locks(found, seen, wrong, self._shown(data))
-        if wrong and not self._writable(found, seen):
+        if wrong and not self._writable(found):
             once = "it is written once " + ("and for all" if self._forever() else "until the TPM is reset")
             why = (nv.write_lock(found) or (once, True))[0]
             reasons = [f"{why} and holds something else ({self._shown(data)})"]
@@ -152,7 +152,7 @@ class NvIndex(model.Noun):
     def _check_locks(self, found: nv.NvPublic, seen: observation.Observation, wrong: bool, shown: str | None) -> None:
         """Raises StateError if a lock prevents the change and ends by itself, so that no replacement is needed."""
         lock, hidden, attempt = nv.write_lock(found), nv.read_lock(found), f"write the NV index {self.object}"
-        if lock is None and wrong and self._has("clear_stclear") and not self._writable(found, seen):
+        if lock is None and wrong and self._has("clear_stclear") and not self._writable(found):
             lock = ("it is written once until the TPM is reset", False)
         why = None
         if hidden and self.content is not None and found.written:
@@ -167,7 +167,7 @@ class NvIndex(model.Noun):
                 object=self.object,
             )
 
-    def _writable(self, found: nv.NvPublic, seen: observation.Observation) -> bool:
+    def _writable(self, found: nv.NvPublic) -> bool:
         if found.has("writelocked"):
             return False
         return not self._has("policywrite") or self._has("ownerwrite") or self._has("authwrite") or not _once(self.policy)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _variables
 
@@ -103,6 +104,11 @@ def test_two_ways_to_one_tpm(profile: str, platform: str, manager: str, means: s
         if means
         else ""
     )
+
+
+def test_the_way_through_the_resource_manager_is_that_of_the_roles() -> None:
+    variables = yaml.safe_load((_variables.ROLES / "controller/vars/main.yml").read_text())
+    assert f"'{_variables.ABRMD}' if tpm2_resource_manager" in variables["__controller_tcti"]
 
 
 def test_what_a_resource_of_a_list_is_called() -> None:

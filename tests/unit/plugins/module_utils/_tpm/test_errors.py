@@ -127,7 +127,7 @@ def test_a_vendor_code_points_to_the_maker() -> None:
 def test_is_rc_ignores_position_and_resource_manager_but_no_other_layer() -> None:
     assert errors.is_rc(0x9A2, errors.RC_BAD_AUTH)
     assert errors.is_rc(0x9A2, 0x1A2)
-    assert errors.is_rc(0xB0143, errors.RC_COMMAND_CODE)
+    assert errors.is_rc(0xB0143, 0x143)
     assert errors.is_rc(0xA000A, 0xA000A)
     assert errors.is_rc(0x18B, errors.RC_VALUE, errors.RC_HANDLE)
     assert not errors.is_rc(0x98E, errors.RC_BAD_AUTH)
