@@ -111,3 +111,9 @@ def test_every_requirement_is_pinned() -> None:
     for path in (ROOT / "scripts").glob("*.txt"):
         lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
         assert lines and all(re.match(r"^[\w.-]+(\[[\w,-]+\])?==[\w.]+(;.*)?$", line) for line in lines), path
+
+
+def test_changelog_fragments_have_no_markup_of_ansible() -> None:
+    """They become Markdown, which has double backquotes for literals and shows C(...) as it is written."""
+    found = {path.name: re.findall(r"\b[BCEILMOPRUV]\(.*", path.read_text()) for path in (ROOT / "changelogs/fragments").glob("*.yml")}
+    assert {name: lines for name, lines in found.items() if lines} == {}
