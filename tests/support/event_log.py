@@ -10,7 +10,7 @@ import struct
 import typing as t
 
 ALGORITHMS = {"sha1": (0x04, 20), "sha256": (0x0B, 32), "sha384": (0x0C, 48), "sha512": (0x0D, 64)}
-NO_ACTION, SEPARATOR, ACTION, IPL, VERSION, DRIVER_CONFIG, APPLICATION = 0x03, 0x04, 0x05, 0x0D, 0x08, 0x80000001, 0x80000003
+NO_ACTION, SEPARATOR, ACTION, IPL, VERSION, DRIVER_CONFIG = 0x03, 0x04, 0x05, 0x0D, 0x08, 0x80000001
 
 
 def sha1_event(pcr: int, kind: int, data: bytes, digest: bytes | None = None) -> bytes:

@@ -16,7 +16,6 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors,
 
 FIXED, VARIABLE = 0x100, 0x200
 WRITTEN = 1 << 29
-NV_COUNTER = 0x10
 TR_PASSWORD, TR_SECURE, TR_POLICY = "password", "secure", "policy"
 CC = {"unseal": 0x15E, "nv_write": 0x137, "nv_increment": 0x134, "nv_read": 0x14E, "hierarchy_change_auth": 0x129}
 AUTHREAD = 1 << 18
