@@ -12,7 +12,7 @@ import urllib.parse
 from ansible.release import __version__ as ansible_version
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import (
     _action_support,
     _answer_tables,
@@ -172,7 +172,11 @@ class ActionModule(DeviceAction):
         if options["record_dir"]:
             where = pathlib.Path(self._path(options["record_dir"])) / f"{urllib.parse.quote(device.serial, safe='')}.birth.json"
             # After an enrolment, a file there is another device's, or this device's from a registry that was lost.
-            text = registry.birth_record(device.ek_name) if "enroll" in outcome.did or not _there(where) else None
+            text = (
+                registry.birth_record(device.ek_name)
+                if "enroll" in outcome.did or not _files.is_there(where, f"the birth record {where}")
+                else None
+            )
             found["record"] = str(where)
             if text is not None and (check or _files.write(where, text.encode())):
                 found["changed"] = True
@@ -185,13 +189,6 @@ def _about_the_bundle(bundle: Bundle | None, result: Result) -> Result:
         return {}
     lost = bundle.warning()
     return {"trust_bundle": bundle.describe(), **({"warnings": [*result.get("warnings", []), _text.shown(lost)]} if lost else {})}
-
-
-def _there(path: pathlib.Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError as error:
-        raise InputError(f"Could not look for the birth record {path}: {error.strerror}; see who may read that folder.") from None
 
 
 def _now() -> datetime.datetime:

@@ -74,7 +74,7 @@ class LookupModule(LookupBase):
                 self._templar.template(part)
             except AnsibleUndefinedVariable as error:
                 found.append(
-                    f"{given.get('inventory_hostname')}: Could not fill in {_text.shown(where)}: {_text.shown(error)}; define it for this host, or correct "
-                    "its name."
+                    f"{_text.shown(given.get('inventory_hostname'))}: Could not fill in {_text.shown(where)}: {_text.shown(error)}; define it for this "
+                    "host, or correct its name."
                 )
         return found

@@ -27,6 +27,14 @@ def read(path: str, what: str, most: int = -1) -> bytes:
         raise InputError(f"Could not read {what}: {error.strerror}; see its path and who may read it.") from None
 
 
+def is_there(path: pathlib.Path, what: str) -> bool:
+    """Whether there is a regular file; nothing else is opened, as a named pipe would be waited for. ``what``: its name. Raises InputError."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise InputError(f"Could not look for {what}: {error.strerror}; see its path and who may read its folder.") from None
+
+
 def replace(path: pathlib.Path, data: bytes, mode: int = 0o644) -> None:
     """Write ``data`` to a file, whole or not at all, even if the machine loses power. Raises OSError, also for a symbolic link."""
     if path.is_symlink():
@@ -62,4 +70,4 @@ def write(path: pathlib.Path, data: bytes, mode: int = 0o644) -> bool:
     return True
 
 
-__all__ = ("read", "replace", "write")
+__all__ = ("is_there", "read", "replace", "write")

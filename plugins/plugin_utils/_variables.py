@@ -114,19 +114,19 @@ def serial_faults(serials: t.Mapping[str, t.Any], concerned: t.Collection[str]) 
 def _serial_fault(host: str, serial: t.Any, sharing: t.Mapping[str, t.Sequence[str]]) -> str:
     if serial is None or serial == "":
         return (
-            f"{host} has no serial number; give it the one that is printed on the device, as tpm2_profile_serial in the inventory or as its row of "
-            "the manifest."
+            f"{_text.shown(host)} has no serial number; give it the one that is printed on the device, as tpm2_profile_serial in the inventory or as "
+            "its row of the manifest."
         )
     try:
         text = names.check_serial(serial, "tpm2_profile_serial")
     except InputError as error:
-        return f"{host}: {error.message}"
+        return f"{_text.shown(host)}: {error.message}"
     others = [one for one in sharing[text] if one != host]
     if not others:
         return ""
     return (
-        f"{host} has the serial number {_text.shown(text)}, and so has {_few(others)}; a serial number is that of one device: see which box it is, "
-        "and correct tpm2_profile_serial of the other, or take out the second name of the same box."
+        f"{_text.shown(host)} has the serial number {_text.shown(text)}, and so has {_few(others)}; a serial number is that of one device: see "
+        "which box it is, and correct tpm2_profile_serial of the other, or take out the second name of the same box."
     )
 
 
@@ -144,8 +144,8 @@ def tcti_fault(host: str, profile: str, platform: str, manager: str) -> str:
     if not platform or not way or platform == way:
         return ""
     return (
-        f"{host}: platform_hierarchy_tcti is {_text.shown(platform)}, and {name} means {_text.shown(way)}; leave platform_hierarchy_tcti out, so that all "
-        "roles use the same TPM."
+        f"{_text.shown(host)}: platform_hierarchy_tcti is {_text.shown(platform)}, and {name} means {_text.shown(way)}; leave platform_hierarchy_tcti "
+        "out, so that all roles use the same TPM."
     )
 
 

@@ -147,7 +147,8 @@ def taken(service: Service, answer: bytes, ek: names.Public, url: str) -> bytes:
 
 def _kept(path: pathlib.Path) -> bytes:
     """The DER that an earlier run kept, empty if there is none. Raises TpmError if it cannot be read."""
-    return _files.read(str(path), f"the kept EK certificate {path}", certificate.MAX_SIZE) if path.exists() else b""
+    what = f"the kept EK certificate {path}"
+    return _files.read(str(path), what, certificate.MAX_SIZE) if _files.is_there(path, what) else b""
 
 
 def _fault(der: bytes, ek: names.Public) -> str:

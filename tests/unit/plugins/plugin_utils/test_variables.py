@@ -78,6 +78,14 @@ def test_a_serial_number_that_is_none_is_refused_with_its_host(serial: object, r
     assert found["edge-01"].startswith(f"edge-01: {reason}")
 
 
+def test_a_host_gives_no_command_to_the_screen() -> None:
+    odd = "edge\x1b[2J"
+    found = [_variables.serial_faults({odd: serial, "edge-02": "EF-7"}, [odd])[odd] for serial in ("", 7, "EF-7")]
+    found += _variables.serial_faults({odd: "EF-7", "edge-02": "EF-7"}, ["edge-02"]).values()
+    found += [_variables.tcti_fault(odd, RAW, KERNEL, ""), *_variables.misspelt({odd: {"tpm2_profile_serail": "EF-7"}})]
+    assert all("edge\\x1b[2J" in one and one.isprintable() for one in found), found
+
+
 def test_one_that_is_none_is_shared_all_the_same() -> None:
     assert "and so has edge-01;" in _variables.serial_faults({"edge-01": 5349, "edge-02": "5349"}, ["edge-02"])["edge-02"]
 

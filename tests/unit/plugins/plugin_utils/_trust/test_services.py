@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import pathlib
+import socket
 import typing as t
 
 import pytest
@@ -17,6 +19,7 @@ from support.faults import assert_one_sentence
 from support.https import Server
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import names
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _https, _keys
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import services
 
@@ -137,6 +140,24 @@ def test_what_was_kept_is_looked_at(desk: Desk, spoiled: bytes) -> None:
     path.write_bytes(spoiled)
     assert desk.find(AMD) == services.Fetched(CERTIFICATE, AMD, False)
     assert path.read_bytes() == CERTIFICATE
+
+
+def test_what_lies_there_and_is_no_file_is_not_opened(desk: Desk) -> None:
+    """It may be anybody's, in a folder that others write to; a pipe would be waited for."""
+    desk.serve(AMD, RSA_EK, CERTIFICATE)
+    desk.cache.mkdir()
+    path = desk.cache / f"amd-{_keys.spki_sha256(RSA_EK)}.der"
+    with socket.socket(socket.AF_UNIX) as odd, contextlib.chdir(desk.cache):
+        odd.bind(path.name)
+    assert desk.find(AMD) == services.Fetched(CERTIFICATE, AMD, False)
+    assert path.read_bytes() == CERTIFICATE
+
+
+def test_a_folder_that_cannot_be_looked_into(desk: Desk) -> None:
+    desk.allowed = desk.allowed._replace(cache=desk.cache.parent / ("x" * 300))
+    with pytest.raises(InputError, match="Could not look for the kept EK certificate"):
+        desk.find(AMD)
+    assert desk.server.asked == []
 
 
 def test_a_service_that_has_none(desk: Desk) -> None:
