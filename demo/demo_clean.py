@@ -19,7 +19,7 @@ FILES = ("lock", "day_zero.log", "day_zero_again.log", "audit.log")
 
 
 def main() -> int:
-    """Stop and remove; 0 also where nothing was."""
+    """Stop the demo and remove its folder. Returns 0, also if there is none."""
     root = root_from_environment(os.environ)
     devices_dir = root / "devices"
     if not devices_dir.is_dir():

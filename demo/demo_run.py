@@ -30,10 +30,10 @@ WIDTH = 110
 
 
 def main() -> int:
-    """Run the demo; 0 only if all of it held."""
+    """Run the demo. Returns 0 only if every check succeeded."""
     options = _options()
-    t.cast(io.TextIOWrapper, sys.stdout).reconfigure(line_buffering=True)  # also where it goes to a file
-    os.umask(0o077)  # what a factory keeps is not for the other users of this machine
+    t.cast(io.TextIOWrapper, sys.stdout).reconfigure(line_buffering=True)  # also if the output goes to a file
+    os.umask(0o077)  # other users of this machine must not read the factory's files
     try:
         settings = from_environment(os.environ)
         for folder in (settings.devices_dir, settings.factory_dir):
@@ -100,7 +100,7 @@ def _ends(names: t.Sequence[str]) -> list[str]:
 
 
 def _power_on(settings: Settings, factory: Factory, devices: t.Sequence[Device], *, fresh: str) -> None:
-    """Make the devices that are missing, and start those that are off."""
+    """Make missing devices, and start those that are off."""
     boards = {device.name: authority.prepare(settings.root) for device in devices}
     boards[IMPOSTOR] = authority.prepare_copy(settings.root, devices[0].state)
     old = next((device.serial for device in devices if device.name == fresh), "")
@@ -110,7 +110,7 @@ def _power_on(settings: Settings, factory: Factory, devices: t.Sequence[Device],
         device.label(factory.next_serial)
     print(f"Lab factory with a line of {len(devices)} devices, each a swtpm, in {settings.root}")
     print(f"  {PINNED} has no EK certificate: the manifest pins its EK; {IMPOSTOR} shows a copy of the EK certificate of {devices[0].name}")
-    # The first device makes the TPM vendor's CA, and the impostor copies from it; the others must find it finished.
+    # Made first and alone, because making the first device also makes the TPM vendor's CA, and the impostor copies the first device's certificate.
     made = [devices[0].make(boards[devices[0].name])]
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         made += pool.map(lambda device: device.make(boards[device.name]), devices[1:])
@@ -137,7 +137,7 @@ def _say_command(settings: Settings, name: str, hosts: str) -> None:
 
 
 def _prove(settings: Settings, factory: Factory, devices: t.Sequence[Device]) -> None:
-    """Let others say what came of it: the inventory, the audit, OpenSSL."""
+    """Check the result independently: by the inventory, the audit and OpenSSL."""
     enrolled = [device for device in devices if not device.is_impostor]
     print("\nThe inventory now: the manifest joined with the registry")
     print(f"  $ {shlex.join([settings.inventory_program, '-i', str(settings.inventory), '--graph'])}")

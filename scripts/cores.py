@@ -25,19 +25,19 @@ CORES = {
     "2.19.14": ("3.11", "3.12", "3.13"),
     "2.21.5": ("3.12", "3.13", "3.14"),
 }
-# What the controller's side of the collection needs beside ansible-core, in the versions of the test environment.
+# The libraries that the controller's side needs beside ansible-core, in the versions of the test environment.
 LIBRARIES = ("alembic", "cryptography", "psycopg", "psycopg-binary", "SQLAlchemy")
 COMMANDS = ("ansible", "ansible-doc", "ansible-galaxy", "ansible-playbook", "ansible-test")
 
 
 def find_python(version: str) -> str | None:
-    """Return a Python of that version ("3.12") which runs and can make environments; None where the machine has none."""
+    """Return a Python of that version ("3.12") which runs and can make environments; None if the machine has none."""
     name = "python" + version
     candidates = [shutil.which(name), f"/usr/bin/{name}", f"/usr/local/bin/{name}"]
     pyenv = pathlib.Path(os.environ.get("PYENV_ROOT", pathlib.Path.home() / ".pyenv"))
     candidates += [str(path) for path in sorted(pyenv.glob(f"versions/{version}.*/bin/{name}"))]
     for candidate in candidates:
-        # A shim of pyenv is there also for versions that are switched off, so only running it tells.
+        # pyenv has shims also for versions that are switched off, so we must run it to know.
         code = "import ensurepip, os, sys, venv; print(os.path.realpath(sys.executable))"
         if candidate and os.access(candidate, os.X_OK):
             result = subprocess.run([candidate, "-c", code], capture_output=True, text=True, check=False)
@@ -53,7 +53,7 @@ def pinned() -> list[str]:
 
 
 def make_environment(core: str, python: str) -> pathlib.Path:
-    """Make .work/core-VERSION where it is missing, or was made at another place or by another Python; return its bin folder."""
+    """Make .work/core-VERSION, unless it exists and was made here by the same Python; return its bin folder."""
     folder = WORK / f"core-{core}"
     stamp = folder / "stamp"
     wanted = "\n".join([str(folder), python, *pinned(), ""])
@@ -74,7 +74,7 @@ def main() -> int:
     if not usable:
         print("scripts/cores: no Python from 3.11 to 3.14 with a working venv module was found", file=sys.stderr)
         return 1
-    # The oldest with the lowest Python and the newest with the highest: the two ends of what is promised.
+    # The oldest core with the lowest Python and the newest with the highest, as the two ends of what we support.
     chosen = {usable[-1]: runnable[usable[-1]][-1], usable[0]: runnable[usable[0]][0]}
     entries = []
     for core in sorted(chosen, key=usable.index):
@@ -83,7 +83,7 @@ def main() -> int:
         entry.update({command.replace("-", "_"): str(bin_folder / command) for command in COMMANDS})
         entries.append(entry)
         print(f"ansible-core {core} with Python {chosen[core]}: .work/core-{core}")
-    # At once: somebody may be reading it.
+    # Flush, because another program may read this output while we run.
     listed = WORK / "cores.json.new"
     listed.write_text(json.dumps(entries, indent=2) + "\n")
     listed.replace(WORK / "cores.json")

@@ -15,7 +15,7 @@ import generated_page
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "plugins" / "module_utils" / "_tpm"
-# Codes that provisioning meets in practice; the table's EXACT ones are added.
+# Codes that often occur in provisioning; the EXACT ones of the table are added.
 # fmt: off
 MET = (
     0x100, 0x101, 0x120, 0x128, 0x12F, 0x148, 0x149, 0x14A, 0x14B, 0x14C, 0x185, 0x18B, 0x1C4, 0x1CD, 0x1D5, 0x1DF, 0x2C2, 0x2D5,
@@ -24,7 +24,7 @@ MET = (
 # fmt: on
 TARGET = ROOT / "docs" / "errors.md"
 
-# The page has a licence line of its own; "@" keeps checkers from taking it for this file's.
+# The licence line of the page; with "@", so that checkers do not take it for this file's.
 HEAD = """\
 <!--
 Copyright (c) 2026, edgefleet maintainers
@@ -88,7 +88,7 @@ each of them can occur at several positions:
 
 
 def load(name: str) -> ModuleType:
-    """Load a file of _tpm by its path: they are pure, so this needs neither Ansible nor an installed collection."""
+    """Load a file of _tpm by its path. These files import nothing of Ansible, so neither Ansible nor an installed collection is needed."""
     spec = importlib.util.spec_from_file_location(name, SOURCE / (name + ".py"))
     if spec is None or spec.loader is None:
         raise FileNotFoundError(name)
@@ -105,20 +105,20 @@ def section(title: str, note: str, rows: list[tuple[str, str, str, str]]) -> str
 
 
 def reasons(table: ModuleType) -> str:
-    """Return the table of our own words for failures."""
+    """Return the table of our own reasons for failures."""
     lines = ["| reason | it means |", "| --- | --- |", *(f"| `{word}` | {meaning} |" for word, meaning in sorted(table.REASONS.items()))]
     return "\n".join(lines)
 
 
 def kind(rc: int) -> str:
-    """Return which table a TPM code stands in."""
+    """Return the name of the table that lists a TPM code."""
     if rc & 0x80:
         return "format 1"
     return "warning" if rc >= 0x900 else "error"
 
 
 def whole(table: ModuleType, errors: ModuleType, rc: int) -> tuple[str, str, str, str]:
-    """Return the row of a code as it is met, position and layer included."""
+    """Return the row of a code as it is received, with position and layer."""
     base = errors.base_code(rc)
     if base in table.TPM:
         name, meaning, cure = table.TPM[base]

@@ -26,7 +26,7 @@ GROUPS = (
     ("catalogue_boot", "Measured boot"),
 )
 
-# The page has a licence line of its own; "@" keeps checkers from taking it for this file's.
+# The licence line of the page; with "@", so that checkers do not take it for this file's.
 HEAD = """\
 <!--
 Copyright (c) 2026, edgefleet maintainers
@@ -52,7 +52,7 @@ the finding itself replaces the one below. [The words used here](terms.md) expla
 
 
 def collection() -> None:
-    """Let this checkout be the collection, wherever it lies."""
+    """Make Python import the collection from this checkout, in any folder."""
     for name, path in (("ansible_collections", []), ("ansible_collections.edgefleet", []), (COLLECTION, [str(ROOT)])):
         package = types.ModuleType(name)
         package.__path__ = path

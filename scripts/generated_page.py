@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def main(about: str | None, target: Path, render: Callable[[], str]) -> int:
-    """Write the page, or compare it; the exit code is 1 when it is stale."""
+    """Write the page, or with --check compare it. Exits with 1 if it is stale."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--check", action="store_true", help="write nothing, fail when the page is stale")
     parser.add_argument("--output", type=Path, default=target, help=f"the page (default: docs/{target.name})")

@@ -10,8 +10,8 @@ roots     CA certificates of TPM vendors, DER or PEM; all together are the trust
 eventlog  event logs of firmware
 keyfile   TSS2 key files
 
-Each file is a line: our verdict, the other program's, and where they differ the rule that says why. A difference without a rule is an
-error: the exit status is 1. Dates are left aside, as most of such certificates are old.
+For each file it prints a line: our verdict, the other program's, and, if they differ, the rule that explains it. A difference without a
+rule is an error: the exit status is 1. Dates are not checked, because most of these certificates are old.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.verdict impo
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import path  # noqa: E402
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates import Certificate, der_of, is_self_issued, overlooked_on  # noqa: E402
 
-# Where we say no and the other program says yes, or the other way round: the words that we say, and why that is right.
+# The rules: why our verdict is right though the other program's differs.
 RULES = {
     "weak": "a signature with SHA-1, or of a key that can be broken, proves nothing; OpenSSL takes it unless it is told otherwise",
     "not_an_ek": "the certificate is not one for an EK; OpenSSL was asked only who issued it",
@@ -52,7 +52,7 @@ NOW = datetime.datetime.now(datetime.UTC)
 
 
 class Line(t.NamedTuple):
-    """One file: both verdicts, whether they agree, and the rule for it where they do not."""
+    """The line for one file: both verdicts, whether they agree, and the rule if they do not."""
 
     kind: str
     name: str
@@ -67,7 +67,7 @@ class Line(t.NamedTuple):
 
 
 def run(*command: str | pathlib.Path, given: bytes = b"") -> tuple[int, str]:
-    """Exit status and what was said of what was given on standard input."""
+    """Run a command with this standard input; return its exit status and output."""
     done = subprocess.run([str(one) for one in command], input=given, capture_output=True, timeout=120, check=False)
     return done.returncode, (done.stdout + done.stderr).decode("utf-8", "replace").strip()
 
@@ -78,14 +78,14 @@ def files(folder: pathlib.Path, kind: str) -> list[pathlib.Path]:
 
 
 def content(file: pathlib.Path) -> bytes:
-    """A certificate file as DER, or as it is."""
+    """The DER of a certificate file if it is PEM, else its content."""
     data = file.read_bytes()
     found = re.search(rb"-----BEGIN [A-Z ]*CERTIFICATE-----(.*?)-----END", data, re.DOTALL)
     return base64.b64decode(found[1]) if found else data
 
 
 def alone(data: bytes) -> bytes:
-    """A certificate without what follows it in its file, which `openssl x509` does not look at."""
+    """A certificate without the bytes after it, which `openssl x509` ignores."""
     return next((one.whole for one in der.elements(data)), data)
 
 
@@ -109,7 +109,7 @@ class Certificates:
         return code == 0 and len(lines) == 2 and lines[0] == lines[1]
 
     def theirs(self, data: bytes) -> str:
-        """What OpenSSL says: ``yes``, or the first line of its error."""
+        """OpenSSL's verdict: ``yes``, or the first line of its error."""
         (self.scratch / "one.pem").write_text(der.pem("CERTIFICATE", data))
         trust = ("-trusted", self.scratch / "trusted.pem", "-untrusted", self.scratch / "all.pem")
         code, said = run("openssl", "verify", "-no_check_time", *trust, self.scratch / "one.pem")
@@ -118,7 +118,7 @@ class Certificates:
         return next((line for line in said.splitlines() if line.startswith("error ")), "cannot be read")
 
     def way(self, one: Certificate) -> tuple[str, str]:
-        """What we say of the way from a certificate to a root: ``yes``, or the reason; and the rule for the reason."""
+        """Our verdict on the path from a certificate to a root: ``yes``, or the reason; and the rule for the reason."""
         if self.bundle is None:
             return "no_bundle", ""
         problem = chain.build(one, (), self.bundle, NOW).problem
@@ -129,7 +129,7 @@ class Certificates:
         return problem.reason, "weak" if weak else "restricted" if restricted else ""
 
     def ek(self, file: pathlib.Path) -> Line:
-        """An EK certificate."""
+        """The line for an EK certificate."""
         data = content(file)
         try:
             found = certificate.read(data)
@@ -145,7 +145,7 @@ class Certificates:
         return self._line("ek", file, found.der, (ours, rule), sorted({*found.overlooked, *overlooked_on(way)}))
 
     def ca(self, file: pathlib.Path) -> Line:
-        """A CA certificate."""
+        """The line for a CA certificate."""
         data = self.cas[file]
         loaded = t.cast("bundle.Bundle", self.bundle)
         one = next((each for each in loaded.certificates if der_of(each) == data), None)
@@ -167,7 +167,7 @@ class Certificates:
 
 
 def log(file: pathlib.Path) -> Line:
-    """An event log: the values of the PCRs that follow from it, ours and tpm2_eventlog's."""
+    """The line for an event log: compares the PCR values that we compute from it with tpm2_eventlog's."""
     code, said = run("tpm2_eventlog", file)
     theirs: dict[tuple[str, int], str] = {}
     bank = ""
@@ -190,8 +190,8 @@ _SHOWN = re.compile(r"d=(\d+) .*(?:prim|cons): (.+?)\s*(?::(.*))?$")
 
 
 def key(file: pathlib.Path) -> Line:
-    """A key file: kind, parent and the sizes of both parts, ours and as `openssl asn1parse` shows them."""
-    data = file.read_bytes().replace(b"\\n", b"\n")  # in excerpts of a program's text a new line is two characters
+    """The line for a key file: compares kind, parent and the sizes of both parts with those of `openssl asn1parse`."""
+    data = file.read_bytes().replace(b"\\n", b"\n")  # files copied from source code have a backslash and an n for a new line
     _code, said = run("openssl", "asn1parse", given=data)
     rows = [(match[2].strip(), match[3] or "") for match in map(_SHOWN.search, said.splitlines()) if match and match[1] == "1"]
     kind = next((value for name, value in rows if name == "OBJECT"), "")
@@ -208,12 +208,12 @@ def key(file: pathlib.Path) -> Line:
         return Line("keyfile", file.name, f"no ({error.message})", theirs, agree, "" if agree else rule)
     sealed = found.sealed or kind == "2.23.133.10.1.5"
     ours = f"{'sealed' if sealed else 'loadable'} {found.parent:#010x} [{len(found.public.raw) + 2}, {len(found.private) + 2}]"
-    # A sealed blob may be written as a loadable key, as tpm2_encodeobject does.
+    # A sealed blob may be in a file for a loadable key, as tpm2_encodeobject writes it.
     return Line("keyfile", file.name, ours, theirs, ours == theirs or ours.replace("sealed", "loadable") == theirs)
 
 
 def judge(folder: pathlib.Path) -> t.Iterator[Line]:
-    """Every file of a folder."""
+    """The lines for every file of a folder."""
     with tempfile.TemporaryDirectory() as name:
         found = Certificates(folder, pathlib.Path(name))
         yield from map(found.ca, found.cas)
@@ -223,7 +223,7 @@ def judge(folder: pathlib.Path) -> t.Iterator[Line]:
 
 
 def main(arguments: list[str]) -> int:
-    """Print the lines and what they come to; return the exit status."""
+    """Print the lines and a summary; return the exit status."""
     if len(arguments) != 1 or not pathlib.Path(arguments[0]).is_dir():
         print(__doc__, file=sys.stderr)
         return 2

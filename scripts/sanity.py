@@ -5,8 +5,8 @@
 
 Every sanity test runs that can run without one, for a true copy of the checkout, with the ansible-cores of scripts/cores.
 
-ansible-test makes itself environments under ~/.ansible and wants a get-pip.py from the internet for that. It is given a home of its
-own in the cache, with the user's pip configuration and a stand-in for get-pip.py that installs the very pip it pins, from PyPI.
+ansible-test makes environments under ~/.ansible, for which it downloads get-pip.py. We give it a home of its own in the cache, with the
+user's pip configuration and a replacement for get-pip.py, which installs the same version of pip from PyPI.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 WORK = ROOT / ".work"
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "edgefleet-tpm2"
 
-# The Pythons of controllers and devices; ansible-test runs its import test with those that the machine has.
+# The Pythons of controllers and devices; ansible-test runs its import test with those that are installed.
 PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 
 STAND_IN = """\
@@ -43,7 +43,7 @@ def run(*command: object, **options: object) -> subprocess.CompletedProcess[str]
 
 
 def write_pip_configuration(home: pathlib.Path, python: pathlib.Path) -> None:
-    """Carry pip's configuration, files and environment alike, over to that home: ansible-test lets no PIP_ variable through."""
+    """Copy pip's configuration, from files and environment, to that home, because ansible-test does not pass on PIP_ variables."""
     settings: dict[str, str] = {}
     for line in run(python, "-m", "pip", "config", "list", capture_output=True).stdout.splitlines():
         key, _equals, value = line.partition("=")
@@ -58,7 +58,7 @@ def write_pip_configuration(home: pathlib.Path, python: pathlib.Path) -> None:
 
 
 def provide_get_pip(home: pathlib.Path, python: pathlib.Path) -> None:
-    """Put the stand-in for each get-pip.py that this ansible-test asks for where it looks first."""
+    """Put a replacement for each get-pip.py that this ansible-test needs where it looks first."""
     code = (
         "import types; from ansible_test._internal.python_requirements import get_venv_packages\n"
         f"for version in {PYTHONS!r}: print(get_venv_packages(types.SimpleNamespace(version=version))['pip'])"
@@ -76,19 +76,19 @@ def provide_get_pip(home: pathlib.Path, python: pathlib.Path) -> None:
 
 
 def home_of(core: dict[str, str]) -> pathlib.Path:
-    """The home of an ansible-test: each has its own, as they run side by side."""
+    """The home for one ansible-test. Each has its own, because they run at the same time."""
     return CACHE / f"ansible-test-home-{core['core']}"
 
 
 def prepare(core: dict[str, str]) -> None:
-    """Give ansible-test what it wants to install its environments."""
+    """Prepare the home, so that ansible-test can install its environments."""
     bin_folder, home = pathlib.Path(core["bin"]), home_of(core)
     write_pip_configuration(home, bin_folder / "python")
     provide_get_pip(home, bin_folder / "python")
 
 
 def run_sanity(core: dict[str, str], arguments: list[str], path: str) -> bool:
-    """Run ansible-test sanity of that core; say whether all of it passed."""
+    """Run ansible-test sanity of that core; return whether all of it passed."""
     bin_folder = pathlib.Path(core["bin"])
     place = WORK / "sanity" / f"core-{core['core']}"
     run(ROOT / "scripts/copy", place)
@@ -116,7 +116,7 @@ def main() -> int:
         return 1
     cores = json.loads((WORK / "cores.json").read_text())
     cores = {"all": cores, "oldest": cores[:1], "newest": cores[-1:]}[which]
-    # The folders of the real Pythons, as a manager's shims do not work with another home.
+    # The folders of the real Pythons, because shims (of pyenv, for example) do not work with another home.
     found = [cores_script["find_python"](version) for version in PYTHONS]
     folders = dict.fromkeys([str(pathlib.Path(python).parent) for python in found if python] + ["/usr/local/bin", "/usr/bin", "/bin"])
     for core in cores:

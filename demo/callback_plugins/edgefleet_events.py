@@ -24,7 +24,7 @@ description:
 
 
 _PROFILE = "edgefleet.tpm2.tpm2_profile"
-# What of an enrolment is for people: none of it is a secret.
+# The parts of an enrolment's result that the demo shows; none is a secret.
 _ENROLL = "edgefleet.tpm2.tpm2_enroll"
 _ENROLMENT = ("state", "reason", "did", "verdict")
 

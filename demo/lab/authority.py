@@ -34,7 +34,7 @@ def prepare(root: pathlib.Path) -> pathlib.Path:
 
 
 def prepare_copy(root: pathlib.Path, victim: pathlib.Path) -> pathlib.Path:
-    """Write the configuration with which swtpm_setup puts the EK certificates of another TPM, whose state is in ``victim``, into a new one."""
+    """Write a configuration with which swtpm_setup copies another TPM's EK certificates into a new TPM. ``victim``: the other's state folder."""
     setup = root / "ca" / "copy.conf"
     setup.write_text(
         _SETUP.format(tool=pathlib.Path(__file__).with_name("copied_certificate"), config=victim, options=root / "ca" / "localca.options")
@@ -43,13 +43,13 @@ def prepare_copy(root: pathlib.Path, victim: pathlib.Path) -> pathlib.Path:
 
 
 def bundle(root: pathlib.Path) -> str:
-    """PEM of the vendor's CA certificates, issuer and root: what a factory gets from the vendor. They are there once a TPM was made."""
+    """PEM of the vendor's CA certificates, issuer and root, as a factory gets them. They exist once a TPM has been made."""
     state = root / "ca" / "state"
     return (state / "issuercert.pem").read_text() + (state / "swtpm-localca-rootca-cert.pem").read_text()
 
 
 def manufacture(*, setup_conf: pathlib.Path, name: str, tpm_dir: pathlib.Path, certified: bool = True) -> None:
-    """Make a blank TPM with its EK and, if it is ``certified``, EK certificate, complete or not at all.
+    """Make a blank TPM with its EK and, if ``certified``, its EK certificate, all or nothing.
 
     Raises:
         DemoError: swtpm_setup failed; its log is named.
@@ -61,7 +61,7 @@ def manufacture(*, setup_conf: pathlib.Path, name: str, tpm_dir: pathlib.Path, c
     command = ["swtpm_setup", "--tpm2", "--config", str(setup_conf), "--tpmstate", str(unfinished), "--vmid", name]
     command += ["--create-ek-cert", "--write-ek-cert-files", str(unfinished)] if certified else ["--createek"]
     command += ["--lock-nvram", "--logfile", str(log), "--overwrite"]
-    if os.geteuid() == 0:  # else it would become the user tss, who cannot reach the checkout
+    if os.geteuid() == 0:  # otherwise it would run as the user tss, who cannot read the checkout
         command += ["--runas", pwd.getpwuid(0).pw_name]
     log.unlink(missing_ok=True)
     done = subprocess.run(command, capture_output=True, text=True, check=False)

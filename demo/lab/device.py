@@ -26,7 +26,7 @@ from .settings import DemoError
 
 _START_ATTEMPTS = 8
 _STOP_SECONDS = 10.0
-# Two devices that every line has beside the usual ones; their names say what they are.
+# Every line has these two devices beside the usual ones: one whose EK the manifest pins, and an impostor.
 PINNED = "edge-pinned"
 IMPOSTOR = "edge-impostor"
 _EK = "0x81010001"
@@ -34,7 +34,7 @@ _EK = "0x81010001"
 
 @dataclasses.dataclass(frozen=True)
 class Device:
-    """A device's name and folder; everything else is in the folder, so that the next `make demo` continues with it."""
+    """A device: its name and its folder, which has everything else, so that the next `make demo` can continue."""
 
     name: str
     folder: pathlib.Path
@@ -46,12 +46,12 @@ class Device:
 
     @property
     def pin(self) -> str:
-        """The SHA-256 of its EK that the board test has found, where the manifest is to pin it; else ""."""
+        """The SHA-256 of its EK, from the board test, if the manifest pins it; else ""."""
         return self._read("ek_sha256")
 
     @property
     def is_certified(self) -> bool:
-        """Whether the TPM vendor has put EK certificates into its TPM, be they its own."""
+        """Whether its TPM has EK certificates, its own or another TPM's."""
         return self.name != PINNED
 
     @property
@@ -60,7 +60,7 @@ class Device:
 
     @property
     def files(self) -> pathlib.Path:
-        """Stands for /var/lib/edgefleet-tpm2 on the device."""
+        """The lab's replacement for /var/lib/edgefleet-tpm2 on the device."""
         return self.folder / "files"
 
     @property
@@ -88,13 +88,13 @@ class Device:
         return f"swtpm:host=127.0.0.1,port={self.port}"
 
     def label(self, printer: t.Callable[[], str]) -> None:
-        """Give it the printer's next serial number, if it has none."""
+        """Give the device the printer's next serial number, if it has none."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self.serial:
             (self.folder / "serial").write_text(f"{printer()}\n")
 
     def make(self, setup_conf: pathlib.Path) -> bool:
-        """Create what is missing of the device; return whether its TPM is new."""
+        """Make the device's missing files; return whether its TPM is new."""
         self.files.mkdir(parents=True, exist_ok=True)
         if not self.secrets.exists():
             key = base64.b64encode(secrets.token_bytes(32)).decode()
@@ -107,7 +107,7 @@ class Device:
         return True
 
     def pid(self) -> int | None:
-        """The process id of this device's swtpm, or None. A pid file of an earlier boot names somebody else's process."""
+        """The process id of this device's swtpm, or None. A pid file may be left from before a reboot and name another process."""
         try:
             pid = int((self.folder / "swtpm.pid").read_text())
         except (OSError, ValueError):
@@ -126,7 +126,7 @@ class Device:
         tpm.close_platform(self.port)
 
     def test_board(self) -> None:
-        """The factory's own test of the board, before anybody else has touched it: it takes down the EK that no certificate tells.
+        """The factory's test of a new board: it writes down the hash of an EK that has no certificate.
 
         Raises:
             DemoError: tpm2_readpublic failed.
@@ -139,14 +139,14 @@ class Device:
             (self.folder / "ek_sha256").write_text(f"{hashlib.sha256(key.read_bytes()).hexdigest()}\n")
 
     def stop(self) -> None:
-        """Power the device off: this device's own process only."""
+        """Power the device off: end only this device's process."""
         pid = self.pid()
         if pid is None:
             return
         try:
             tpm.shut_down(self.port)
         except DemoError:
-            pass  # a hanging TPM is ended all the same
+            pass  # the TPM hangs; it is killed below
         for kind in (signal.SIGTERM, signal.SIGKILL):
             if self._is_served_by(pid):
                 os.kill(pid, kind)
@@ -156,7 +156,7 @@ class Device:
         (self.folder / "swtpm.pid").unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Stop the device and delete everything of it."""
+        """Stop the device and delete its folder."""
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -208,7 +208,7 @@ def _is_free(port: int) -> bool:
 
 
 def _choose_port() -> int:
-    """A free pair below the kernel's ephemeral range. Random, so that demos in several checkouts seldom meet."""
+    """A free pair below the kernel's ephemeral range. Random, so that demos in several checkouts rarely choose the same."""
     for port in random.sample(range(20000, 32000, 2), 500):
         if _is_free(port):
             return port

@@ -34,13 +34,13 @@ authorityKeyIdentifier = keyid
 
 @dataclasses.dataclass(frozen=True)
 class Factory:
-    """A folder, and what is where in it."""
+    """The factory's folder, and the paths in it."""
 
     folder: pathlib.Path
 
     @property
     def root_certificate(self) -> pathlib.Path:
-        """The certificate that everybody who checks a device is given."""
+        """The path of the root certificate, which is needed to check a device."""
         return self.folder / "ca" / "root.pem"
 
     @property
@@ -53,7 +53,7 @@ class Factory:
 
     @property
     def vault(self) -> pathlib.Path:
-        """Stands for a file of ansible-vault."""
+        """The lab's replacement for a file of ansible-vault."""
         return self.folder / "group_vars" / "all" / "vault.yml"
 
     @property
@@ -75,7 +75,7 @@ class Factory:
         return self.folder / "records"
 
     def build(self) -> None:
-        """Make vault and CA, unless they are there.
+        """Make vault and CA, unless they exist.
 
         Raises:
             DemoError: openssl failed.
@@ -92,14 +92,14 @@ class Factory:
             self._make_ca()
 
     def next_serial(self) -> str:
-        """The next serial number from the label printer, which prints none twice: a new board gets a new one."""
+        """The next serial number from the label printer, which never prints one twice."""
         counter = self.folder / "labels"
         number = int(counter.read_text()) + 1 if counter.exists() else 1
         counter.write_text(f"{number}\n")
         return f"EF-2026-{number:06d}"
 
     def _make_ca(self) -> None:
-        """A root, and below it the CA that issues to devices. The root's key is not kept: in a factory it lies in a safe."""
+        """Make a root, and below it the CA that issues to devices. The root's key is not kept; in a factory it would be in a safe."""
         unfinished = self.ca_certificate.parent.with_suffix(".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
@@ -107,7 +107,7 @@ class Factory:
         config = unfinished / "openssl.cnf"
         config.write_text(_OPENSSL)
         (password,) = re.findall(r'^vault_ca_password: "(.*)"$', self.vault.read_text(), re.MULTILINE)
-        environment = {**os.environ, "DEMO_CA_PASSWORD": password}  # nobody but this user can read it there
+        environment = {**os.environ, "DEMO_CA_PASSWORD": password}  # only this user can read a process's environment
         make = ["openssl", "req", "-config", config, "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
         subject = "/O=edgefleet lab/CN=Lab Factory "
         command = [

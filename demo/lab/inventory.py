@@ -20,15 +20,15 @@ from .factory import Factory
 from .settings import DemoError, Settings
 
 _WRITTEN = "---\n# Written by `make demo`.\n"
-# Where a host had no variables of its own, its modules would look for the TPM of the machine that the demo runs on.
+# Without variables of their own, the hosts' modules would use the TPM of the machine on which the demo runs.
 _NO_TPM = "swtpm:host=127.0.0.1,port=1"
 
 
 def write(settings: Settings, factory: Factory, devices: t.Sequence[Device]) -> None:
-    """Write all of it anew for these devices.
+    """Write all files of the inventory for these devices.
 
     Raises:
-        DemoError: the vendor's CA certificates are not there.
+        DemoError: the vendor's CA certificates are missing.
     """
     try:
         vendor = authority.bundle(settings.root)
@@ -54,16 +54,16 @@ def write(settings: Settings, factory: Factory, devices: t.Sequence[Device]) -> 
 
 
 def _write_group(settings: Settings, factory: Factory, vendor: str) -> None:
-    """The variables of the whole line. Secrets are not here: vault.yml lies beside this file."""
+    """The variables of the whole line. The secrets are in vault.yml, beside this file."""
     variables: dict[str, t.Any] = {
         "ansible_connection": "local",
         "ansible_python_interpreter": settings.device_python,
         "ansible_remote_tmp": str(settings.root / "ansible" / "tmp"),
-        "tpm2_day_zero_stack": False,  # the device is this machine, whose stack is not ours to set up
+        "tpm2_day_zero_stack": False,  # the device is this machine, whose TPM stack the demo must not change
         "tpm2_profile_tcti": _NO_TPM,
         "tpm2_profile_hardened": True,
         "tpm2_identity_registry": str(factory.registry),
-        "tpm2_identity_new_registry": True,  # the demo begins with none
+        "tpm2_identity_new_registry": True,  # the demo begins without a registry
         "tpm2_identity_trust": {"bundle": str(factory.bundle), "sha256": hashlib.sha256(vendor.encode()).hexdigest()},
         "tpm2_identity_authority": {
             "certificate": str(factory.ca_certificate),
@@ -80,7 +80,7 @@ def _write_group(settings: Settings, factory: Factory, vendor: str) -> None:
 
 
 def _write_variables(path: pathlib.Path, variables: t.Mapping[str, t.Any]) -> None:
-    """A file of variables. Their values are JSON, which YAML reads."""
+    """The text of a file of variables. The values are JSON, which is valid YAML."""
     _replace(path, _WRITTEN + "".join(f"{name}: {json.dumps(value)}\n" for name, value in variables.items()))
 
 

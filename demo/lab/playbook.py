@@ -28,8 +28,8 @@ class Run:
         exit_status: that of ansible-playbook.
         log: its whole output.
         profiles: per device, the results of tpm2_profile in their order.
-        enrolments: per device, what tpm2_enroll told last.
-        failures: per device, what the failed task said.
+        enrolments: per device, the last result of tpm2_enroll.
+        failures: per device, the message of the failed task.
         totals: per device, Ansible's own counts (ok, changed, failures, unreachable, ...).
     """
 
@@ -60,7 +60,7 @@ class Run:
 
 def command(settings: Settings, playbook: str, hosts: str = "all") -> list[str]:
     """The command that runs a playbook of the collection over these hosts of the lab, in the environment of `environment`."""
-    # The diff of the read-back tells what the TPM holds.
+    # With --diff, because the report shows the TPM's contents from the diff of the audit.
     return [settings.playbook_program, "-i", str(settings.inventory), f"edgefleet.tpm2.{playbook}", "--limit", hosts, "--diff"]
 
 
@@ -91,17 +91,17 @@ def run(settings: Settings, playbook: str, *, hosts: str = "all", label: str, on
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The caller's environment, without choices that would change what the demo shows."""
+    """The caller's environment, without Ansible settings that would change the demo's output."""
     found = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "TPM2TOOLS_", "EDGEFLEET_TPM2_"))}
     return {**found, **chosen(settings), "ANSIBLE_HOME": str(settings.root / "ansible"), "ANSIBLE_NOCOLOR": "1"}
 
 
 def chosen(settings: Settings) -> dict[str, str]:
-    """What a user has to set to run the same commands: users' settings, and the collection as the checkout has it."""
+    """The variables that a user has to set to run the same commands: the users' ansible.cfg, and the checkout's collection."""
     return {"ANSIBLE_CONFIG": str(REPO / "docs/ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(settings.collections)}
 
 
 def _events(pipe: int) -> dict[str, str]:
-    """What makes the demo's callback write to a pipe."""
+    """The variables that make the demo's callback write to a pipe."""
     folder = str(REPO / "demo" / "callback_plugins")
     return {"ANSIBLE_CALLBACK_PLUGINS": folder, "ANSIBLE_CALLBACKS_ENABLED": "edgefleet_events", "EDGEFLEET_EVENTS_FD": str(pipe)}

@@ -14,10 +14,10 @@ from .settings import DemoError
 
 
 def run(what: str, *command: object, environment: t.Mapping[str, str] | None = None) -> str:
-    """Run a command that is to do ``what``, in this environment or that of the demo; return its standard output.
+    """Run a command and return its standard output. ``what``: its purpose, a verb with its object, for the error.
 
     Raises:
-        DemoError: it failed; what it said last is in the sentence.
+        DemoError: it failed; the sentence has its last line of output.
     """
     words = [str(word) for word in command]
     try:

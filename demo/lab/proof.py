@@ -19,10 +19,10 @@ _PAGE = REPO / "docs" / "birth-record.md"
 
 
 def write_commands(factory: Factory) -> pathlib.Path:
-    """Write the commands of docs/birth-record.md to a file, as they are on the page.
+    """Write the commands of docs/birth-record.md to a file, unchanged.
 
     Raises:
-        DemoError: the page has no such commands.
+        DemoError: the page does not have exactly one block of commands.
     """
     found = re.findall(r"^```bash\n(.*?)^```$", _PAGE.read_text(), re.MULTILINE | re.DOTALL)
     if len(found) != 1:
@@ -33,7 +33,7 @@ def write_commands(factory: Factory) -> pathlib.Path:
 
 
 def verify(factory: Factory, device: Device, commands: pathlib.Path) -> str:
-    """Verify the certificates of an enrolled device, and its birth record; return what is said of both. Raises DemoError."""
+    """Verify an enrolled device's certificates and its birth record; return the result of both as text. Raises DemoError."""
     _verify_certificates(factory, device)
     return f"{', '.join(KINDS)}: OK; birth record {_verify_record(factory, device, commands)}"
 
@@ -42,7 +42,7 @@ def _verify_certificates(factory: Factory, device: Device) -> None:
     """Have ``openssl verify`` check each certificate that the device holds, up to the factory's root.
 
     Raises:
-        DemoError: one does not verify; it says what OpenSSL says.
+        DemoError: one does not verify; the sentence has OpenSSL's message.
     """
     for kind in KINDS:
         path = device.files / f"{kind}.cert.pem"
@@ -51,10 +51,10 @@ def _verify_certificates(factory: Factory, device: Device) -> None:
 
 
 def _verify_record(factory: Factory, device: Device, commands: pathlib.Path) -> str:
-    """Verify the device's birth record offline; return what the commands say of it.
+    """Verify the device's birth record offline; return the commands' output.
 
     Raises:
-        DemoError: it is not valid; it says why.
+        DemoError: it is not valid; the sentence says why.
     """
     path = factory.records / f"{device.serial}.birth.json"
     command = ["bash", commands, path, factory.root_certificate]
@@ -65,7 +65,7 @@ def _verify_record(factory: Factory, device: Device, commands: pathlib.Path) -> 
 
 
 def groups(settings: Settings) -> dict[str, list[str]]:
-    """The groups that the inventory plugin makes of manifest and registry, each with its hosts, as ``ansible-inventory --graph`` has them.
+    """The groups that the inventory plugin makes from manifest and registry, each with its hosts, by ``ansible-inventory``.
 
     Raises:
         DemoError: the inventory cannot be read.

@@ -24,7 +24,7 @@ _NOTHING = "-"
 
 
 class Progress:
-    """Prints a line per device as soon as all of it is as declared and read back, or it cannot be."""
+    """Prints a line for each device as soon as it was read back as declared, or has failed."""
 
     def __init__(self, devices: int, *, again: bool = False) -> None:
         self._devices, self._again = devices, again
@@ -53,23 +53,23 @@ class Progress:
 
 
 def summary(run: Run, host: str) -> str:
-    """What a run did to a device; "" if nothing."""
+    """What a run did to a device, as text; "" if nothing."""
     told, changed = run.enrolments.get(host, {}), changes(run, host)
     did = [f"enrolled by its {_believed(run, host)}" if one == "enroll" else one for one in told.get("did", [])]
     return "; ".join(did + ([f"{len(changed)} changed: {', '.join(changed)}"] if changed else []))
 
 
 def changes(run: Run, host: str) -> list[str]:
-    """What the profiles of a run changed on a device, each once, in their order, as people call it; certificates are one thing."""
+    """What the profiles of a run changed on a device, in order and without repetition, in everyday words; all certificates are one entry."""
     resources = [one for result in run.profiles.get(host, []) for one in result.get("resources", [])]
     return list(dict.fromkeys(_word(one) for one in resources if one["state"] == "changed"))
 
 
 def require(run: Run, devices: t.Sequence[Device], failure: str) -> None:
-    """Check that a run succeeded on every device, and that the impostor, if it is among them, was quarantined and nobody else.
+    """Check that a run succeeded on every device, except that the impostor, if it is among them, was quarantined.
 
     Raises:
-        DemoError: it was otherwise; the sentence names the devices and the log.
+        DemoError: it did not; the sentence names the devices and the log.
     """
     believed = [device.name for device in devices if device.is_impostor and _state(run, device.name) != QUARANTINED]
     wrong = [device.name for device in devices if device.name not in run.totals or (device.name in run.failures and not device.is_impostor)]
@@ -84,7 +84,7 @@ def require(run: Run, devices: t.Sequence[Device], failure: str) -> None:
 
 
 def table(devices: t.Sequence[Device], run: Run) -> str:
-    """What each device holds, as the playbook read it back, and whether it is believed, and why."""
+    """The table of what each device holds, as the playbook read it back, and whether it is trusted, and why."""
     head = ["device", "serial", "state", "because of", *_KEYS, "DA tries/s/s", "auths", "certs", "sealed", "changed"]
     rows = [head]
     for device in devices:
@@ -98,7 +98,7 @@ def table(devices: t.Sequence[Device], run: Run) -> str:
 
 
 def legend(*, impostor: bool) -> str:
-    """What the columns of the table are, and why the TPM of the impostor, where there is one, was written to."""
+    """The explanation of the table's columns, and of why the impostor's TPM, if there is one, was written to."""
     lines = [
         "because of: why the device is believed, or is not",
         "EK, SRK, AK: the keys in the TPM at " + ", ".join(_KEYS.values()) + ", by the first eight digits of their Names' hashes",
@@ -115,15 +115,15 @@ def legend(*, impostor: bool) -> str:
 
 
 def _row(last: Event, seen: Event) -> list[str]:
-    """Names, DA, how many auths and certificates, and blob of one TPM, from a profile's resources and what its diff says is there."""
+    """One TPM's cells of the table: Names, DA, number of auths and certificates, blob. From a profile's resources and the diff of its audit."""
     names = {resource["object"]: resource.get("name", "") for resource in last["resources"]}
     da = seen["lockout"]
     blobs = [_word(one) for one in last["resources"] if one["kind"] == _BLOB]
     certificates = [one for one in last["resources"] if one["kind"] == _CERTIFICATE]
-    # Not the platform's: firmware has closed that, with an auth of its own.
+    # Without the platform hierarchy, which firmware has closed with its own auth.
     auths = [name for name in ("owner", "endorsement", "lockout") if seen.get(name, {}).get("auth_set")]
     return [
-        *(names[handle][4:12] for handle in _KEYS.values()),  # without the hash algorithm, cut to what tells devices apart at a glance
+        *(names[handle][4:12] for handle in _KEYS.values()),  # without the hash algorithm; eight digits are enough to compare by eye
         f"{da['max_tries']}/{da['recovery_time']}/{da['lockout_recovery']}",
         str(len(auths)),
         str(len(certificates)),
@@ -136,14 +136,14 @@ def _state(run: Run, host: str) -> str:
 
 
 def _believed(run: Run, host: str) -> str:
-    """Why a device is believed, or is not."""
+    """Why a device is trusted, or not."""
     told = run.enrolments.get(host, {})
     rung = (told.get("verdict") or {}).get("rung", "")
     return _BELIEVED.get(rung, rung) or str(told.get("reason") or _NOTHING)
 
 
 def _word(resource: Event) -> str:
-    """What people call a resource of the reference profile; a file's name is its last part."""
+    """The everyday name of a resource of the reference profile; for a file, the last part of its path."""
     kind, thing = resource["kind"], str(resource["object"])
     if kind == _HIERARCHY:
         return f"{thing} auth"

@@ -19,7 +19,7 @@ PROGRAMS = ("swtpm", "swtpm_setup", "swtpm_localca", "tpm2_readpublic", "openssl
 
 
 class DemoError(Exception):
-    """Something stopped the demo; the text is one sentence that says what to do."""
+    """The demo cannot go on; the text is one sentence that says what to do."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Settings:
         root: folder of all state (``DEMO_DIR``, default ``.work/demo`` in the checkout).
         playbook_program: the ansible-playbook to run (``EDGEFLEET_ANSIBLE_PLAYBOOK``).
         inventory_program: the ansible-inventory beside it.
-        device_python: the interpreter that stands for a device's own (``DEMO_PYTHON``: ``system``, a path, or the checkout's venv).
+        device_python: the interpreter used as the devices' Python (``DEMO_PYTHON``: ``system``, a path, or the checkout's venv).
     """
 
     root: pathlib.Path
@@ -57,12 +57,12 @@ class Settings:
 
 
 def root_from_environment(environ: t.Mapping[str, str]) -> pathlib.Path:
-    """Return the absolute folder of the demo's state (swtpm changes to ``/``, so a relative one would be lost)."""
+    """Return the absolute path of the folder of the demo's state (swtpm changes to ``/``, where a relative path would be wrong)."""
     return pathlib.Path(environ.get("DEMO_DIR") or REPO / ".work" / "demo").absolute()
 
 
 def from_environment(environ: t.Mapping[str, str]) -> Settings:
-    """Read the environment and check that every program that the demo needs is there.
+    """Read the environment and check that every program that the demo needs is installed.
 
     Raises:
         DemoError: a program or library is missing.

@@ -25,10 +25,10 @@ BOOT_MEASUREMENT = hashlib.sha256(b"edgefleet demo: stand-in for measured boot")
 
 
 def transmit(port: int, command: bytes, *, allowed: t.Container[int] = (0,)) -> bytes:
-    """Send one command to the swtpm at a loopback port and return the response's body. ``allowed`` are the response codes that will do.
+    """Send one command to the swtpm at a loopback port and return the response's body. ``allowed`` are the response codes to accept.
 
     Raises:
-        DemoError: nobody answers, or the TPM refuses.
+        DemoError: the TPM does not answer, or refuses.
     """
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_SECONDS) as link:
@@ -44,7 +44,7 @@ def transmit(port: int, command: bytes, *, allowed: t.Container[int] = (0,)) -> 
 
 
 def measure_boot(port: int) -> None:
-    """Extend PCR 7 once after each start. A PCR that is all zero means "nothing was measured", and nothing may be sealed to that."""
+    """Extend PCR 7 once after each start. A PCR of zeros means that nothing was measured, and we refuse to seal to that."""
     body = transmit(port, struct.pack(">HIII", 0x8001, 14 + len(_SELECT_PCR), 0x0000017E, 1) + _SELECT_PCR)  # PCR_Read
     if any(body[-32:]):
         return
@@ -54,7 +54,7 @@ def measure_boot(port: int) -> None:
 
 
 def close_platform(port: int) -> None:
-    """Give the platform hierarchy a random auth that nobody keeps, unless that was done since power on: TPM2_HierarchyChangeAuth."""
+    """Set the platform hierarchy's auth to a random value that is not kept (TPM2_HierarchyChangeAuth), unless this was done since power on."""
     auth = secrets.token_bytes(32)
     tail = struct.pack(">I", _PLATFORM) + _EMPTY_PASSWORD + struct.pack(">H", len(auth)) + auth
     transmit(port, struct.pack(">HII", 0x8002, 10 + len(tail), 0x00000129) + tail, allowed=(0, _BAD_AUTH))
