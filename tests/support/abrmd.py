@@ -17,7 +17,7 @@ TCTI = "tabrmd:bus_type=session"
 
 @contextlib.contextmanager
 def running(tcti: str) -> t.Iterator[dict[str, str]]:
-    """Start bus and daemon for the TPM at `tcti`; yields the environment in which TCTI reaches it. Raises RuntimeError."""
+    """Start bus and daemon for the TPM at `tcti`; yields the environment variables with which a client reaches them. Raises RuntimeError."""
     with _process(
         ["dbus-daemon", "--session", "--nofork", "--nopidfile", "--print-address"],
         stdout=subprocess.PIPE,

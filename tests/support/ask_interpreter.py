@@ -18,7 +18,7 @@ import sys
 
 
 def main() -> None:
-    """Hand streams, folder, environment and arguments over, and end as the run ends."""
+    """Pass streams, folder, environment and arguments to the warm Python, and end with the run's exit status."""
     place, python, *arguments = sys.argv[1:]
     other = os.stat(place).st_uid != os.geteuid() or any(name.startswith("PYTHON") for name in os.environ)
     if other or (arguments and not os.path.isfile(arguments[0])):

@@ -28,7 +28,7 @@ PCRS = [{"bank": "sha256", "index": index, "digest": hashlib.sha256(bytes([index
 
 
 def tpmt_signature(key: lab_ca.Key, scheme: int, data: bytes) -> bytes:
-    """A TPMT_SIGNATURE with SHA-256, as a TPM would make it."""
+    """A TPMT_SIGNATURE with SHA-256, in the form in which a TPM makes it."""
     head = struct.pack(">HH", scheme, alg.SHA256)
     if isinstance(key, rsa.RSAPrivateKey):
         pss = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
@@ -98,7 +98,7 @@ def soft_tpm(serial: str = "SN-0001", kind: str = "ecc") -> SoftTpm:
 
 
 def fields(tpm: SoftTpm, ca: authority.Authority, now: datetime.datetime = lab_ca.NOW) -> birth_records.RecordFields:
-    """What a right record of a device is made of."""
+    """The fields of a valid record of a device."""
     vendor = lab_ca.root("Vendor")
     subject = profile.DeviceSubject(tpm.serial, b"hw")
     keys = {"iak": tpm.ak, "idevid": tpm.idevid, "ldevid": tpm.ldevid}

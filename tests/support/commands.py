@@ -40,7 +40,7 @@ NAMES = {
 }  # fmt: skip
 CODES = {name: code for code, name in NAMES.items()}
 
-# Change what survives a power cycle, or a PCR.
+# Commands that change persistent state, or a PCR.
 WRITES = frozenset(
     "TPM2_" + name
     for name in """
@@ -50,7 +50,7 @@ WRITES = frozenset(
     PCR_Event PCR_Reset PCR_Extend SetAlgorithmSet SetCommandCodeAuditStatus ClockRateAdjust
     """.split()
 )
-# Leave a transient object behind until it is flushed.
+# Commands that leave a transient object in the TPM until it is flushed.
 LOADS = frozenset(
     "TPM2_" + name for name in "CreatePrimary CreateLoaded Load LoadExternal ContextLoad HMAC_Start HashSequenceStart".split()
 )
@@ -60,7 +60,7 @@ _ASYMMETRIC = (0x0001, 0x0023)
 
 @dataclasses.dataclass
 class Record:
-    """One command that a client sent, and what became of it."""
+    """One command that a client sent, and its response."""
 
     index: int
     request: bytes = dataclasses.field(repr=False)
@@ -81,7 +81,7 @@ class Record:
 
     @property
     def rc(self) -> int | None:
-        """The response code; None where no response was seen."""
+        """The response code; None if there was no response."""
         return int(struct.unpack(">I", self.response[6:10])[0]) if len(self.response) >= 10 else None
 
     @property
@@ -91,12 +91,12 @@ class Record:
 
     @property
     def is_write(self) -> bool:
-        """Whether it is a command that changes what survives a power cycle, or a PCR. To adjust the clock's rate by nothing changes nothing."""
+        """Whether the command changes persistent state, or a PCR. ClockRateAdjust by 0 does not."""
         return self.name in WRITES and not (self.name == "TPM2_ClockRateAdjust" and self.request[-1] == 0)
 
     @property
     def leaves_something_loaded(self) -> bool:
-        """Whether it leaves a transient object or a session behind, until that is flushed."""
+        """Whether it leaves a transient object or a session in the TPM until that is flushed."""
         return self.name in LOADS or self.name == "TPM2_StartAuthSession"
 
     @property

@@ -33,7 +33,7 @@ def cores() -> list[dict[str, str]]:
 
 
 def each_core(group: str) -> list[t.Any]:
-    """Each core as a parameter; what is dear to make with one is made by one worker of pytest-xdist, for all tests of the group."""
+    """Each core as a parameter. All tests of a core's group run on one worker of pytest-xdist, so that slow preparations are made once."""
     return [pytest.param(entry, id=f"core-{entry['core']}", marks=pytest.mark.xdist_group(f"{group}-{entry['core']}")) for entry in cores()]
 
 
@@ -45,10 +45,10 @@ class Controller:
 
     def __init__(self, folder: pathlib.Path, ansible_playbook: str, device_python: str) -> None:
         self.folder, self._program, self._python = folder, ansible_playbook, device_python
-        # Settings of Ansible beside the shipped ones, for the tests of a setting itself.
+        # Ansible settings beside the shipped ones, for tests of these settings.
         self.settings: dict[str, str] = {}
         self.cold = False
-        places.python_path()  # makes the collection's tree
+        places.python_path()  # this also makes the collection's tree
 
     def __call__(self, playbook: str, hosts: dict[str, Host], *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a playbook (the collection's by its full name, else a file) over `hosts`."""
@@ -65,7 +65,7 @@ class Controller:
     def command(self, playbook: str, hosts: dict[str, Host], arguments: t.Sequence[str] = ()) -> tuple[list[str], dict[str, str]]:
         """The command and the environment of such a run."""
         inventory = self.folder / "inventory.yml"
-        # The controller itself is the device: nothing is to be installed on it.
+        # The controller is also the device, and the test must not install anything on it.
         python = self._python if self.cold else interpreter(self._python, self._program)
         shared = {"ansible_connection": "local", "ansible_python_interpreter": python, "tpm2_day_zero_stack": False}
         inventory.write_text(yaml.safe_dump({"edge": {"vars": shared, "hosts": hosts}}))
@@ -114,13 +114,13 @@ def _home() -> str:
 
 
 def said(done: subprocess.CompletedProcess[str]) -> str:
-    """All that a run said, on one line, so that wrapped text can be searched."""
+    """A run's output on one line, so that wrapped text can be searched."""
     return " ".join(f"exit status {done.returncode} {done.stdout} {done.stderr}".split())
 
 
 def totals(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, int]]:
     """The play recap, by host."""
-    # The last one: in the middle of a line somebody may have said these words.
+    # The last recap, because these words may also occur in the output of a task.
     _before, found, after = done.stdout.rpartition("\nPLAY RECAP")
     lines = after.splitlines()[1:] if found else []
     rows = [line.partition(":") for line in lines if ":" in line]

@@ -14,13 +14,13 @@ from support.module import Result
 from support.proxy import Proxy
 from support.tools import Tools, leftovers, lockout_counter
 
-# A no-op of a fine-grained module on one resource.
+# The most TPM commands of a fine-grained module on one resource with nothing to do.
 NO_OP_COMMANDS = 2
 
 
 @dataclasses.dataclass
 class Bench:
-    """A TPM behind a proxy and the Python that the modules run on; `secrets` must occur in no output."""
+    """A TPM behind a proxy and the Python that the modules run on; no output may contain one of the `secrets`."""
 
     proxy: Proxy
     python: str
@@ -32,13 +32,13 @@ class Bench:
         return Tools(self.proxy.swtpm.tcti)
 
     def secret(self, name: str, size: int = 24) -> str:
-        """Make up a secret that no run may show from now on."""
+        """Make a secret; from now on no run may show it."""
         value = secrets.made_up(name, size)
         self.secrets[name] = value.encode()
         return value
 
     def run(self, name: str, /, *, check: bool = False, **options: t.Any) -> Result:
-        """Run a module once. Whatever becomes of it: nothing left loaded, no failed try counted, no secret said or sent in plain."""
+        """Run a module once. Even if it fails, it must leave nothing loaded, cost no try, and neither show nor send a secret in plain."""
         self.proxy.reset()
         tries, loaded = lockout_counter(self.proxy.swtpm), leftovers(self.proxy.swtpm)
         result = module.run(name, {"tcti": self.proxy.tcti, **options}, python=self.python, check=check, diff=True)
@@ -49,7 +49,7 @@ class Bench:
         return result
 
     def ok(self, name: str, /, *, check: bool = False, **options: t.Any) -> dict[str, t.Any]:
-        """Run a module that ends well."""
+        """Run a module that succeeds."""
         return self.run(name, check=check, **options).expect_ok()
 
     def failed(self, name: str, /, *, check: bool = False, **options: t.Any) -> str:
@@ -64,7 +64,7 @@ class Bench:
     def idle(
         self, name: str, /, *, check: bool = False, commands: int = NO_OP_COMMANDS, reads: bool = False, **options: t.Any
     ) -> dict[str, t.Any]:
-        """Run a module that finds all as asked: no step, no write; unless it `reads` secrets, no session and no more than `commands`."""
+        """Run a module with nothing to do: no step, no write; unless it `reads` secrets, no session and at most `commands` commands."""
         found = self.ok(name, check=check, **options)
         assert not found["changed"]
         assert found["steps"] == []
@@ -78,9 +78,9 @@ class Bench:
     def cycle(
         self, name: str, /, *, commands: int = NO_OP_COMMANDS, reads: bool = False, loads: bool = False, **options: t.Any
     ) -> dict[str, t.Any]:
-        """Check, apply, check again, apply again: check predicts what the run does, and the second run does nothing. Returns the run's answer.
+        """Check, apply, check again, apply again: check mode must predict the run, and the second run must do nothing. Returns the run's answer.
 
-        `loads`: the first check asks the TPM whether it loads a file that is to be put at a handle.
+        `loads`: the first check tests whether the TPM can load the file for a handle.
         """
         checked = self.ok(name, check=True, **options)
         assert self.proxy.writes() == []
@@ -98,10 +98,10 @@ class Bench:
 
 
 def _known(resource: dict[str, t.Any]) -> dict[str, t.Any]:
-    # A Name is known before the object is only where the object is there already.
+    # Check mode knows an object's Name only if the object exists already.
     return {key: value for key, value in resource.items() if key != "name"}
 
 
 def text(answer: dict[str, t.Any]) -> str:
-    """Steps and diff of an answer as text, to look for what must not be there."""
+    """Steps and diff of an answer as text, in which to look for secrets."""
     return json.dumps([answer["steps"], answer["diff"]])

@@ -32,7 +32,7 @@ NAMES = (*ENROLLED, IMPOSTOR)
 
 @dataclasses.dataclass
 class Lab:
-    """One demo with two usual devices in its own folder: its first run is what users start, in later ones the devices' Python is warm."""
+    """A demo with two usual devices in its own folder. Its first run is exactly what users start; later ones use a warm Python for the devices."""
 
     root: pathlib.Path
     ansible_playbook: str
@@ -50,7 +50,7 @@ class Lab:
         return subprocess.run(command, env=self._environment(), capture_output=True, text=True, check=False, timeout=600)
 
     def playbook(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a playbook of the collection over the lab's inventory, as an operator would."""
+        """Run a playbook of the collection on the lab's inventory, as an operator would."""
         environment = self._environment() | {
             "ANSIBLE_CONFIG": str(places.USERS_CFG),
             "ANSIBLE_COLLECTIONS_PATH": str(places.COLLECTIONS),
@@ -72,7 +72,7 @@ class Lab:
         return Tools(self.device(name).tcti)
 
     def telemetry_key(self, name: str = "edge-01") -> bytes:
-        """The device's telemetry key, as its vault has it."""
+        """The device's telemetry key, from its vault file."""
         return base64.b64decode(yaml.safe_load(self.device(name).secrets.read_text())["tpm2_profile_telemetry_key"])
 
     def vault(self) -> dict[str, str]:
@@ -80,12 +80,12 @@ class Lab:
         return t.cast("dict[str, str]", yaml.safe_load(self.factory.vault.read_text()))
 
     def auths(self, name: str = "edge-01") -> dict[str, str]:
-        """The auth values of a device, made anew from the master secret."""
+        """The auth values of a device, derived again from the master secret."""
         master = self.vault()["vault_fleet_master"].encode()
         return Escrow(None, master=master).many(self.tools(name).readpublic(EK).name, HIERARCHIES, 1)
 
     def registry(self, query: str) -> list[tuple[t.Any, ...]]:
-        """What the registry's file says, by SQLite itself."""
+        """The result of a query to the registry's file, by SQLite itself."""
         connection = sqlite3.connect(f"file:{self.factory.registry}?mode=ro", uri=True)
         try:
             return connection.execute(query).fetchall()

@@ -39,12 +39,12 @@ Extensions = t.Sequence[tuple[x509.ExtensionType, bool]]
 
 @functools.cache
 def rsa_key(bits: int = 2048, number: int = 0) -> rsa.RSAPrivateKey:
-    """An RSA key, made once for each size and number: making one is slow."""
+    """An RSA key, made once for each size and number, because that is slow."""
     return rsa.generate_private_key(65537, bits)
 
 
 def roca_modulus(bits: int = 2048) -> int:
-    """A modulus with the ROCA fingerprint: a power of 65537 modulo the primes up to 167 (that it cannot be factored is not needed)."""
+    """A modulus with the ROCA fingerprint: a power of 65537 modulo the primes up to 167. It need not be the product of two primes."""
     primes = [number for number in range(2, 168) if all(number % below for below in range(2, number))]
     product = math.prod(primes)
     return pow(65537, 5, product) + product * ((1 << bits - 1) // product + 1)
@@ -64,7 +64,7 @@ def unique(key: PublicKey) -> bytes:
 
 
 def area(template: names.Public, key: PublicKey) -> names.Public:
-    """The public area of a template with the key filled in, as the TPM that holds it would answer."""
+    """The public area of a template with the key filled in, as the TPM with that key would return it."""
     return names.parse_public(template.raw[: -len(template.unique)] + unique(key))
 
 
@@ -74,18 +74,18 @@ def ek_area(template: str, key: PublicKey) -> names.Public:
 
 
 def directory_name(manufacturer: str | None = "id:00001014", model: str = "swtpm", version: str = "id:20191023") -> x509.Name:
-    """The TPM's attributes as subjectAltName has them."""
+    """A subjectAltName with the TPM's attributes."""
     pairs = [("2.23.133.2.1", manufacturer), ("2.23.133.2.2", model), ("2.23.133.2.3", version)]
     return x509.Name([x509.NameAttribute(x509.ObjectIdentifier(oid), value) for oid, value in pairs if value is not None])
 
 
 def common_name(text: str) -> x509.Name:
-    """A name of one attribute."""
+    """A name with one attribute."""
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
 def usage(*allowed: str) -> x509.KeyUsage:
-    """A keyUsage of the bits by their names in cryptography."""
+    """A keyUsage with these bits, named as in cryptography."""
     every = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
     every += ("key_cert_sign", "crl_sign", "encipher_only", "decipher_only")
     return x509.KeyUsage(**{name: name in allowed for name in every})
@@ -93,7 +93,7 @@ def usage(*allowed: str) -> x509.KeyUsage:
 
 @dataclasses.dataclass(frozen=True)
 class Authority:
-    """A CA: its key and certificate, and how that is encoded where it is not DER."""
+    """A CA: its key and certificate, and the certificate's encoding if it is not DER."""
 
     key: PrivateKey
     certificate: x509.Certificate
@@ -117,7 +117,7 @@ class Authority:
         end: datetime.datetime = NOW + YEAR,
         digest: hashes.HashAlgorithm | None = None,
     ) -> x509.Certificate:
-        """A certificate by this CA, or one that claims to be (`signer`)."""
+        """A certificate by this CA, or a forged one, signed with the key `signer`."""
         made = _builder(subject, issuer or self.certificate.subject, key, start, end)
         if aki:
             known = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
@@ -127,7 +127,7 @@ class Authority:
         return made.sign(signer or self.key, digest or hashes.SHA256())
 
     def sub(self, name: str, *, key: PrivateKey | None = None, extensions: Extensions | None = None, **options: t.Any) -> Authority:
-        """An intermediate CA, ordinary unless told otherwise."""
+        """An intermediate CA, a normal one unless options say otherwise."""
         key = key or ecc_key()
         chosen = ca_extensions(key.public_key()) if extensions is None else extensions
         return Authority(key, self.issue(common_name(name), key.public_key(), chosen, **options))
@@ -202,7 +202,7 @@ def root(
 
 
 def pem(*ders: bytes, label: str = "CERTIFICATE") -> bytes:
-    """PEM of some DER, in one text."""
+    """The PEM of several DER certificates, in one text."""
     return b"".join(b"-----BEGIN %b-----\n%b-----END %b-----\n" % (label.encode(), base64.encodebytes(der), label.encode()) for der in ders)
 
 
@@ -213,7 +213,7 @@ def write_bundle(path: pathlib.Path, *authorities: Authority) -> tuple[str, str]
 
 
 def as_infineon(whole: bytes, signer: PrivateKey) -> bytes:
-    """The certificate with the algorithm of its RSA key named id-RSAES-OAEP, parameters and all, signed anew."""
+    """The certificate signed again after naming the algorithm of its RSA key id-RSAES-OAEP, with parameters."""
     found = asn1.Certificate.load(whole)
     info = found["tbs_certificate"]["subject_public_key_info"]
     oaep = bytes.fromhex("06092a864886f70d010107" + "3015a213301106092a864886f70d010109040454435041")
@@ -234,7 +234,7 @@ SAN, BASIC = bytes.fromhex("0603551d11"), bytes.fromhex("0603551d13")
 
 
 def rewritten(data: bytes, change: t.Callable[[int, Parts], Parts]) -> bytes:
-    """DER whose constructed elements hold what `change` makes of their tag and parts, from the inside out, the lengths put right."""
+    """Rewrite DER from the inside out: `change` gets the tag and parts of each constructed element and returns new parts; lengths follow."""
     made = b""
     for one in der.elements(data):
         body = one.body
@@ -248,7 +248,7 @@ def rewritten(data: bytes, change: t.Callable[[int, Parts], Parts]) -> bytes:
 
 
 def signed_anew(whole: bytes, signer: PrivateKey, change: t.Callable[[int, Parts], Parts]) -> bytes:
-    """A certificate rewritten and signed over what it is then, with the hash that it names."""
+    """A certificate rewritten, then signed again with the hash that it names."""
     tbs, algorithm, _signature = (one.whole for one in der.elements(next(der.elements(rewritten(whole, change))).body))
     digest = next(one for name, one in DIGESTS.items() if name in algorithm)
     made = signer.sign(tbs, padding.PKCS1v15(), digest) if isinstance(signer, rsa.RSAPrivateKey) else signer.sign(tbs, ec.ECDSA(digest))
@@ -264,12 +264,12 @@ DIGESTS = {
 
 
 def unsorted(tag: int, parts: Parts) -> Parts:
-    """As Nuvoton writes names: the attributes in one set, and the set not in order."""
+    """Write names as Nuvoton does: all attributes in one set, and the set not sorted."""
     return parts[::-1] if tag == 0x31 else parts
 
 
 def explicit(tag: int, parts: Parts) -> Parts:
-    """As Intel's PTT writes extensions: critical FALSE, and in BasicConstraints cA FALSE."""
+    """Write extensions as Intel's PTT does: with critical FALSE, and in BasicConstraints with cA FALSE."""
     if tag == der.SEQUENCE and len(parts) == 2 and parts[0].startswith(b"\x06\x03\x55\x1d") and parts[1].startswith(b"\x04"):
         return [parts[0], b"\x01\x01\x00", parts[1]]
     if tag == der.SEQUENCE and parts[:1] == [BASIC]:
@@ -278,12 +278,12 @@ def explicit(tag: int, parts: Parts) -> Parts:
 
 
 def printable(tag: int, parts: Parts) -> Parts:
-    """As STMicroelectronics writes the names of a root: PrintableString, where the CAs below have UTF8String."""
+    """Write the names of a root as STMicroelectronics does: as PrintableString, although the CAs below have UTF8String."""
     return [parts[0], b"\x13" + parts[1][1:]] if tag == der.SEQUENCE and len(parts) == 2 and parts[1][:1] == b"\x0c" else parts
 
 
 def nulled(tag: int, parts: Parts) -> Parts:
-    """As Intel's OnDie CA writes the algorithm of a signature: with a NULL after it."""
+    """Write the algorithm of a signature as Intel's OnDie CA does: with a NULL after it."""
     return [*parts, b"\x05\x00"] if tag == der.SEQUENCE and len(parts) == 1 and parts[0][2:] in DIGESTS else parts
 
 
@@ -299,18 +299,18 @@ NUVOTON_TPM = in_one_set(t1="id:4E544300", t2="NPCT75x", t3="id:00070002")
 
 
 def nuvoton_root(**times: datetime.datetime) -> Authority:
-    """A root as Nuvoton's: what it issues through `as_nuvoton` has its subject as issuer, byte for byte."""
+    """A root like Nuvoton's. Certificates that it issues through `as_nuvoton` have its subject as issuer, byte for byte."""
     plain = root(subject=NUVOTON, **times)
     return dataclasses.replace(plain, odd=signed_anew(plain.der, plain.key, unsorted))
 
 
 def as_nuvoton(authority: Authority, key: PublicKey, *, name: x509.Name = NUVOTON_TPM, **options: t.Any) -> bytes:
-    """An EK certificate as Nuvoton's: the TPM's attributes in one set, no set in order."""
+    """An EK certificate like Nuvoton's: the TPM's attributes in one set, and no set sorted."""
     return signed_anew(authority.ek(key, extensions=ek_extensions(key, name=name), **options), authority.key, unsorted)
 
 
 def as_sha1(whole: bytes, signer: rsa.RSAPrivateKey) -> bytes:
-    """The certificate signed anew with SHA-1, which cryptography no longer does."""
+    """The certificate signed again with SHA-1, which cryptography no longer does."""
     found = asn1.Certificate.load(whole)
     for part in (found["tbs_certificate"]["signature"], found["signature_algorithm"]):
         part["algorithm"], part["parameters"] = "sha1_rsa", core.Null()

@@ -49,7 +49,7 @@ WHERE = settings.Handles(EK, AK, IDEVID, "idevid_ecc_p256")
 ONE, OTHER = "line-a", "line-b"  # two TPMs of the vendor
 QUOTE = pcr.Selection("sha256", (0, 7))
 VERSIONS = {"edgefleet.tpm2": "0.1.0", "ansible-core": "2.18.0"}
-# What each device has before it is enrolled, as far as enrolment looks at it.
+# The parts of a device's state before enrolment that enrolment looks at.
 RESOURCES: profile.Resources = [
     {"primary_key": {"template": "srk_ecc_p256", "handle": SRK}},
     {"primary_key": {"template": "ek_rsa_2048", "handle": EK}},
@@ -59,7 +59,7 @@ RESOURCES: profile.Resources = [
 NONCE = bytes(range(32))
 Json = dict[str, t.Any]
 Exchange = t.Callable[[t.Mapping[str, t.Any]], Json]
-# What somebody in between does: he gets the question and whoever answers it, and answers.
+# An attack: a function that gets the question and the exchange with the real device, and returns an answer.
 Attack = t.Callable[[Json, Exchange], Json]
 
 
@@ -69,7 +69,7 @@ def now() -> datetime.datetime:
 
 
 def later(days: float) -> t.Callable[[], datetime.datetime]:
-    """A clock that many days ahead."""
+    """A clock that is so many days ahead."""
     return lambda: now() + datetime.timedelta(days=days)
 
 
@@ -80,7 +80,7 @@ def local_key(**changes: t.Any) -> settings.LocalKey:
 
 
 class Device:
-    """The device's side as it should be: the module on a TPM. It keeps what it was asked and what it answered."""
+    """The honest device: runs the module on a TPM. It records its questions and answers."""
 
     def __init__(self, tcti: str, python: str, **auths: str) -> None:
         self.tcti, self._python, self._auths = tcti, python, auths
@@ -99,21 +99,21 @@ class Device:
 
 
 class Between:
-    """Somebody between the controller and a device: he may do what he likes with each question; `asked` counts them."""
+    """An attacker between the controller and a device, who may change each exchange; `asked` counts them."""
 
     def __init__(self, device: Exchange, *attacks: Attack | None) -> None:
         self._device, self._attacks = device, attacks
         self.asked = 0
 
     def __call__(self, question: t.Mapping[str, t.Any]) -> Json:
-        """One exchange; the first attack is on the first one, and so on; None lets it pass."""
+        """One exchange. The first attack is for the first exchange, and so on; None passes it on unchanged."""
         attack = self._attacks[self.asked] if self.asked < len(self._attacks) else None
         self.asked += 1
         return attack(dict(question), self._device) if attack else self._device(question)
 
 
 def altered(**fields: t.Any) -> Attack:
-    """The attack that puts these values into an answer; a function is given the old value."""
+    """The attack that puts these values into an answer. A value may be a function of the old one."""
 
     def attack(question: Json, device: Exchange) -> Json:
         answer = dict(device(question))
@@ -123,7 +123,7 @@ def altered(**fields: t.Any) -> Attack:
 
 
 def without(*fields: str) -> Attack:
-    """The attack that leaves these fields of an answer out."""
+    """The attack that removes these fields from an answer."""
 
     def attack(question: Json, device: Exchange) -> Json:
         return {name: value for name, value in device(question).items() if name not in fields}
@@ -132,27 +132,27 @@ def without(*fields: str) -> Attack:
 
 
 def instead(answer: Json) -> Attack:
-    """The attack that gives an answer of its own, and asks nobody."""
+    """The attack that gives this answer without asking the device."""
     return lambda _question, _device: answer
 
 
 def b64(data: bytes) -> str:
-    """As answers have bytes."""
+    """Bytes in the form of an answer (base64)."""
     return base64.b64encode(data).decode()
 
 
 def unb64(text: str) -> bytes:
-    """Bytes of an answer."""
+    """The bytes of a base64 text in an answer."""
     return base64.b64decode(text, validate=True)
 
 
 def nobody(_question: t.Mapping[str, t.Any]) -> Json:
-    """A device that must not be asked."""
+    """An exchange that fails the test, because the device must not be asked."""
     raise AssertionError("the device was asked")
 
 
 def nothing_is_random(patch: pytest.MonkeyPatch) -> None:
-    """From here on each run asks with the same nonces and the same secret, so that recorded answers are right."""
+    """From now on each run uses the same nonces and the same secret, so that recorded answers stay valid."""
     patch.setattr(enrolment, "nonce", lambda: NONCE)
     patch.setattr(credentials, "secrets", types.SimpleNamespace(token_bytes=lambda size: NONCE[:size]))
 
@@ -167,13 +167,13 @@ class Counted:
         return getattr(self._ca, name)
 
     def issue(self, *arguments: t.Any, **options: t.Any) -> t.Any:
-        """As the CA's own."""
+        """Count, and issue as the CA does."""
         self.issued += 1
         return self._ca.issue(*arguments, **options)
 
 
 class Desk:
-    """The controller's desk: a registry in a file, a CA in files, whom to believe."""
+    """The controller's side: a registry in a file, a CA in files, and the trust policy."""
 
     def __init__(self, folder: pathlib.Path, trust: Json, ca: Json) -> None:
         self.folder, self._options = folder, {"folder": str(folder), "trust": trust, "ca": ca}
@@ -183,12 +183,12 @@ class Desk:
         self.requests = folder / "requests"
 
     def external(self, flavour: str | None = None) -> Json:
-        """A plan with a CA elsewhere in place of this desk's."""
+        """A plan with an external CA in place of this desk's."""
         root = (self.folder / "ca" / "root.pem").read_bytes()
         return {"ca": None, "external": settings.External(str(self.requests), (root,), flavour)}
 
     def die(self, stage: str, tcti: str, python: str, *, external: bool = False) -> None:
-        """Enroll in a process of its own, and kill that one when it comes to a stage (one of enroll_dies.STAGES)."""
+        """Enroll in another process, and kill that process when it reaches a stage (one of enroll_dies.STAGES)."""
         told = {**self._options, "stage": stage, "tcti": tcti, "python": python, "external": external}
         program = "import sys, json; from support import enroll_dies; enroll_dies.run(json.load(sys.stdin))"
         path = os.pathsep.join([str(places.COLLECTIONS), str(places.ROOT / "tests")])
@@ -203,7 +203,7 @@ class Desk:
         return open_registry(self.url, timeout=2, **options)
 
     def plan(self, **changes: t.Any) -> EnrolmentPlan:
-        """What the device of this file's serial number is to become; `ca` may be None."""
+        """The plan for the device with this file's serial number; `ca` may be None."""
         base = EnrolmentPlan(
             serial=SERIAL,
             where=WHERE,
@@ -224,19 +224,19 @@ class Desk:
             return enrolment.Enrolment(registry, self.plan(**changes), exchange, clock).run(check)
 
     def rows(self) -> dict[str, list[tuple[t.Any, ...]]]:
-        """All that the registry holds, by table, asked of SQLite."""
+        """The registry's rows by table, read by SQLite."""
         with contextlib.closing(sqlite3.connect(self.url)) as base:
             tables = [row[0] for row in base.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]
             return {table: base.execute(f'SELECT * FROM "{table}"').fetchall() for table in tables}
 
     def untouched(self, before: dict[str, list[tuple[t.Any, ...]]]) -> None:
-        """Nothing but incidents and events has been written since, and nothing given away."""
+        """Check that only incidents and events have been written since, and no certificate was issued."""
         after = self.rows()
         assert {**after, "events": [], "quarantine": []} == {**before, "events": [], "quarantine": []}
         assert not list(self.requests.rglob("*")) if self.requests.exists() else True
 
     def refused(self, exchange: Exchange, reason: str, sentence: str, *, told: bool = True, **options: t.Any) -> str:
-        """A run in which the device is not believed: that reason, that in its sentence; one incident with its event, and nothing else."""
+        """A run in which the device is quarantined: with that reason and that text in its sentence, one incident with its event, nothing else."""
         before, issued = self.rows(), self.ca.issued
         with pytest.raises(QuarantineError) as caught:
             self.enroll(exchange, **options)
@@ -258,7 +258,7 @@ class Desk:
         return message
 
     def failed(self, exchange: Exchange, sentence: str, *, thrown_away: bool = False, **options: t.Any) -> TpmError:
-        """A run that fails without blaming the device: nothing at all is written. `thrown_away`: certificates were made, and are not kept."""
+        """A run that fails without quarantine: nothing is written. `thrown_away`: certificates were issued, and are not kept."""
         before, issued = self.rows(), self.ca.issued
         with pytest.raises(TpmError) as caught:
             self.enroll(exchange, **options)
@@ -270,14 +270,14 @@ class Desk:
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-    """What all enrolment tests of a session share: TPMs that are ready to be enrolled, a CA, an empty registry."""
+    """Shared by all enrolment tests of a session: TPMs that are ready to be enrolled, a CA, an empty registry."""
 
     folder: pathlib.Path
     python: str
     vendor: Vendor
 
     def state(self, name: str, *, idevid: bool = True) -> pathlib.Path:
-        """The state of a TPM of the vendor, provisioned as far as it must be, with or without its IDevID key; made once."""
+        """The state folder of the vendor's TPM, provisioned as enrolment needs it, with or without its IDevID key; made once."""
         state = self.folder / (name if idevid else f"{name}-bare")
         with (self.folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -300,7 +300,7 @@ class Bench:
         making.rename(state)
 
     def recorded(self, name: str = ONE) -> list[Json]:
-        """The first and the second answer of a right enrolment with an LDevID, for tests in which nothing is random."""
+        """The first and the second answer of a successful enrolment with an LDevID, for tests with fixed nonces."""
         state, path = self.state(name), self.folder / f"{name}.answers.json"
         with (self.folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -321,7 +321,7 @@ class Bench:
 
     def desk(self, folder: pathlib.Path, **trust: t.Any) -> Desk:
         """A desk of its own, with an empty registry."""
-        self.state(ONE)  # whose making makes the vendor
+        self.state(ONE)  # this also makes the vendor
         with (self.folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             return self._desk(folder, trust)

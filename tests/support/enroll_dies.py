@@ -14,13 +14,13 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._enroll import enro
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import rows, store
 from support.enroll import Desk, Device, Json, local_key
 
-# Before and after each exchange; when all is verified; when the requests for a CA elsewhere are out; when the transaction is written
-# and not committed; when it is; at the end.
+# Before and after each exchange; when all is verified; when the requests for an external CA are written; before and after the commit of
+# the transaction; at the end.
 STAGES = ("asked", "answered", "asked again", "answered again", "checked", "published", "written", "committed", "done")
 
 
 def run(told: Json) -> None:
-    """What the process does that is killed at a stage."""
+    """The program of the process that is killed at a stage."""
 
     def come_to(stage: str) -> None:
         if stage == told["stage"]:

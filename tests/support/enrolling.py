@@ -21,7 +21,7 @@ from support.proxy import Proxy
 # TPM_RC_YIELDED, TPM_RC_TESTING, TPM_RC_RETRY: the TPM did nothing and asks for the same command once more.
 ASK_AGAIN = (0x908, 0x90A, 0x922)
 RC_FAILURE = 0x101
-FACTS = ["identity", "da_lockout", "hierarchies", "capacity"]  # what the preflight of role provision reads
+FACTS = ["identity", "da_lockout", "hierarchies", "capacity"]  # those that the preflight of the role provision reads
 STEPS = ("facts", "profile", "collect", "activate", "handover")
 Records = list[Record]
 
@@ -34,7 +34,7 @@ def reference(folder: pathlib.Path) -> profile.Resources:
 
 
 def secret(folder: pathlib.Path) -> profile.Resources:
-    """What is sealed: handed over after the TPM was verified."""
+    """The sealed resource, which is handed over after the TPM was verified."""
     return [item for item in _whole(folder) if "sealed_blob" in item]
 
 
@@ -43,19 +43,19 @@ def _whole(folder: pathlib.Path) -> profile.Resources:
 
 
 def desk(folder: pathlib.Path, vendor: Vendor) -> enroll.Desk:
-    """A controller's desk with a registry that is not there yet."""
+    """A controller's side with a registry that does not exist yet."""
     folder.mkdir(parents=True, exist_ok=True)
     return enroll.Desk(folder, vendor.trust, lab_ca.write(folder / "ca").options)
 
 
 class Walk:
-    """One device on its way: `steps` holds the records of each step, `outcome` what came of it."""
+    """One device in its first run: `steps` has the TPM commands of each step, `outcome` the enrolment's outcome."""
 
     def __init__(self, proxy: Proxy, python: str, desk: enroll.Desk) -> None:
         self.proxy, self.python, self.desk = proxy, python, desk
         self.steps: dict[str, Records] = {}
         self.outcome: EnrolmentOutcome | None = None
-        # A command that the TPM shall refuse in both exchanges.
+        # A command that the proxy lets the TPM refuse in both exchanges.
         self.refused = ""
 
     def _module(self, name: str, **options: t.Any) -> dict[str, t.Any]:
@@ -63,7 +63,7 @@ class Walk:
         return module.run(name, {"tcti": self.proxy.tcti, **options}, python=self.python).expect_ok()
 
     def provision(self, resources: profile.Resources) -> None:
-        """Facts and profile."""
+        """Read the facts and apply the profile."""
         self.facts = self._module("tpm2_info", gather=FACTS)
         self.steps["facts"] = list(self.proxy.records)
         self.observed = self._module("tpm2_profile", resources=resources, return_reads=True)
@@ -72,7 +72,7 @@ class Walk:
     def enroll(
         self, timed: t.Callable[[enroll.Exchange], enroll.Exchange] = lambda exchange: exchange, **changes: t.Any
     ) -> EnrolmentOutcome:
-        """Enroll it, with what the two before it have read; `timed` may put something between controller and device."""
+        """Enroll it with what facts and profile have read; `timed` may wrap the exchange between controller and device."""
         told = {
             "observed": self.observed,
             "reads": {**self.observed["reads"], "nv_buffer_max": self.facts["capacity"]["nv_buffer_max"]},
@@ -94,7 +94,7 @@ class Walk:
         return self.outcome
 
     def hand_over(self, resources: profile.Resources) -> None:
-        """What only a verified TPM gets, sealed to what was quoted."""
+        """Hand over what only a verified TPM gets, sealed to the quoted PCR values."""
         assert self.outcome is not None and self.outcome.device is not None
         pinned = {"handle": enroll.EK, "name": self.outcome.device.ek_name}
         quoted = {"bank": PCRS["bank"], "values": {str(one["index"]): one["digest"] for one in self.outcome.pcrs}}

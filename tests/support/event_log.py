@@ -36,7 +36,7 @@ def event(pcr: int, kind: int, data: bytes, banks: t.Sequence[str], *, zero: boo
 
 
 def locality(number: int, banks: t.Sequence[str]) -> bytes:
-    """The event that tells from which locality the TPM was started."""
+    """The event that says from which locality the TPM was started."""
     return event(0, NO_ACTION, b"StartupLocality\0" + bytes([number]), banks, zero=True)
 
 
@@ -66,7 +66,7 @@ def legacy(measured: t.Sequence[tuple[int, int, bytes]] = MEASURED) -> bytes:
 
 
 def extended(bank: str, *data: bytes, start: bytes | None = None) -> bytes:
-    """What a PCR holds after these measurements: written here anew, not taken from what is tested."""
+    """The value of a PCR after these measurements, computed independently of the tested code."""
     value = bytes(ALGORITHMS[bank][1]) if start is None else start
     for piece in data:
         value = hashlib.new(bank, value + hashlib.new(bank, piece).digest()).digest()

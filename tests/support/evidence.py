@@ -25,7 +25,7 @@ PROFILE: list[dict[str, t.Any]] = [
     {"primary_key": {"template": "iak_ecc_p256"}},
     {"nv_index": {"index": INDEX, "content": SERIAL.decode(), "write_once": True}},
 ]
-# All that can be collected.
+# Everything that can be collected.
 COLLECT = {
     "nonce": NONCE,
     "serial_size": len(SERIAL),
@@ -39,7 +39,7 @@ Json = dict[str, t.Any]
 
 
 def provision(folder: pathlib.Path, blank: pathlib.Path, python: str, *questions: Json) -> None:
-    """Make the state of such a device, of a blank TPM's; with `questions`, it has been asked those already."""
+    """Make the state of such a device from a blank TPM's; with `questions`, these have been asked already."""
     tpm = Swtpm(folder)
     tpm.restore(blank)
     try:

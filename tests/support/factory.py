@@ -43,7 +43,7 @@ class Vendor:
 
     @property
     def bundle(self) -> pathlib.Path:
-        """The PEM file with the vendor's CA certificates, root and issuer; there once a TPM was made."""
+        """The PEM file with the vendor's CA certificates, root and issuer; it exists once a TPM has been made."""
         ca, path = self.folder / "ca" / "state", self.folder / "bundle.pem"
         if not path.exists():
             aside = path.with_suffix(f".{id(self)}")
@@ -53,7 +53,7 @@ class Vendor:
 
     @property
     def trust(self) -> Options:
-        """The option `trust` that believes this vendor."""
+        """The option `trust` with which this vendor is trusted."""
         return {"bundle": str(self.bundle), "sha256": hashlib.sha256(self.bundle.read_bytes()).hexdigest()}
 
 

@@ -19,7 +19,7 @@ from support.tools import leftovers, lockout_counter
 
 AUTHS = {name: secrets.made_up(name) for name in ("owner", "endorsement", "lockout")}
 SECRETS = {**{name: auth.encode() for name, auth in AUTHS.items()}, "telemetry key": profile.TELEMETRY_KEY}
-# Positions that are tried, of each profile's first run: at least as many as it has commands (asserted).
+# The positions of faults in each profile's first run: at least as many as it has commands (asserted).
 # The reference profile's bound is the one of design law 1.
 POSITIONS = {"reference": 30, "hardened": 35}
 EVERY_POSITION = [(variant, position) for variant, count in POSITIONS.items() for position in range(count)]
@@ -52,7 +52,7 @@ class Device:
         return {"tcti": self.proxy.tcti, "resources": resources(self.variant, self.device_dir)}
 
     def run(self, **options: t.Any) -> Result:
-        """Run the profile to its end; whatever becomes of it, no secret is in what it says."""
+        """Run the profile to its end; even if it fails, no secret may be in its output."""
         result = module.run("tpm2_profile", self.arguments, python=self.python, **options)
         assert secrets.in_text(result.stdout + result.stderr, SECRETS) == []
         return result
@@ -62,7 +62,7 @@ class Device:
         return module.killed_run(self.proxy, position, "tpm2_profile", self.arguments, python=self.python, when=when)
 
     def state(self) -> dict[str, t.Any]:
-        """What the device looks like from outside."""
+        """The device's state, seen from outside."""
         return end_state(self.swtpm, self.device_dir)
 
 
@@ -96,7 +96,7 @@ def clean_run(device: Device) -> CleanRun:
 
 
 def assert_converges(device: Device, clean: CleanRun, *, generated: int, loaded: frozenset[str] = frozenset()) -> None:
-    """A re-run ends in the clean run's state, in which a run finds nothing to do, with one key generation at most on top, and no litter.
+    """Check that a re-run ends in the clean run's state with at most one more key generation, leaves nothing loaded, and a third run does nothing.
 
     `generated`: keys made by the disturbed run; `loaded`: what that run left in the TPM because it had no chance to flush.
     """
@@ -124,7 +124,7 @@ def assert_nothing_to_do(device: Device) -> None:
 
 
 def assert_one_sentence(message: str) -> None:
-    """A message for a person: one line, a full stop at its end, nothing of the program's innards."""
+    """Check a message for a person: one line, with a full stop at its end, without traceback or names from the code."""
     assert "\n" not in message
     assert message.endswith(".")
     assert len(message) < 500
@@ -133,7 +133,7 @@ def assert_one_sentence(message: str) -> None:
 
 
 def loaded_now(device: Device) -> frozenset[str]:
-    """What is loaded in the TPM now."""
+    """What is loaded in the TPM."""
     return frozenset(leftovers(device.swtpm))
 
 

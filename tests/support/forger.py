@@ -10,7 +10,7 @@ import struct
 
 from support.commands import Record
 
-# How many handles stand before the authorisation area (TPM 2.0 Library Part 3); of their answers none has a handle or a parameter.
+# The number of handles before the authorisation area (TPM 2.0 Library Part 3). These commands' responses have no handle and no parameter.
 HANDLES = {
     "TPM2_EvictControl": 2,
     "TPM2_NV_DefineSpace": 1,
@@ -41,7 +41,7 @@ def sessions(record: Record, handles: int) -> list[tuple[int, int]]:
 
 
 def answered(record: Record, handles: int, parameters: bytes = b"") -> bytes:
-    """A success with these parameters, and a nonce and an HMAC of the right size for every session, both made up."""
+    """A successful response with these parameters, and for every session an invented nonce and HMAC of the right size."""
     area = b""
     for handle, attributes in sessions(record, handles):
         some = b"" if handle == PASSWORD else os.urandom(32)
@@ -51,10 +51,10 @@ def answered(record: Record, handles: int, parameters: bytes = b"") -> bytes:
 
 
 def success(record: Record) -> bytes:
-    """ "Done", for a command that has not been carried out."""
+    """A successful response to a command that was not carried out."""
     return answered(record, HANDLES[record.name])
 
 
 def session_started(_record: Record) -> bytes:
-    """A session that the TPM knows nothing of."""
+    """A successful response with the handle of a session that does not exist in the TPM."""
     return struct.pack(">HIIIH", 0x8001, 48, 0, 0x02000000, 32) + os.urandom(32)

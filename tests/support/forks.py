@@ -22,25 +22,25 @@ Request = dict[str, t.Any]
 
 
 class Server:
-    """A Python that has called `load` and has done nothing else; it forks for each request on a socket.
+    """A Python that has called `load` and done nothing else; it forks for each request on a socket.
 
-    A request is JSON (`cwd`, `umask`, `environment`, and what the run needs to know) with four descriptors: the channel of this child, and its
-    standard streams. What is read from a channel, also its end, kills the child; its return code (negative: the signal) is written there.
-    Where the socket listens, each connection is a channel, and its first message is the request, with the streams alone.
+    A request is JSON (`cwd`, `umask`, `environment`, and values for the run) with four descriptors: the child's channel and its standard
+    streams. A message on the channel, or its end, kills the child. The child's return code (negative: the signal) is written to the channel.
+    If the socket listens, each connection is a channel, and its first message is the request, with only the streams.
     """
 
     def __init__(self, descriptor: int) -> None:
         self._control = socket.socket(fileno=descriptor)
         self._listens = bool(self._control.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
         self._channels: dict[int, socket.socket] = {}
-        # A signal that comes between two looks is not lost: it leaves a byte here.
+        # A signal writes a byte here, so that none is lost between two calls of select.
         self._woken, self._waker = socket.socketpair()
         self._waiting = selectors.DefaultSelector()
 
     def serve(self, load: t.Callable[[], None]) -> Request:
-        """Serve until the other end is closed, and end this process; a child returns with its request, as if just started."""
+        """Serve until the other end is closed, then end this process. In a child, return its request."""
         load()
-        # What is there now is alike for all children and is no garbage.
+        # Objects that exist now are shared with all children, so the garbage collector ignores them.
         gc.collect()
         gc.freeze()
         self._waker.setblocking(False)
@@ -63,12 +63,12 @@ class Server:
         if self._listens:
             descriptors.insert(0, source.detach())
         if not request and self._listens:
-            os.close(descriptors[0])  # it has gone again
+            os.close(descriptors[0])  # the client is gone already
             return {}
         if not request:
             for child in self._channels:
                 os.kill(child, signal.SIGKILL)
-            # Not SystemExit: what the imports have registered for the end of a process is for the children.
+            # Not SystemExit, because exit handlers that the imports have registered must run only in children.
             os._exit(0)
         child = os.fork()
         if not child:
@@ -80,7 +80,7 @@ class Server:
         return {}
 
     def _begin(self, request: Request, descriptors: list[int]) -> Request:
-        # The child: nothing of this server may be left in it.
+        # In the child: close everything of this server.
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._waiting.close()
@@ -97,7 +97,7 @@ class Server:
         return request
 
     def _kill(self, child: int) -> None:
-        # It is not reaped as long as its channel is known, so the number is its own.
+        # The child is not reaped while its channel is known, so the process id is still its own.
         self._waiting.unregister(self._channels[child])
         os.kill(child, signal.SIGKILL)
 
@@ -112,10 +112,10 @@ class Server:
                 try:
                     channel.sendall(str(os.waitstatus_to_exitcode(status)).encode())
                 except OSError:
-                    pass  # nobody waits for it any more
+                    pass  # the client does not wait any more
                 channel.close()
 
 
 def forget_this_folder() -> None:
-    """Take this folder off the search path: it would shadow modules of the standard library (`profile`)."""
+    """Remove this folder from the search path, where it would shadow a module of the standard library (`profile`)."""
     sys.path[:] = [path for path in sys.path if path != os.path.dirname(os.path.abspath(__file__))]

@@ -16,7 +16,7 @@ ROUNDS = 600
 
 
 class Rounds:
-    """The dice of each round. With ``--fuzz-seconds`` there are as many rounds as that takes, from a seed that nobody has had before."""
+    """A random generator for each round. With ``--fuzz-seconds``, rounds go on for that time, from a new random seed."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._seconds = float(config.getoption("--fuzz-seconds"))
@@ -31,7 +31,7 @@ class Rounds:
 
 
 def spoilt(good: bytes, dice: random.Random) -> bytes:
-    """The bytes with up to four faults: turned, cut, doubled, left out, lengths that lie, others put in."""
+    """The bytes with up to four faults: changed, cut, doubled, removed or inserted bytes, and wrong lengths."""
     data = bytearray(good)
     for _fault in range(dice.randint(1, 4)):
         at, size = dice.randrange(len(data) + 1), dice.choice((1, 1, 2, 4, 16))
@@ -72,7 +72,7 @@ ODD: tuple[t.Any, ...] = (
 
 
 def odd(value: t.Any, dice: random.Random) -> t.Any:
-    """JSON with one place that is something else; texts are sometimes spoilt only."""
+    """JSON with one value replaced; a text is sometimes only damaged."""
     if isinstance(value, dict) and value and dice.random() < 0.85:
         name = dice.choice(sorted(value))
         return {**value, name: odd(value[name], dice)}
@@ -85,6 +85,6 @@ def odd(value: t.Any, dice: random.Random) -> t.Any:
 
 
 def damaged(answer: dict[str, t.Any], dice: random.Random) -> dict[str, t.Any]:
-    """An answer, which Ansible has read as a mapping whatever the device sent, with one field that is something else."""
+    """An answer with one field replaced; it stays a mapping, because Ansible passes on nothing else."""
     name = dice.choice(sorted(answer))
     return {**answer, name: odd(answer[name], dice)}

@@ -14,13 +14,13 @@ CHILD = "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda"
 
 
 class Hand:
-    """Somebody with tpm2-tools and a folder."""
+    """Makes state with tpm2-tools, and files in a folder."""
 
     def __init__(self, tools: Tools, folder: pathlib.Path) -> None:
         self.tools, self.folder = tools, folder
 
     def run(self, *arguments: str | pathlib.Path, stdin: bytes | None = None) -> bytes:
-        """Run a tool; nothing stays loaded, as behind a resource manager."""
+        """Run a tool and flush what it leaves loaded, as a resource manager would."""
         found = self.tools.run(*map(str, arguments), stdin=stdin)
         self.tools.flush_transient()
         return found
@@ -31,7 +31,7 @@ class Hand:
         self.run("evictcontrol", "-Q", "-C", "o", "-c", self.folder / "primary.ctx", handle)
 
     def write_once_policy(self) -> pathlib.Path:
-        """The policy of the second seed, in its words."""
+        """The policy of the second script, made with its commands."""
         session, policy = self.folder / "session.dat", self.folder / "nvwrite.policy"
         self.tools.run("startauthsession", "-S", session)
         self.tools.run("policycommandcode", "-Q", "-S", session, "TPM2_CC_NV_Write")
@@ -40,7 +40,7 @@ class Hand:
         return policy
 
     def write_once(self, index: str, content: bytes, size: int, attributes: str) -> None:
-        """Define and write as that seed does it; what the content does not fill stays 0xFF."""
+        """Define and write an index as that script does; bytes after the content stay 0xFF."""
         policy, session = self.write_once_policy(), self.folder / "session.dat"
         self.run("nvdefine", "-Q", index, "-s", str(size), "-a", attributes, "-L", policy)
         self.tools.run("startauthsession", "-S", session, "--policy-session")
@@ -50,7 +50,7 @@ class Hand:
         self.tools.run("flushcontext", session)
 
     def child(self, handle: str | None, *arguments: str | pathlib.Path, stdin: bytes | None = None) -> tuple[pathlib.Path, pathlib.Path]:
-        """tpm2_create under the SRK, and where a handle is given tpm2_load and tpm2_evictcontrol."""
+        """tpm2_create under the SRK, and if a handle is given tpm2_load and tpm2_evictcontrol."""
         public, private, context = (self.folder / name for name in ("key.pub", "key.priv", "key.ctx"))
         self.run("create", "-Q", "-C", "0x81000001", "-u", public, "-r", private, *arguments, stdin=stdin)
         if handle:
@@ -66,7 +66,7 @@ class Hand:
         return file
 
     def pcr_policy(self) -> pathlib.Path:
-        """The sealing policy of the first seed, with its dashes mended."""
+        """The sealing policy of the first script, with its dashes corrected."""
         values, policy = self.folder / "pcr7.bin", self.folder / "policy.dat"
         self.run("pcrread", "-Q", "sha256:7", "-o", values)
         self.run("createpolicy", "-Q", "--policy-pcr", "-l", "sha256:7", "-f", values, "-L", policy)

@@ -20,7 +20,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connectio
 from support import hostile_python, places
 
 Json = dict[str, t.Any]
-# Variables of Ansible's own that would lead its next task elsewhere, or give it more rights.
+# Ansible's own variables that would send its next task to another place, or give it more rights.
 CONNECTION: Json = {
     "ansible_host": "192.0.2.66",
     "ansible_connection": "ssh",
@@ -47,7 +47,7 @@ CONNECTION: Json = {
     "hostvars": {},
     "vars": {},
 }
-# What a device may say to whoever looks at a screen or a page: a recap, colours, text that runs backwards, HTML, links, other lines.
+# Text with which a device may deceive a reader of a screen or page: a recap, colours, reversed text, HTML, links, other lines.
 FORGED = "FORGED-LINE"
 MARKS = ("\x1b", "\x9b", "\u202e", "\u2066", "<script>alert", "](http://192.0.2.66")
 SAYS = (
@@ -59,7 +59,7 @@ SAYS = (
 
 @functools.cache
 def ours() -> dict[str, t.Any]:
-    """Every variable of ours, with a value that would matter: the roles' options by their specification, and whatever playbooks and roles name."""
+    """Every variable of the collection with a value that would have an effect: the roles' options, and all that playbooks and roles name."""
     found: dict[str, t.Any] = {}
     folders = [places.ROOT / name for name in ("playbooks", "roles")]
     files = [path for folder in folders for path in folder.rglob("*") if path.suffix in {".yml", ".j2"}]
@@ -84,13 +84,13 @@ def _other(option: Json) -> t.Any:
 
 
 def template(marker: pathlib.Path) -> str:
-    """Text that makes the file `marker` where anybody takes it for a template."""
+    """Text that makes the file `marker` if it is evaluated as a template."""
     call = f"lookup('ansible.builtin.pipe', 'touch {marker}')"
     return f" {{{{ {call} }}}} {{% set _x = {call} %}} {{% if {call} %}}x{{% endif %}} "
 
 
 class HostileDevice:
-    """The Python of an attacker's device, in a folder of its own: `python` is what its host has as ansible_python_interpreter."""
+    """The Python of an attacker's device, in a folder of its own. `python` is its path, for ansible_python_interpreter."""
 
     def __init__(self, folder: pathlib.Path, python: str, *ways: str, facts: Json | None = None, hang: str = "", says: str = SAYS) -> None:
         folder.mkdir(parents=True)
@@ -105,12 +105,12 @@ class HostileDevice:
 
     @property
     def answers(self) -> int:
-        """How many answers it has changed."""
+        """The number of answers that it has changed."""
         return len(self._log.read_text().splitlines()) if self._log.exists() else 0
 
 
 def registry(url: str) -> Json:
-    """What the registry says, without what the clock and chance have made of it."""
+    """The registry's contents without times and random values."""
     with open_registry(url) as opened:
         devices = [{**dataclasses.asdict(one), "certificates": _certificates(one)} for one in opened.devices()]
         for one in devices:

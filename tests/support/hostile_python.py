@@ -25,13 +25,13 @@ SIZE = 3_000_000
 
 
 def facts(answer: Answer, plan: Plan) -> Answer:
-    """Variables of ours, and of Ansible's connection."""
+    """Add variables of the collection, and of Ansible's connection."""
     honest = answer.get("ansible_facts") or {}
     return {**answer, "ansible_facts": {**honest, **plan["facts"], "ansible_local": plan["facts"], "ansible_facts": plan["facts"]}}
 
 
 def keys(answer: Answer, plan: Plan) -> Answer:
-    """Keys by which Ansible's own actions speak with its strategy, and those that callbacks print."""
+    """Add keys by which Ansible's actions control its strategy, and keys that callbacks print."""
     text, name = plan["text"], "rogue-host"
     added: Answer = {
         "add_host": {"host_name": name, "groups": ["all", "edge"], "host_vars": plan["facts"]},
@@ -66,19 +66,19 @@ def keys(answer: Answer, plan: Plan) -> Answer:
 
 
 def outcomes(answer: Answer, plan: Plan) -> Answer:
-    """Keys that say how a task went, beside the module's own."""
+    """Add keys that say how the task ended, beside the module's own."""
     text = plan["text"]
     said: Answer = {"skipped": True, "skip_reason": text, "failed_when_result": True, "ansible_job_id": "1.1", "finished": 0}
     return {**answer, **said, "results": [{"failed": True, "msg": text}], "ansible_loop_var": "item", "ansible_index_var": "n"}
 
 
 def huge(answer: Answer, _plan: Plan) -> Answer:
-    """Megabytes, in keys that nobody knows."""
+    """Add megabytes, in unknown keys."""
     return {**answer, "padding": "x" * SIZE, "rows": list(range(SIZE // 30)), **{f"key{number}": number for number in range(5000)}}
 
 
 def nested(answer: Answer, _plan: Plan) -> Answer:
-    """Deeper than Python likes it."""
+    """Nested more deeply than Python's limit of recursion."""
     deep: t.Any = "bottom"
     for _level in range(DEPTH // 10):
         deep = {"deeper": [deep]}
@@ -86,12 +86,12 @@ def nested(answer: Answer, _plan: Plan) -> Answer:
 
 
 def abyss(_answer: Answer, _plan: Plan) -> str:
-    """So deep that no parser comes back."""
+    """Nested so deeply that a parser crashes."""
     return '{"changed": false, "nested": ' + "[" * 100_000 + "]" * 100_000 + "}"
 
 
 def text(answer: Answer, plan: Plan) -> Answer:
-    """Every text of the answer goes on with the attacker's own words."""
+    """Append the attacker's words to every text of the answer."""
 
     def more(value: t.Any) -> t.Any:
         if isinstance(value, dict):
@@ -104,13 +104,13 @@ def text(answer: Answer, plan: Plan) -> Answer:
 
 
 def failing(_answer: Answer, plan: Plan) -> Answer:
-    """Each module fails, in the attacker's words."""
+    """Let each module fail with the attacker's words."""
     said = plan["text"]
     return {"failed": True, "msg": said, "exception": said, "rc": said, "module_stdout": said, "module_stderr": said, "reason": said}
 
 
 def smooth(answer: Answer, _plan: Plan) -> Answer:
-    """Nothing ever fails, and no hierarchy has an auth."""
+    """Claim that nothing fails, and that no hierarchy has an auth."""
     if answer.get("failed"):
         return {"changed": False, "steps": [], "resources": []}
     return t.cast("Answer", json.loads(json.dumps(answer).replace('"auth_set": true', '"auth_set": false')))
@@ -122,7 +122,7 @@ WAYS: dict[str, t.Callable[[Answer, Plan], Answer | str]] = {
 
 
 def changed(output: str, plan: Plan) -> str:
-    """What the device says in place of a module's output; output that is not a module's stays."""
+    """The device's output in place of a module's; other output is unchanged."""
     try:
         answer: t.Any = json.loads(output)
     except ValueError:

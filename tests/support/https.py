@@ -18,7 +18,7 @@ from support import lab_ca
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Answers from the server's pages; `hold` is waited for after the head."""
+    """Answers from the server's pages; waits for `hold` after the headers."""
 
     server: Server
 
@@ -42,7 +42,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """The server: `pages` by path, the paths that were `asked` for, `url` without a slash at its end, `ca_file` of who vouches for it."""
+    """The server: `pages` by path, the paths that were `asked` for, `url` without a slash at its end, and the `ca_file` that verifies it."""
 
     daemon_threads = True
 
@@ -66,7 +66,7 @@ class Server(http.server.ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def handle_error(self, *_arguments: t.Any) -> None:
-        """Of those who hang up nothing is said."""
+        """Print nothing about clients that close the connection."""
 
     def close(self) -> None:
         """End it."""

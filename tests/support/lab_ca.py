@@ -81,7 +81,7 @@ def certify(
     serial: str | None = None,
     extra: t.Sequence[tuple[x509.ExtensionType, bool]] = (),
 ) -> x509.Certificate:
-    """A certificate, a CA's by default; `ca=None` leaves basicConstraints out, an empty name the common name."""
+    """A certificate, by default a CA's. With `ca=None` it has no basicConstraints, with an empty name no common name."""
     attributes = [x509.NameAttribute(NameOID.COMMON_NAME, name)] if name else []
     attributes += [x509.NameAttribute(NameOID.SERIAL_NUMBER, serial)] if serial else []
     subject = x509.Name(attributes)
@@ -107,7 +107,7 @@ def certify(
 
 @dataclasses.dataclass(frozen=True)
 class Files:
-    """A CA below a root, in files: what a user has. `options` is what load_authority takes."""
+    """A CA below a root, in files, as a user has it. `options` are for load_authority."""
 
     folder: pathlib.Path
     root: Ca

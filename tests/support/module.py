@@ -30,7 +30,7 @@ Start = t.Callable[[str, str, Streams], "subprocess.Popen[bytes] | warm.Child"]
 
 @dataclasses.dataclass
 class Result:
-    """What a module's process left: return code (-9 where it was killed), its JSON (None where it gave none), its output."""
+    """The result of a module's process: return code (-9 if it was killed), its JSON (None if there is none), its output."""
 
     rc: int
     json: dict[str, t.Any] | None
@@ -39,12 +39,12 @@ class Result:
 
     @property
     def ok(self) -> bool:
-        """Whether the module ended well."""
+        """Whether the module succeeded."""
         return self.rc == 0 and self.json is not None and not self.json.get("failed")
 
     @property
     def changed(self) -> bool:
-        """What the module says it changed."""
+        """Whether the module says that it changed something."""
         return bool(self.json and self.json.get("changed"))
 
     @property
@@ -53,7 +53,7 @@ class Result:
         return str((self.json or {}).get("msg", ""))
 
     def expect_ok(self) -> dict[str, t.Any]:
-        """Return the JSON; raise AssertionError with all output where the module did not end well."""
+        """Return the JSON; raise AssertionError with all output if the module did not succeed."""
         if not self.ok or self.json is None:
             raise AssertionError(f"the module failed (rc {self.rc}): {self.msg}\nstdout: {self.stdout}\nstderr: {self.stderr}")
         return self.json
@@ -68,10 +68,10 @@ class Result:
 
 
 class Running:
-    """A module's process under way."""
+    """A running module's process."""
 
     def __init__(self, module_name: str, python: str, arguments: dict[str, t.Any], process: Start) -> None:
-        # Files, not pipes: a killed process then needs nobody to drain it.
+        # Files, not pipes, which somebody would have to read until the process ends.
         self._stdout, self._stderr = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         with tempfile.TemporaryFile() as stdin:
             stdin.write(_json.dumps(arguments).encode())
@@ -79,13 +79,13 @@ class Running:
             self._process = process(module_name, python, (stdin, self._stdout, self._stderr))
 
     def kill(self) -> None:
-        """SIGKILL this process alone, and wait until it is gone."""
+        """SIGKILL only this process, and wait until it is gone."""
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
 
     def wait(self, timeout: float = TIMEOUT_SECONDS) -> Result:
-        """Wait for its end. A process that does not end is killed, and that is an AssertionError."""
+        """Wait for its end. Raises AssertionError for a process that does not end, after killing it."""
         try:
             rc = self._process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -170,7 +170,7 @@ def killed_run(
 ) -> Result:
     """Run a module through `proxy` and SIGKILL it just before the TPM gets command `position`, or just after the TPM acted on it.
 
-    `rc` is -9 where it was killed; a run with fewer commands ends by itself.
+    `rc` is -9 if it was killed; a run with fewer commands ends by itself.
     """
     running: list[Running] = []
 

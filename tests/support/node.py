@@ -18,13 +18,13 @@ _START_SECONDS = 30.0
 
 
 class NodeTpm:
-    """A swtpm behind the node `path`, mode 0600 of root at first; a context manager. The TPM of the state folder is made where it is new."""
+    """A swtpm behind the device node `path`, at first with mode 0600 of root; a context manager. If the state folder is new, a TPM is made in it."""
 
     def __init__(self, state_dir: pathlib.Path) -> None:
         self._state_dir = state_dir
         state_dir.mkdir(parents=True, exist_ok=True)
         self._process: subprocess.Popen[bytes] | None = None
-        # Our own end of the node stays open: swtpm ends when the last client goes.
+        # We keep the node open, because swtpm ends when its last client closes it.
         self._leader, self._follower = os.openpty()
         tty.setraw(self._follower)
         self.path = os.ttyname(self._follower)
@@ -49,7 +49,7 @@ class NodeTpm:
         return Tools(self.tcti)
 
     def start(self) -> NodeTpm:
-        """Power on; a power cycle where it ran before."""
+        """Power on; if it ran before, a power cycle."""
         command = ["swtpm", "chardev", "--tpm2", "--fd", str(self._leader), "--tpmstate", f"dir={self._state_dir}"]
         self._process = subprocess.Popen([*command, "--flags", "not-need-init,startup-clear"], pass_fds=[self._leader])
         deadline = time.monotonic() + _START_SECONDS
@@ -68,7 +68,7 @@ class NodeTpm:
             self._process = None
 
     def hang(self) -> None:
-        """From now on nobody answers."""
+        """From now on the TPM does not answer."""
         if self._process is not None:
             self._process.send_signal(signal.SIGSTOP)
 

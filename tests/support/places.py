@@ -15,7 +15,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WORK = ROOT / ".work"
 COLLECTIONS = WORK / "collections"
-# What users copy beside their inventory: tests run what users run.
+# The ansible.cfg that users copy beside their inventory, so that tests use the same settings.
 USERS_CFG = ROOT / "docs" / "ansible.cfg"
 SYSTEM_PYTHON = pathlib.Path("/usr/bin/python3")
 
@@ -47,7 +47,7 @@ def _ensure_tree() -> None:
 
 
 def _link(link: pathlib.Path, target: pathlib.Path) -> None:
-    # Test workers do this at the same time: make it aside, then rename.
+    # Test workers do this at the same time, so each makes a temporary one, then renames it.
     if link.is_symlink() and os.readlink(link) == str(target):
         return
     aside = link.with_name(f"{link.name}.{os.getpid()}")
@@ -57,7 +57,7 @@ def _link(link: pathlib.Path, target: pathlib.Path) -> None:
 
 
 def open_to_all(folder: pathlib.Path) -> None:
-    """Let other users into a test's folder: all folders above it are closed to them by pytest, as many as there are under xdist."""
+    """Let other users into a test's folder, by opening all folders above it that pytest closes to them (with xdist there are more)."""
     temporary = pathlib.Path(tempfile.gettempdir())
     for one in (folder, *(above for above in folder.parents if temporary in above.parents)):
         one.chmod(0o755)
@@ -69,7 +69,7 @@ def device_pythons() -> tuple[pathlib.Path, pathlib.Path]:
 
 
 def require_python(kind: str) -> str:
-    """Return the interpreter "system" or "venv". Raises RuntimeError with the cure where it lacks tpm2-pytss."""
+    """Return the interpreter "system" or "venv". Raises RuntimeError with the cure if it lacks tpm2-pytss."""
     system, virtual = device_pythons()
     python = system if kind == "system" else virtual
     cure = "apt-get install python3-tpm2-pytss" if kind == "system" else "scripts/setup (or set EDGEFLEET_VENV)"

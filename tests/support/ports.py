@@ -14,7 +14,7 @@ _EPHEMERAL = pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def _end_port() -> int:
-    # Below the ephemeral range: no client's own port can then sit on a TPM's while that TPM restarts.
+    # Below the ephemeral range, so that no client's port can occupy a TPM's port while that TPM restarts.
     low = int(_EPHEMERAL.read_text().split()[0]) if _EPHEMERAL.exists() else 32768
     return low if low > _FIRST_PORT + 1000 else 65536
 
@@ -32,7 +32,7 @@ def _is_free(port: int) -> bool:
 class PortPair:
     """Data port `data` and control port `data` + 1 (tss's tcti-swtpm takes the next port for control).
 
-    The reservation is an abstract UNIX socket: the kernel drops it with this process, whatever ends it.
+    The reservation is an abstract UNIX socket, which the kernel removes when this process ends in any way.
     """
 
     def __init__(self) -> None:

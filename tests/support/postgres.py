@@ -28,7 +28,7 @@ PASSWORD = "sentinel-database-password"
 
 
 def programs() -> pathlib.Path:
-    """The folder of the newest server's programs. Raises RuntimeError with the cure where there is none."""
+    """The folder of the newest server's programs. Raises RuntimeError with the cure if there is none."""
     found = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parent.parent.name))
     if not found:
         raise RuntimeError("PostgreSQL is not installed: run `apt-get install postgresql`")
@@ -39,12 +39,12 @@ class Postgres:
     """A server in a folder of its own, `folder`; its superuser is `factory`, with PASSWORD over TCP and without one over the socket."""
 
     def __init__(self) -> None:
-        # Not below pytest's folder: each pytest that starts closes that to other users again, also under a running server.
+        # Not below pytest's folder, because each pytest that starts closes that to other users again, even while a server runs.
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="edgefleet-pg-"))
         self.ports = PortPair()
         self._names = itertools.count()
         self._process: subprocess.Popen[bytes] | None = None
-        # PostgreSQL runs as no root; Debian's package comes with a user for it.
+        # PostgreSQL refuses to run as root; Debian's package makes a user for it.
         self._user = pwd.getpwnam("postgres") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
         if os.geteuid() == 0:
             os.chown(self.folder, self._user.pw_uid, self._user.pw_gid)
@@ -61,7 +61,7 @@ class Postgres:
         if not data.exists():
             secret = self.folder / "password"
             secret.write_text(PASSWORD)
-            secret.chmod(0o644)  # in a folder that is closed
+            secret.chmod(0o644)  # the folder is closed to others
             command = [str(programs() / "initdb"), "--pgdata", str(data), "--username=factory", "--encoding=UTF8", "--locale=C.UTF-8"]
             command += ["--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={secret}", "--no-sync", "--no-instructions"]
             done = subprocess.run(**self._as_user(*command), check=False, capture_output=True, text=True)

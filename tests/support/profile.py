@@ -28,7 +28,7 @@ def _source() -> Resources:
 
 
 def _render(value: t.Any, variables: dict[str, str]) -> t.Any:
-    # As Ansible does it: the file is YAML first, and each text in it a template.
+    # As in Ansible, the file is parsed as YAML first, then each text in it is a template.
     if isinstance(value, dict):
         return {key: _render(item, variables) for key, item in value.items()}
     if isinstance(value, list):

@@ -20,7 +20,7 @@ from support.registry import PINNED
 
 
 class Signer:
-    """A CA below a root in a folder, and what it signs."""
+    """A CA below a root in a folder, and the records that it signs."""
 
     def __init__(self, folder: pathlib.Path, above: lab_ca.Ca | None = None) -> None:
         self.files = lab_ca.write(folder, above=above)
@@ -37,7 +37,7 @@ class Signer:
         return birth_records.sign(birth_records.build(fields._replace(device={**fields.device, "host": host})), self.ca)
 
     def moved(self, registry: Registry, ek_name: str, host: str, *, signed: bool = True) -> None:
-        """Say that a device has moved there; unsigned, as somebody would who only has the database."""
+        """Register that a device has moved there, without a signature, as somebody with access to only the database could."""
         record, statements = registry.birth_record(ek_name), registry.places(ek_name)
         assert record is not None
         made = _place.make(record, statements, Place(host), self.ca, lab_ca.NOW + lab_ca.DAY) if signed else None
@@ -62,7 +62,7 @@ def enroll(registry: Registry, number: int, signer: Signer, *certificates: Certi
 
 
 def born_with(registry: Registry, ek_name: str, key_name: str) -> dict[str, Certificate]:
-    """The certificates that a device's record holds, as the registry keeps them."""
+    """The certificates in a device's record, in the registry's form."""
     payload = document(parse(registry.birth_record(ek_name) or "")[1])
     found = {kind: chain.load(text, kind) for kind, text in payload["certificates"].items()}
     return {kind: authority.record(kind, one, key_name) for kind, one in found.items()}

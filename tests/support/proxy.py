@@ -48,7 +48,7 @@ class Drop(Exception):
 
 
 class Proxy:
-    """Stands on its own pair of ports in front of `swtpm`; a context manager. One client at a time, as swtpm itself."""
+    """Listens on its own pair of ports in front of `swtpm`; a context manager. One client at a time, like swtpm itself."""
 
     def __init__(self, swtpm: Swtpm) -> None:
         self.swtpm = swtpm
@@ -89,7 +89,7 @@ class Proxy:
         if self.errors:
             raise self.errors[0]
 
-    # What was seen
+    # Records
 
     def reset(self) -> None:
         """Forget records and rules; positions count from 0 again."""
@@ -129,8 +129,8 @@ class Proxy:
     def inject_rc(self, rc: int, *, at: int | None = None, code: int | str | None = None, times: int = 1) -> None:
         """Answer with `rc` instead of asking the TPM, `times` times, at position `at` and/or for the command `code` (number or name).
 
-        With `at`, the position is that of the first answer: a resent command has a new position, so later answers go to
-        whatever commands of the same code come next.
+        With `at`, the position is that of the first answer: a resent command has a new position, so later answers go to the next
+        commands with the same code.
         """
         if at is None:
             self._add("rc", None, code, times, rc=rc)
@@ -154,7 +154,7 @@ class Proxy:
         self._add("after", at, code, 1, callback=callback)
 
     def answer(self, at: int | None, made: t.Callable[[Record], bytes], *, code: int | str | None = None, times: int = 1) -> None:
-        """Answer with what `made` returns instead of asking the TPM; the TPM is asked where that is nothing."""
+        """Answer with what `made` returns; if that is empty, ask the TPM."""
         self._add("answer", at, code, times, made=made)
 
     def _add(self, kind: t.Any, at: int | None, code: int | str | None, times: int, **rest: t.Any) -> None:
@@ -179,7 +179,7 @@ class Proxy:
                 try:
                     serve(client)
                 except OSError:
-                    pass  # a peer that was killed shows as a reset connection: that is what the faults are made of
+                    pass  # the reset connection of a client that was killed, which the tests do on purpose
                 except Exception as error:  # a callback's failed assertion must reach the test, not end this thread
                     self.errors.append(error)
 
@@ -232,7 +232,7 @@ class Proxy:
                 upstream.close()
 
     def _answer_here(self, record: Record) -> bool:
-        """Run what comes before the TPM; True where the response is made here. Raises Drop."""
+        """Apply the rules before the TPM is asked; return whether one of them made the response. Raises Drop."""
         if self.delay:
             time.sleep(self.delay)
         for rule in self._matching(record, "before"):
@@ -250,7 +250,7 @@ class Proxy:
         return bool(record.response)
 
     def _forward(self, record: Record, upstream: socket.socket) -> None:
-        """Let the TPM act, then run what comes after it. Raises Drop, OSError."""
+        """Let the TPM act, then apply the rules for after that. Raises Drop, OSError."""
         upstream.sendall(record.request)
         record.forwarded = True
         record.response = receive_message(upstream)

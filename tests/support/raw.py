@@ -23,7 +23,7 @@ class RawError(Exception):
 
 
 def receive_exactly(sock: socket.socket, size: int) -> bytes:
-    """Return `size` bytes, or fewer where the peer closed the connection first."""
+    """Return `size` bytes, or fewer if the peer closed the connection first."""
     data = b""
     while len(data) < size:
         more = sock.recv(size - len(data))
@@ -34,7 +34,7 @@ def receive_exactly(sock: socket.socket, size: int) -> bytes:
 
 
 def receive_message(sock: socket.socket) -> bytes:
-    """Return one whole TPM command or response; b"" where the peer closed the connection before or inside it."""
+    """Return one whole TPM command or response; b"" if the peer closed the connection before its end."""
     header = receive_exactly(sock, 10)
     if len(header) < 10:
         return b""
@@ -55,7 +55,7 @@ class RawTpm:
         self._sock.close()
 
     def transmit(self, command: bytes) -> bytes:
-        """Send one command, return the whole response. Raises ConnectionError where no response comes."""
+        """Send one command, return the whole response. Raises ConnectionError if there is no response."""
         self._sock.sendall(command)
         response = receive_message(self._sock)
         if not response:
@@ -71,7 +71,7 @@ class RawTpm:
         return response[10:]
 
     def handles(self, first: int) -> list[int]:
-        """Return the handles of the kind that `first` begins (TPM2_GetCapability, TPM_CAP_HANDLES)."""
+        """Return the handles of the range that begins with `first` (TPM2_GetCapability, TPM_CAP_HANDLES)."""
         body = self.call(0x17A, struct.pack(">III", 1, first, 254))
         count = struct.unpack(">I", body[5:9])[0]
         return list(struct.unpack(f">{count}I", body[9 : 9 + 4 * count]))

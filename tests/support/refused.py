@@ -36,24 +36,24 @@ _INNARDS = (
     "..",
     ";;",
 )
-# What to do, after a semicolon, or said by what is wrong itself: "the port must be a number".
+# Words that show that a sentence says what to do: after a semicolon, or within the fault, as in "the port must be a number".
 _CURES = ("; ", " must ", " needs ", " takes ", " take no argument")
 LONGEST = 620
 
 
 def assert_sentence(message: str, *says: str) -> None:
-    """One sentence for an operator: what was attempted, why not, what to do; with all of `says` in it."""
+    """Check a sentence for an operator: what was attempted, why it failed, what to do, and every text of `says`."""
     assert message.startswith("Could not "), message
     assert message.endswith(".") and "\n" not in message and len(message) < LONGEST, message
     assert [innards for innards in _INNARDS if innards in message] == [], message
-    # One sentence: no full stop inside but those in names and numbers.
+    # One sentence: full stops only in names and numbers, and at the end.
     assert re.search(r"\.\s", message) is None, message
     assert any(cure in message for cure in _CURES), f"no cure: {message}"
     assert [word for word in says if word not in message] == [], message
 
 
 def tpm_view(swtpm: Swtpm) -> dict[str, t.Any]:
-    """Everything that a TPM tells without being changed: all variable properties, objects, NV and its content, PCRs, what is loaded."""
+    """Everything that can be read from a TPM without changing it: variable properties, objects, NV with content, PCRs, what is loaded."""
     with swtpm.raw() as tpm:
         (count,) = struct.unpack(">I", (body := tpm.call(0x17A, struct.pack(">III", 6, 0x200, 254)))[5:9])
         pairs = struct.unpack(f">{2 * count}I", body[9 : 9 + 8 * count])
@@ -72,7 +72,7 @@ def tpm_view(swtpm: Swtpm) -> dict[str, t.Any]:
 def _object(tpm: raw.RawTpm, handle: int) -> str:
     try:
         return tpm.call(0x173, struct.pack(">I", handle)).hex()
-    except raw.RawError as hidden:  # listed, but of a disabled hierarchy
+    except raw.RawError as hidden:  # the object is listed, but its hierarchy is disabled
         return str(hidden)
 
 
@@ -101,7 +101,7 @@ def files_view(folder: pathlib.Path) -> dict[str, t.Any]:
 
 
 def interpreter(folder: pathlib.Path, command: str) -> str:
-    """A Python as a device might have it: a script in `folder` that starts `command` with the arguments given."""
+    """A device's Python as a script in `folder` that starts `command` with the given arguments."""
     script = folder / "python"
     script.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
     script.chmod(0o755)
@@ -109,7 +109,7 @@ def interpreter(folder: pathlib.Path, command: str) -> str:
 
 
 def without_override(folder: pathlib.Path, python: str) -> str:
-    """A Python for which the modes of files hold, also where the tests run as root."""
+    """A Python to which files' modes apply even if the tests run as root."""
     if os.geteuid() != 0:
         return python
     return interpreter(folder, f"setpriv --bounding-set=-dac_override,-dac_read_search -- {python}")
@@ -137,15 +137,15 @@ class Bench:
         return result
 
     def view(self) -> dict[str, t.Any]:
-        """Everything that a bad run must leave as it is."""
+        """Everything that a refused run must not change."""
         return {**tpm_view(self.swtpm), "files": files_view(self.folder)}
 
     def refused(self, name: str, /, *says: str, predicted: bool = True, **options: t.Any) -> str:
-        """Run a module that has to refuse, in check mode too where that can be `predicted`, in the same words; return them."""
+        """Run a module that must refuse, also in check mode with the same message if that can be `predicted`; return the message."""
         return self.refuses(name, options, *says, predicted=predicted)
 
     def refuses(self, name: str, options: dict[str, t.Any], /, *says: str, predicted: bool = True) -> str:
-        """As `refused`, for options that may have any name."""
+        """As `refused`, with the options as a mapping, so that they may have any name."""
         before, messages = self.view(), set()
         for check in (True, False) if predicted else (False,):
             result = self.run(name, check=check, **options)
@@ -159,13 +159,13 @@ class Bench:
         return message
 
     def stops(self, name: str, /, *says: str, done: int, **options: t.Any) -> Result:
-        """Run a module that has to stop after `done` steps, says so, and leaves nothing loaded."""
+        """Run a module that must stop after `done` steps, report them, and leave nothing loaded."""
         result = self.run(name, **options)
         message = result.expect_failed()
         assert_sentence(message, *says)
         assert result.json is not None
         assert result.json["steps_done"] == done and result.json["changed"] == (done > 0), result.json
-        # What was planned and never came is no part of it.
+        # Planned states that were not reached must not be in the result.
         assert len(result.json["steps"]) == done and len(result.json["resources"]) <= done, result.json
         assert f"(step {done + 1} of " in message
         assert leftovers(self.swtpm) == []
@@ -173,5 +173,5 @@ class Bench:
 
 
 def untouched(proxy: Proxy) -> bool:
-    """Whether all that went through the proxy was reads: no session, no object loaded, nothing written."""
+    """Whether only reads went through the proxy: no session, no object loaded, nothing written."""
     return not (proxy.sessions() or proxy.loads() or proxy.writes())

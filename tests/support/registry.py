@@ -33,7 +33,7 @@ PINNED = EkVerdict("pinned", "the manifest pins this EK", revocation="not checke
 
 
 def edit(path: pathlib.Path | str, *statements: str, **values: t.Any) -> None:
-    """Change a registry as somebody who owns its file: the triggers are gone first."""
+    """Change a registry as an attacker with its file would: first remove the triggers."""
     with contextlib.closing(sqlite3.connect(path)) as base:
         for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             base.execute(f"DROP TRIGGER {name}")
@@ -43,7 +43,7 @@ def edit(path: pathlib.Path | str, *statements: str, **values: t.Any) -> None:
 
 
 def name(text: str) -> str:
-    """A TPM Name (SHA-256) that nobody else has."""
+    """A unique TPM Name (SHA-256)."""
     return "000b" + hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -83,7 +83,7 @@ def certificate(number: int, kind: str = "iak", *, serial_number: str = "", **ch
 
 
 def side_by_side(work: t.Callable[..., T], arguments: t.Sequence[tuple[t.Any, ...]]) -> list[T]:
-    """Call `work` (of an importable module) with each of the arguments, each in a process of its own, all at the same time."""
+    """Call `work` (of an importable module) with each of the arguments at the same time, each in its own process."""
     spawn = multiprocessing.get_context("spawn")
     barrier = spawn.Manager().Barrier(len(arguments))
     with spawn.Pool(len(arguments)) as pool:
@@ -96,7 +96,7 @@ def _at_once(barrier: t.Any, work: t.Callable[..., T], *arguments: t.Any) -> T:
 
 
 def enroll_many(url: str, identities: t.Sequence[Identity]) -> list[str]:
-    """Enroll in that order, noting an event before each; return for each what came of it."""
+    """Enroll devices in that order, with an event before each; return the result of each."""
     outcomes = []
     for one in identities:
         with open_registry(url) as registry:
@@ -111,7 +111,7 @@ def enroll_many(url: str, identities: t.Sequence[Identity]) -> list[str]:
 
 
 def open_it(url: str, migrations: str = "", revisions: tuple[str, ...] = ()) -> int:
-    """Open a registry, with other migrations than ours where given; return how many devices it has."""
+    """Open a registry, with other migrations if given; return the number of its devices."""
     if migrations:
         upgrade.MIGRATIONS, upgrade.models.REVISIONS = migrations, revisions
     with open_registry(url) as registry:
@@ -131,7 +131,7 @@ def sight(url: str, number: int) -> bool:
 
 
 def killed_in_mid_transaction(url: str) -> None:
-    """Enroll device 1 in another process, and kill that one when all has been written and nothing is committed."""
+    """Enroll device 1 in another process, and kill that process just before the commit."""
     program = "import sys; from support import registry; registry.enroll_and_wait(sys.argv[1])"
     path = os.pathsep.join([str(places.COLLECTIONS), str(places.ROOT / "tests")])
     child = subprocess.Popen(
@@ -147,7 +147,7 @@ def killed_in_mid_transaction(url: str) -> None:
 
 
 def enroll_and_wait(url: str) -> None:
-    """What the process that is killed does."""
+    """The program of the process that is killed."""
     write = rows.note
 
     def note(*arguments: t.Any, **options: t.Any) -> None:
@@ -161,7 +161,7 @@ def enroll_and_wait(url: str) -> None:
 
 
 def as_nobody(url: str) -> dict[str, t.Any]:
-    """Open a registry and enroll in it as a user who may nothing; return the error's reason and sentence."""
+    """Open a registry and enroll in it as a user without any rights; return the error's reason and sentence."""
     program = (
         "import json, os, sys; from support import registry\n"
         "if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"

@@ -43,7 +43,7 @@ class Rogue:
         self.answer({})
 
     def answer(self, extra: dict[str, t.Any], raw: bytes | None = None) -> None:
-        """What it adds from now on, or answers."""
+        """Set what it adds or answers from now on."""
         (self._folder / "extra.json").write_text(json.dumps(extra))
         (self._folder / "raw").unlink(missing_ok=True)
         if raw is not None:

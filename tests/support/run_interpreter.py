@@ -21,7 +21,7 @@ def main() -> None:
     forks.forget_this_folder()
     path = list(sys.path)
     request = forks.Server(int(sys.argv[2])).serve(run_module.load)
-    # What a module imports beyond this it finds where a device has it, or in what Ansible has sent.
+    # A module finds other imports where a device has them, or in the archive that Ansible has sent.
     sys.path[:] = [one for one in path if one not in sys.argv[3].split(":")]
     sys.argv = request["argv"] or [""]
     if request["argv"]:

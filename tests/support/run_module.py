@@ -35,17 +35,17 @@ def main() -> None:
 
 
 def _asked(request: forks.Request) -> str:
-    # `bounds` are values of names in module_utils that this child has in place of the shipped ones.
+    # `bounds`: constants of module_utils, with values that replace the shipped ones in this child.
     for place, value in request["bounds"].items():
         name, _dot, bound = place.rpartition(".")
         utility = importlib.import_module(f"{COLLECTION}.module_utils.{name}")
-        getattr(utility, bound)  # a misspelt one is an error
+        getattr(utility, bound)  # raises AttributeError for a misspelt name
         setattr(utility, bound, value)
     return str(request["module"])
 
 
 def load() -> None:
-    """Import what modules import, the modules themselves aside."""
+    """Import what modules import, but not the modules themselves."""
     for name in ("ansible.module_utils.basic", "ansible.module_utils.common.text.converters", "tpm2_pytss", "grp", "pwd"):
         importlib.import_module(name)
     package = importlib.import_module(f"{COLLECTION}.module_utils")

@@ -23,7 +23,7 @@ import warnings
 
 import forks
 
-# What a run of ours loads by name or from a file, beside what these import.
+# Modules that a run loads by name or from a file; they are not imported by the ones below.
 ANSIBLE = ("ansible.cli.playbook", "ansible.executor.task_queue_manager", "ansible.plugins.loader")
 PLUGINS = ("action", "become", "cache", "callback", "connection", "filter", "inventory", "lookup", "shell", "strategy", "test", "vars")
 LIBRARIES = ("alembic.command", "sqlalchemy.dialects.sqlite", "cryptography.x509", "mako.template")
@@ -37,7 +37,7 @@ def main() -> None:
     request = forks.Server(int(sys.argv[2])).serve(load)
     sys.argv = request["argv"]
     _own_folder()
-    # It finds its finder of collections installed, and says so.
+    # Ansible warns because its finder of collections is installed already.
     warnings.filterwarnings("ignore", "AnsibleCollectionFinder has already been configured")
     from ansible.cli import playbook
 
@@ -68,7 +68,7 @@ def _all_of(name: str) -> None:
             try:
                 importlib.import_module(found.name)
             except ImportError:
-                pass  # a plugin for a library or a system that is not here
+                pass  # a plugin for a library or a system that this machine does not have
 
 
 def _remember_templates() -> None:
@@ -96,7 +96,7 @@ def _remember_templates() -> None:
 
 
 def _own_folder() -> None:
-    # The folder for temporary files is the server's, made when Ansible was imported: a run makes one, and removes it at its end.
+    # The folder for temporary files belongs to the server, which made it when it imported Ansible. A run makes its own, and removes it at its end.
     # What Ansible keeps there for the length of a run, the modules as they go to a device, is alike in all runs: it goes from one to the next.
     from ansible import constants
     from ansible.config import manager

@@ -99,7 +99,7 @@ class Sandbox:
 
 
 class Play:
-    """What a play did: the names of tasks that ran (`tasks`), of those that changed something, and what the one that failed said."""
+    """What a play did: the names of the tasks that ran (`tasks`), of those that changed something, and the message of the one that failed."""
 
     def __init__(self, done: subprocess.CompletedProcess[str], events: list[dict[str, t.Any]]) -> None:
         self.rc, self.output = done.returncode, done.stdout + done.stderr
@@ -109,13 +109,13 @@ class Play:
         self.failure = next((event["msg"] for event in ran if event["status"] == "failed"), "")
 
     def expect_ok(self) -> Play:
-        """Itself; raises AssertionError with the output where it failed."""
+        """Return itself; raises AssertionError with the output if the play failed."""
         if self.rc:
             raise AssertionError(f"the play failed: {self.failure}\n{self.output}")
         return self
 
     def expect_failed(self) -> str:
-        """What the task said that failed; raises AssertionError where none did."""
+        """The message of the failed task; raises AssertionError if none failed."""
         if not self.rc or not self.failure or "Traceback" in self.output:
             raise AssertionError(f"no clean failure\n{self.output}")
         return self.failure

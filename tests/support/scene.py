@@ -56,12 +56,12 @@ class Scene:
         self.line.close()
 
     def belongs_to(self, *ways: str, **options: t.Any) -> hostile.HostileDevice:
-        """From now on the device's Python is the attacker's; `options` as Rogue takes them."""
+        """From now on the device's Python is the attacker's; `options` are those of Rogue."""
         self.rogue = hostile.HostileDevice(self.folder / "rogue", self._python, *ways, **options)
         return self.rogue
 
     def play(self, playbook: str, *arguments: str, **variables: t.Any) -> Done:
-        """Run a playbook of the collection over the device."""
+        """Run a playbook of the collection on the device."""
         return self.line.controller(f"edgefleet.tpm2.{playbook}", {HOST: self.host(**variables)}, "-e", "tpm2_hosts=all", *arguments)
 
     def host(self, **variables: t.Any) -> hostile.Json:
@@ -70,7 +70,7 @@ class Scene:
         return {**self.line.variables, **self.unit.host, **self.variables, **python, **variables}
 
     def looks(self) -> hostile.Json:
-        """All by which this device, its registry and its controller differ from others."""
+        """Everything that two scenes are compared by: the state of the device, its registry and its controller."""
         found = end_state(self.unit.swtpm, self.unit.folder)
         return {**found, **hostile.registry(self.line.registry), "controller": self._left()}
 
@@ -94,7 +94,7 @@ class Scene:
         )
 
     def keep(self, folder: pathlib.Path) -> pathlib.Path:
-        """End the device, and keep what is left in a folder, as the past of other scenes."""
+        """End the device, and keep its files in a folder, as the past of other scenes."""
         self.unit.swtpm.stop()
         copy_state(self.unit.swtpm.state_dir, folder / "tpm")
         shutil.copytree(self.unit.folder, folder / "files")

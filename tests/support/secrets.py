@@ -11,7 +11,7 @@ import json
 import pathlib
 import typing as t
 
-# So many bytes in a row of a secret, anywhere, are a leak.
+# If so many consecutive bytes of a secret are found anywhere, it counts as a leak.
 _WINDOW = 8
 
 
@@ -23,7 +23,7 @@ def made_up(name: str, size: int = 24) -> str:
 def awkward(name: str) -> str:
     """Return a secret text as `made_up`, of 32 bytes, which begins with a hyphen and has quotes, a backslash, a newline and an accent in it.
 
-    Whatever is escaped of it, eight characters in a row stay as they are.
+    Even if it is escaped, eight consecutive characters stay as they are.
     """
     text = made_up(name)
     return f"-{text[:9]}\"\\{text[9:17]}'\n{text[16:24]}\N{LATIN SMALL LETTER E WITH ACUTE}"
@@ -52,7 +52,7 @@ def _in_bytes(data: bytes, secrets: t.Mapping[str, bytes]) -> list[str]:
 def _forms(secret: bytes) -> list[bytes]:
     text = [secret.hex(), secret.hex().upper(), base64.b64encode(secret).decode(), repr(secret)[2:-1]]
     text += [json.dumps(secret.decode(coding, errors))[1:-1] for coding, errors in (("latin-1", "strict"), ("utf-8", "surrogateescape"))]
-    # Wherever it begins inside a longer base64 text: without the ends, which depend on the neighbours.
+    # The three ways in which it can be part of a longer base64 text, without the ends, which depend on the bytes next to it.
     text += [base64.b64encode(bytes(pad) + secret).decode()[4:-4] for pad in (1, 2)]
     return [form.encode() for form in text]
 

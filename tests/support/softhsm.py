@@ -18,7 +18,7 @@ TOKEN = "lab-token"
 
 
 class SoftHsm:
-    """Tokens below one folder; whoever uses the module needs SOFTHSM2_CONF = `conf` in its environment before it is loaded."""
+    """Tokens below one folder. A process needs SOFTHSM2_CONF = `conf` in its environment before it loads the module."""
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
@@ -28,7 +28,7 @@ class SoftHsm:
         self.conf.write_text(f"directories.tokendir = {tokens}\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n")
 
     def run(self, *arguments: str) -> str:
-        """Run softhsm2-util. Raises AssertionError with what it said."""
+        """Run softhsm2-util. Raises AssertionError with its output."""
         done = subprocess.run(
             ["softhsm2-util", *arguments], env={"SOFTHSM2_CONF": str(self.conf)}, capture_output=True, text=True, check=False
         )

@@ -22,7 +22,7 @@ _PEM_FILES = {"ak.pub.pem": AK, "mqtt.pub.pem": MQTT_KEY}
 
 
 def end_state(swtpm: Swtpm, device_dir: pathlib.Path) -> dict[str, t.Any]:
-    """Return everything that a provisioned device is judged by.
+    """Return everything by which provisioned devices are compared.
 
     Primaries by Name (a blank TPM's copies have the same seeds), other keys by template, NV by Name and content, the sealed key by
     what it unseals to, the exported PEM files by whether they are the key that is in the TPM.
@@ -53,7 +53,7 @@ def end_state(swtpm: Swtpm, device_dir: pathlib.Path) -> dict[str, t.Any]:
     return state
 
 
-# What tpm2-tools made of a key, by the very bytes that the TPM answers: most devices of a session have the same primaries.
+# The output of tpm2-tools for a key, cached by the bytes of its public area, because most devices of a session have the same primaries.
 _PUBLICS: dict[bytes, Public] = {}
 
 
@@ -75,7 +75,7 @@ def _nv(tools: Tools, index: int) -> dict[str, t.Any]:
 
 
 def auth_opens(swtpm: Swtpm, hierarchy: t.Literal["owner", "endorsement", "lockout"], auth: str) -> bool:
-    """Whether `auth` is the hierarchy's auth value: sets it to itself. A wrong lockout auth costs a try of the lockout counter."""
+    """Whether `auth` is the hierarchy's auth value, tested by setting it to itself. A wrong lockout auth increments the lockout counter."""
     letter = {"owner": "o", "endorsement": "e", "lockout": "l"}[hierarchy]
     try:
         Tools(swtpm.tcti).run("changeauth", "-Q", "-c", letter, *(["-p", auth] if auth else []), auth)

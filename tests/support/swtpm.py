@@ -61,7 +61,7 @@ class Swtpm:
     def start(self) -> Swtpm:
         """Power on (TPM2_Startup(CLEAR) is done by swtpm itself) and wait until it answers.
 
-        A port that somebody else took in the meantime is changed for another pair, but only on the first start.
+        If another program has taken a port in the meantime, another pair is used, but only on the first start.
         """
         if self.running:
             raise RuntimeError("this swtpm is running already")
@@ -92,7 +92,7 @@ class Swtpm:
         deadline = time.monotonic() + _START_SECONDS
         while self.running and time.monotonic() < deadline:
             try:
-                # Asked on the control port: a TPM command would appear in the counts.
+                # Asked on the control port, because a TPM command would be counted.
                 if len(self._control(_CMD_GET_CAPABILITY, 8)) == 8:
                     return True
             except OSError:
@@ -134,14 +134,14 @@ class Swtpm:
             self.kill()
 
     def kill(self) -> None:
-        """Cut the power: SIGKILL to this process alone."""
+        """Cut the power: SIGKILL to only this process."""
         if self._process is not None:
             if self._process.poll() is None:
                 os.kill(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
     def restart(self, *, measured_boot: bool = True) -> Swtpm:
-        """Power on again, same state, same ports; an orderly stop comes first where it still runs.
+        """Power on again with the same state and ports; if it still runs, after an orderly stop.
 
         PCRs start at zero again; with `measured_boot` the extends done so far are repeated, as firmware does at each boot.
         """

@@ -26,11 +26,11 @@ exec "$@"
 
 
 class Syslog(threading.Thread):
-    """A context manager that hears what programs log which were started with `command`; it needs root. No daemon need run."""
+    """A context manager that records what programs log that were started with `command`; it needs root, but no syslog daemon."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        # A socket's path has at most 108 bytes: pytest's folders can be longer.
+        # A socket's path may have only 108 bytes, and pytest's folders can be longer.
         self._folder = pathlib.Path(tempfile.mkdtemp(prefix="syslog-"))
         (self._folder / "dev").mkdir()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -60,7 +60,7 @@ class Syslog(threading.Thread):
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        # Datagrams of one socket are read in their order: after this one there is none.
+        # Datagrams are read in their order, so this one is the last.
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
             end.sendto(b"", str(self._folder / "log"))
         self.join()

@@ -18,11 +18,11 @@ from support.swtpm import Swtpm
 
 
 class ToolError(Exception):
-    """A tool failed; the text holds its command line and what it said."""
+    """A tool failed; the text has its command line and its error output."""
 
 
 def as_text(auth: str) -> str:
-    """An auth value as tpm2-tools takes it also where it begins with a hyphen, as one of an escrow may."""
+    """An auth value in a form that tpm2-tools accept even if it begins with a hyphen, as one of an escrow may."""
     return f"str:{auth}"
 
 
@@ -167,7 +167,7 @@ class Public:
 
 
 def leftovers(swtpm: Swtpm) -> list[str]:
-    """Return the sessions and transient objects in the TPM, as hex handles; asked raw, so that asking leaves nothing itself."""
+    """Return the sessions and transient objects in the TPM, as hex handles, by raw commands, which leave nothing in it."""
     with swtpm.raw() as tpm:
         found = [handle for kind in (raw.TRANSIENT, raw.LOADED_SESSION, raw.SAVED_SESSION) for handle in tpm.handles(kind)]
     return [f"{handle:#010x}" for handle in found]
@@ -181,13 +181,13 @@ def flush_leftovers(swtpm: Swtpm) -> None:
 
 
 def lockout_counter(swtpm: Swtpm) -> int:
-    """Return the lockout counter, asked raw (one command, no process)."""
+    """Return the lockout counter, by one raw command, without starting a process."""
     with swtpm.raw() as tpm:
         return tpm.tpm_property(raw.PT_LOCKOUT_COUNTER)
 
 
 def hexadecimal(handle: int | str) -> str:
-    """Write a handle as tools take it: numbers in hexadecimal, text as it is (a context file)."""
+    """Write a handle in the form for tools: a number in hexadecimal, text (a context file) as it is."""
     return f"{handle:#010x}" if isinstance(handle, int) else handle
 
 

@@ -21,32 +21,32 @@ import typing as t
 
 
 class Child:
-    """A forked run under way; like a Popen, as far as that is needed."""
+    """A running fork, with the few methods of Popen that we need."""
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
 
     def poll(self) -> int | None:
-        """Its return code, None while it runs."""
+        """The return code, None while it runs."""
         try:
             return self.wait(0)
         except subprocess.TimeoutExpired:
             return None
 
     def wait(self, timeout: float | None = None) -> int:
-        """Its return code, negative where a signal ended it. Raises subprocess.TimeoutExpired."""
+        """Wait for its return code, negative if a signal ended it. Raises subprocess.TimeoutExpired."""
         poll = select.poll()
         poll.register(self._channel, select.POLLIN)
         if not poll.poll(None if timeout is None else timeout * 1000):
             raise subprocess.TimeoutExpired("a forked run", timeout or 0)
-        # Looked at, not taken: two threads may wait, the test's own and the proxy's that kills.
+        # The data are only peeked at, because two threads may wait: the test's, and the proxy's, which kills.
         code = self._channel.recv(16, socket.MSG_PEEK)
         if not code:
             raise RuntimeError("the server of forks ended: its own output says why")
         return int(code)
 
     def kill(self) -> None:
-        """SIGKILL to it alone; `wait` returns when it is gone."""
+        """SIGKILL to only this process; `wait` returns when it is gone."""
         try:
             self._channel.send(b"k")
         except BrokenPipeError:
@@ -54,7 +54,7 @@ class Child:
 
 
 class Server:
-    """A warm Python; `start` forks it. Raises RuntimeError in a wait where it cannot import what its runs need."""
+    """A warm Python; `start` forks it. `wait` raises RuntimeError if it cannot import what its runs need."""
 
     def __init__(self, runner: str, python: str, environment: dict[str, str]) -> None:
         self._control, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -64,7 +64,7 @@ class Server:
         atexit.register(self.close)
 
     def start(self, streams: t.Sequence[int], environment: dict[str, str], **run: t.Any) -> Child:
-        """Fork a child for `run` with standard input, output and error as given, in this process's folder and with its umask."""
+        """Fork a child for `run` with the given standard streams, in this process's folder and with its umask."""
         request = {"cwd": os.getcwd(), "umask": _umask(), "environment": environment, **run}
         mine, other = socket.socketpair()
         with other:
@@ -72,13 +72,13 @@ class Server:
         return Child(mine)
 
     def close(self) -> None:
-        """End it, and what it has forked."""
+        """End it and its children."""
         self._control.close()
         self._process.wait()
 
 
 class Interpreter:
-    """A warm Python that is started like one: `python` is a file that Ansible can take for a device's interpreter."""
+    """A warm Python that Ansible can start: `python` is a file for ansible_python_interpreter."""
 
     def __init__(self, runner: str, asks: str, python: str, path: str) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="edgefleet-python-")
@@ -97,14 +97,14 @@ class Interpreter:
         atexit.register(self.close)
 
     def close(self) -> None:
-        """End it. What it has forked ends by itself."""
+        """End it. Its children end by themselves."""
         self._process.kill()
         self._process.wait()
         self._folder.cleanup()
 
 
 def _umask() -> int:
-    # There is no other way to ask but for Linux' own.
+    # Linux has the only way to ask for this.
     with open("/proc/self/status", encoding="ascii") as status:
         return next(int(line.split()[1], 8) for line in status if line.startswith("Umask:"))
 
@@ -113,9 +113,9 @@ _STARTING = threading.Lock()
 
 
 def server(runner: str, python: str, environment: dict[str, str], *settings: str) -> Server:
-    """The server of this interpreter, started when it is first asked for; PYTHON… of `environment` is its own, and what `settings` name.
+    """The server of this interpreter, started on first use. It gets the PYTHON… variables of `environment`, and those that `settings` name.
 
-    Whoever has forked since, and perhaps become another user, gets one of his own: its children are what he is.
+    A process that has forked since, and perhaps changed its user, gets a server of its own, whose children have the same user.
     """
     with _STARTING:
         given = tuple(sorted(item for item in environment.items() if item[0].startswith(("PYTHON", *settings))))
