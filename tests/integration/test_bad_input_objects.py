@@ -74,8 +74,8 @@ def test_a_stranger_at_the_srk(swtpm: Swtpm, device_dir: pathlib.Path, system_py
     bench = Bench(swtpm, device_dir, system_python)
     persist(bench, SRK, *SIGNING)
     bench.refused(PRIMARY, "0x81000001", "it lacks", "it has sign", REPLACE, "name another handle")
-    bench.refused(KEY, "0x81000001", "no storage parent", path=bench.path("key.pem"))
-    bench.refused(SEAL, "0x81000001", "no storage parent", path=bench.path("blob.pem"), content=CONTENT, pcrs=PCR7)
+    bench.refused(KEY, "0x81000001", "not a storage parent", path=bench.path("key.pem"))
+    bench.refused(SEAL, "0x81000001", "not a storage parent", path=bench.path("blob.pem"), content=CONTENT, pcrs=PCR7)
     bench.refused(PROFILE, "0x81000001", REPLACE, resources=[{"nv_index": SERIAL}, {"primary_key": {}}])
 
 

@@ -98,14 +98,14 @@ HASHES = {SHA1: "sha1", SHA256: "sha256", SHA384: "sha384", SHA512: "sha512", 0x
 
 
 def alg_name(number: int) -> str:
-    """Name of a TPM_ALG_ID in lower case, or its number in hex where we do not know it."""
+    """Name of a TPM_ALG_ID in lower case, or its number in hex if it is unknown."""
     return NAMES.get(number, f"{number:#06x}")
 
 
 def digest(alg: int, data: bytes) -> bytes:
     """Hash ``data`` with the TPM_ALG_ID ``alg``.
 
-    Raises KeyError for an algorithm that is no hash we can compute.
+    Raises KeyError for an algorithm that is not one of the hashes that this collection computes.
     """
     return hashlib.new(HASHES[alg], data).digest()
 
@@ -116,10 +116,12 @@ def digest_size(alg: int) -> int:
 
 
 def hash_to_sign(digest: bytes) -> int:
-    """The hash that a digest to be signed is of, told by its length: one of SHA-2. Raises InputError."""
+    """The hash (of the SHA-2 family) of a digest to be signed, judged by its length. Raises InputError for other lengths."""
     found = {32: SHA256, 48: SHA384, 64: SHA512}.get(len(digest))
     if found is None:
-        raise InputError(f"Could not sign a digest of {len(digest)} bytes: no hash of ours is that long; give one of SHA-256, 384 or 512.")
+        raise InputError(
+            f"Could not sign a digest of {len(digest)} bytes: no supported hash has that length; give a digest of SHA-256, 384 or 512."
+        )
     return found
 
 

@@ -5,10 +5,10 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What a TPM attests, and its signature: TPMS_ATTEST (TPM 2.0 Library Part 2, section 10.12) and TPMT_SIGNATURE (section 11.3).
+"""Parse attestations of a TPM and their signatures: TPMS_ATTEST (TPM 2.0 Library Part 2, section 10.12) and TPMT_SIGNATURE (section 11.3).
 
-Parsing proves nothing: whoever reads an attestation checks the signature, the nonce and the attested part. The bytes come from a
-device that may lie, so nothing may be missing, left over or of a kind that we do not know.
+Parsing proves nothing: the caller must check the signature, the nonce and the attested part. The bytes come from a device that may lie, so
+the parser refuses missing bytes, left-over bytes and unknown types.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import pcr
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import ReasonedError, TpmError
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import Cursor
 
-MAGIC = 0xFF544347  # TPM_GENERATED_VALUE: a restricted key signs nothing from outside that begins with it (Part 2, section 6.2)
+MAGIC = 0xFF544347  # TPM_GENERATED_VALUE: a restricted key does not sign outside data that begins with it (Part 2, section 6.2)
 
 ST_ATTEST_NV = 0x8014
 ST_ATTEST_COMMAND_AUDIT = 0x8015
@@ -30,7 +30,7 @@ ST_ATTEST_QUOTE = 0x8018
 ST_ATTEST_TIME = 0x8019
 ST_ATTEST_CREATION = 0x801A
 ST_ATTEST_NV_DIGEST = 0x801C
-# By the command that makes them (Part 2, section 6.9).
+# Types of attestations, named after the commands that make them (Part 2, section 6.9).
 TYPES = {
     ST_ATTEST_NV: "NV_Certify",
     ST_ATTEST_COMMAND_AUDIT: "GetCommandAuditDigest",
@@ -42,18 +42,18 @@ TYPES = {
     ST_ATTEST_NV_DIGEST: "NV_Certify of a digest",
 }
 
-# What AttestError says in one word.
+# Values of AttestError.reason.
 MALFORMED = "malformed"
 NO_MAGIC = "no_magic"
 WRONG_TYPE = "wrong_type"
 
 
 class AttestError(ReasonedError):
-    """The bytes are no attestation, or none that we know; ``reason`` is one of the words above."""
+    """The bytes are not an attestation, or not of a supported type; ``reason`` is one of the words above."""
 
 
 class ClockInfo(t.NamedTuple):
-    """A TPMS_CLOCK_INFO (Part 2, section 10.11.1). ``clock`` is in milliseconds of powered time.
+    """A TPMS_CLOCK_INFO (Part 2, section 10.11.1). ``clock`` counts the milliseconds for which the TPM has had power.
 
     The counters are obfuscated unless the signing key is in the endorsement or platform hierarchy (Part 1, section 36.7).
     """
@@ -79,7 +79,7 @@ class Quoted(t.NamedTuple):
 
 
 class NvCertified(t.NamedTuple):
-    """A TPMS_NV_CERTIFY_INFO: ``contents`` stand at ``offset`` of the index whose Name is ``index_name``."""
+    """A TPMS_NV_CERTIFY_INFO: ``contents`` are the bytes at ``offset`` in the index whose Name is ``index_name``."""
 
     index_name: bytes
     offset: int
@@ -109,7 +109,7 @@ class Signature(t.NamedTuple):
 
 
 def type_name(number: int) -> str:
-    """A TPM_ST_ATTEST by the command that makes it, or its number in hex."""
+    """The name of the command that makes a type of attestation (TPM_ST_ATTEST), or the type's number in hex if it is unknown."""
     return TYPES.get(number, f"{number:#06x}")
 
 
@@ -168,7 +168,7 @@ def _read(raw: bytes) -> Attest:
 
 
 def parse_attest(raw: bytes) -> Attest:
-    """Parse a marshalled TPMS_ATTEST of type Certify, Quote or NV_Certify, of which nothing may be left over.
+    """Parse a marshalled TPMS_ATTEST of type Certify, Quote or NV_Certify. No bytes may be left over.
 
     Raises AttestError: its ``reason`` is ``malformed``, ``no_magic`` or ``wrong_type``.
     """
@@ -183,7 +183,7 @@ def parse_attest(raw: bytes) -> Attest:
 
 
 def parse_signature(raw: bytes) -> Signature:
-    """Parse a marshalled TPMT_SIGNATURE (RSASSA, RSAPSS or ECDSA) of which nothing may be left over. Raises AttestError, ``malformed``."""
+    """Parse a marshalled TPMT_SIGNATURE (RSASSA, RSAPSS or ECDSA). No bytes may be left over. Raises AttestError (``malformed``)."""
     cursor = Cursor(raw)
     try:
         scheme = cursor.u16()
@@ -210,7 +210,7 @@ def parse_signature(raw: bytes) -> Signature:
 
 
 def firmware_number(text: str) -> int:
-    """The 64 bits that an attestation carries for a firmware version as ``tpm2_info`` writes it, ``v1>>16.v1&0xffff.v2>>16.v2&0xffff``.
+    """The number (64 bits) that an attestation carries for a firmware version in the form of ``tpm2_info``: ``v1>>16.v1&0xffff.v2>>16.v2&0xffff``.
 
     Raises TpmError for other text.
     """

@@ -7,7 +7,7 @@
 
 """Attribute words: TPMA_OBJECT (TPM 2.0 Library Part 2, section 8.3) and TPMA_NV (section 13.4).
 
-Names are those that tpm2-tools prints, so that an operator can compare.
+The names are those that tpm2-tools prints, so that an operator can compare them.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ NV = {
 NV_TYPES = {0: "ordinary", 1: "counter", 2: "bits", 4: "extend", 8: "pinfail", 9: "pinpass"}
 NV_TYPE_SHIFT = 4
 NV_TYPE_MASK = 0xF0
-# These bits tell what happened to an index, not how it was defined.
+# Bits for the state of an index; they are not part of its definition.
 NV_STATE = NV["written"] | NV["writelocked"] | NV["readlocked"]
 
 
 def names(word: int, table: t.Mapping[str, int]) -> list[str]:
-    """The attribute names set in ``word``, lowest bit first; bits without a name come as ``bit<N>``."""
+    """The attribute names set in ``word``, lowest bit first; bits without a name appear as ``bit<N>``."""
     found = [name for name, bit in table.items() if word & bit]
     known = sum(table.values())
     if table is NV:
@@ -69,7 +69,7 @@ def names(word: int, table: t.Mapping[str, int]) -> list[str]:
 
 
 def word(wanted: t.Iterable[str], table: t.Mapping[str, int]) -> int:
-    """The attribute word of some names. Raises KeyError with the first name that does not exist."""
+    """The attribute word with the named attributes set. Raises KeyError with the first name that does not exist."""
     value = 0
     for name in wanted:
         value |= table[name]

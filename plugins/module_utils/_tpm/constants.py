@@ -55,7 +55,7 @@ CAP_TPM_PROPERTIES = 6
 CAP_ECC_CURVES = 8
 CAP_AUTH_POLICIES = 9
 
-# TPM_PT: properties (Part 2, section 6.13). They come in two groups, and a TPM answers for one at a time: from PT_FIXED and from PT_VAR on.
+# TPM_PT: properties (Part 2, section 6.13), in two groups that start at PT_FIXED and PT_VAR; a TPM returns one group at a time.
 PT_FIXED = 0x100
 PT_FAMILY_INDICATOR = 0x100
 PT_REVISION = 0x102
@@ -96,8 +96,8 @@ STARTUP_ENDORSEMENT = 1 << 2
 STARTUP_PLATFORM_NV = 1 << 3
 STARTUP_ORDERLY = 1 << 31
 
-# The NV indices of EK certificates by algorithm and range (False: low, True: high), those that lie there without being in use yet among
-# them, and those of a certificate's chain (EK Credential Profile, section 2.2.1).
+# The NV indices of EK certificates by algorithm and range (False: low, True: high); all indices of that kind, including those that are not
+# in use yet; and the indices of a certificate's chain (EK Credential Profile, section 2.2.1).
 EK_INDEX = {
     ("rsa_2048", False): 0x01C00002,
     ("ecc_p256", False): 0x01C0000A,

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""DER as far as a device needs it: written and read element by element, as PEM, and what an X.509 certificate says without being checked
+"""The part of DER that a device needs: read and write elements, convert to PEM, read fields of an X.509 certificate without verifying it
 (ITU-T X.690; RFC 7468; RFC 5280).
 """
 
@@ -17,12 +17,12 @@ import typing as t
 
 SEQUENCE = 0x30
 _VERSION = 0xA0
-# Of a hash over an issuer's Name: enough that two certificate authorities of a bundle do not meet by accident.
+# Bytes of a hash over an issuer's Name: enough that no two certificate authorities of a bundle share one by accident.
 ISSUER_BYTES = 8
 
 
 class Element(t.NamedTuple):
-    """One element: its tag, its content, and the whole with tag and length."""
+    """One element: its tag, its content, and all of its bytes (with tag and length)."""
 
     tag: int
     body: bytes
@@ -30,7 +30,7 @@ class Element(t.NamedTuple):
 
 
 def element(tag: int, *content: bytes) -> bytes:
-    """One element in definite form."""
+    """Encode one element, with a definite length."""
     body = b"".join(content)
     size = len(body)
     if size < 0x80:
@@ -47,7 +47,7 @@ def pem(label: str, der: bytes) -> str:
 
 
 def elements(data: bytes) -> t.Iterator[Element]:
-    """The DER elements side by side in ``data``, up to the first that does not fit."""
+    """The consecutive DER elements in ``data``, up to the first one that is malformed or incomplete."""
     at = 0
     while at + 2 <= len(data):
         start, tag, size, at = at, data[at], data[at + 1], at + 2
@@ -61,9 +61,9 @@ def elements(data: bytes) -> t.Iterator[Element]:
 
 
 def issuer_hash(certificate: bytes) -> str:
-    """The first bytes, in hex, of the SHA-256 of an issuer's DER Name (RFC 5280, section 4.1.2.4); empty where there is no certificate.
+    """The first bytes, in hex, of the SHA-256 of an issuer's DER Name (RFC 5280, section 4.1.2.4); "" if ``data`` holds no certificate.
 
-    Nothing is verified: it only tells whether somebody who has the issuer's certificate needs to be sent a chain.
+    Nothing is verified. The hash only tells whether a receiver, who may know the issuer's certificate, has to be sent the chain.
     """
     outer = next(elements(certificate), None)
     signed = next(elements(outer.body), None) if outer and outer.tag == SEQUENCE else None
@@ -73,7 +73,7 @@ def issuer_hash(certificate: bytes) -> str:
 
 
 def name_hash(name: bytes) -> str:
-    """As ``issuer_hash``, of a DER Name itself."""
+    """The same hash of a given DER Name."""
     return hashlib.sha256(name).hexdigest()[: 2 * ISSUER_BYTES]
 
 

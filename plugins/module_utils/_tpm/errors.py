@@ -7,8 +7,8 @@
 
 """The one exception family of the collection, and what a response code means.
 
-Every module imports this file, also on the run that changes nothing, so it stays cheap: the words live in ``rc_table``,
-which is imported only once something has gone wrong.
+Every module imports this file, even in a run that changes nothing, so it stays small: the texts are in ``rc_table``, which is imported only
+after something has failed.
 
 Python versions supported: >=3.9
 """
@@ -30,7 +30,7 @@ LAYERS: dict[int, str] = {
     13: "policy",
 }
 
-# The codes that the rest of the collection asks about, by base code: compare with is_rc(), never with ==.
+# The codes that the rest of the collection asks for, as base codes: compare with is_rc(), never with ==.
 RC_INITIALIZE = 0x100
 RC_FAILURE = 0x101
 RC_AUTH_UNAVAILABLE = 0x12F
@@ -53,21 +53,21 @@ RC_NV_RATE = 0x920
 RC_RETRY = 0x922
 RC_NV_UNAVAILABLE = 0x923
 
-# Base codes after which the very same command may be sent again: the TPM says that it has not carried it out.
-# LOCKOUT and the *_MEMORY warnings are not among them: waiting does not cure those (TPM 2.0 library part 2, 6.6.3).
+# Base codes after which the same command may be sent again, because they say that the TPM has not carried it out.
+# LOCKOUT and the *_MEMORY warnings are not among them, because waiting does not end these (TPM 2.0 library part 2, 6.6.3).
 RETRYABLE: frozenset[int] = frozenset((RC_RETRY, RC_YIELDED, RC_TESTING, RC_NV_RATE, RC_NV_UNAVAILABLE))
 
 # Kinds of TransportError.
 ABSENT = "absent"  # there is no TPM at that address
-PERMISSION = "permission"  # it is there, we may not open it
-BUSY = "busy"  # somebody else holds it
-NO_ANSWER = "no_answer"  # opened, but nobody answers
-BROKEN = "broken"  # the connection ended in mid-command: the command may or may not have been carried out
+PERMISSION = "permission"  # it is there, but this process may not open it
+BUSY = "busy"  # another process holds it
+NO_ANSWER = "no_answer"  # opened, but it does not answer
+BROKEN = "broken"  # the connection ended during a command, which may or may not have been carried out
 NOT_A_TPM = "not_a_tpm"  # something answers, but it does not speak TPM 2.0
 UNSUPPORTED = "unsupported"  # the TCTI is unknown or its library is not installed
 OTHER = "other"
 
-# The reasons of a TransportError (see docs/errors.md), where they are not called as its kind is.
+# The reason of a TransportError (see docs/errors.md) for each kind whose reason has another name.
 _TRANSPORT_REASONS: dict[str, str] = {ABSENT: "no_tpm", PERMISSION: "no_permission", BROKEN: "connection_lost", OTHER: "transport"}
 
 _TCTI_KINDS: dict[int, str] = {
@@ -81,24 +81,24 @@ _TCTI_KINDS: dict[int, str] = {
 
 
 class ResponseCode(t.NamedTuple):
-    """A response code, taken apart and put into words."""
+    """A response code, decoded and put into words."""
 
     rc: int  # as received
     layer: str  # a value of LAYERS, or "unknown"
     name: str  # TPM_RC_BAD_AUTH, TSS2_TCTI_RC_IO_ERROR or UNKNOWN_0x...
-    base: int  # what is_rc() compares: position bits and resource manager layer removed
+    base: int  # the code that is_rc() compares: without position bits and without the resource manager's layer
     subject: str  # "handle 1", "parameter 2", "session 1", or ""
     meaning: str
     cure: str
-    warning: bool  # the TPM's own "not now" class, 0x900 and up
+    warning: bool  # a warning of the TPM ("not now"), 0x900 and up
 
 
 class TpmError(Exception):
-    """Root of everything that this collection raises on purpose: one sentence that says what to do, and the code if there is one.
+    """Base class of all errors that this collection raises on purpose: one sentence that says what to do, and the response code if there is one.
 
-    The sentence is for people and may change. Programs go by ``reason``, one stable word for each kind of failure (``rc_table.REASONS``
-    has ours; of a TPM's answer it is the name of the response code), and by ``object``, which is the handle, index, path or hierarchy
-    that the failure is about, where that is known.
+    The sentence is for people and may change. Programs decide by ``reason``, one stable word for each kind of failure (a key of
+    ``rc_table.REASONS``, or the name of the TPM's response code), and by ``object``, the handle, index, path or hierarchy that the failure
+    is about, if it is known.
     """
 
     reason: str = "failed"
@@ -112,11 +112,11 @@ class TpmError(Exception):
         self.object = object
 
     def __str__(self) -> str:
-        """The message as it is now: on its way up it may be told which task and step it belongs to."""
+        """The current message: while the error is passed up, callers may add the task and step that it belongs to."""
         return self.message
 
     def words(self) -> dict[str, str]:
-        """What a result says of the failure beside its sentence: ``reason`` and, where it is known, ``object``."""
+        """The keys of a result about the failure, besides its sentence: ``reason`` and, if it is known, ``object``."""
         return {"reason": self.reason, **({"object": self.object} if self.object else {})}
 
 
@@ -128,7 +128,7 @@ class ReasonedError(TpmError):
 
 
 class TpmResponseError(TpmError):
-    """The TPM, or the TSS below us, answered a command with a response code."""
+    """The TPM, or the TSS on the way to it, answered a command with a response code."""
 
     rc: int
 
@@ -139,7 +139,7 @@ class TpmResponseError(TpmError):
 
 
 class TransportError(TpmError):
-    """No TPM, no permission, or nobody answers; ``kind`` is one of the constants above."""
+    """There is no TPM, no permission, or no answer; ``kind`` is one of the constants above."""
 
     def __init__(self, message: str, kind: str = OTHER, rc: int | None = None, *, reason: str = "") -> None:
         super().__init__(message, rc, reason=reason or _TRANSPORT_REASONS.get(kind, kind))
@@ -147,7 +147,7 @@ class TransportError(TpmError):
 
 
 class InputError(TpmError):
-    """What the user asked for makes no sense; nothing was attempted."""
+    """The task's options make no sense; nothing was attempted."""
 
     reason = "input"
 
@@ -159,13 +159,13 @@ class MismatchError(TpmError):
 
 
 class CapacityError(TpmError):
-    """The TPM has no room or no such ability for what was asked for."""
+    """The TPM lacks the room or the ability for what was asked for."""
 
     reason = "capacity"
 
 
 class StateError(TpmError):
-    """The TPM is in a state from which we must not go on, for example lockoutAuth is set and none was given."""
+    """The TPM is in a state in which the run must not go on, for example lockoutAuth is set and not given."""
 
     reason = "state"
 
@@ -177,13 +177,13 @@ class DependencyError(TpmError):
 
 
 def flushed(left: t.Sequence[int]) -> str:
-    """The note on handles that were flushed to make room."""
+    """The note for the user about handles that were flushed to make room."""
     told = ", ".join(f"{handle:#010x}" for handle in left)
     return f"flushed {told}, which an interrupted program had left in a TPM without resource manager"
 
 
 def other_key(handle: int, found: bytes, verified: bytes) -> StateError:
-    """The error for a key at ``handle`` that is not the one that was verified; both by Name."""
+    """The error if the key at ``handle`` is not the verified one; ``found`` and ``verified`` are Names."""
     return StateError(
         f"Could not open a secure session to the TPM: the key at {handle:#010x} has the Name {found.hex()}, not {verified.hex()}, which was "
         "verified; this is another TPM, or somebody sits between it and the processor: find out which; that TPM was sent nothing secret, "
@@ -194,7 +194,7 @@ def other_key(handle: int, found: bytes, verified: bytes) -> StateError:
 
 
 def no_key(handle: int, verified: bytes) -> StateError:
-    """The error for a handle where the key that was verified, by Name, is no longer."""
+    """The error if there is no key any more at a handle where one was verified; ``verified`` is its Name."""
     return StateError(
         f"Could not open a secure session to the TPM: there is no key at {handle:#010x}, where {verified.hex()} was verified; "
         "declare it in the same run (tpm2_profile), or find out who removed it.",
@@ -204,9 +204,9 @@ def no_key(handle: int, verified: bytes) -> StateError:
 
 
 def base_code(rc: int) -> int:
-    """Return ``rc`` without position bits and without the resource manager's layer (TPM 2.0 library part 2, 6.6).
+    """Return ``rc`` without its position bits and without the resource manager's layer (TPM 2.0 library part 2, 6.6).
 
-    A code of another TSS layer is returned whole, so that TCTI 0xA000A can never equal a TPM code.
+    A code of another TSS layer is returned unchanged, so that, for example, the TCTI's 0xA000A never equals a TPM code.
     """
     rc &= 0xFFFFFFFF
     layer, low = rc >> 16, rc & 0xFFFF
@@ -218,12 +218,12 @@ def base_code(rc: int) -> int:
 
 
 def is_rc(rc: int | None, *bases: int) -> bool:
-    """Return whether ``rc`` is one of ``bases``, whichever handle, parameter or session it names; None never is."""
+    """Return whether ``rc`` is one of ``bases``, whatever handle, parameter or session it names; False for None."""
     return rc is not None and base_code(rc) in {base_code(base) for base in bases}
 
 
 def subject(rc: int) -> str:
-    """Return what a code is about, "handle 1", "parameter 2" or "session 1", or "" if it does not say (part 2, 6.6.2)."""
+    """Return what a code points to, "handle 1", "parameter 2" or "session 1"; "" if it does not say (part 2, 6.6.2)."""
     base, low = base_code(rc), rc & 0xFFF
     if 0x910 <= base <= 0x916:
         return f"handle {base - 0x90F}"
@@ -241,8 +241,8 @@ def subject(rc: int) -> str:
 
 
 def decode(rc: int) -> ResponseCode:
-    """Put a response code into words; an unknown one is named UNKNOWN_0x..., never an error."""
-    # Not at the top: a run on which nothing fails must not pay for the words.
+    """Put a response code into words; an unknown one is named UNKNOWN_0x... and raises no error."""
+    # Imported here and not at the top, so that a run without failures does not load the texts.
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import rc_table
 
     rc &= 0xFFFFFFFF

@@ -5,11 +5,11 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The log of what firmware and boot loader have measured: parse it, replay it, compare the replay with a TPM's PCRs.
+"""The event log, in which firmware and boot loader list what they have measured: parse it, replay it, compare the replay with a TPM's PCRs.
 
 TCG PC Client Platform Firmware Profile 1.05/1.06, section 10 (structures) and 10.4 (event types); all integers are little-endian.
-Linux serves the log as ``/sys/kernel/security/tpm0/binary_bios_measurements``. It comes from outside, so nothing in it is believed:
-no size is allocated before it is known to be there.
+Linux serves the log as ``/sys/kernel/security/tpm0/binary_bios_measurements``. It comes from outside, so nothing in it is
+trusted: memory of a given size is used only after that many bytes are known to be there.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ SPEC_ID = b"Spec ID Event03\0"
 LOCALITY = b"StartupLocality\0"
 SHA1_SIZE = 20
 
-# What only the firmware extends. What is above, boot loader, kernel and user space go on extending after the log has ended
-# (IMA 10, systemd 11 to 13 and 15, applications 16 and 23), so a value that differs there says nothing against the log.
+# The PCRs that only the firmware extends. Boot loader, kernel and user space extend the higher ones after the log has ended
+# (IMA 10, systemd 11 to 13 and 15, applications 16 and 23), so a different value there does not contradict the log.
 FIRMWARE_PCRS = range(8)
 # From version 261 on, systemd extends this word into PCRs 0 to 7, 9 and 12 to 14 before it leaves the initrd, and logs it elsewhere
 # (units/systemd-pcrosseparator.service.in, src/pcrextend/pcrextend.c). The word is measured as it is, without a NUL at its end.
@@ -86,11 +86,11 @@ Values = dict[str, dict[int, bytes]]  # by bank and PCR
 
 
 class EventLogError(TpmError):
-    """The bytes are no event log, or end too early."""
+    """The bytes are not an event log, or end too early."""
 
 
 class LoggedEvent(t.NamedTuple):
-    """One entry: what it is about, and the digest in each bank with which its PCR was extended."""
+    """One entry: its PCR, its type, and the digest in each bank with which the PCR was extended."""
 
     pcr: int
     number: int
@@ -116,14 +116,14 @@ class Comparison(t.NamedTuple):
     """A replay against a TPM's values."""
 
     state: str  # matches, differs or unknown (no bank and PCR in common)
-    differs: dict[str, list[int]]  # PCRs of the firmware with another value, by bank
-    later: dict[str, list[int]]  # PCRs above that have been extended since, or by somebody who keeps no log here
+    differs: dict[str, list[int]]  # the firmware's PCRs whose value differs, by bank
+    later: dict[str, list[int]]  # higher PCRs that have been extended after the log ended, or by a program that does not write to this log
     banks: tuple[str, ...]  # compared
-    separated: t.Mapping[str, list[int]] = {}  # PCRs of the firmware that systemd has closed with its separator, by bank
+    separated: t.Mapping[str, list[int]] = {}  # the firmware's PCRs that systemd has extended with its separator, by bank
 
 
 class _Reader:
-    """Little-endian integers and pieces of a log, never beyond its end."""
+    """Reads little-endian integers and pieces of a log, never beyond its end."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -150,7 +150,7 @@ def _broken(reason: str) -> EventLogError:
 
 
 def parse(data: bytes) -> Log:
-    """Read a log in either form. Raises EventLogError, one sentence, for whatever is not one."""
+    """Read a log in either format (SHA-1 only, or crypto-agile). Raises EventLogError with one sentence if the bytes are not a log."""
     if not data:
         raise _broken("it is empty")
     if len(data) > MAX_SIZE:
@@ -216,7 +216,7 @@ def _spec_id(data: bytes) -> dict[int, int]:
 
 
 def _locality(events: t.Iterable[LoggedEvent]) -> int:
-    """The locality of TPM2_Startup (10.4.5.3); 0 where no event tells."""
+    """The locality of TPM2_Startup (10.4.5.3); 0 if no event tells."""
     for event in events:
         if event.number == EV_NO_ACTION and event.pcr == 0 and event.data[:-1] == LOCALITY:
             return event.data[-1]
@@ -224,9 +224,9 @@ def _locality(events: t.Iterable[LoggedEvent]) -> int:
 
 
 def replay(log: Log) -> Values:
-    """What the events make of PCRs 0 to 16 and 23 (zero at start) and 17 to 22 (all ones), for every PCR that is extended.
+    """The values, by bank and PCR, of all PCRs that the events extend; PCRs 17 to 22 start as all ones, the others as zero.
 
-    PCR 0 starts as the locality of the start-up. A bank whose hash we cannot compute is left out.
+    PCR 0 starts as the locality of TPM2_Startup. A bank whose hash cannot be computed here is left out.
     """
     values: Values = {bank: {} for bank in log.banks if alg.IDS.get(bank) in alg.HASHES}
     for event in log.events:
@@ -246,11 +246,11 @@ def _start(pcr: int, size: int, locality: int) -> bytes:
 
 
 def compare(log: Log, values: t.Mapping[str, t.Mapping[int, bytes]]) -> Comparison:
-    """The replay against a TPM's values, by bank and PCR.
+    """Compare a replay with a TPM's values; both by bank and PCR.
 
-    Only PCR 0 to 7 can differ: a firmware's PCR without an event must still be as it started. One that has been extended by systemd's
-    separator alone is listed as ``separated``. Any other that the log covers is listed as ``later`` where its value is another. What only one
-    side has is not compared; if that leaves nothing, it is unknown.
+    Only PCRs 0 to 7 can differ; one of them without an event must still have its initial value. If systemd's separator alone makes the
+    difference, the PCR is listed as ``separated``. Any other PCR in the log is listed as ``later`` if its value differs. A PCR that only one
+    side has is not compared; if no PCR is left to compare, the verdict is unknown.
     """
     replayed = replay(log)
     differs: dict[str, list[int]] = {}

@@ -5,10 +5,10 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The one registry of what handle and NV index is whose.
+"""The one registry that says which handle and NV index belongs to whom.
 
-Sources: Registry of Reserved TPM 2.0 Handles and Localities; TPM 2.0 Provisioning Guidance; EK Credential Profile; and the
-programs named in each row, whose source was read.
+Sources: Registry of Reserved TPM 2.0 Handles and Localities; TPM 2.0 Provisioning Guidance; EK Credential Profile; and the source code of
+the programs named in the rows.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LAST_OWNER_PERSISTENT = 0x817FFFFF
 
 
 class Range(t.NamedTuple):
-    """An inclusive range of handles, who uses it, and the roles for which we may (none: never without being told)."""
+    """An inclusive range of handles, its user, and the roles for which this collection may use it (none: only with allow_foreign_range)."""
 
     first: int
     last: int
@@ -43,7 +43,7 @@ class Range(t.NamedTuple):
     roles: tuple[str, ...] = ()
 
 
-# The first row that holds a handle names it: the special stands before the general.
+# The first row that contains a handle decides, so special rows come before general ones.
 PERSISTENT = (
     Range(0x81000001, 0x81000001, "the shared storage root key (SRK)", ("srk",)),
     Range(0x81000100, 0x81000100, "Azure IoT Device Provisioning"),
@@ -75,12 +75,12 @@ NV = (
 
 
 def is_persistent(handle: int) -> bool:
-    """Whether a handle is one of a persistent object."""
+    """Whether a handle is that of a persistent object."""
     return FIRST_PERSISTENT <= handle <= LAST_PERSISTENT
 
 
 def text(handle: int) -> str:
-    """A handle as it is printed everywhere: ``0x81000001``."""
+    """A handle as text, in the form ``0x81000001``."""
     return f"{handle:#010x}"
 
 
@@ -90,7 +90,7 @@ def owner_of(handle: int) -> str:
     for row in table:
         if row.first <= handle <= row.last:
             return row.user
-    return "nobody that is registered"
+    return "no registered user"
 
 
 def _check(handle: int, role: str, table: t.Sequence[Range], allowed: bool, ours: str) -> None:
@@ -107,7 +107,7 @@ def _check(handle: int, role: str, table: t.Sequence[Range], allowed: bool, ours
 
 
 def check_persistent(handle: int, role: str, allowed: bool = False) -> None:
-    """Refuse a persistent handle that is not for ``role`` (srk, ek, devid, key), unless ``allowed``. Raises InputError."""
+    """Raises InputError for a persistent handle that is not for ``role`` (srk, ek, devid, key), unless ``allowed``."""
     if not FIRST_PERSISTENT <= handle <= LAST_PERSISTENT:
         raise InputError(
             f"Could not plan {text(handle)}: a persistent handle lies in 0x81000000-0x81ffffff; ours are 0x81000200-0x810002ff."
@@ -116,7 +116,7 @@ def check_persistent(handle: int, role: str, allowed: bool = False) -> None:
 
 
 def check_nv(index: int, allowed: bool = False) -> None:
-    """Refuse an NV index outside 0x01800000-0x01bfffff or of a known user, unless ``allowed``. Raises InputError."""
+    """Raises InputError for an NV index outside 0x01800000-0x01bfffff or of another known user, unless ``allowed``."""
     if index >> 24 != 0x01:
         raise InputError(f"Could not plan {text(index)}: an NV index lies in 0x01000000-0x01ffffff; ours are 0x01800000-0x01bfffff.")
     _check(index, "nv", NV, allowed, "0x01800000-0x01bfffff")

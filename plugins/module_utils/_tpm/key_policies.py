@@ -5,10 +5,10 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""How the endorsement and identity keys of the TCG's templates are authorised: their policies taken apart, so that a session satisfies them.
+"""The policies of the endorsement and identity keys of the TCG's templates, as assertions with which a session satisfies them.
 
 Sources: EK Credential Profile v2.5, section B.6 (PolicyA, PolicyB, PolicyC and their NV indices); TPM 2.0 Keys for Device Identity and
-Attestation v1.00, sections 7.3.5 and 7.3.6. The digests that come out are those of the specifications; a test compares them.
+Attestation v1.00, sections 7.3.5 and 7.3.6. A test compares the resulting digests with those of the specifications.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constan
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.attributes import NV, OBJECT, word
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import StateError
 
-# The NV index that holds a replacement policy, by nameAlg of the key: of EKs, of IDevIDs, of IAKs.
+# For EKs, IDevIDs and IAKs: the NV index that holds a replacement policy, by nameAlg of the key.
 _INDICES = {
     "ek": {alg.SHA256: 0x01C07F01, alg.SHA384: 0x01C07F02, alg.SHA512: 0x01C07F03},
     "idevid": {alg.SHA256: 0x01C90010, alg.SHA384: 0x01C90011, alg.SHA512: 0x01C90012},
@@ -54,7 +54,7 @@ def _authorize_nv(kind: str, hash_alg: int) -> bytes:
 
 
 def branches(kind: str, hash_alg: int) -> tuple[bytes, ...]:
-    """The branches of the PolicyOR of ``kind``: ek (high range), idevid or iak. Raises KeyError for a hash that no template has."""
+    """The branches of the PolicyOR of ``kind``: ek (high range), idevid or iak. Raises KeyError for a hash that no template uses."""
     first = secret(hash_alg)
     commands: list[bytes] = []
     if kind != "ek":
@@ -69,15 +69,15 @@ def either(kind: str, hash_alg: int) -> bytes:
 
 
 def in_high_range(public: names.Public) -> bool:
-    """Whether an EK is of the high range, which may also be used with its own auth (EK Credential Profile, section B.4)."""
+    """Whether an EK is of the high range; such an EK may also be used with its own auth (EK Credential Profile, section B.4)."""
     return bool(public.attributes & OBJECT["userwithauth"])
 
 
 def steps(public: names.Public, code: int, what: str) -> list[t.Any]:
-    """What a session asserts so that a key of a TCG template allows the command ``code`` in the role that it needs.
+    """The assertions by which a session may use a key of a TCG template for the command ``code``.
 
-    An EK is used in the role USER; a key that is certified or activated in the role ADMIN, which wants the command's code in the
-    policy (Part 1, section 19.2). Raises StateError for a key whose policy is none of the templates'.
+    An EK is used in the role USER. A key that is certified or activated is used in the role ADMIN, for which the policy must contain the
+    command's code (Part 1, section 19.2). Raises StateError for a key whose policy is not that of a template.
     """
     by_owner, hash_alg = policy.Secret(handles.RH_ENDORSEMENT), public.name_alg
     if hash_alg in _INDICES["ek"]:

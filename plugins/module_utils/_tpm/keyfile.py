@@ -8,7 +8,7 @@
 """TSS2 key files (ASN.1 Specification for TPM 2.0 Key Files) and public keys as PEM (RFC 5480, RFC 8017, RFC 7468).
 
 A file holds a loadable key or a sealed blob. The lines before ``-----BEGIN`` are explanatory text in the sense of RFC 7468,
-section 2: other programs skip them. We note the parent's Name there, which tells a blob of another TPM without asking the TPM.
+section 2: other programs skip them. The parent's Name is noted there, so that a file of another TPM is recognised without asking the TPM.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _OID_IMPORTABLE = bytes.fromhex("06066781050a0104")
 OID_LOADABLE = bytes.fromhex("06066781050a0103")
 OID_SEALED = bytes.fromhex("06066781050a0105")
 _LABEL, _OLD_LABEL = "TSS2 PRIVATE KEY", "TSS2 KEY BLOB"
-# Hierarchies that have primary keys.
+# The hierarchies in which primary keys can be made.
 _HIERARCHIES = (handles.RH_OWNER, handles.RH_NULL, handles.RH_ENDORSEMENT, handles.RH_PLATFORM)
 _PEM = re.compile(rf"-----BEGIN {_LABEL}-----([A-Za-z0-9+/=\s]+)-----END {_LABEL}-----", re.ASCII)
 _PARENT_NAME = re.compile(r"^Parent-Name: ([0-9a-f]+)\s*$", re.MULTILINE)
@@ -39,7 +39,7 @@ _RESTORE = "restore the file from a backup, or name another"
 
 
 class _MalformedError(TpmError):
-    """What is wrong with a file, as a clause, and what to do where another cure than ``_RESTORE`` helps."""
+    """What is wrong with a file, as a clause; and what to do, if not ``_RESTORE``."""
 
     def __init__(self, clause: str, cure: str = _RESTORE) -> None:
         super().__init__(clause)
@@ -47,9 +47,9 @@ class _MalformedError(TpmError):
 
 
 class KeyFile(t.NamedTuple):
-    """What a TSS2 key file holds.
+    """The content of a TSS2 key file.
 
-    ``parent`` is a persistent handle, or a hierarchy, whose default primary key is meant then: ECC P-256, or RSA-2048 with ``rsa_parent``.
+    ``parent`` is a persistent handle, or a hierarchy; a hierarchy means its default primary key: ECC P-256, or RSA-2048 with ``rsa_parent``.
     ``private`` is the content of the TPM2B_PRIVATE; ``parent_name`` may be unknown.
     """
 
@@ -72,7 +72,7 @@ def _integer(value: int) -> bytes:
 
 
 def write(key: KeyFile) -> str:
-    """The file's text. No policy is stored: tpm2-tools and OpenSSL's provider refuse files that carry one."""
+    """The file's text. It contains no policy, because tpm2-tools and OpenSSL's provider refuse files that do."""
     flag = der.element(_EMPTY_AUTH, _BOOLEAN_TRUE) if key.empty_auth else b""
     rsa = der.element(_RSA_PARENT, _BOOLEAN_TRUE) if key.rsa_parent else b""
     body = [OID_SEALED if key.sealed else OID_LOADABLE, flag, rsa, _integer(key.parent)]
@@ -84,7 +84,7 @@ def write(key: KeyFile) -> str:
 
 
 def is_key_file(data: bytes) -> bool:
-    """Whether a file is one of these, whole or torn."""
+    """Whether bytes look like a TSS2 key file, whole or torn."""
     return data.startswith(_HEADS) or any(f"-----BEGIN {label}-----".encode() in data for label in (_LABEL, _OLD_LABEL))
 
 
@@ -106,7 +106,7 @@ def _two_byte(data: bytes) -> bytes:
 
 
 def _is_data(public: Public) -> bool:
-    """Whether it is sealed data, whatever the file says: tpm2_encodeobject writes the OID of a loadable key for all it is given."""
+    """Whether the object is sealed data. The file's OID does not tell: tpm2_encodeobject always writes the OID of a loadable key."""
     return public.type == alg.KEYEDHASH and not public.attributes & (attributes.OBJECT["sign"] | attributes.OBJECT["decrypt"])
 
 
@@ -120,13 +120,13 @@ def _read_der(data: bytes, parent_name: bytes | None) -> KeyFile:
     if kind == _OID_IMPORTABLE:
         raise _MalformedError(
             "it holds an importable key, which another machine has wrapped for one TPM and which has to be imported once (TPM2_Import)",
-            "import it with the program that made it (or tpm2_import), and name the file of the loadable key that comes of it",
+            "import it with the program that made it (or tpm2_import), and name the resulting file with the loadable key",
         )
     if kind not in (OID_LOADABLE, OID_SEALED):
         raise _MalformedError("it holds neither a loadable key nor a sealed blob")
     empty_auth, rsa_parent, (tag, value) = False, False, _element(cursor)
     while tag >= 0xA0:
-        # emptyAuth counts whatever its BOOLEAN looks like (some writers use 01); other fields are not for us.
+        # Any value of the BOOLEAN emptyAuth is accepted (some writers use 01); other fields are ignored.
         true = value[-1:] not in (b"", b"\0")
         empty_auth, rsa_parent = empty_auth or (tag == _EMPTY_AUTH and true), rsa_parent or (tag == _RSA_PARENT and true)
         tag, value = _element(cursor)
@@ -135,13 +135,13 @@ def _read_der(data: bytes, parent_name: bytes | None) -> KeyFile:
         raise _MalformedError("parent, public or private part is missing")
     if cursor.at() != len(body):
         raise _MalformedError("its private part is followed by something else")
-    parent = int.from_bytes(parts[0][1], "big")  # unsigned: writers on 32-bit machines leave the leading zero byte out
+    parent = int.from_bytes(parts[0][1], "big")  # read as unsigned, because writers on 32-bit machines leave out the leading zero byte
     if not parts[0][1] or parent > 0xFFFFFFFF:
-        raise _MalformedError("its parent is no handle")
+        raise _MalformedError("its parent is not a handle")
     public, private = parse_public(_two_byte(parts[1][1])), _two_byte(parts[2][1])
     if not private:
         raise _MalformedError("its private part is empty, so that it holds the public part of a key alone")
-    # Zero stands for the owner hierarchy, as an absent parent did in the format's first version.
+    # Zero means the owner hierarchy, like an absent parent in the first version of the format.
     return KeyFile(kind == OID_SEALED or _is_data(public), empty_auth, parent or handles.RH_OWNER, public, private, parent_name, rsa_parent)
 
 
@@ -158,7 +158,7 @@ def _no_block(text: str) -> _MalformedError:
 
 
 def read(data: bytes, path: str) -> KeyFile:
-    """Parse a TSS2 PEM file. Raises InputError naming ``path`` where the file is torn, foreign or of a kind we do not know."""
+    """Parse a TSS2 PEM file. Raises InputError, which names ``path``, if the file is torn, foreign or of an unsupported kind."""
     text = data.decode("ascii", "replace")
     found = _PEM.search(text)
     try:
@@ -179,7 +179,7 @@ _COORDINATE = {0x0003: 32, 0x0004: 48, 0x0005: 66}
 
 
 def public_pem(public: Public) -> str:
-    """The SubjectPublicKeyInfo of an RSA or ECC key as PEM. Raises TpmError for other objects and curves."""
+    """The SubjectPublicKeyInfo of an RSA or ECC key, as PEM. Raises TpmError for other types of objects and for other curves."""
     if public.type == alg.RSA:
         exponent = int.from_bytes(public.detail[2:6], "big") or 65537
         modulus = int.from_bytes(Cursor(public.unique).sized(), "big")
@@ -189,7 +189,7 @@ def public_pem(public: Public) -> str:
         if public.type != alg.ECC or curve not in _OID_CURVES:
             raise TpmError(f"Could not export a public key of type {public.algorithm}: there is no PEM form for it; leave public_path out.")
         cursor = Cursor(public.unique)
-        # Coordinates may come without their leading zeros; a point never does.
+        # The TPM may leave out the leading zeros of coordinates; an encoded point must have them.
         key = b"\x04" + b"".join(cursor.sized().rjust(_COORDINATE[curve], b"\0") for _each in "xy")
         head = der.element(_SEQUENCE, _OID_EC, bytes.fromhex(_OID_CURVES[curve]))
     return der.pem("PUBLIC KEY", der.element(_SEQUENCE, head, der.element(0x03, b"\0", key)))

@@ -5,9 +5,9 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Marshalling of the structures that reads need (TPM 2.0 Library Part 2 and Part 3): big-endian, sized buffers.
+"""Marshal and unmarshal the structures that reads need (TPM 2.0 Library Part 2 and Part 3): big-endian integers, sized buffers.
 
-Everything raises ``errors.TpmError`` where the bytes end too early or do not fit, never an IndexError.
+All functions raise ``errors.TpmError`` if the bytes end too early or do not fit, never an IndexError.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Cursor:
         self._at = 0
 
     def take(self, size: int) -> bytes:
-        """The next ``size`` bytes. Raises TpmError where fewer are left."""
+        """The next ``size`` bytes. Raises TpmError if fewer are left."""
         end = self._at + size
         if end > len(self._data):
             raise TpmError(
@@ -65,7 +65,7 @@ class Cursor:
         return self._at
 
     def rest(self) -> bytes:
-        """What has not been read yet; reads it."""
+        """Read and return all bytes that are left."""
         return self.take(len(self._data) - self._at)
 
 
@@ -75,7 +75,7 @@ def sized(data: bytes) -> bytes:
 
 
 def command(code: int, handles: t.Sequence[int] = (), parameters: bytes = b"", passwords: t.Sequence[bytes] = ()) -> bytes:
-    """A whole command (Part 1, section 18). ``passwords`` become password authorisations, one for each handle that needs one."""
+    """A whole command (Part 1, section 18). ``passwords``: one password for each handle that needs an authorisation."""
     area = b"".join(struct.pack(">IHBH", RS_PW, 0, 0, len(value)) + value for value in passwords)
     body = b"".join(struct.pack(">I", handle) for handle in handles)
     if area:
@@ -111,7 +111,7 @@ def capability_request(capability: int, first: int, count: int) -> bytes:
 
 
 def capability_head(body: bytes) -> tuple[bool, int, Cursor]:
-    """Of a TPM2_GetCapability response: more data follow, the number of items here, and a cursor at the first."""
+    """From a TPM2_GetCapability response: whether more data follow, the number of items in it, and a cursor at the first item."""
     cursor = Cursor(body)
     more = cursor.u8() != 0
     cursor.u32()

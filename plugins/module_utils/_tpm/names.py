@@ -22,7 +22,7 @@ PARAMETER_SETS = {alg.MLKEM: {1: "512", 2: "768", 3: "1024"}, alg.MLDSA: _MLDSA_
 
 
 class Public(t.NamedTuple):
-    """A TPMT_PUBLIC, taken apart as far as comparisons need it; ``raw`` is the marshalled whole."""
+    """A TPMT_PUBLIC, parsed as far as comparisons need it; ``raw`` is the whole marshalled structure."""
 
     type: int
     name_alg: int
@@ -41,7 +41,7 @@ class Public(t.NamedTuple):
             return self.name_alg.to_bytes(2, "big") + alg.digest(self.name_alg, self.raw)
         except KeyError:
             raise TpmError(
-                f"Could not compute a Name: the name algorithm {alg.alg_name(self.name_alg)} of a public area is no hash that we know; "
+                f"Could not compute a Name: the name algorithm {alg.alg_name(self.name_alg)} of a public area is not a known hash; "
                 "use an object with another one."
             ) from None
 
@@ -60,7 +60,7 @@ class Public(t.NamedTuple):
 
 
 def _optional(cursor: Cursor, extra: t.Mapping[int, int], default: int) -> bytes:
-    """An algorithm identifier and the details that follow it; TPM_ALG_NULL has none."""
+    """An algorithm identifier together with the details that follow it; no details follow TPM_ALG_NULL."""
     number = cursor.u16()
     size = 0 if number == alg.NULL else extra.get(number, default)
     return number.to_bytes(2, "big") + cursor.take(size)
@@ -86,7 +86,7 @@ def _parameters(kind: int, cursor: Cursor) -> tuple[bytes, bytes, bytes]:
 
 
 def parse_public(raw: bytes) -> Public:
-    """Parse a marshalled TPMT_PUBLIC of which nothing may be left over. Raises TpmError."""
+    """Parse a marshalled TPMT_PUBLIC. No bytes may be left over. Raises TpmError."""
     cursor = Cursor(raw)
     kind, name_alg, attrs, policy = cursor.u16(), cursor.u16(), cursor.u32(), cursor.sized()
     symmetric, scheme, detail = _parameters(kind, cursor)
@@ -103,7 +103,7 @@ def parse_public(raw: bytes) -> Public:
 
 
 def qualified_name(parent: bytes, public: Public) -> bytes:
-    """The Qualified Name of an object under a parent whose Qualified Name (a hierarchy: its handle) is ``parent``."""
+    """The Qualified Name of an object; ``parent`` is the Qualified Name of its parent (for a hierarchy: the handle)."""
     return public.name_alg.to_bytes(2, "big") + alg.digest(public.name_alg, parent + public.name)
 
 
@@ -113,7 +113,7 @@ def hierarchy_name(handle: int) -> bytes:
 
 
 def differences(want: Public, have: Public) -> list[str]:
-    """What distinguishes two public areas, ``unique`` left aside: one short phrase for each difference."""
+    """How two public areas differ, apart from ``unique``: one short phrase for each difference."""
     found = []
     if want.algorithm != have.algorithm:
         found.append(f"it is {have.algorithm}, not {want.algorithm}")
@@ -144,19 +144,19 @@ def _parameter_differences(want: Public, have: Public) -> list[str]:
 
 
 def _detail(public: Public) -> bytes:
-    # An RSA exponent of 65537 may be written as 0 (Part 2, section 12.2.3.5): they are the same key.
+    # An RSA exponent of 65537 may be written as 0 (Part 2, section 12.2.3.5); both mean the same key.
     if public.type == alg.RSA and public.detail[2:] == (65537).to_bytes(4, "big"):
         return public.detail[:2] + bytes(4)
     return public.detail
 
 
 def scheme_name(scheme: bytes) -> str:
-    """A scheme as ``oaep-sha256`` or ``null``."""
+    """A scheme as text, for example ``oaep-sha256`` or ``null``."""
     return "-".join(alg.alg_name(int.from_bytes(scheme[at : at + 2], "big")) for at in range(0, min(len(scheme), 4), 2)) or "none"
 
 
 def is_storage_parent(public: Public) -> bool:
-    """Whether an object can be the parent of others: restricted, decrypt, fixed, usable with its auth, with a symmetric algorithm."""
+    """Whether an object can be a storage parent: restricted, decrypt, fixed to its TPM, usable with its auth, and with a symmetric algorithm."""
     need = attributes.word(("fixedtpm", "fixedparent", "userwithauth", "restricted", "decrypt"), attributes.OBJECT)
     asymmetric = public.type in (alg.RSA, alg.ECC)
     sealed_off = public.attributes & attributes.OBJECT["sign"]
@@ -164,7 +164,7 @@ def is_storage_parent(public: Public) -> bool:
 
 
 def describe(public: Public, made: bool = True) -> dict[str, t.Any]:
-    """A public area for people: type, attributes by name, policy, scheme; and the Name, unless it is only known once the object is ``made``."""
+    """A public area for people: type, attributes by name, policy, scheme; and the Name, if the object has been ``made`` already."""
     name = {"name": public.name.hex()} if made else {}
     return {
         **name,

@@ -17,10 +17,10 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attribu
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import Cursor, sized
 
-# PolicyCommandCode(TPM2_NV_Write) then PolicyNvWritten(NO), sha256: whoever may write has not written before.
+# PolicyCommandCode(TPM2_NV_Write), then PolicyNvWritten(NO), sha256: writing is allowed only until the index has been written.
 WRITE_ONCE_POLICY = bytes.fromhex("b7afecee9bf7bcbd5078f264de85f7e361dc84f745da7efa34e91fdaf200ee9b")
 COUNTER_SIZE = 8
-# Every TPM 2.0 in use reads and writes that many bytes of an NV index at once (TPM_PT_NV_BUFFER_MAX), so nobody need ask for less.
+# In bytes. Every TPM 2.0 in use reads and writes this many bytes of an NV index at once, so TPM_PT_NV_BUFFER_MAX is not asked for smaller ones.
 SAFE_SIZE = 512
 
 
@@ -45,13 +45,13 @@ class NvPublic(t.NamedTuple):
             return self.name_alg.to_bytes(2, "big") + alg.digest(self.name_alg, self.raw)
         except KeyError:
             raise TpmError(
-                f"Could not compute the Name of the NV index {self.index:#010x}: its Name algorithm {self.name_alg:#06x} is no hash that we know; "
+                f"Could not compute the Name of the NV index {self.index:#010x}: its Name algorithm {self.name_alg:#06x} is not a known hash; "
                 "use another index."
             ) from None
 
     @property
     def written(self) -> bool:
-        """Whether anything was ever written."""
+        """Whether the index has been written."""
         return bool(self.attributes & attributes.NV["written"])
 
     @property
@@ -65,7 +65,7 @@ class NvPublic(t.NamedTuple):
 
 
 def parse(data: bytes) -> NvPublic:
-    """Parse a marshalled TPMS_NV_PUBLIC of which nothing may be left over. Raises TpmError."""
+    """Parse a marshalled TPMS_NV_PUBLIC. No bytes may be left over. Raises TpmError."""
     cursor = Cursor(data)
     found = NvPublic(cursor.u32(), cursor.u16(), cursor.u32(), cursor.sized(), cursor.u16())
     if cursor.at() != len(data):
@@ -75,8 +75,8 @@ def parse(data: bytes) -> NvPublic:
     return found
 
 
-# Rules of TPM2_NV_DefineSpace for the attributes of ordinary indices and counters (Part 2, section 13.4; Part 3, section 31.3): those of
-# which one must be set, and those that exclude each other. The first clause says what is wrong, the second what to do.
+# Rules of TPM2_NV_DefineSpace for the attributes of ordinary indices and counters (Part 2, section 13.4; Part 3, section 31.3): sets of
+# attributes of which one must be set, and attributes that exclude each other. The first clause says what is wrong, the second what to do.
 _ONE_OF = (
     (("ownerread", "authread", "policyread", "ppread"), "nobody could read it"),
     (("ownerwrite", "authwrite", "policywrite", "ppwrite"), "nobody could write it"),
@@ -84,7 +84,7 @@ _ONE_OF = (
 
 
 def refused(word: int) -> tuple[str, str] | None:
-    """Why every TPM refuses to define an ordinary index or counter with these attributes, and what to do; None where it takes them."""
+    """Why every TPM refuses to define an ordinary index or counter with these attributes, and what to do; None if they are allowed."""
     for names, why in _ONE_OF:
         if not any(word & attributes.NV[name] for name in names):
             return why, f"add {', '.join(names[:-1])} or {names[-1]} to attributes"
@@ -99,9 +99,9 @@ def refused(word: int) -> tuple[str, str] | None:
 
 
 def write_lock(public: NvPublic) -> tuple[str, bool] | None:
-    """Which write lock holds, as a clause that says when it ends, and whether it is for good; None where none holds.
+    """The active write lock, as a clause that says when it ends, and whether it lasts for ever; None if no lock is active.
 
-    A lock survives TPM Reset and TPM Restart only where the index is written and has WRITEDEFINE (Part 2, section 13.4; Part 3, section 31.11).
+    A lock survives TPM Reset and TPM Restart only if the index is written and has WRITEDEFINE (Part 2, section 13.4; Part 3, section 31.11).
     """
     if not public.has("writelocked"):
         return None
@@ -112,12 +112,12 @@ def write_lock(public: NvPublic) -> tuple[str, bool] | None:
 
 
 def read_lock(public: NvPublic) -> str | None:
-    """The same of the read lock, which TPM Reset and TPM Restart always end (Part 3, section 31.14)."""
+    """The same for the read lock, which TPM Reset and TPM Restart always end (Part 3, section 31.14)."""
     return "it is read-locked (read_stclear) until the TPM is next reset" if public.has("readlocked") else None
 
 
 def differences(want: NvPublic, have: NvPublic) -> list[str]:
-    """What distinguishes two definitions, the state bits (written, locked) left aside: a phrase for each difference."""
+    """How two definitions differ, apart from the state bits (written, locked): one short phrase for each difference."""
     found = []
     if want.type != have.type:
         found.append(f"it is of type {have.type}, not {want.type}")

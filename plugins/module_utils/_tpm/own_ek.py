@@ -5,10 +5,10 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""An EK that is made as its TPM says: by a template, or with a nonce, that the manufacturer has left in NV.
+"""An EK that is made as its TPM says: from a template or with a nonce that the manufacturer has stored in NV.
 
-EK Credential Profile v2.4, sections 2.2.1.2 to 2.2.1.5 and 2.2.1.9. Where an index is populated, only an EK made by it has the key of the
-certificate. What is in NV is a claim: it is used as far as it describes an endorsement key.
+EK Credential Profile v2.4, sections 2.2.1.2 to 2.2.1.5 and 2.2.1.9. If such an index is written, only an EK made with its content
+matches the certificate. The content of NV is a claim of the device: it is used only if it describes an endorsement key.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import Cursor, sized
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.names import Public, parse_public
 
-MAX_SIZE = 1024  # of a template: RSA 4096 with a full ``unique`` has 600 bytes
+MAX_SIZE = 1024  # bytes of a template: RSA 4096 with a full ``unique`` has 600
 _MUST = attributes.word(("fixedtpm", "fixedparent", "sensitivedataorigin", "adminwithpolicy", "restricted", "decrypt"), attributes.OBJECT)
 _MAY = _MUST | attributes.word(("userwithauth", "noda"), attributes.OBJECT)
 _AES = tuple(struct.pack(">HHH", alg.AES, bits, alg.CFB) for bits in (128, 256))
@@ -33,7 +33,7 @@ _HASHES = (alg.SHA256, alg.SHA384, alg.SHA512)
 
 
 class Places(t.NamedTuple):
-    """The NV indices of a template's EK: of the template that the TPM brings, and of a nonce, which the high range does not have."""
+    """The NV indices for an EK template: of the TPM's own template, and of the nonce (None in the high range, which has no nonce)."""
 
     template: int
     nonce: int | None = None
@@ -52,9 +52,9 @@ PLACES = {
 
 
 def fault(public: Public) -> str:
-    """Why a public area, or a template, is not that of an endorsement key; empty where it is.
+    """Why a public area or template is not that of an endorsement key, as clauses; an empty list if it is.
 
-    The key must be fixed to its TPM, restricted, and made to decrypt; its policy one of the profile's, or nobody could use it as an EK.
+    The key must be fixed to its TPM, restricted, and a decryption key. Its policy must be one of the profile's, or it could not be used as an EK.
     """
     missing = attributes.names(_MUST & ~public.attributes, attributes.OBJECT)
     surplus = attributes.names(public.attributes & ~_MAY, attributes.OBJECT)
@@ -75,7 +75,7 @@ def fault(public: Public) -> str:
 
 
 def _size(public: Public) -> int:
-    """The bytes of the modulus or of a coordinate; 0 for a key of another size or with parameters of its own."""
+    """The length of the modulus or of a coordinate in bytes; 0 for a key of another size or with other parameters."""
     number, rest = int.from_bytes(public.detail[:2], "big"), public.detail[2:]
     if public.type == alg.RSA:
         return number // 8 if number in _RSA_BITS and int.from_bytes(rest, "big") in (0, 65537) else 0
@@ -91,16 +91,16 @@ def same_kind(one: Public, other: Public) -> bool:
 
 
 def template(usual: Public, own: bytes | None, nonce: bytes | None) -> Public:
-    """What an EK is made of: the usual template, or the TPM's own; with the nonce in ``unique``, padded with zeros as the profile has it.
+    """The template from which an EK is made: the usual one or the TPM's own, with the nonce in ``unique``, padded with zeros as the profile says.
 
-    Raises TpmError with what is wrong, a clause: what is in NV describes no EK of the usual one's type and size, or the nonce does not fit.
+    Raises TpmError, whose message is a clause, if NV does not describe an EK of the usual type and size, or if the nonce does not fit.
     """
     chosen = usual
     if own is not None:
         try:
             chosen = parse_public(own)
         except TpmError:
-            raise TpmError("it is no public area") from None
+            raise TpmError("it is not a public area") from None
         why = fault(chosen) or ("" if same_kind(chosen, usual) else f"its key is {chosen.algorithm}")
         why = why or ("" if _fits(chosen) else "its unique field is too long")
         if why:

@@ -27,17 +27,17 @@ class Selection(t.NamedTuple):
 
     @property
     def text(self) -> str:
-        """As tpm2-tools writes it: ``sha256:0,7``."""
+        """The selection as tpm2-tools writes it: ``sha256:0,7``."""
         return f"{self.bank}:{','.join(str(index) for index in self.indices)}"
 
 
 def numbers(given: t.Any) -> list[int]:
-    """PCR indices as a playbook gives them: a list of integers or of digits in text, such a list in one text (``0,7``), or one integer.
+    """Read PCR indices as a playbook gives them: a list of integers or of digits in text, such a list in one text (``0,7``), or one integer.
 
-    Raises ValueError for anything else; truth values are no numbers.
+    Raises ValueError for anything else, truth values included.
     """
     if isinstance(given, (str, int)):
-        given = str(given).split(",")  # of a truth value it makes a word
+        given = str(given).split(",")  # a truth value becomes a word, which is not a number
     if isinstance(given, t.Mapping) or not isinstance(given, t.Iterable):
         raise ValueError("no list")
     found = list(given)
@@ -47,9 +47,9 @@ def numbers(given: t.Any) -> list[int]:
 
 
 def selection(bank: str, indices: t.Any) -> Selection:
-    """Check and order a selection; ``indices`` as ``numbers`` takes them.
+    """Check and sort a selection; ``indices`` in any form that ``numbers`` accepts.
 
-    Raises InputError: SHA-1 is refused, so is an unknown bank, an empty or impossible list.
+    Raises InputError for SHA-1, an unknown bank, an empty list, or an index that does not exist.
     """
     if alg.IDS.get(bank) not in alg.HASHES:
         raise InputError(f"Could not use the PCR bank '{bank}': no such hash; take sha256, sha384 or sha512.")
@@ -82,7 +82,7 @@ def marshal(chosen: t.Sequence[Selection]) -> bytes:
 
 
 def parse(cursor: Cursor) -> list[Selection]:
-    """Read a TPML_PCR_SELECTION. Banks whose hash we do not know keep their number as name."""
+    """Read a TPML_PCR_SELECTION. A bank with an unknown hash gets its number as name."""
     found = []
     for _each in range(cursor.u32()):
         bank = alg.alg_name(cursor.u16())
@@ -92,10 +92,9 @@ def parse(cursor: Cursor) -> list[Selection]:
 
 
 def check_measured(chosen: Selection, values: t.Mapping[int, bytes], allow_unmeasured: bool) -> None:
-    """Refuse PCRs that prove nothing: a bank that is not allocated, a PCR of all zeros or all ones.
+    """Raises StateError for PCRs that prove nothing: in a bank that is not allocated, or with a value of all zeros or all ones.
 
-    A bank that the TPM does not have is satisfied by every state (the digest of nothing), so it is never allowed.
-    Raises StateError.
+    A bank that is not allocated is never allowed: every state satisfies a policy over it, because its digest is that of no data.
     """
     absent = [str(index) for index in chosen.indices if index not in values]
     if absent:

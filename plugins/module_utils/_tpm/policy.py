@@ -5,10 +5,10 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Policies: one description that computes its digest in software and tells how to satisfy a session.
+"""Policies: compute a policy's digest in software, and find the assertions with which a session satisfies it.
 
-TPM 2.0 Library Part 1, section 19.7. A policy is a list of assertions, read top to bottom; what they are stands in ``policy_assertions.py``
-and, for those that hold policies of their own, ``policy_or.py``.
+TPM 2.0 Library Part 1, section 19.7. A policy is a list of assertions, read from top to bottom. The assertions are in
+``policy_assertions.py``; the one that contains further policies is in ``policy_or.py``.
 """
 
 from __future__ import annotations
@@ -29,34 +29,34 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.policy_base im
 )
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.policy_or import Offer, Or, impossible
 
-# All that a playbook can write.
+# All assertions that a playbook can use.
 ASSERTIONS: tuple[type[Assertion], ...] = (AuthValue, CommandCode, NvWritten, Or, Pcr, Secret)
 
 
 def open_to_all(policy: Policy) -> bool:
-    """Whether anybody can satisfy the policy of an object whose auth is empty, whatever state the device is in."""
+    """Whether anybody can satisfy the policy of an object with an empty auth, in every state of the device."""
     return all(one.free() for one in policy)
 
 
 def selections(policy: Policy) -> list[pcr.Selection]:
-    """All PCRs that a policy speaks of."""
+    """All PCRs in a policy."""
     return [chosen for one in policy for chosen in one.selections()]
 
 
 def current(policy: Policy) -> list[pcr.Selection]:
-    """Those of them whose values are not in the policy, so that the TPM's present ones are meant."""
+    """The PCRs in a policy that gives no values for them, so that the TPM's current values are used."""
     return [chosen for one in policy for chosen in one.current()]
 
 
 def asks_for_auth(policy: Policy) -> bool:
-    """Whether some way to satisfy the policy takes the object's auth value."""
+    """Whether there is a way to satisfy the policy that uses the object's auth value."""
     return any(one.needs_auth() for one in policy)
 
 
 def digest(policy: Policy, current: PcrValues, start: bytes | None = None) -> bytes:
     """The policy digest (32 bytes) as the TPM computes it; ``current`` holds the PCR values by bank and index.
 
-    An empty policy has an empty digest, as an object without policy has. Raises KeyError where a PCR value is missing.
+    An empty policy has an empty digest, like an object without a policy. Raises KeyError if a PCR value is missing.
     """
     if not policy and start is None:
         return b""
@@ -64,15 +64,15 @@ def digest(policy: Policy, current: PcrValues, start: bytes | None = None) -> by
 
 
 def check_measured(policy: Policy, current: PcrValues, allow_unmeasured: bool) -> None:
-    """Refuse PCR assertions that prove nothing. Raises StateError."""
+    """Raises StateError for PCR assertions that prove nothing."""
     for one in policy:
         one.check_measured(current, allow_unmeasured)
 
 
 def steps(policy: Policy, code: int, current: PcrValues, written: bool | None = None) -> list[t.Any]:
-    """The assertions that a session must make so that the command ``code`` is allowed now; ``Or`` comes as ``Offer``.
+    """The assertions that a session must make so that the command ``code`` is allowed now; an ``Or`` is returned as an ``Offer``.
 
-    The first branch that can hold is taken. Raises StateError where none can.
+    The first branch that can be satisfied is taken. Raises StateError if none can.
     """
     found, reasons = policy_or.steps(policy, code, current, written, bytes(alg.digest_size(HASH)))
     if found is None:
@@ -83,7 +83,7 @@ def steps(policy: Policy, code: int, current: PcrValues, written: bool | None = 
 
 
 def asks_auth(asked: t.Iterable[Assertion]) -> bool:
-    """Whether assertions, as ``steps`` has them, ask for the object's auth value."""
+    """Whether assertions from ``steps`` need the object's auth value."""
     return any(isinstance(step, AuthValue) for step in asked)
 
 

@@ -5,9 +5,9 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The assertions of policies, a class each: how a playbook writes it, its part of the digest, when it cannot hold, how a session makes it.
+"""The assertions of policies, one class each: how a playbook writes it, its part of the digest, when it cannot hold, how a session makes it.
 
-``authorize``, ``signed`` and ``nv`` have their place here.
+Further assertions (``authorize``, ``signed``, ``nv``) belong in this file.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MAX_REF = 64
 
 
 class Pcr(Assertion):
-    """TPM2_PolicyPCR; ``values`` maps an index to its digest where not the current ones are meant."""
+    """TPM2_PolicyPCR; ``values`` optionally maps each index to its digest (default: the current PCR values)."""
 
     names = ("pcr",)
 
@@ -84,7 +84,7 @@ def _pcr_values(given: t.Any, chosen: pcr.Selection) -> dict[int, bytes] | None:
         return None
     size = alg.digest_size(alg.IDS[chosen.bank])
     try:
-        # bytes.fromhex takes text alone: of digits without quotes YAML makes a number.
+        # YAML turns digits without quotes into a number, and bytes.fromhex accepts only text.
         values = {pcr.numbers(index)[0]: bytes.fromhex(text) for index, text in given.items()}
     except (AttributeError, TypeError, ValueError):
         raise bad("pcr values must map each index to a digest in hex, in quotes") from None
@@ -105,13 +105,13 @@ class CommandCode(Assertion):
     def read(cls, value: t.Any, nested: t.Callable[[t.Any], Policy]) -> CommandCode:
         if isinstance(value, int) and not isinstance(value, bool):
             if not 0 < value <= 0xFFFFFFFF:
-                raise bad(f"{value} is no command code; give a name or a number of 32 bits")
+                raise bad(f"{value} is not a command code; give a name or a number of 32 bits")
             return cls(value)
         name = str(value or "nothing")
         for prefix in ("TPM2_CC_", "TPM2_"):
             name = name[len(prefix) :] if name.startswith(prefix) else name
         if name not in COMMAND_CODES:
-            raise bad(f"'{name}' is no command code that we know; take one of {', '.join(COMMAND_CODES)}")
+            raise bad(f"'{name}' is not a known command code; take one of {', '.join(COMMAND_CODES)}")
         return cls(COMMAND_CODES[name])
 
     def extend(self, old: bytes, current: PcrValues) -> bytes:
@@ -160,7 +160,7 @@ class NvWritten(Assertion):
 
 
 class AuthValue(Assertion):
-    """TPM2_PolicyAuthValue. Also stands for ``password``: both have one digest, and only this one keeps the value off the bus."""
+    """TPM2_PolicyAuthValue. Also used for ``password``: both have the same digest, and only this one does not send the value over the bus."""
 
     names = ("auth_value", "password")
 
@@ -203,7 +203,7 @@ class Secret(Assertion):
         except (TypeError, ValueError):
             raise bad("the ref of a secret must be hex, in quotes") from None
         if len(ref) > MAX_REF:
-            raise bad(f"the ref of a secret has {len(ref)} bytes and may have {MAX_REF}; shorten it")
+            raise bad(f"the ref of a secret has {len(ref)} bytes and may have at most {MAX_REF}; shorten it")
         return cls(handles.HIERARCHIES[name], ref)
 
     def extend(self, old: bytes, current: PcrValues) -> bytes:

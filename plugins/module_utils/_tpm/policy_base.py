@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What an assertion of a policy is, and the verbs by which a session makes one (TPM 2.0 Library Part 3, section 23)."""
+"""The base class of a policy's assertions, and the interface of a session in which they are made (TPM 2.0 Library Part 3, section 23)."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ COMMAND_CODES = {
     "Unseal": constants.CC_UNSEAL,
     "NV_Certify": constants.CC_NV_CERTIFY,
 }
-# In software every policy of this collection is a SHA-256 policy: the nameAlg of all that we create.
+# Every policy that this collection computes uses SHA-256, the nameAlg of all objects that it creates.
 HASH = alg.SHA256
 
 _COMMAND_NAMES = {code: name for name, code in COMMAND_CODES.items()}
 
 
 PcrValues = t.Mapping[str, t.Mapping[int, bytes]]
-# What a session is to assert, None where nothing of it can hold now; and then the reasons.
+# The assertions that a session has to make; or None if the policy cannot be satisfied now, and the reasons for that.
 Found = tuple[t.Optional[list[t.Any]], list[str]]
 
 
 class Verbs(t.Protocol):
-    """What a policy session can be told, in the specification's verbs; ``esapi.py`` implements them. ``session`` is an opaque token."""
+    """The commands for a policy session, in the specification's verbs; ``esapi.py`` implements them. ``session`` is an opaque token."""
 
     def policy_pcr(self, session: t.Any, selection: pcr.Selection) -> None:
         """TPM2_PolicyPCR (23.7) with the current values."""
@@ -76,7 +76,7 @@ def bad(message: str) -> InputError:
 
 
 def command_name(code: int) -> str:
-    """A command by name, or its code where we have none."""
+    """A command's name, or its code if the name is not known."""
     return _COMMAND_NAMES.get(code, f"{code:#x}")
 
 
@@ -85,9 +85,9 @@ def extend_with(old: bytes, code: int, *parts: bytes) -> bytes:
 
 
 class Assertion:
-    """One line of a policy. What most assertions do not have is answered here."""
+    """One assertion of a policy. The methods here give the answers that fit most assertions."""
 
-    # How a playbook names it.
+    # The assertion's name in a playbook.
     names: tuple[str, ...] = ()
 
     def __eq__(self, other: object) -> bool:
@@ -100,46 +100,46 @@ class Assertion:
 
     @classmethod
     def read(cls, value: t.Any, nested: t.Callable[[t.Any], Policy]) -> Assertion:
-        """Itself from a playbook's argument (None without one); ``nested`` reads a policy in it. Raises InputError."""
+        """Make the assertion from its argument in a playbook (None without one); ``nested`` reads a policy inside it. Raises InputError."""
         raise NotImplementedError
 
     def extend(self, old: bytes, current: PcrValues) -> bytes:
-        """The policy digest after it. Raises KeyError where a PCR value is missing."""
+        """The policy digest after this assertion. Raises KeyError if a PCR value is missing."""
         raise NotImplementedError
 
     def assert_in(self, verbs: Verbs, session: t.Any, auths: t.Mapping[int, bytes]) -> None:
-        """Make it in a policy session; ``auths``: the auth values of hierarchies."""
+        """Make the assertion in a policy session; ``auths``: the auth values of hierarchies, by handle."""
         raise NotImplementedError
 
     def obstacle(self, code: int, current: PcrValues, written: bool | None) -> str | None:
-        """Why it cannot hold now for the command ``code``, None where it can."""
+        """Why the assertion cannot hold now for the command ``code``; None if it can."""
         return None
 
     def never(self, code: int) -> str | None:
-        """Why it can never allow the command ``code`` on an object that is no NV index, None where it may."""
+        """Why the assertion can never allow the command ``code`` on an object other than an NV index; None if it may."""
         return None
 
     def needs_auth(self) -> bool:
-        """Whether some way to satisfy it takes the object's auth value."""
+        """Whether there is a way to satisfy it that uses the object's auth value."""
         return False
 
     def free(self) -> bool:
-        """Whether anybody can satisfy it on an object whose auth is empty, whatever state the device is in."""
+        """Whether anybody can satisfy it on an object with an empty auth, in every state of the device."""
         return False
 
     def selections(self) -> list[pcr.Selection]:
-        """All PCRs that it speaks of."""
+        """All PCRs in it."""
         return []
 
     def current(self) -> list[pcr.Selection]:
-        """Those of them whose values are not in it, so that the TPM's present ones are meant."""
+        """The PCRs for which it gives no values, so that the TPM's current values are used."""
         return []
 
     def check_measured(self, current: PcrValues, allow_unmeasured: bool) -> None:
-        """Refuse PCRs that prove nothing. Raises StateError."""
+        """Raises StateError for PCRs that prove nothing."""
 
     def steps(self, code: int, current: PcrValues, written: bool | None, start: bytes) -> Found:
-        """What a session must assert for it, whose digest is ``start`` before it."""
+        """The assertions that a session must make for it; ``start`` is the policy digest before it."""
         reason = self.obstacle(code, current, written)
         return (None, [reason]) if reason else ([self], [])
 

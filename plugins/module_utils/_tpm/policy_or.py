@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The assertion of which a policy has several ways: TPM2_PolicyOR (TPM 2.0 Library Part 3, section 23.6), over policies of their own."""
+"""The assertion that offers several policies, one of which has to be satisfied: TPM2_PolicyOR (TPM 2.0 Library Part 3, section 23.6)."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ MAX_BRANCHES = 8
 
 
 def extended(policy: Policy, current: PcrValues, start: bytes) -> bytes:
-    """The digest after all assertions of a policy, which is ``start`` before them."""
+    """The policy digest after all assertions of a policy; ``start`` is the digest before them."""
     for one in policy:
         start = one.extend(start, current)
     return start
 
 
 def steps(policy: Policy, code: int, current: PcrValues, written: bool | None, start: bytes) -> Found:
-    """What a session must assert so that a policy allows the command ``code`` now."""
+    """The assertions that a session must make so that a policy allows the command ``code`` now."""
     made: list[t.Any] = []
     for one in policy:
         found, reasons = one.steps(code, current, written, start)
@@ -46,12 +46,12 @@ def steps(policy: Policy, code: int, current: PcrValues, written: bool | None, s
 
 
 def impossible(policy: Policy, code: int) -> str | None:
-    """Why no state of the device can ever make the policy allow the command ``code`` on an object that is no NV index; None: it may."""
+    """Why the policy can never allow the command ``code`` on an object other than an NV index, in any state of the device; None if it may."""
     return next((reason for reason in (one.never(code) for one in policy) if reason), None)
 
 
 class Offer(Assertion):
-    """`Or` as a session needs it: the digests of all branches."""
+    """``Or`` as a session asserts it: the digests of all branches."""
 
     def __init__(self, digests: tuple[bytes, ...]) -> None:
         self.digests = digests
@@ -64,7 +64,7 @@ class Offer(Assertion):
 
 
 class Or(Assertion):
-    """TPM2_PolicyOR over 2 to 8 branches, each a policy of its own. The first that can hold is taken."""
+    """TPM2_PolicyOR over 2 to 8 branches, each a policy of its own. The first branch that can be satisfied is taken."""
 
     names = ("or",)
 

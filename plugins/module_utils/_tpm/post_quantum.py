@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What a TPM says of the post-quantum algorithms that library version 1.85 defines.
+"""Which of the post-quantum algorithms of library version 1.85 a TPM reports to have.
 
 TCG Algorithm Registry 2.0 (TPM_ALG_MLKEM, TPM_ALG_MLDSA, TPM_ALG_HASH_MLDSA); TPM 2.0 Library 1.85 Part 2, section 6.13
 (TPM_PT_ML_PARAMETER_SETS) and section 8.13 (TPMA_ML_PARAMETER_SET).
@@ -23,7 +23,7 @@ REVISION, DEFINED_IN = 0x102, 185
 YES, NO, UNKNOWN = "yes", "no", "unknown"
 
 _ALGORITHMS = {"ml_kem": alg.MLKEM, "ml_dsa": alg.MLDSA, "hash_ml_dsa": alg.HASH_MLDSA}
-# Name of a parameter set: the algorithms of which one must be there for it, and its bit.
+# By name of the parameter set: the algorithms one of which the TPM must have for it, and its bit.
 _SETS = {
     "ml_kem_512": (("ml_kem",), 0),
     "ml_kem_768": (("ml_kem",), 1),
@@ -35,10 +35,10 @@ _SETS = {
 
 
 def readiness(listed: t.Collection[int], properties: t.Mapping[int, int]) -> dict[str, str]:
-    """yes, no or unknown for each algorithm and parameter set, by the algorithms that a TPM lists and its fixed properties.
+    """ "yes", "no" or "unknown" for each algorithm and parameter set, judged by the TPM's list of algorithms and its fixed properties.
 
-    A TPM lists all that it implements, so what is not in its list is no. It is unknown where there is no list; where an older TPM, whose
-    library gave those numbers no meaning, lists one of them; and, of a parameter set, where the TPM does not tell its sets.
+    A TPM lists all algorithms that it implements, so one that is not in the list is "no". The answer is "unknown" if there is no list; if an
+    older TPM, in whose library version the numbers had no meaning, lists one of them; and, for a parameter set, if the TPM does not report its sets.
     """
     current = properties.get(REVISION, 0) >= DEFINED_IN
 

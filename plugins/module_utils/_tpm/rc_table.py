@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What each response code means and what an operator does about it: data, read by ``errors.decode`` and by the documentation.
+"""What each response code means and what an operator can do about it: data for ``errors.decode`` and for the documentation.
 
 Meaning and cure are clauses of one sentence: no capital, no full stop, no semicolon. After a change, run ``scripts/errors_doc.py``.
 Codes: TPM 2.0 library part 2, section 6.6.3; TSS 2.0 Overview and Common Structures, section 3.2 (tss2_common.h).
@@ -19,7 +19,7 @@ Row = tuple[str, str, str]  # name without prefix, meaning, cure
 
 _BUG = "report this as a bug in the collection, with the sentence"
 _RETRY = "wait a moment and run the play again"
-_FLUSH = "end what else uses this TPM, or flush with tpm2_flushcontext, use /dev/tpmrm0 and not /dev/tpm0, then run again"
+_FLUSH = "end other programs that use this TPM, or flush with tpm2_flushcontext, use /dev/tpmrm0 and not /dev/tpm0, then run again"
 _STALE = "another program flushed it, or /dev/tpm0 is shared without a resource manager: use /dev/tpmrm0 and run again"
 _ALGORITHM = "choose one that tpm2_info lists for this TPM"
 _TSS = "report this with the versions of tpm2-tss and tpm2-pytss on the device"
@@ -66,7 +66,7 @@ TPM: dict[int, Row] = {
     0x12E: ("TOO_MANY_CONTEXTS", "the counter of saved contexts is at its maximum", "reboot the device"),
     0x12F: (
         "AUTH_UNAVAILABLE",
-        "the object does not allow this kind of authorization, for instance no password but only a policy",
+        "the object does not allow this kind of authorization, for instance because it allows a policy but no password",
         "give the policy that it was made with, or for an NV index an auth that its attributes allow",
     ),
     0x130: ("REBOOT", "the TPM does nothing more until it is reset", "reboot the device"),
@@ -112,7 +112,7 @@ TPM: dict[int, Row] = {
     0x14C: (
         "NV_DEFINED",
         "there already is an NV index or a persistent object at this handle",
-        "look at what is there with tpm2_info, then choose a free handle, or on_mismatch replace if you know that nobody needs it",
+        "look with tpm2_info at what is at that handle, then choose a free one, or on_mismatch replace if you know that nobody needs it",
     ),
     0x150: ("BAD_CONTEXT", "the saved context is not valid", "make it again: a context does not outlive a reset of the TPM"),
     0x151: ("CPHASH", "the session is bound to the parameters of another command", _BUG),
@@ -121,10 +121,10 @@ TPM: dict[int, Row] = {
     0x154: (
         "NO_RESULT",
         "the TPM could not process a parameter, for instance an ECC point or an RSA value",
-        "check keys and values that came from outside: this is not a fault of the bus",
+        "check the keys and values that were given: this is not a fault of the bus",
     ),
     0x155: ("SENSITIVE", "the private part was decrypted but makes no sense", "make the key again, or restore its file from the original"),
-    0x156: ("READ_ONLY", "the TPM is in read-only mode", "end read-only mode with platform authorization, as a rule in the firmware setup"),
+    0x156: ("READ_ONLY", "the TPM is in read-only mode", "end read-only mode with platform authorization, usually in the firmware setup"),
     # Format 1
     0x081: ("ASYMMETRIC", "the asymmetric algorithm is not supported or not the one expected", _ALGORITHM),
     0x082: (
@@ -135,7 +135,7 @@ TPM: dict[int, Row] = {
     0x083: ("HASH", "the hash algorithm is not supported or does not fit", _ALGORITHM),
     0x084: (
         "VALUE",
-        "a value is out of range or wrong here, as when PCRs do not have the values that a policy names",
+        "a value is out of range or wrong here, for example because PCRs do not have the values that a policy names",
         "with a PCR policy compare with tpm2_pcrread and reseal for the new values, else check the value that was given",
     ),
     0x085: (
@@ -176,7 +176,7 @@ TPM: dict[int, Row] = {
     0x092: ("SCHEME", "the signing or encryption scheme is not supported or does not fit the key", _ALGORITHM),
     0x095: (
         "SIZE",
-        "something has the wrong size, as more than 128 bytes to seal or a larger NV index than the TPM allows",
+        "something has the wrong size, for example more than 128 bytes to seal or a larger NV index than the TPM allows",
         "make it smaller, for instance seal a key and keep the data encrypted in a file",
     ),
     0x096: ("SYMMETRIC", "the symmetric algorithm or its key size is not supported or does not fit", _ALGORITHM),
@@ -193,7 +193,7 @@ TPM: dict[int, Row] = {
     0x09F: (
         "INTEGRITY",
         "the object was made by another TPM, under another parent, or before this TPM was cleared",
-        "make it again under the present parent: what it held has to come from escrow",
+        "make it again under the present parent: its content has to come from escrow",
     ),
     0x0A0: ("TICKET", "the ticket is not valid", "make the ticket again: it does not outlive a reset or clear of the TPM"),
     0x0A1: ("RESERVED_BITS", "reserved bits are set", "remove the attributes that this TPM does not know"),
@@ -294,7 +294,7 @@ TSS: dict[int, Row] = {
     27: (
         "RSP_AUTH_FAILED",
         "the response's HMAC does not verify",
-        "somebody may sit on the TPM's bus: treat it as an attack until a wrong auth value or a mixed-up resource manager explains it",
+        "an attacker may be on the TPM's bus: treat it as an attack until a wrong auth value or a mixed-up resource manager explains it",
     ),
     28: ("NO_CONFIG", "FAPI has no configuration", _FAPI),
     29: ("BAD_PATH", "the FAPI path is not valid", _FAPI),
@@ -325,13 +325,13 @@ TSS: dict[int, Row] = {
     54: ("CALLBACK_NULL", "a callback of the TSS is missing", _BUG),
 }
 
-# Two layers call one base code otherwise than the others do (tss2_common.h, tss2_policy.h).
+# In these layers a base code has another name than in all others (tss2_common.h, tss2_policy.h).
 LAYER_NAMES = {("fapi", "CALLBACK_NULL"): "NULL_CALLBACK", ("policy", "CALLBACK_NULL"): "NULL_CALLBACK"}
 
 # Whole codes that say more than their base code does: (meaning, cure).
 EXACT: dict[int, tuple[str, str]] = {
     0x08E: (
-        "this authorization cannot do that, as lockout cannot enable TPM2_Clear again, or the auth value is wrong and was counted",
+        "this authorization cannot do that (lockout, for example, cannot enable TPM2_Clear again), or the auth value is wrong and was counted",
         "use platform authorization to enable TPM2_Clear, and otherwise find the right value before another run",
     ),
     0x184: (
@@ -349,15 +349,15 @@ EXACT: dict[int, tuple[str, str]] = {
 UNKNOWN = ("neither the TPM 2.0 library nor the TSS defines this code", "look it up in the documentation of the TPM's maker and report it")
 VENDOR = ("the TPM's maker defined this code", "look it up in the documentation of the TPM's maker")
 
-# What a result calls ``reason``, where it is not the name of a code above: our own words, and what each says.
+# The values of ``reason`` in a result that are not names of codes above: the collection's own words, and what each means.
 REASONS: dict[str, str] = {
     "access": "a user can reach the TPM and should not, or the other way round (tpm2_access)",
-    "auth_ambiguous": "two auth values were given for a hierarchy, and which one holds cannot be found out without a risk",
+    "auth_ambiguous": "two auth values were given for a hierarchy, and finding out which one it has could lock the TPM",
     "auth_empty": "a hierarchy has an empty auth, and refuse_empty_auth is set",
     "auth_not_given": "an auth is needed and was not given: of a hierarchy whose auth is set, or of an object that counts wrong tries",
     "auth_other": "the TPM says that the lockout auth is another value than the one given, which was not tried",
-    "busy": "somebody else holds the TPM",
-    "capacity": "the TPM has no room, or no such ability, for what was asked for",
+    "busy": "another process holds the TPM",
+    "capacity": "the TPM lacks the room or the ability for what was asked for",
     "connection_lost": "the connection to the TPM ended in the middle of a command, which may have been carried out or not",
     "dependency": "a library on the device is missing or too old",
     "failed": "anything else; the sentence says what",
@@ -366,21 +366,21 @@ REASONS: dict[str, str] = {
     "in_lockout": "the TPM is in dictionary attack lockout",
     "input": "what was asked for makes no sense; nothing was attempted",
     "interrupted": "the module was stopped by a signal",
-    "mismatch": "something different is there, and replacing it was not asked for",
-    "no_answer": "nobody answers at that address, or not in time",
+    "mismatch": "something different is in that place, and the task does not ask to replace it",
+    "no_answer": "there is no answer at that address, or not in time",
     "no_key": "there is no key at the handle that was named",
     "no_parent": "there is no key at the handle of the parent",
-    "no_permission": "the TPM is there, and this user may not open it",
+    "no_permission": "the TPM is there, but this user may not open it",
     "no_tpm": "there is no TPM at that address",
-    "not_a_tpm": "what answers does not speak TPM 2.0",
-    "not_activated": "the TPM did not open a credential, since it or one of its keys is not the one that was shown",
+    "not_a_tpm": "the endpoint does not speak TPM 2.0",
+    "not_activated": "the TPM did not open a credential, because it or one of its keys is not the one that was shown",
     "nv_locked": "an NV index is locked against writing or reading until the TPM is next reset",
     "other_key": "the key at the handle is not the one that was verified",
-    "pcr_other": "a PCR was read with another value than the one that the TPM proves",
+    "pcr_other": "the value of a PCR differs from the one that the TPM proves",
     "policy_not_met": "the policy of a sealed blob is not the one that was asked for, or PCRs have changed since",
-    "rotation_begun": "the lockout auth is just being replaced, and that has to be finished first",
+    "rotation_begun": "a replacement of the lockout auth has begun and has to be finished first",
     "state": "the TPM or a file is in a state from which the task must not go on; the sentence says which",
-    "tpm12": "what answers is a TPM 1.2",
+    "tpm12": "the endpoint is a TPM 1.2",
     "transport": "the connection to the TPM failed otherwise",
     "unsupported": "the TCTI is unknown, or its library is not installed",
 }

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Templates: what a primary or ordinary key must look like before the TPM fills in ``unique``.
+"""Templates: the public area of a primary or ordinary key before the TPM fills in ``unique``.
 
 Sources: EK Credential Profile v2.x (low range L-1, L-2; high range H-1 to H-7); Provisioning Guidance 7.5.1 for the SRK, whose
 ``unique`` is empty as systemd makes it; TPM 2.0 Keys for Device Identity and Attestation v1.00, section 7.3.4 for IDevID and IAK.
@@ -26,7 +26,7 @@ NO_SCHEME = struct.pack(">H", alg.NULL)
 
 
 class Shape(t.NamedTuple):
-    """Algorithm, hash and symmetric key size of a key: what its name in a playbook stands for."""
+    """Algorithm, hash and symmetric key size for the name of an algorithm in a playbook."""
 
     kind: str
     size: int
@@ -40,7 +40,7 @@ RSA_4096 = Shape("rsa", 4096, alg.SHA384, 256)
 ECC_P256 = Shape("ecc", 0x0003, alg.SHA256, 128)
 ECC_P384 = Shape("ecc", 0x0004, alg.SHA384, 256)
 ECC_P521 = Shape("ecc", 0x0005, alg.SHA512, 256)
-# Ordinary keys hash their public area with SHA-256 whatever their size, so that one policy digest serves them all.
+# The nameAlg of ordinary keys of all sizes is SHA-256, so that one policy digest fits them all.
 KEY_SHAPES = {
     "rsa_2048": RSA_2048,
     "rsa_3072": Shape("rsa", 3072, alg.SHA256, 128),
@@ -65,7 +65,7 @@ POLICY_B = {
 }
 IDEVID_POLICY = bytes.fromhex("ad6b3a2284fd698a0710bf5cc1b9bdf15e2532e3f601fa4b93a6a8fa8de579ea")
 IAK_POLICY = bytes.fromhex("5437182326e414fca797d5f174615a1641f61255797c3a2b22c21d120b2d1e07")
-# Of nameAlg SHA-384; what they are made of is in key_policies.py.
+# The same for nameAlg SHA-384; key_policies.py has the assertions behind these digests.
 IDEVID_POLICY_384 = bytes.fromhex("4db1aa836d0b5615df6ee53a40ef70c61c217f4303d44695925972bc927006cfa5cbdf6dc18c4dbe329b2f1542c3dd33")
 IAK_POLICY_384 = bytes.fromhex("129d94ebf84556652c6eef43bbb757512ac87e52be7b349ca6ce4d826f749fcf672f51716c5cbb605f313bf345aab312")
 
@@ -75,7 +75,7 @@ def _symmetric(bits: int) -> bytes:
 
 
 def _unique(shape: Shape, unique: bytes, fill: int) -> bytes:
-    """``unique`` of an RSA key, or as x of an ECC key (y stays empty unless both are filled with zeros)."""
+    """The field ``unique`` of an RSA key; of an ECC key, ``unique`` becomes x (y stays empty unless both are filled with zeros)."""
     if shape.kind == "rsa":
         return sized(unique.ljust(fill, b"\0"))
     return sized(unique.ljust(fill, b"\0")) + sized(bytes(fill))
@@ -86,7 +86,7 @@ def public(
 ) -> Public:
     """A TPMT_PUBLIC that can be given to TPM2_Create or TPM2_CreatePrimary.
 
-    ``fill`` is the number of bytes to which ``unique`` is padded with zeros: 0 leaves it as it is.
+    ``fill`` is the number of bytes to which ``unique`` is padded with zeros; 0: no padding.
     """
     head = struct.pack(">HHI", alg.IDS[shape.kind], shape.name_alg, attrs) + sized(policy)
     middle = _symmetric(shape.aes_bits if aes else 0) + scheme
@@ -102,7 +102,7 @@ def _scheme(name: int, hash_alg: int) -> bytes:
 
 
 def _primaries() -> dict[str, tuple[str, t.Callable[[bytes], Public]]]:
-    """Name of a template: the role that its handle must have, and the maker of its public area from ``unique``."""
+    """By name of the template: the role that its handle must have, and a function that makes its public area from ``unique``."""
     table: dict[str, tuple[str, t.Callable[[bytes], Public]]] = {
         "srk_ecc_p256": ("srk", lambda u: public(ECC_P256, SRK_ATTRIBUTES, unique=u)),
         "srk_rsa_2048": ("srk", lambda u: public(RSA_2048, SRK_ATTRIBUTES, unique=u)),
@@ -131,12 +131,12 @@ def _devid(shape: Shape, attrs: int, policy: bytes, unique: bytes, scheme: int) 
 PRIMARIES = _primaries()
 PRIMARY_NAMES = tuple(PRIMARIES)
 EK_NAMES = tuple(name for name, (role, _make) in PRIMARIES.items() if role == "ek")
-# Not a template but a choice: whichever EK is there; where there is none, the one of EK_USUAL is made.
+# Not a template: any EK at the handle is accepted; if there is none, one is made from EK_USUAL.
 EK_ANY, EK_USUAL = "ek_any", "ek_rsa_2048"
 
 
 def primary(template: str, unique: bytes = b"") -> Public:
-    """The public area of a named primary key template. Raises InputError where ``unique`` is too long for it."""
+    """The public area of a named primary key template. Raises InputError if ``unique`` is too long for it."""
     limit = 66 if "_ecc_" in template else 512
     if len(unique) > limit:
         raise InputError(f"Could not use a unique value of {len(unique)} bytes for {template}: at most {limit} bytes fit; shorten it.")
@@ -144,7 +144,7 @@ def primary(template: str, unique: bytes = b"") -> Public:
 
 
 def ek_template(public: Public) -> str | None:
-    """The EK template that a public area matches, ``unique`` left aside."""
+    """The EK template that a public area matches, apart from ``unique``; None if it matches none."""
     return next((name for name in EK_NAMES if not differences(primary(name), public)), None)
 
 
@@ -152,9 +152,9 @@ USAGES = ("sign", "decrypt", "restricted_sign", "storage")
 
 
 def key(usage: str, algorithm: str, policy: bytes = b"", no_da: bool = True) -> Public:
-    """The public area of an ordinary key: ``usage`` and ``algorithm`` are the module's choices.
+    """The public area of an ordinary key; ``usage`` and ``algorithm`` are choices of the options of tpm2_key.
 
-    A policy takes userWithAuth away: otherwise the auth value would go round the policy (Part 1, section 19.7.3).
+    With a policy, userWithAuth is not set: otherwise the auth value alone would authorise, without the policy (Part 1, section 19.7.3).
     """
     shape = KEY_SHAPES[algorithm]
     attrs = attributes.word(_FIXED, attributes.OBJECT)
@@ -166,7 +166,7 @@ def key(usage: str, algorithm: str, policy: bytes = b"", no_da: bool = True) -> 
     if usage == "restricted_sign":
         scheme = _scheme(alg.RSAPSS if shape.kind == "rsa" else alg.ECDSA, shape.name_alg)
     elif usage == "decrypt" and shape.kind == "rsa":
-        # PKCS#1 v1.5 decryption is an oracle; the key itself refuses it.
+        # PKCS#1 v1.5 decryption can be abused as an oracle, so the key itself allows only OAEP.
         scheme = _scheme(alg.OAEP, alg.SHA256)
     return public(shape, attrs, policy, scheme, aes=usage == "storage")
 
@@ -181,7 +181,7 @@ def sealed(policy: bytes, user_with_auth: bool, no_da: bool = True) -> Public:
     return parse_public(head + sized(policy) + NO_SCHEME + sized(b""))
 
 
-# A parent that exists only to encrypt a session: any storage key will do, ECC is quick.
+# A key that is used only to encrypt the salt of a session: any storage key works, and an ECC key is made quickly.
 SALT = PRIMARIES["srk_ecc_p256"][1](b"")
 
 __all__ = (

@@ -5,11 +5,11 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Who makes TPMs: all of the TCG TPM Vendor ID Registry 1.07."""
+"""The makers of TPMs: all entries of the TCG TPM Vendor ID Registry 1.07."""
 
 from __future__ import annotations
 
-# TPM_PT_MANUFACTURER as text, and who that is.
+# TPM_PT_MANUFACTURER as text, and the maker's name.
 VENDORS = {
     "AMD": "AMD",
     "ANT": "Ant Group",

@@ -123,7 +123,7 @@ def test_a_digest_of_no_hash_is_not_sent(size: int) -> None:
     with pytest.raises(errors.InputError) as caught:
         Attestor(tpm).sign(SUBJECT, templates.primary("idevid_ecc_p256"), bytes(size))
     assert caught.value.message == (
-        f"Could not sign a digest of {size} bytes: no hash of ours is that long; give one of SHA-256, 384 or 512."
+        f"Could not sign a digest of {size} bytes: no supported hash has that length; give a digest of SHA-256, 384 or 512."
     )
     assert tpm.sent == []
 

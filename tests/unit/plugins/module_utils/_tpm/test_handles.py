@@ -51,7 +51,7 @@ def test_places_for_a_role(handle: int, role: str) -> None:
         (0x81020001, "key", "IDevID and IAK"),
         (0x81020001, "ek", "IDevID and IAK"),
         (0x81020002, "devid", "FIDO"),
-        (0x81030000, "key", "nobody that is registered"),
+        (0x81030000, "key", "no registered user"),
         (0x81800000, "key", "the platform hierarchy"),
         (0x81FFFFFF, "srk", "the platform hierarchy"),
     ],
@@ -91,7 +91,7 @@ def test_our_nv_indices(index: int) -> None:
         (0x01C90000, "device identity certificates"),
         (0x01D10200, "NvPCRs"),
         (0x01D10000, "FIDO"),
-        (0x01FFFFFF, "nobody that is registered"),
+        (0x01FFFFFF, "no registered user"),
     ],
 )
 def test_a_strangers_index_is_refused_by_name_unless_allowed(index: int, user: str) -> None:

@@ -60,10 +60,10 @@ def test_a_template_of_the_tpm_is_taken_as_it_is(name: str) -> None:
 
 
 BAD = {
-    "nothing": (b"", "it is no public area"),
-    "nonsense": (bytes(range(64)), "it is no public area"),
-    "cut": (RSA.raw[:-1], "it is no public area"),
-    "trailing": (RSA.raw + b"\0", "it is no public area"),
+    "nothing": (b"", "it is not a public area"),
+    "nonsense": (bytes(range(64)), "it is not a public area"),
+    "cut": (RSA.raw[:-1], "it is not a public area"),
+    "trailing": (RSA.raw + b"\0", "it is not a public area"),
     "a storage key": (templates.primary("srk_rsa_2048").raw, "it lacks adminwithpolicy"),
     "a signing key": (templates.primary("iak_rsa_2048").raw, "it lacks decrypt"),
     "signs too": (changed(RSA, attributes=flags(add="sign")), "it has sign"),
