@@ -179,7 +179,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec_ide
 
 
 def main() -> None:
-    """Say where this runs."""
+    """End with a failure that says to run this on the controller."""
     _module.only_on_the_controller(_argspec_identity.enroll(), connection=True)
 
 

@@ -117,7 +117,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import ev
 
 
 def _identity_keys(collect: t.Mapping[str, t.Any]) -> list[model.Resource]:
-    """The keys that are made where they are missing."""
+    """The identity keys to make if they are missing."""
     made: list[model.Resource] = []
     if collect.get("idevid"):
         made.append(primary_key.PrimaryKey({**collect["idevid"], "state": "present"}))
@@ -131,7 +131,7 @@ def _talk(
 ) -> dict[str, t.Any]:
     found: dict[str, t.Any] = {}
     collect, activate, sign = params["collect"], params["activate"], params["sign"]
-    # All of it is read before the first of it is done; in check mode that is all that is done.
+    # All options are read before anything is done; in check mode nothing else happens.
     opening, digests = evidence_options.activation(activate) if activate else None, evidence_options.signing(sign or [])
     if collect:
         found.update(evidence.Collector(place, given, collect, _module.salt(params)).run(_identity_keys(collect), check, outcome))

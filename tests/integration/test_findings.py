@@ -127,7 +127,7 @@ def test_a_stranger_at_the_srk_handle(bench: Bench, tmp_path: pathlib.Path) -> N
     persist(bench.tools, tmp_path, "0x81000001", "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|sign", "ecc256")
     found = findings(bench)
     assert found["foreign_object_at_srk_handle"]["severity"] == "error"
-    assert "ecc_p256 that is no storage parent" in found["foreign_object_at_srk_handle"]["evidence"]
+    assert "ecc_p256 that is not a storage parent" in found["foreign_object_at_srk_handle"]["evidence"]
 
 
 def test_an_srk_without_noda(bench: Bench, tmp_path: pathlib.Path) -> None:

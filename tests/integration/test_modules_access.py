@@ -273,7 +273,7 @@ def test_who_may_use_the_daemon(bus: Bus, swtpm: Swtpm, device_python: str) -> N
 
 def test_a_daemon_that_does_not_run(bus: Bus, system_python: str) -> None:
     result = module.run(MODULE, {"tcti": TABRMD, "refused": [MEMBER]}, python=system_python)
-    assert_sentence(result.expect_failed(), "Could not tell whether", "nobody has that name on the bus", "journalctl -u tpm2-abrmd")
+    assert_sentence(result.expect_failed(), "Could not tell whether", "no service has that name on the bus", "journalctl -u tpm2-abrmd")
     assert users(result.json)[MEMBER]["reason"] == "no_daemon"
 
 

@@ -5,9 +5,9 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Who may use a path to the TPM: one child process per user sends TPM2_GetRandom (TPM 2.0 Library Part 3, section 16.1).
+"""Find out who may use a path to the TPM: one child process per user sends TPM2_GetRandom (TPM 2.0 Library Part 3, section 16.1).
 
-A mode or a policy that is read says what should be; a command that is answered, or refused, says what is.
+Reading a mode or a policy shows who should have access; sending a command shows who has it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import backoff
 
-# Whatever the child may need is imported before it stops being root: it may not be able to read the archive that holds us.
+# All that the child may need is imported before it gives up root, because it may then not be able to read the module's archive.
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, errors, marshal, rc_table
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import device, stream, tcti, tss
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.opener import open_transport
@@ -33,7 +33,7 @@ _PRELOADED = (device, rc_table, stream, tss)
 SIZE = 8
 REAP_SECONDS = 2.0
 
-# Reasons by name. The first two are refusals; any other leaves open whether the user would have been let in.
+# Reasons by name. The first two are refusals; after any other it is not known whether the user would have had access.
 PERMISSION_DENIED, DBUS_REFUSED = "permission_denied", "dbus_refused"
 NO_BUS, NO_DAEMON, NO_ANSWER = "no_bus", "no_daemon", "no_answer"
 REFUSALS = (PERMISSION_DENIED, DBUS_REFUSED)
@@ -46,7 +46,7 @@ _KINDS = {
     errors.NOT_A_TPM: "not_a_tpm",
     errors.UNSUPPORTED: "unsupported",
 }
-# tpm2-abrmd's TCTI returns the same code for all of these; the words are GLib's on standard error (GDBusError, g_bus_get).
+# tpm2-abrmd's TCTI returns the same code for all of these; only GLib's texts on standard error differ (GDBusError, g_bus_get).
 _DBUS = (
     ("DBus.Error.AccessDenied", DBUS_REFUSED),
     ("DBus.Error.ServiceUnknown", NO_DAEMON),
@@ -58,14 +58,14 @@ _DBUS = (
 )
 _WORDS = {
     PERMISSION_DENIED: "permission denied; put the user into the group that owns the node (tss), and see that its mode is 0660",
-    DBUS_REFUSED: "D-Bus refuses to pass the call on; put the user into the group tss, or look at the policy in /etc/dbus-1/system.d",
+    DBUS_REFUSED: "D-Bus refuses to forward the call; put the user into the group tss, or look at the policy in /etc/dbus-1/system.d",
     NO_BUS: "there is no message bus; start D-Bus (systemctl start dbus), which tpm2-abrmd needs",
-    NO_DAEMON: "nobody has that name on the bus; start tpm2-abrmd and look at why it ended (journalctl -u tpm2-abrmd)",
+    NO_DAEMON: "no service has that name on the bus; start tpm2-abrmd and find out why it ended (journalctl -u tpm2-abrmd)",
 }
 
 
 class Answer(t.NamedTuple):
-    """What became of one user's command: ``reason`` is None where it was answered, ``detail`` is "reason; cure"."""
+    """The outcome of one user's command: ``reason`` is None if it was answered; ``detail`` is "reason; cure"."""
 
     reason: str | None
     detail: str
@@ -116,7 +116,7 @@ def _ask(place: tcti.Tcti) -> Answer:
 
 
 def _visit(place: tcti.Tcti, account: pwd.struct_passwd, said: t.IO[bytes]) -> Answer:
-    """In the child: become the user and ask. ``said`` takes what libraries print."""
+    """In the child: become the user and send the command. ``said`` is the file that receives what libraries print."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.setpgid(0, 0)
     os.dup2(said.fileno(), 2)
@@ -128,7 +128,7 @@ def _visit(place: tcti.Tcti, account: pwd.struct_passwd, said: t.IO[bytes]) -> A
     except errors.TpmError as failed:
         return Answer("other", _detail(failed.message))
     except OSError as failed:
-        return Answer("other", f"{failed.strerror or failed}; look at what the device's log says")
+        return Answer("other", f"{failed.strerror or failed}; look into the device's log")
 
 
 def _explain(reason: str, detail: str, said: t.IO[bytes] | None) -> Answer:
@@ -140,7 +140,7 @@ def _explain(reason: str, detail: str, said: t.IO[bytes] | None) -> Answer:
 
 
 def _read(pipe: int, seconds: float) -> bytes | None:
-    """All that comes through ``pipe`` until its other end is closed; None where that takes longer than ``seconds``."""
+    """All that comes through ``pipe`` until its other end is closed; None if that takes longer than ``seconds``."""
     deadline, data = time.monotonic() + seconds, b""
     while True:
         ready, _writable, _broken = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
@@ -153,7 +153,7 @@ def _read(pipe: int, seconds: float) -> bytes | None:
 
 
 def _reap(child: int) -> None:
-    """End the child and what it started. One that hangs in a driver cannot be ended, and must not hold us."""
+    """Kill the child and what it started. A child that hangs in a driver cannot be killed, and must not block this process."""
     for end in (os.killpg, os.kill):
         try:
             end(child, signal.SIGKILL)
@@ -170,7 +170,7 @@ def _as(account: pwd.struct_passwd, place: tcti.Tcti, seconds: float) -> Answer:
         ours, theirs = os.pipe()
         child = os.fork()
         if not child:
-            # SIGKILL, so that nothing of the parent's (buffers, atexit, the module's temporary files) happens twice.
+            # SIGKILL, so that the child does not repeat the parent's clean-up (buffers, atexit, the module's temporary files).
             try:
                 os.write(theirs, json.dumps(_visit(place, account, said)).encode())
             finally:
@@ -200,9 +200,9 @@ def _groups(account: pwd.struct_passwd) -> list[str]:
 
 
 def visit(given: str | None, names: t.Sequence[str], seconds: float) -> tuple[str, list[dict[str, t.Any]]]:
-    """Try the TPM at the TCTI ``given`` as each of the users ``names``, each within ``seconds``. Returns where it is, and a row per user.
+    """Try the TPM at the TCTI ``given`` as each of the users ``names``, each within ``seconds``. Returns the TCTI used, and one row per user.
 
-    Raises InputError for a malformed TCTI, a user that is not there, or one whom only root can become.
+    Raises InputError for a malformed TCTI, for an unknown user, and for a user that only root can become.
     """
     if not names or seconds < 1:
         raise errors.InputError(
@@ -216,7 +216,7 @@ def visit(given: str | None, names: t.Sequence[str], seconds: float) -> tuple[st
                 f"Could not try the TPM as user {account.pw_name}: only root can become another user; run the task with become."
             )
     if place.name == "swtpm":
-        # The codec for host names, which would else be looked for by the child.
+        # Load the codec for host names, which the child might not be able to load.
         _name = "localhost".encode("idna")
     found = []
     for account in accounts:
@@ -235,7 +235,7 @@ def visit(given: str | None, names: t.Sequence[str], seconds: float) -> tuple[st
 
 
 def verdict(place: str, found: t.Sequence[t.Mapping[str, t.Any]], allowed: t.Sequence[str], refused: t.Sequence[str]) -> str | None:
-    """The sentence about the first user for whom it is not as it should be, None where all is."""
+    """The sentence about the first user whose access is not as it should be; None if all are right."""
     for one in found:
         user = one["user"]
         if user in allowed and not one["allowed"]:

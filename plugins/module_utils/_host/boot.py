@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Measured boot: which PCRs are extended, and whether there is a log that says with what."""
+"""Measured boot: which PCRs are extended, and whether there is a log of what they were extended with."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Facts = dict[str, t.Any]
 LOG = "/sys/kernel/security/{name}/binary_bios_measurements"
 BANKS = ("sha256", "sha1", "sha384")
 STUB_MEASURED = "/sys/firmware/efi/efivars/StubPcrKernelImage-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
-# systemd's parse_boolean; an option without a value is true.
+# The words that systemd's parse_boolean accepts; an option without a value is true.
 TRUE = ("", "1", "yes", "y", "true", "t", "on")
 
 
 def pcrs(tree: Tree, name: str) -> dict[str, dict[int, bytes]]:
-    """PCR values by bank and index as the kernel gives them (sysfs since Linux 5.12), none where it does not."""
+    """PCR values by bank and index as the kernel shows them (sysfs since Linux 5.12); empty if it does not."""
     found: dict[str, dict[int, bytes]] = {}
     for bank in BANKS:
         folder = f"/sys/class/tpm/{name}/pcr-{bank}"
@@ -44,9 +44,9 @@ def extended(values: t.Mapping[str, t.Mapping[int, bytes]]) -> dict[str, list[in
 
 
 def replay(tree: Tree, path: str | None, values: t.Mapping[str, t.Mapping[int, bytes]]) -> Facts:
-    """Whether the firmware's log, replayed, gives these PCR values; ``detail`` says where it does not, or why nobody can tell.
+    """Whether replaying the firmware's log gives these PCR values; ``detail`` says where it does not, or why that is not known.
 
-    ``separated``: the PCRs, by bank, that give the log's value with systemd's separator; None where nobody can tell.
+    ``separated``: the PCRs, by bank, whose value is the log's value extended with systemd's separator; None if that is not known.
     """
     if path is None:
         return {"replay": "no_log", "detail": None, "separated": None}
@@ -63,9 +63,9 @@ def replay(tree: Tree, path: str | None, values: t.Mapping[str, t.Mapping[int, b
 
 
 def measured_os(tree: Tree) -> bool | None:
-    """Whether systemd measures the system beyond the firmware (systemd.unit(5), ConditionSecurity=measured-os); None where nobody can tell.
+    """Whether systemd measures the system beyond the firmware (systemd.unit(5), ConditionSecurity=measured-os); None if that is not known.
 
-    The kernel's command line says so, or else that systemd-stub has measured the kernel, of which it leaves a variable (systemd-stub(7)).
+    The kernel's command line says so; or else a variable shows that systemd-stub has measured the kernel (systemd-stub(7)).
     """
     line = tree.text("/proc/cmdline")
     given = re.findall(r"(?:^|\s)(?:rd\.)?systemd\.tpm2_measured_os(?:=(\S*))?(?=\s|$)", line or "")
@@ -77,9 +77,9 @@ def measured_os(tree: Tree) -> bool | None:
 def boot(
     tree: Tree, known: t.Sequence[Facts], held: t.Sequence[Facts], values: t.Mapping[str, t.Mapping[int, bytes]] | None = None
 ) -> Facts:
-    """Event log and extended PCRs of the first TPM 2.0; a TPM whose user hangs is not asked, as we would hang with it.
+    """Event log and extended PCRs of the first TPM 2.0. A TPM that is held by a hanging process is not asked, because this process would hang, too.
 
-    ``values``: the PCRs where they have been read already; each that the kernel is asked for is a command to the TPM.
+    ``values``: the PCR values, if they have been read already; otherwise the kernel sends one TPM command for each value.
     """
     name = next((one["name"] for one in known if one["version_major"] != 1), None)
     measures = measured_os(tree)

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The whole catalogue of findings. Order within a severity: the way to the TPM, who may use it, the TPM, what it keeps, the host, measured boot."""
+"""The whole catalogue of findings. Order within a severity: the path to the TPM, who may use it, the TPM, its content, the host, measured boot."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Findings on measured boot: the firmware's event log, and what systemd extends after it. One entry a kind."""
+"""Findings on measured boot: the firmware's event log, and what systemd extends after it. One entry for each kind."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import re
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.findings import ERROR, INFO, WARNING, Kind, Seen, View, when
 
-# The version of systemd that first has systemd-pcrosseparator.service.
+# The first version of systemd with systemd-pcrosseparator.service.
 SEPARATES = 261
 
 
 def _systemd(view: View) -> int:
-    """The version of systemd; 0 where nobody can tell."""
+    """The version of systemd; 0 if it is not known."""
     found = re.match(r"(?:\d+:)?(\d+)", str((view.at("host.software") or {}).get("systemd", "")))
     return int(found[1]) if found else 0
 
@@ -58,13 +58,13 @@ KINDS: tuple[Kind, ...] = (
             and v.at("host.boot.event_log") is None
             and not v.at("host.machine.container"),
             "event log",
-            "the machine boots by UEFI and its firmware hands over no log",
+            "the machine boots by UEFI, but its firmware passes no log to the kernel",
         ),
     ),
     Kind(
         "event_log_differs",
         ERROR,
-        "Do not trust the log: find who extends those PCRs, and update the firmware.",
+        "Do not trust the log: find out what extends those PCRs, and update the firmware.",
         lambda v: when(
             v.at("host.boot.replay") == "differs",
             "event log",
@@ -76,7 +76,7 @@ KINDS: tuple[Kind, ...] = (
         INFO,
         "Run with become, so that the log and the PCRs can be read.",
         lambda v: when(
-            v.at("host.boot.event_log") and v.at("host.boot.replay") == "unknown", "event log", "there is one, and it could not be replayed"
+            v.at("host.boot.event_log") and v.at("host.boot.replay") == "unknown", "event log", "there is one, but it could not be replayed"
         ),
     ),
     Kind(

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Findings on what a TPM keeps and is made of: objects, indices, room, measurements, algorithms, firmware, software. One entry a kind."""
+"""Findings on a TPM's content and make: objects, indices, room, measurements, algorithms, firmware, software. One entry for each kind."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.findings impo
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, handles
 
 FEW_SLOTS, FEW_SESSIONS = 2, 4
-# What the reference profile keeps its serial number in.
+# The NV index in which the reference profile keeps the serial number.
 SERIAL_INDEX = "0x01800010"
 OURS = (0x81000200, 0x810002FF)
 FIRMWARE_PCRS = range(8)
@@ -35,7 +35,7 @@ def _attributes(row: t.Any) -> set[str]:
 def _foreign_srk(view: View) -> list[Seen]:
     found = _object(view, handles.SRK)
     foreign = found is not None and not _attributes(found) >= PARENT
-    return when(foreign, handles.text(handles.SRK), f"a {found['algorithm']} that is no storage parent is there" if found else "")
+    return when(foreign, handles.text(handles.SRK), f"a {found['algorithm']} that is not a storage parent is there" if found else "")
 
 
 def _srk(view: View) -> t.Any:
@@ -48,7 +48,7 @@ def _ours(row: t.Mapping[str, t.Any]) -> bool:
 
 
 def _counted_parent(row: t.Mapping[str, t.Any]) -> bool:
-    """A storage parent that its auth opens and that counts wrong tries; the SRK and our own keys have findings of their own."""
+    """A storage parent that its auth authorises and that counts wrong tries. The SRK and this collection's own keys have other findings."""
     found = _attributes(row)
     elsewhere = row["handle"] != handles.text(handles.SRK) and not _ours(row)
     return elsewhere and found >= PARENT | {"userwithauth"} and not found & {"noda", "adminwithpolicy"}
@@ -65,7 +65,7 @@ def _counted_indices(view: View) -> list[Seen]:
 def _serial(view: View) -> list[Seen]:
     found = next((one for one in view.rows("tpm.nv_indices") if one["index"] == SERIAL_INDEX), None)
     clash = found is not None and "policywrite" not in _attributes(found)
-    return when(clash, SERIAL_INDEX, "an index of another making is where the serial number goes: it is not write-once")
+    return when(clash, SERIAL_INDEX, "the index for the serial number has another definition: it is not write-once")
 
 
 def _bank(view: View, bank: str) -> dict[int, str]:
@@ -101,7 +101,7 @@ def _known(root: str) -> t.Callable[[View], list[Seen]]:
 
 
 def _unknown(root: str) -> t.Callable[[View], list[Seen]]:
-    """What no rule is certain of, in one finding for each firmware or package."""
+    """The faults of which it is unknown whether they apply, in one finding for each firmware or package."""
 
     def look(view: View) -> list[Seen]:
         rows: dict[str, list[t.Any]] = {}
@@ -116,19 +116,19 @@ def _unknown(root: str) -> t.Callable[[View], list[Seen]]:
     return look
 
 
-_UPDATE_LATER = "Ask the board vendor; what no rule covers is unknown, not safe."
+_UPDATE_LATER = "Ask the board vendor; if no rule covers a version, its safety is unknown."
 
 KINDS: tuple[Kind, ...] = (
     Kind(
         "foreign_object_at_srk_handle",
         ERROR,
-        "Find out whose it is and move it (tpm2_evictcontrol); this handle is reserved for the storage root key.",
+        "Find out which program uses it and move it (tpm2_evictcontrol); this handle is reserved for the storage root key.",
         _foreign_srk,
     ),
     Kind(
         "srk_counts_for_lockout",
         WARNING,
-        "Leave it while something is sealed under it; else replace it (tpm2_primary_key, on_mismatch: replace): it was made without noDA.",
+        "Leave it while something is sealed under it; otherwise replace it (tpm2_primary_key, on_mismatch: replace): it was made without noDA.",
         lambda v: when(
             _srk(v) and "noda" not in _attributes(_srk(v)),
             handles.text(handles.SRK),
@@ -138,17 +138,17 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "srk_of_another_template",
         INFO,
-        "Nothing: it serves as a parent; programs that derive the SRK anew instead of reading it will get another key.",
+        "Nothing: it works as a parent; but programs that derive the SRK again instead of reading it get another key.",
         lambda v: when(
             _srk(v) and "noda" in _attributes(_srk(v)) and not _srk(v)["template"],
             handles.text(handles.SRK),
-            "it is a storage parent, of none of the TCG's templates",
+            "it is a storage parent that matches no template of the TCG",
         ),
     ),
     Kind(
         "key_counts_for_lockout",
         WARNING,
-        "Make it anew with no_da: true; a machine's secrets are too long to guess.",
+        "Make it again with no_da: true; a machine's secrets are too long to guess.",
         lambda v: [
             Seen(one["handle"], "it lacks noDA")
             for one in v.rows("tpm.persistent_handles")
@@ -158,12 +158,12 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "parent_counts_for_lockout",
         WARNING,
-        "Put keys and blobs under a parent with noDA, for example the SRK (tpm2_primary_key): whether this one's auth is empty shows only by a try.",
+        "Put keys and blobs under a parent with noDA, for example the SRK (tpm2_primary_key): only a try shows whether the auth of this one is empty.",
         lambda v: [
             Seen(one["handle"], "a storage parent that lacks noDA") for one in v.rows("tpm.persistent_handles") if _counted_parent(one)
         ],
     ),
-    Kind("index_counts_for_lockout", INFO, "Define it with no_da: true where no person types its auth.", _counted_indices),
+    Kind("index_counts_for_lockout", INFO, "Define it with no_da: true if no person types its auth.", _counted_indices),
     Kind("serial_index_taken", WARNING, "Find out who defined it; give the profile another index, or remove this one.", _serial),
     Kind(
         "persistent_slots_few",
@@ -208,20 +208,20 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "sha1_bank_allocated",
         INFO,
-        "Deallocate it where nothing reads it: collisions can be made, and it doubles the work of measuring.",
+        "Deallocate it if no program reads it: SHA-1 collisions can be made, and the bank doubles the work of measuring.",
         lambda v: when("sha1" in v.rows("tpm.pcr_banks"), "PCR banks", "sha1 is allocated"),
     ),
     Kind("pcrs_unmeasured", WARNING, "Do not seal to PCRs here: a policy on empty PCRs protects nothing.", _unmeasured),
     Kind(
         "ecc_missing",
         WARNING,
-        "Use the RSA templates (srk_rsa_2048), which take a chip many seconds, or update the TPM.",
+        "Use the RSA templates (srk_rsa_2048), whose keys take a chip many seconds to make, or update the TPM.",
         lambda v: when(v.rows("tpm.algorithms") and "ecc_p256" not in v.rows("tpm.curves"), "algorithms", "the TPM has no P-256"),
     ),
     Kind(
         "policy_authorize_nv_missing",
         INFO,
-        "Use signed policies (authorize) for what has to survive updates.",
+        "Use signed policies (authorize) for secrets that have to survive updates.",
         lambda v: when(
             v.rows("tpm.commands") and POLICY_AUTHORIZE_NV not in v.rows("tpm.commands"),
             "commands",
@@ -241,12 +241,12 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "roca_key",
         ERROR,
-        "Update the firmware, make the key anew and revoke what was signed or encrypted with it.",
+        "Update the firmware, make a new key, and revoke what was signed or encrypted with the old one.",
         lambda v: [Seen(str(one), "its RSA modulus has the ROCA fingerprint: it can be factored") for one in v.rows("advisories.roca")],
     ),
     Kind("firmware_fault", WARNING, _UPDATE_LATER, _known("firmware")),
     Kind("firmware_unknown", INFO, _UPDATE_LATER, _unknown("firmware")),
-    Kind("software_fault", WARNING, "Update the package, and what is linked to it.", _known("software")),
+    Kind("software_fault", WARNING, "Update the package, and the programs that are linked to it.", _known("software")),
     Kind("software_unknown", INFO, "Ask the distribution whether its package has the fix.", _unknown("software")),
 )
 

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Findings on the host: distribution, kernel, clock, disk, board, firmware, consumers, software. One entry a kind."""
+"""Findings on the host: distribution, kernel, clock, disk, board, firmware, consumers, software. One entry for each kind."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.findings impo
 
 FULL, NEARLY_FULL = 16 << 20, 128 << 20
 OLD_KERNEL = (5, 4)
-# 256 is TPM_RC_INITIALIZE: the kernel then starts the TPM itself, which is as it should be.
+# 256 is TPM_RC_INITIALIZE: after it the kernel starts the TPM itself, which is normal.
 TPM_FAULT = re.compile(r"(?i)\btpm.*(error|fail|timed? ?out|timeout|unable)")
 HARMLESS = re.compile(r"(?i)starting up the TPM manually|TPM error \(256\)|No TPM chip found|bypass")
-# What the kernel says of a program, whatever the program's name is: it crashed (arch/*/mm/fault.c, arch/*/kernel/traps.c), it was killed for want of
-# memory (mm/oom_kill.c), it dumped core, or it was refused something (audit). systemd, which dmesg also shows, speaks with its number in brackets.
+# The kernel's messages about programs, of any name: one crashed (arch/*/mm/fault.c, arch/*/kernel/traps.c), was killed for want of
+# memory (mm/oom_kill.c), dumped core, or was refused something (audit). Messages of systemd, which dmesg shows, too, have its pid in brackets.
 PROGRAM = re.compile(
     r"^(\[ *[\d.]+\] *)?((traps: )?\S+\[\d+\][:\s]|Out of memory|Memory cgroup out of memory|oom[-_]|audit\b|process \d+ ?\(|coredump:"
     r"|\S+: Process \d+|(Modules linked in|CPU: \d+|Code: |Comm: ))|\b(segfault|general protection fault|unhandled signal|core ?dump\w*) |\bcomm=\"",
@@ -44,7 +44,7 @@ def _disk(below: int, least: int) -> t.Callable[[View], list[Seen]]:
     def look(view: View) -> list[Seen]:
         free = view.at("host.disk.free_bytes") or {}
         return [
-            Seen(name, f"{number >> 20} MiB are free, or no inode is")
+            Seen(name, f"{number >> 20} MiB are free, or no inodes")
             for name, number in sorted(free.items())
             if number is not None and least <= number < below
         ]
@@ -91,7 +91,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "clock_implausible",
         ERROR,
-        "Set the clock and let it be kept (systemd-timesyncd, chrony, an RTC): certificates and logs are made with it.",
+        "Set the clock and keep it right (systemd-timesyncd, chrony, an RTC): certificates and logs depend on it.",
         lambda v: when(v.at("host.clock.plausible") is False, "clock", f"it says {v.at('host.clock.time')}"),
     ),
     Kind("disk_full", ERROR, "Free space: key files and packages are written there.", _disk(FULL, 0)),
@@ -100,12 +100,12 @@ KINDS: tuple[Kind, ...] = (
         "read_only_root",
         WARNING,
         "Put the packages, the group tss and the udev rule into the image (Yocto: packagegroup-security-tpm2); the roles only check here.",
-        lambda v: when(v.at("host.os.read_only_root"), "/", "the root file system is read-only, nothing can be installed"),
+        lambda v: when(v.at("host.os.read_only_root"), "/", "the root file system is read-only, so nothing can be installed"),
     ),
     Kind(
         "unsupported_distribution",
         WARNING,
-        "Put tpm2-tss, tpm2-tools and tpm2-pytss there yourself; the roles then work with what is there.",
+        "Install tpm2-tss, tpm2-tools and tpm2-pytss yourself; the roles then work with them.",
         lambda v: when(
             v.at("host.os.supported") is False,
             f"{v.at('host.os.name')}",
@@ -115,23 +115,23 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "kernel_old",
         WARNING,
-        "Update the kernel: before 5.4 responses come in one piece only, and the drivers for SPI and I2C TPMs lack fixes.",
+        "Update the kernel: before 5.4 a response can only be read in one piece, and the drivers for SPI and I2C TPMs lack fixes.",
         lambda v: when(_release(v) < OLD_KERNEL, f"kernel {v.at('host.kernel.release')}", "it is older than 5.4"),
     ),
     Kind(
         "kernel_traffic_in_clear",
         INFO,
-        "Take a kernel with CONFIG_TCG_TPM2_HMAC where somebody could sit on the wires; what this collection sends is encrypted anyway.",
+        "Use a kernel with CONFIG_TCG_TPM2_HMAC if somebody could listen on the wires; what this collection sends is encrypted in any case.",
         lambda v: when(
             v.at("host.kernel.encrypted_sessions") is False and any(bus in DISCRETE for bus in _buses(v)),
             "kernel",
-            "its own commands (random numbers, trusted keys, PCRs) cross the bus in clear",
+            "its own commands (random numbers, trusted keys, PCRs) cross the bus unencrypted",
         ),
     ),
     Kind(
         "secure_boot_off",
         INFO,
-        "Switch Secure Boot on where the boot chain is signed: without it PCR 7 says little.",
+        "Switch Secure Boot on if the boot chain is signed: without it PCR 7 says little.",
         lambda v: when(v.at("host.kernel.secure_boot") is False, "UEFI", "Secure Boot is off"),
     ),
     Kind(
@@ -141,13 +141,13 @@ KINDS: tuple[Kind, ...] = (
         lambda v: when(
             v.at("host.machine.suspends") and v.rows("host.devices") and not v.at("host.machine.container"),
             "suspend to RAM",
-            "the kernel offers it and nothing forbids it",
+            "the kernel offers it and nothing prevents it",
         ),
     ),
     Kind(
         "tpm_is_the_hwrng",
         INFO,
-        "Nothing where it is quick enough; else give the kernel another source: each read is a TPM command that others wait for.",
+        "Nothing if it is quick enough; otherwise give the kernel another source: each read is a TPM command, for which other programs wait.",
         lambda v: when(
             str(v.at("host.machine.hwrng") or "").startswith("tpm"),
             "hwrng",
@@ -193,21 +193,21 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "tcti_unset",
         INFO,
-        "Let role tpm_stack write it: left alone, libraries search for a TPM and may end at a simulator.",
-        lambda v: when(v.at("host.tcti") == {}, "TCTI of this host", "no consumer is told where the TPM is"),
+        "Let role tpm_stack write it: without it, libraries search for a TPM and may choose a simulator.",
+        lambda v: when(v.at("host.tcti") == {}, "TCTI of this host", "no configuration file tells programs where the TPM is"),
     ),
     Kind("tcti_disagrees", WARNING, "Tell all of them the same: role tpm_stack writes it once.", _disagreeing),
-    Kind("tcti_simulator", WARNING, "Point it at the real TPM: what a simulator keeps, everybody can read.", _simulated),
+    Kind("tcti_simulator", WARNING, "Point it at the real TPM: everybody can read what a simulator keeps.", _simulated),
     Kind(
         "secret_in_environment",
         ERROR,
-        "Take it out: every process of the host inherits it, and its file is readable by all.",
+        "Remove it: every process of the host inherits it, and all users can read its file.",
         lambda v: [Seen(one["path"], f"it sets {one['variable']}") for one in v.rows("host.leaks") if one["kind"] == "secret"],
     ),
     Kind(
         "tss_log_shows_commands",
         ERROR,
-        "Take it out: at debug and trace the TSS writes whole commands, secrets among them, into logs.",
+        "Remove it: at debug and trace the TSS writes whole commands, including secrets, into logs.",
         lambda v: [Seen(one["path"], "it sets TSS2_LOG to debug or trace") for one in v.rows("host.leaks") if one["kind"] == "log"],
     ),
     Kind(
@@ -220,19 +220,19 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "heat_or_low_voltage",
         WARNING,
-        "Look at cooling and power supply: out of its range a TPM gives errors that look like anything.",
+        "Look at cooling and power supply: outside its range, a TPM may fail with any kind of error.",
         _lines(HEAT),
     ),
     Kind(
         "kernel_log_unreadable",
         INFO,
         "Run with become to see what the driver says.",
-        lambda v: when(v.at("host.kernel_log.readable") is False, "kernel log", "it could not be read, faults in it are unknown"),
+        lambda v: when(v.at("host.kernel_log.readable") is False, "kernel log", "it could not be read, so faults in it are unknown"),
     ),
     Kind(
         "pytss_missing",
         WARNING,
-        "Install python3-tpm2-pytss (role tpm_stack does): all that changes a TPM needs it.",
+        "Install python3-tpm2-pytss (role tpm_stack does): every change to a TPM needs it.",
         lambda v: when(
             v.at("host.software") is not None and "tpm2-pytss" not in v.at("host.software"), "tpm2-pytss", "it is not installed"
         ),

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Findings on the way to the TPM: device, driver, node, holder, resource manager. One entry a kind."""
+"""Findings on the path to the TPM: device, driver, node, holder, resource manager. One entry for each kind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _seen_in(condition: object, view: View, sentence: str) -> list[Seen]:
 
 
 def _state(name: str) -> t.Callable[[View], list[Seen]]:
-    """The host's own word for why it has no TPM, where one was looked for on the host."""
+    """The host's reason for having no TPM (a word), if the TPM was looked for on this host."""
 
     def look(view: View) -> list[Seen]:
         wanted = view.at("error") is not None and view.by_device
@@ -53,7 +53,7 @@ def _held_by_abrmd(view: View) -> list[Seen]:
     if not (view.by_device and view.failed(errors.BUSY)):
         return []
     rows = [row for row in view.rows("host.holders") if _is_abrmd(row)]
-    # Without all rights (in a container, say) its files cannot be looked at; that it runs tells enough.
+    # Without full rights (in a container, for example) its open files cannot be seen; then it is enough that it runs.
     unseen = not view.rows("host.holders") and view.at("host.resource_manager.abrmd.active")
     return [Seen(row["path"], f"held by {_who(row)}") for row in rows] or when(unseen, "/dev/tpm0", "tpm2-abrmd runs, and it is busy")
 
@@ -62,7 +62,12 @@ def _held(view: View) -> list[Seen]:
     if not (view.by_device and view.failed(errors.BUSY)) or _held_by_abrmd(view):
         return []
     if not view.rows("host.holders"):
-        return [Seen(view.at("place.tcti"), "it is busy, and who holds it cannot be seen from here: only root on the host itself sees all")]
+        return [
+            Seen(
+                view.at("place.tcti"),
+                "it is busy, but the holder cannot be seen from here: only root on the host itself sees all processes",
+            )
+        ]
     return [Seen(row["path"], f"held by {_who(row)}") for row in view.rows("host.holders") if not row["hung"]]
 
 
@@ -71,7 +76,7 @@ def _silent(view: View) -> list[Seen]:
 
 
 def _unreachable(view: View) -> list[Seen]:
-    """What a TCTI that is no device of this host fails with, or a device whose state does not explain it."""
+    """The error of a TCTI that does not name a device of this host, or of a device whose state does not explain the error."""
     kinds = [errors.ABSENT, errors.OTHER, errors.UNSUPPORTED]
     if not view.by_device:
         kinds += [errors.NO_ANSWER, errors.BROKEN, errors.BUSY]
@@ -80,7 +85,7 @@ def _unreachable(view: View) -> list[Seen]:
 
 
 def _abrmd_is_why(view: View) -> bool:
-    """Whether the TPM is to be reached through tpm2-abrmd, and that has a finding of its own."""
+    """Whether the TPM should be reached through tpm2-abrmd and tpm2-abrmd has a finding of its own."""
     down = view.at("host.dbus.running") is False or _abrmd(view).get("active") is False
     return bool(view.at("place.name") == "tabrmd" and down)
 
@@ -92,7 +97,7 @@ def _dies(view: View) -> bool:
 def _two(view: View) -> list[Seen]:
     abrmd = view.at("host.resource_manager.abrmd.active")
     through_kernel = view.at("place.resource_manager") == "kernel" and not view.at("error")
-    evidence = "tpm2-abrmd runs on /dev/tpm0 while programs use the kernel's /dev/tpmrm0; each swaps without knowing of the other"
+    evidence = "tpm2-abrmd runs on /dev/tpm0 while programs use the kernel's /dev/tpmrm0; each swaps objects without knowing of the other"
     return when(abrmd and through_kernel, "/dev/tpm0", evidence)
 
 
@@ -126,7 +131,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "tpm_starting",
         ERROR,
-        "Wait until the driver is done and run again; let units order themselves after dev-tpmrm0.device.",
+        "Wait until the driver is done and run again; order units that need the TPM after dev-tpmrm0.device.",
         _state("starting"),
     ),
     Kind("node_missing", ERROR, "Start udev or mount devtmpfs; give a container the nodes with --device.", _state("node_missing")),
@@ -135,10 +140,10 @@ KINDS: tuple[Kind, ...] = (
         ERROR,
         "Remove the file that is in the node's place and run udevadm trigger --subsystem-match=tpm.",
         lambda v: [
-            Seen(one["path"], "it is no character device") for one in v.rows("host.nodes") if one["exists"] and one["kind"] != "char"
+            Seen(one["path"], "it is not a character device") for one in v.rows("host.nodes") if one["exists"] and one["kind"] != "char"
         ],
     ),
-    Kind("no_permission", ERROR, "Run with become, or put the user into the group tss and let it log in anew.", _permission),
+    Kind("no_permission", ERROR, "Run with become, or put the user into the group tss and let it log in again.", _permission),
     Kind(
         "held_by_abrmd",
         ERROR,
@@ -149,8 +154,8 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "held_by_hung_process",
         ERROR,
-        "Kill the process where it is only stopped; where it waits in the kernel (state D), reboot and look at the TPM's bus.",
-        lambda v: [Seen(row["path"], f"held by {_who(row)}, which does not move") for row in v.rows("host.holders") if row["hung"]],
+        "Kill the process if it is only stopped; if it waits in the kernel (state D), reboot and look at the TPM's bus.",
+        lambda v: [Seen(row["path"], f"held by {_who(row)}, which hangs") for row in v.rows("host.holders") if row["hung"]],
     ),
     Kind(
         "tpm_silent", ERROR, "Look at the kernel log; power-cycle the machine; if it stays silent, the TPM or its bus is broken.", _silent
@@ -161,7 +166,12 @@ KINDS: tuple[Kind, ...] = (
         "Name the tcti of a TPM 2.0, for example device:/dev/tpmrm0.",
         lambda v: _seen_in(v.failed(errors.NOT_A_TPM) and not _tpm12(v), v, "error.message"),
     ),
-    Kind("tpm_unreachable", ERROR, "Check the tcti, start what serves it, and install the TCTI library that it needs.", _unreachable),
+    Kind(
+        "tpm_unreachable",
+        ERROR,
+        "Check the tcti, start the program that serves it, and install the TCTI library that it needs.",
+        _unreachable,
+    ),
     Kind(
         "no_resource_manager",
         WARNING,
@@ -178,7 +188,7 @@ KINDS: tuple[Kind, ...] = (
             "it is older than 4.12 and has no resource manager for TPMs",
         ),
     ),
-    Kind("two_resource_managers", WARNING, "Decide for one: tpm2_resource_manager: kernel stops and masks tpm2-abrmd.", _two),
+    Kind("two_resource_managers", WARNING, "Choose one: tpm2_resource_manager: kernel stops and masks tpm2-abrmd.", _two),
     Kind(
         "abrmd_not_packaged",
         ERROR,
@@ -200,13 +210,13 @@ KINDS: tuple[Kind, ...] = (
         ERROR,
         "Start the system bus (systemctl start dbus) and look at journalctl -u dbus.",
         lambda v: when(
-            v.asks_abrmd and v.at("host.dbus.running") is False, "D-Bus", "the system bus takes no connection, tpm2-abrmd needs it"
+            v.asks_abrmd and v.at("host.dbus.running") is False, "D-Bus", "the system bus, which tpm2-abrmd needs, accepts no connection"
         ),
     ),
     Kind(
         "abrmd_dies",
         ERROR,
-        "Read journalctl -u tpm2-abrmd; most often something else holds /dev/tpm0, or the TCTI in its unit is wrong.",
+        "Read journalctl -u tpm2-abrmd; usually another process holds /dev/tpm0, or the TCTI in its unit is wrong.",
         lambda v: [seen_in("tpm2-abrmd", _abrmd(v)["sentence"])] if _dies(v) else [],
     ),
     Kind(
@@ -224,17 +234,17 @@ KINDS: tuple[Kind, ...] = (
         ERROR,
         "Look at its D-Bus policy (/usr/share/dbus-1/system.d/tpm2-abrmd.conf) and restart it.",
         lambda v: when(
-            _abrmd(v).get("active") and _abrmd(v).get("on_bus") is False, "tpm2-abrmd", "it runs and its name is not on the bus"
+            _abrmd(v).get("active") and _abrmd(v).get("on_bus") is False, "tpm2-abrmd", "it runs, but its name is not on the bus"
         ),
     ),
     Kind(
         "abrmd_will_start",
         WARNING,
-        "Mask it where the kernel's resource manager is used: tpm2_resource_manager: kernel does.",
+        "Mask it if the kernel's resource manager is used (tpm2_resource_manager: kernel does).",
         lambda v: when(
             _abrmd(v).get("enabled") and not _abrmd(v).get("active") and not v.asks_abrmd,
             "tpm2-abrmd",
-            "nobody uses it, and it is enabled: at the next start it takes /dev/tpm0",
+            "no program uses it, but it is enabled: at the next start it takes /dev/tpm0",
         ),
     ),
     Kind("driver_module_missing", WARNING, "Load it (modprobe) and have it loaded at boot: role tpm_stack does.", _needed_module),

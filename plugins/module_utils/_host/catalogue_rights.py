@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Findings on who may use the TPM: nodes, udev's rules, the group tss. One entry a kind."""
+"""Findings on who may use the TPM: nodes, udev's rules, the group tss. One entry for each kind."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KINDS: tuple[Kind, ...] = (
         ERROR,
         "Set the mode to 0660 by a udev rule that has the last word: role tpm_stack does.",
         lambda v: [
-            Seen(one["path"], f"mode {one['mode']}: more than owner and group may use the TPM")
+            Seen(one["path"], f"mode {one['mode']}: users outside owner and group may use the TPM")
             for one in v.rows("host.nodes")
             if one["exists"] and one["kind"] == "char" and int(one["mode"], 8) & 0o7
         ],
@@ -35,7 +35,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "udev_rule_too_wide_overruled",
         INFO,
-        "Remove it, so that it does not come to count once the other rule goes.",
+        "Remove it, so that it does not take effect when the other rule is removed.",
         lambda v: [
             Seen(f"{row['path']}:{row['line']}", f"it sets mode {row['mode']}; a later rule overrules it")
             for row in v.rows("host.udev_rules")
@@ -49,29 +49,29 @@ KINDS: tuple[Kind, ...] = (
         lambda v: when(
             v.rows("host.devices") and not v.rows("host.udev_rules"),
             "/dev/tpmrm0",
-            "no udev rule gives it to a group: root alone may use it",
+            "no udev rule gives it to a group, so only root may use it",
         ),
     ),
     Kind(
         "tss_group_missing",
         WARNING,
         "Create the system group tss (package tpm-udev does), or run role tpm_stack.",
-        lambda v: when(v.at("host.group.exists") is False, "group tss", "it does not exist, so that the nodes can belong to root alone"),
+        lambda v: when(v.at("host.group.exists") is False, "group tss", "it does not exist, so the nodes can belong to root only"),
     ),
     Kind(
         "tss_group_empty",
         INFO,
-        "Name the users that need the TPM in tpm_stack_users; leave it empty where root alone uses it.",
+        "Name the users that need the TPM in tpm_stack_users; leave it empty if only root uses the TPM.",
         lambda v: when(
-            v.at("host.group.exists") and not set(v.rows("host.group.members")) - {"tss"}, "group tss", "no user beside tss is in it"
+            v.at("host.group.exists") and not set(v.rows("host.group.members")) - {"tss"}, "group tss", "no user except tss is in it"
         ),
     ),
     Kind(
         "node_not_for_tss",
         INFO,
-        "Run role tpm_stack, or udevadm trigger --subsystem-match=tpmrm where the rule is there already.",
+        "Run role tpm_stack, or udevadm trigger --subsystem-match=tpmrm if the rule exists already.",
         lambda v: [
-            Seen(one["path"], f"it belongs to {one['owner']}:{one['group']}, so that the group tss cannot use it")
+            Seen(one["path"], f"it belongs to {one['owner']}:{one['group']}, so the group tss cannot use it")
             for one in v.rows("host.nodes")
             if one["exists"] and one["path"] == "/dev/tpmrm0" and "tss" not in (one["owner"], one["group"]) and v.at("host.group.exists")
         ],

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Findings on the TPM itself: its state, its hierarchies, its locks. One entry a kind."""
+"""Findings on the TPM itself: its state, its hierarchies, its locks. One entry for each kind."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ KINDS: tuple[Kind, ...] = (
         lambda v: when(
             v.rc(errors.RC_FAILURE) or v.at("tpm.condition.test_result") == errors.RC_FAILURE,
             "TPM",
-            str(v.at("error.message") or "it says of its self-test that it failed (TPM_RC_FAILURE)").rstrip("."),
+            str(v.at("error.message") or "it reports that its self-test failed (TPM_RC_FAILURE)").rstrip("."),
         ),
     ),
     Kind(
@@ -60,7 +60,7 @@ KINDS: tuple[Kind, ...] = (
         "not_started",
         ERROR,
         "Let firmware or kernel start it (TPM2_Startup): reboot, and read the kernel log.",
-        lambda v: when(v.rc(errors.RC_INITIALIZE), "TPM", "nobody has sent it TPM2_Startup"),
+        lambda v: when(v.rc(errors.RC_INITIALIZE), "TPM", "it has not received TPM2_Startup"),
     ),
     Kind(
         "reading_failed",
@@ -75,13 +75,13 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "simulator_in_use",
         WARNING,
-        "Nothing in a test or a virtual machine; else name the real TPM's tcti: a simulator keeps its secrets in a file.",
+        "Nothing in a test or a virtual machine; otherwise name the real TPM's tcti: a simulator keeps its secrets in a file.",
         _simulator,
     ),
     Kind(
         "in_lockout",
         ERROR,
-        "Wait for recovery_time, or reset it with the lockout auth (tpm2_da_lockout reset); find out who tries.",
+        "Wait for recovery_time, or reset it with the lockout auth (tpm2_da_lockout reset); find out which program tries.",
         lambda v: when(
             v.at("tpm.da_lockout.in_lockout"),
             "dictionary attack lockout",
@@ -91,7 +91,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "lockout_counter_high",
         WARNING,
-        "Find out who tries (also power cuts count after the use of such an auth), then reset it with the lockout auth.",
+        "Find out which program tries (a power cut after the use of such an auth counts, too), then reset it with the lockout auth.",
         lambda v: when(
             0 < _tries(v)[1] <= 2 * _tries(v)[0] and not v.at("tpm.da_lockout.in_lockout"),
             "dictionary attack lockout",
@@ -111,24 +111,29 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "no_lockout_protection",
         WARNING,
-        "Set recovery_time with tpm2_da_lockout: auth values can be guessed for as long as one likes.",
+        "Set recovery_time with tpm2_da_lockout: without it, auth values can be guessed without limit.",
         lambda v: when(
-            v.at("tpm.da_lockout.recovery_time") == 0, "dictionary attack lockout", "recovery_time is 0, failed tries are forgotten at once"
+            v.at("tpm.da_lockout.recovery_time") == 0,
+            "dictionary attack lockout",
+            "recovery_time is 0, so failed tries are forgotten at once",
         ),
     ),
     Kind(
         "owner_auth_empty",
         INFO,
-        "Set it where nothing on the host (systemd, clevis) needs it empty; the hardened profile does.",
+        "Set it if no program on the host (systemd, clevis) needs it empty; the hardened profile does.",
         _no_auth("owner"),
     ),
     Kind(
-        "lockout_auth_empty", WARNING, "Set it, escrowed first: without it anybody who reaches the TPM can clear it.", _no_auth("lockout")
+        "lockout_auth_empty",
+        WARNING,
+        "Escrow a value, then set it: without it anybody who reaches the TPM can clear it.",
+        _no_auth("lockout"),
     ),
     Kind(
         "platform_hierarchy_open",
         WARNING,
-        "Run role platform_hierarchy, which closes it at each start: this firmware leaves it to everybody who reaches the TPM.",
+        "Run role platform_hierarchy, which closes it at each start: this firmware leaves it open to everybody who reaches the TPM.",
         lambda v: when(
             v.at("tpm.hierarchies.platform.auth_set") is False and v.at("tpm.hierarchies.platform.enabled") is not False,
             "platform hierarchy",
@@ -140,7 +145,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "platform_nv_disabled",
         INFO,
-        "Nothing, where no program needs the platform's NV indices; they come back at the next start.",
+        "Nothing, if no program needs the platform's NV indices; they come back at the next start.",
         lambda v: when(v.at("tpm.condition.platform_nv") is False, "platform NV", "it is disabled until the next start"),
     ),
     Kind(
@@ -148,13 +153,13 @@ KINDS: tuple[Kind, ...] = (
         INFO,
         "Nothing; to refurbish the device, clear the TPM from the firmware's menu.",
         lambda v: when(
-            v.at("tpm.hierarchies.lockout.clear_disabled"), "TPM2_Clear", "it is disabled, the lockout auth cannot clear the TPM"
+            v.at("tpm.hierarchies.lockout.clear_disabled"), "TPM2_Clear", "it is disabled, so the lockout auth cannot clear the TPM"
         ),
     ),
     Kind(
         "unclean_shutdown",
         INFO,
-        "Nothing for once; where it repeats, look for power cuts: each may count as a failed try.",
+        "Nothing if it happened once; if it repeats, look for power cuts: each may count as a failed try.",
         lambda v: when(v.at("tpm.condition.orderly") is False, "TPM", "it was not shut down before the last start"),
     ),
 )

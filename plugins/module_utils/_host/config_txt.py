@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""A Raspberry Pi's config.txt: which TPM overlays it loads, and what in it stands against them."""
+"""A Raspberry Pi's config.txt: which TPM overlays it loads, and which lines contradict them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TAKES_CE1 = re.compile(r"^(spi0-(0|1)cs|spi0-cs|mcp251x\w*|mcp2515-can1|enc28j60
 
 
 def config_txt(tree: Tree, path: str | None) -> Facts:
-    """Overlays that name a TPM and sentences on what contradicts them."""
+    """The overlays for a TPM, and clauses about the lines that contradict them."""
     found: Facts = {"path": path, "overlays": [], "spi": None, "read_only": False, "contradictions": []}
     if path is None:
         return found

@@ -32,7 +32,7 @@ def _settings(tree: Tree) -> t.Iterator[tuple[str, str]]:
 
 
 def leaks(tree: Tree) -> list[Facts]:
-    """Settings that give secrets away, without their values: auth values that every process inherits, logs that hold whole commands."""
+    """Settings that reveal secrets (returned without their values): auth values that every process inherits, and logs of whole commands."""
     found = []
     for path, line in _settings(tree):
         found += [{"path": path, "variable": name, "kind": "secret"} for name in SECRETS if re.search(rf"\b{name}=.", line)]
@@ -42,7 +42,7 @@ def leaks(tree: Tree) -> list[Facts]:
 
 
 def consumers(tree: Tree) -> dict[str, str]:
-    """The TCTI that each consumer is told, by the consumer's own name for it; the last file that says something counts."""
+    """The configured TCTIs, by the name that each consumer gives the setting; the last file with a setting decides."""
     found: dict[str, str] = {}
     for _path, line in _settings(tree):
         found.update(dict(_SET.findall(line)))
@@ -50,7 +50,7 @@ def consumers(tree: Tree) -> dict[str, str]:
         value = json.loads(tree.text(FAPI) or "{}").get("tcti")
     except (ValueError, AttributeError):
         value = None
-    # An empty one leaves it to the library's own search, which is what FAPI comes with.
+    # FAPI comes with an empty one, which means the library's own search.
     if value and isinstance(value, str):
         found["fapi"] = value
     return found

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The kernel's view of the TPM: devices, drivers, buses, nodes, modules; and which of the many ways of having no TPM this one is."""
+"""The kernel's view of the TPM: devices, drivers, buses, nodes, modules; and if there is no TPM, why."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ CLASS = "/sys/class/tpm"
 ACPI_IDS = re.compile(
     r"^(MSFT0101|PNP0C31|ATM1200|IFX0102|BCM0101|BCM0102|NSC1200|ICO0102|INTC0102|SMO3324|STM0125|STM0176|GOOG0005)", re.I
 )
-# By the name in the device tree or the modalias; the last is the UUID of Microsoft's fTPM on the TEE bus (tpm_ftpm_tee.c).
+# Names of TPMs in the device tree or the modalias; the last is the UUID of Microsoft's fTPM on the TEE bus (tpm_ftpm_tee.c).
 COMPATIBLE = re.compile(r"tpm|slb96|st33|npct|cr50|bc50d971-d4c9-42c4-82cb-343fb7f37896", re.I)
-# What a kernel needs to drive a TPM on a bus, where the driver is a module.
+# By bus: the modules that drive a TPM on it, if the driver is not built in.
 MODULES = {"spi": ["tpm_tis_spi"], "i2c": ["tpm_tis_i2c"], "acpi": ["tpm_crb", "tpm_tis"], "pnp": ["tpm_tis"], "tee": ["tpm_ftpm_tee"]}
 FAILED = re.compile(r"(?i)tpm.*(error|fail|timed? ?out|timeout|unable|not found|no device)|(error|fail).*\btpm")
-# A driver may still be at it so long after the start (probe with retries, self-tests, deferred probing).
+# Seconds after the start for which a driver may still be working (probe with retries, self-tests, deferred probing).
 STARTING = 120.0
 
 
@@ -35,14 +35,14 @@ def _version(tree: Tree, folder: str) -> int | None:
     told = tree.text(f"{folder}/tpm_version_major")
     if told and told.isdigit():
         return int(told)
-    # Kernels before 5.6 do not tell; files of TPM 1.2 do.
+    # Kernels before 5.6 do not tell the version; then files that only a TPM 1.2 has do.
     if tree.exists(f"{folder}/device/pcrs") or tree.exists(f"{folder}/caps") or tree.exists(f"{folder}/pcrs"):
         return 1
     return 2 if tree.exists("/sys/class/tpmrm") else None
 
 
 def devices(tree: Tree) -> list[Facts]:
-    """The TPMs that the kernel has."""
+    """The TPMs that the kernel has registered."""
     listed = []
     for name in (one for one in tree.names(CLASS) if re.fullmatch(r"tpm\d+", one)):
         folder = f"{CLASS}/{name}"
@@ -60,14 +60,14 @@ def devices(tree: Tree) -> list[Facts]:
 
 
 def unbound(tree: Tree) -> list[Facts]:
-    """Devices on a bus that are a TPM by their name, whether or not a driver has them."""
+    """Devices on a bus whose name is that of a TPM, with or without a driver."""
     found = []
     for bus in ("acpi", "pnp", "platform", "spi", "i2c", "tee"):
         for name in tree.names(f"/sys/bus/{bus}/devices"):
             folder = f"/sys/bus/{bus}/devices/{name}"
             said = (tree.text(f"{folder}/of_node/compatible") or "").replace("\0", ",")
             says = said or tree.text(f"{folder}/modalias") or tree.text(f"{folder}/name") or ""
-            # ACPI lists what the firmware has switched off too, with status 0.
+            # ACPI also lists devices that the firmware has switched off, with status 0.
             if bus == "acpi" and tree.text(f"{folder}/status") == "0":
                 continue
             if ACPI_IDS.match(name) or bus in ("spi", "i2c", "platform", "tee") and COMPATIBLE.search(says):
@@ -86,7 +86,7 @@ def _named(tree: Tree, file: str, number: int) -> str:
 
 
 def node(tree: Tree, path: str) -> Facts:
-    """A device node with its rights; ``readable`` is whether this very process may use it."""
+    """A device node with its rights; ``readable`` is whether this process may use it."""
     empty: Facts = {"path": path, "exists": False, "kind": None, "mode": None, "owner": None, "group": None, "readable": False}
     try:
         state = os.stat(tree.path(path))
@@ -104,7 +104,7 @@ def node(tree: Tree, path: str) -> Facts:
 
 
 def nodes(tree: Tree) -> list[Facts]:
-    """/dev/tpm0 and /dev/tpmrm0, there or not, and whatever more there is."""
+    """/dev/tpm0 and /dev/tpmrm0, even if they do not exist, and all other TPM nodes."""
     there = {f"/dev/{name}" for name in tree.names("/dev") if re.fullmatch(r"tpm(rm)?\d+", name)}
     return [node(tree, path) for path in sorted(there | {"/dev/tpm0", "/dev/tpmrm0"})]
 
@@ -130,22 +130,23 @@ def _uptime(tree: Tree) -> float:
 
 
 def _no_class(tree: Tree, seen: t.Sequence[Facts], log: t.Sequence[str]) -> Facts:
-    """Why the kernel has no TPM, where it has none."""
+    """A word and a sentence about why the kernel has no TPM; called only if it has none."""
     complaint = next((line for line in reversed(log) if FAILED.search(line)), None)
     if not seen and not complaint:
         return _state("absent", "The kernel has no TPM and no bus names one; switch it on in the firmware, or fit one and its overlay.")
     if not complaint and seen and _uptime(tree) < STARTING:
-        return _state("starting", f"{seen[0]['name']} is on bus {seen[0]['bus']} and its driver is not done yet; wait and look again.")
+        return _state("starting", f"{seen[0]['name']} is on bus {seen[0]['bus']} and its driver has not finished yet; wait and look again.")
     if complaint:
         return _state(
-            "driver_failed", f"The driver gave the TPM up, the kernel says '{complaint}'; look at power, wiring, overlay and firmware."
+            "driver_failed", f"The driver gave up on the TPM, the kernel says '{complaint}'; look at power, wiring, overlay and firmware."
         )
     modules_text = " or ".join(MODULES.get(seen[0]["bus"], ["its driver"]))
     if seen[0]["driver"]:
         where = f"{seen[0]['name']} on bus {seen[0]['bus']} has the driver {seen[0]['driver']}"
-        return _state("driver_failed", f"{where} and yet there is no TPM; look at dmesg for what the driver says.")
+        return _state("driver_failed", f"{where} but there is no TPM; look at dmesg for what the driver says.")
     return _state(
-        "driver_failed", f"{seen[0]['name']} is on bus {seen[0]['bus']} and no driver has it; load {modules_text}, then look at dmesg."
+        "driver_failed",
+        f"{seen[0]['name']} is on bus {seen[0]['bus']} and no driver is bound to it; load {modules_text}, then look at dmesg.",
     )
 
 
@@ -154,7 +155,7 @@ def _state(name: str, sentence: str) -> Facts:
 
 
 def state(tree: Tree, known: t.Sequence[Facts], seen: t.Sequence[Facts], there: t.Sequence[Facts], log: t.Sequence[str]) -> Facts:
-    """One word for what this host has, and the next thing to look at."""
+    """One word for the state of the TPM on this host, and one sentence about what to look at next."""
     usable = [one for one in there if one["exists"] and one["kind"] == "char"]
     second = [one for one in known if one["version_major"] != 1]
     if known and not second:
@@ -163,7 +164,7 @@ def state(tree: Tree, known: t.Sequence[Facts], seen: t.Sequence[Facts], there: 
         return _no_class(tree, seen, log)
     if not usable:
         sentence = (
-            f"The kernel has {second[0]['name']} and /dev has no node for it; look at udev, devtmpfs, or what the container is given."
+            f"The kernel has {second[0]['name']} but /dev has no node for it; look at udev, devtmpfs, or what the container is given."
         )
         return _state("node_missing", sentence)
     if not any(one["readable"] for one in usable):

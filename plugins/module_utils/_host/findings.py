@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What a finding is, and how a catalogue of them is held against the facts: pure functions of (host, TPM)."""
+"""What a finding is, and how a catalogue of findings is compared with the facts: functions of the facts alone, without I/O."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ SEVERITIES = (ERROR, WARNING, INFO)
 
 
 class View:
-    """All facts behind one safe way in: what is missing, because nobody could tell, is None.
+    """Safe access to all facts by path: a fact that could not be read is None.
 
     The roots: ``host`` as ``observe`` gives it; ``tpm``, the subsets of tpm2_info, empty where no TPM was reached; ``place``, the TCTI that
-    was tried; ``error``, why the TPM could not be read (kind, reason, rc, message) or None; ``advisories``, verdicts.
+    was tried; ``error``, why the TPM could not be read (a dict with kind, reason, rc, message) or None; ``advisories``, verdicts.
     """
 
     def __init__(self, facts: Facts) -> None:
@@ -36,18 +36,18 @@ class View:
         return found
 
     def rows(self, path: str) -> list[t.Any]:
-        """The list at a dotted path, empty where it is missing."""
+        """The list at a dotted path; empty if it is missing."""
         found = self.at(path)
         return list(found) if isinstance(found, (list, tuple)) else []
 
     def number(self, path: str, missing: int = 0) -> int:
-        """The number at a dotted path, ``missing`` where nobody can tell."""
+        """The number at a dotted path; ``missing`` if it is not known."""
         found = self.at(path)
         return int(found) if isinstance(found, (int, float)) and not isinstance(found, bool) else missing
 
     @property
     def asks_abrmd(self) -> bool:
-        """Whether somebody is told to reach the TPM through tpm2-abrmd."""
+        """Whether any program is configured to reach the TPM through tpm2-abrmd."""
         values = (self.at("host.tcti") or {}).values()
         return self.at("place.name") == "tabrmd" or any(str(value).startswith("tabrmd") for value in values)
 
@@ -66,7 +66,7 @@ class View:
 
 
 class Seen(t.NamedTuple):
-    """A kind that applies: to what, and why we say so. Severity and remedy only where they hang on the case."""
+    """A kind of finding that applies: its object and the evidence. Severity and remedy only if they differ from those of the kind."""
 
     object: str
     evidence: str
@@ -75,7 +75,7 @@ class Seen(t.NamedTuple):
 
 
 class Kind(t.NamedTuple):
-    """One kind of finding. The name stays for ever: dashboards and exceptions are built on it."""
+    """One kind of finding. Its name never changes, because dashboards and exceptions refer to it."""
 
     name: str
     severity: str
@@ -84,18 +84,18 @@ class Kind(t.NamedTuple):
 
 
 def when(condition: object, obj: str, evidence: str) -> list[Seen]:
-    """Once, if it is so."""
+    """A list with one item if the condition is true, otherwise an empty list."""
     return [Seen(obj, evidence)] if condition else []
 
 
 def seen_in(obj: str, sentence: str) -> Seen:
-    """Of a sentence "what is wrong; what to do." both halves, each where it belongs."""
+    """Split a sentence "what is wrong; what to do." into evidence and remedy."""
     reason, semicolon, cure = sentence.rpartition("; ")
     return Seen(obj, reason, None, cure[:1].upper() + cure[1:]) if semicolon else Seen(obj, sentence.rstrip("."))
 
 
 def judge(view: View, kinds: t.Iterable[Kind]) -> list[dict[str, str]]:
-    """All findings, the gravest first; within a severity in the catalogue's order."""
+    """All findings, the most severe first; within a severity, in the catalogue's order."""
     found = [
         {
             "name": kind.name,

@@ -17,7 +17,7 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.tree import Tree
 
 Facts = dict[str, t.Any]
-# D: waits in the kernel and takes no signal. T, t: stopped. Neither will close the node by itself.
+# D: waits in the kernel and accepts no signal. T, t: stopped. Such a process does not close the node by itself.
 STUCK = "DTt"
 LOOKS, BETWEEN = 3, 0.1
 
@@ -36,7 +36,7 @@ def _state(tree: Tree, pid: str) -> str:
 
 
 def _hung(tree: Tree, pid: str, state: str) -> bool:
-    """Whether the process stays stuck: one that waits for a command to end is in state D as well, and leaves it."""
+    """Whether the process is stuck for good. A process that waits for a command to end is in state D, too, but leaves it soon."""
     for _look in range(LOOKS - 1):
         if state not in STUCK:
             return False
@@ -46,8 +46,8 @@ def _hung(tree: Tree, pid: str, state: str) -> bool:
 
 
 def holders(tree: Tree, nodes: t.Sequence[str]) -> list[Facts]:
-    """Each open TPM node with its holder, this process left out. What may not be looked at is missing: as root, everything is seen."""
-    # A node may be a link (a container's stand-in); the process has what it points to.
+    """Each open TPM node with its holder, except this process. Processes that this user may not inspect are missing; root sees all."""
+    # A node may be a link (as in some containers); a process has opened its target.
     real = {os.path.realpath(tree.path(node)): node for node in nodes}
     real.update({node: node for node in nodes})
     listed: list[Facts] = []

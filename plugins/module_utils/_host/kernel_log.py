@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What the kernel has said of the TPM, of its bus and of heat and power (/dev/kmsg: Documentation/ABI/testing/dev-kmsg)."""
+"""The kernel's messages about the TPM, its bus, heat and power (/dev/kmsg: Documentation/ABI/testing/dev-kmsg)."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ WANTED = re.compile(
     r"(?i)\btpm|\btpm_|(spi|i2c)\S*[: ].*(error|fail|time(d )?out|nack|arbitration)|under-?voltage|critical temperature|thermal.*(thrott|shutdown|trip)"
     r"|temperature above threshold"
 )
-# "priority,sequence,time,flags;message"; of a priority of 8 and more it is not the kernel that speaks.
+# "priority,sequence,time,flags;message"; a message with a priority of 8 or more does not come from the kernel.
 _RECORD = re.compile(r"(\d+),[^;]*;(.*)")
 
 
 def _records(tree: Tree) -> list[str] | None:
-    """All messages that the kernel still has; None where we may not see them."""
+    """All messages that the kernel still has; None if this process may not read them."""
     try:
         number = os.open(tree.path("/dev/kmsg"), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -37,13 +37,13 @@ def _records(tree: Tree) -> list[str] | None:
         while len(found) < MAX_RECORDS:
             try:
                 record = os.read(number, 8192)
-            except BrokenPipeError:  # messages were overwritten while we read: the next read goes on behind them
+            except BrokenPipeError:  # messages were overwritten during the read: the next read continues after them
                 continue
             except OSError:
                 break
             if not record:
                 break
-            # A file in place of the device gives many records at once.
+            # A regular file in place of the device (in tests) returns many records at once.
             found += [
                 match[2] for match in map(_RECORD.match, record.decode("utf-8", "replace").splitlines()) if match and int(match[1]) < 8
             ]

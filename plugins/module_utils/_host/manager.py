@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Who swaps the TPM's sessions and objects: the kernel or tpm2-abrmd; and what keeps tpm2-abrmd from it."""
+"""Which resource manager swaps the TPM's sessions and objects (the kernel or tpm2-abrmd), and why tpm2-abrmd does not serve."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ASKED = "Id,LoadState,ActiveState,SubState,UnitFileState,FragmentPath,DropInPath
 
 
 def bus_runs(tree: Tree) -> bool:
-    """Whether the system bus takes a connection."""
+    """Whether the system bus accepts a connection."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(5)
@@ -47,7 +47,7 @@ def _shown(tree: Tree, systemd: bool) -> dict[str, str]:
 
 
 def _packaged(tree: Tree, packages: str) -> bool | None:
-    """Whether the distribution offers the package; None where asking would need a network or nobody can be asked."""
+    """Whether the distribution offers the package; None if asking would need a network, or if there is no package manager to ask."""
     if packages != "apt":
         return None
     text = tree.run(["apt-cache", "policy", "tpm2-abrmd"])
@@ -55,7 +55,7 @@ def _packaged(tree: Tree, packages: str) -> bool | None:
 
 
 def _sentence(found: Facts, shown: t.Mapping[str, str], bus: bool) -> str | None:
-    """Why tpm2-abrmd does not serve, where it is there."""
+    """Why an installed tpm2-abrmd does not serve."""
     if not found["installed"] or found["active"] and found["on_bus"]:
         return None
     if not bus:
@@ -73,7 +73,7 @@ def _sentence(found: Facts, shown: t.Mapping[str, str], bus: bool) -> str | None
 
 
 def abrmd(tree: Tree, packages: str, systemd: bool, bus: bool) -> Facts:
-    """The daemon's state, with a sentence on why it does not serve."""
+    """The daemon's state, with a sentence about why it does not serve."""
     installed = any(tree.exists(name) for name in BINARIES)
     unit = next((f"{folder}/{UNIT}" for folder in UNIT_FOLDERS if tree.exists(f"{folder}/{UNIT}")), None)
     shown = _shown(tree, systemd) if installed or unit else {}

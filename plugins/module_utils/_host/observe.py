@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""All facts of a host that a TPM's user has to care about. No TPM is opened, and nothing raises for want of one."""
+"""All facts of a host that matter to a TPM's user. No TPM is opened, and a missing TPM raises no error."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ Facts = dict[str, t.Any]
 
 
 def observe(tree: Tree | None = None, now: datetime.datetime | None = None, *, offered: bool = True, measured: bool = True) -> Facts:
-    """The facts of the host under the tree's root, this one where none is given.
+    """The facts of the host under the tree's root (default: this host).
 
-    ``offered``: whether to ask the package manager if it has tpm2-abrmd where that is not installed, which may take seconds.
-    ``measured``: whether to look at the boot too; who reads the PCRs from the TPM anyway does that afterwards, with ``boot.boot``.
+    ``offered``: whether to ask the package manager, which may take seconds, if it offers tpm2-abrmd when that is not installed.
+    ``measured``: whether to look at measured boot, too; a caller that reads the PCRs from the TPM calls ``boot.boot`` afterwards instead.
     """
     tree = tree or Tree()
     distribution, machine = system.distribution(tree), system.machine(tree)

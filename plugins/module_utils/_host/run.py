@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Running a program of the host: the one file of the collection that may. Never a shell, always a time limit."""
+"""Run a program of the host; only this file of the collection may do that. Never with a shell, always with a time limit."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def run(argv: t.Sequence[str], limit: float = LIMIT) -> str | None:
-    """What a program writes to its standard output; None where it is missing, may not be run or takes longer than ``limit`` seconds.
+    """What a program writes to its standard output; None if it is missing, may not be run or takes longer than ``limit`` seconds.
 
-    The exit status is not looked at: those that are asked here (systemctl, dpkg-query) exit non-zero for "some of it is not there".
+    The exit status is ignored: the programs that are run here (systemctl, dpkg-query) exit non-zero if only a part of the answer is missing.
     """
     environment = {"PATH": FOLDERS, "LC_ALL": "C", "SYSTEMD_COLORS": "0", "SYSTEMD_PAGER": ""}
     environment.update({name: os.environ[name] for name in ("DBUS_SYSTEM_BUS_ADDRESS",) if name in os.environ})
     try:
-        # AnsibleModule.run_command has no time limit, and a daemon that hangs is among what is looked for.
+        # AnsibleModule.run_command has no time limit, and hanging daemons are one of the things to be found.
         # pylint: disable-next=ansible-bad-function
         done = subprocess.run(
             list(argv),

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Versions of the TPM software that is installed, by upstream's name, in one call of the package manager."""
+"""Versions of the installed TPM software, by upstream's name, with one call of the package manager."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import re
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.tree import Tree
 
-# Upstream's name by the packages that carry it.
+# By the name of a package: upstream's name of the software in it.
 PACKAGES: tuple[tuple[str, str], ...] = (
     (r"libtss2-(esys|sys|mu|rc|fapi|tctildr|tcti-device).*|tpm2-tss(-libs)?|tpm2-0-tss|libtss2-sys1", "tpm2-tss"),
     (r"tpm2-tools|tpm2\.0-tools", "tpm2-tools"),
@@ -38,11 +38,11 @@ CALLS: dict[str, tuple[str, ...]] = {
 
 
 def software(tree: Tree, packages: str) -> dict[str, str]:
-    """Versions as the distribution writes them; where tpm2-pytss is not a package, the one that Python has."""
+    """Versions as the distribution writes them; if tpm2-pytss is not installed as a package, the version that Python finds."""
     text = tree.run(CALLS[packages]) if packages in CALLS else None
     found: dict[str, str] = {}
     for line in (text or "").splitlines():
-        # pacman has blanks and no states; dpkg gives an empty version for what is known by its name only.
+        # pacman separates with blanks and prints no states; dpkg prints an empty version for a package of which it knows only the name.
         name, version, state = ([*line.split("\t")] if "\t" in line else [*line.split(), "installed"])[:3]
         upstream = next((one for pattern, one in PACKAGES if re.fullmatch(pattern, name)), None)
         if upstream and version and state == "installed":

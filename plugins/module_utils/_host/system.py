@@ -21,11 +21,11 @@ Facts = dict[str, t.Any]
 SUPPORTED = {"debian", "ubuntu", "fedora", "rhel", "centos", "suse", "opensuse", "sles", "arch", "archlinux"}
 MANAGERS = (("apt", "apt-get"), ("dnf", "dnf"), ("dnf", "dnf5"), ("dnf", "microdnf"), ("zypper", "zypper"), ("pacman", "pacman"))
 SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
-# No device that runs this can have been set up before it was written.
+# The day on which this was written: a device that runs this code cannot have an earlier date.
 EARLIEST = datetime.datetime(2025, 1, 1, tzinfo=datetime.timezone.utc)
 LATEST_YEAR = 2100
 DAY = datetime.timedelta(days=1)
-# The kernel has a resource manager of its own from here on (Linux 4.12, drivers/char/tpm/tpm2-space.c).
+# The first kernel with a resource manager of its own (Linux 4.12, drivers/char/tpm/tpm2-space.c).
 RESOURCE_MANAGER_SINCE = (4, 12)
 
 
@@ -61,7 +61,7 @@ def _init(tree: Tree) -> str:
 
 
 def distribution(tree: Tree) -> Facts:
-    """Distribution, its package manager and init, and whether it lets itself be changed."""
+    """Distribution, its package manager and init, and whether its root file system can be changed."""
     found = _release_file(tree)
     like = found.get("ID_LIKE", "").split()
     manager = next((name for name, program in MANAGERS if tree.exists(f"/usr/bin/{program}") or tree.exists(f"/bin/{program}")), "none")
@@ -74,7 +74,7 @@ def distribution(tree: Tree) -> Facts:
         "read_only_root": read_only(tree, "/") or read_only(tree, "/usr"),
         "packages": manager,
         "init": _init(tree),
-        # openSUSE's ids carry their edition: opensuse-leap, opensuse-tumbleweed.
+        # openSUSE's ids include the edition: opensuse-leap, opensuse-tumbleweed.
         "supported": manager != "none" and any(one.partition("-")[0] in SUPPORTED for one in (own, *like)),
     }
 
@@ -85,7 +85,7 @@ def _version(release: str) -> tuple[int, int]:
 
 
 def secure_boot(tree: Tree) -> bool | None:
-    """Whether UEFI Secure Boot is on (four bytes of attributes, then one of value); None where nothing tells."""
+    """Whether UEFI Secure Boot is on (four bytes of attributes, then one of value); None if nothing tells."""
     found = tree.data(SECURE_BOOT)
     return bool(found[4]) if found and len(found) > 4 else None
 
@@ -96,10 +96,10 @@ def _kernel_option(tree: Tree, release: str, option: str) -> bool | None:
 
 
 def kernel(tree: Tree) -> Facts:
-    """Release, and what it can do for a TPM."""
+    """The kernel's release, and what it supports for a TPM."""
     release = tree.text("/proc/sys/kernel/osrelease") or ""
     marked = re.search(r"\[(\w+)\]", tree.text("/sys/kernel/security/lockdown") or "")
-    # The kernel names its null key where it encrypts its own traffic (Documentation/security/tpm/tpm-security.rst).
+    # The kernel shows the Name of its null key if it encrypts its own traffic (Documentation/security/tpm/tpm-security.rst).
     sessions = True if tree.exists("/sys/class/tpm/tpm0/null_name") else _kernel_option(tree, release, "CONFIG_TCG_TPM2_HMAC")
     return {
         "release": release,
@@ -111,7 +111,7 @@ def kernel(tree: Tree) -> Facts:
 
 
 def clock(tree: Tree, now: datetime.datetime | None = None) -> Facts:
-    """The time, and whether it can be true: not before this was written, nor before the host itself last wrote it down."""
+    """The time, and whether it is plausible: not before this code was written, and not before the time that the host itself last saved."""
     now = now or datetime.datetime.now(datetime.timezone.utc)
     plausible = EARLIEST <= now and now.year < LATEST_YEAR
     try:
@@ -131,13 +131,13 @@ def _model(tree: Tree) -> str:
 
 
 def cpu(tree: Tree) -> list[int] | None:
-    """Family and model of an x86 processor, None of another."""
+    """Family and model of an x86 processor; None for other processors."""
     found = dict(re.findall(r"(?m)^(cpu family|model)\s*:\s*(\d+)$", tree.text("/proc/cpuinfo") or ""))
     return [int(found["cpu family"]), int(found["model"])] if len(found) == 2 else None
 
 
 def suspends(tree: Tree) -> bool | None:
-    """Whether the machine can suspend to RAM and nothing forbids it; None where the kernel does not tell."""
+    """Whether the machine can suspend to RAM and nothing prevents it; None if the kernel does not tell."""
     states = tree.text("/sys/power/state")
     if states is None:
         return None
@@ -146,7 +146,7 @@ def suspends(tree: Tree) -> bool | None:
 
 
 def machine(tree: Tree) -> Facts:
-    """The board, and how it starts."""
+    """The board, and how it boots."""
     model = _model(tree)
     inside = any(tree.exists(name) for name in ("/run/systemd/container", "/run/.containerenv", "/.dockerenv"))
     return {
@@ -162,7 +162,7 @@ def machine(tree: Tree) -> Facts:
 
 
 def disk(tree: Tree) -> Facts:
-    """Bytes that are free where roles write; 0 also where the inodes are used up."""
+    """Free bytes in the folders in which roles write; 0 also if no inodes are left."""
     found: Facts = {}
     for folder in ("/var", "/etc"):
         try:
@@ -175,7 +175,7 @@ def disk(tree: Tree) -> Facts:
 
 
 def group(tree: Tree, name: str = "tss") -> Facts:
-    """The group that may use the TPM, and who is in it, be it as the primary group."""
+    """The group that may use the TPM, and its members, including users with it as their primary group."""
     rows = [line.split(":") for line in tree.lines("/etc/group")]
     row = next((one for one in rows if one[0] == name and len(one) >= 4), None)
     if row is None:

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The host's files under a root, and its programs: what every observation here is made through, so that a test can give it a made-up host."""
+"""The host's files under a root, and its programs. All observations use this class, so that a test can give them a made-up host."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def _no_programs(_argv: t.Sequence[str]) -> str | None:
 
 
 class Tree:
-    """A host: no method raises, what cannot be read is None or empty. Programs are run on the real root only, unless ``programs`` is given."""
+    """A host. No method raises: a result that cannot be read is None or empty. Programs are run only if the root is /, or if ``programs`` is given."""
 
     def __init__(self, root: pathlib.Path = REAL, programs: Run | None = None) -> None:
         self.root = root
         self.run: Run = programs or (run.run if root == REAL else _no_programs)
 
     def path(self, name: str) -> pathlib.Path:
-        """Where a file of the host is."""
+        """The path of a file of the host, under the root."""
         return self.root / name.lstrip("/")
 
     def data(self, name: str) -> bytes | None:
-        """The first megabyte of a file, None where it cannot be read."""
+        """The first megabyte of a file; None if it cannot be read."""
         try:
             with open(self.path(name), "rb") as file:
                 return file.read(MAX_TEXT)
@@ -44,34 +44,34 @@ class Tree:
             return None
 
     def text(self, name: str) -> str | None:
-        """As ``data``, as text without the blanks and NULs at its ends."""
+        """The same as text, without blanks and NULs at its ends."""
         found = self.data(name)
         return None if found is None else found.decode("utf-8", "replace").strip(" \t\r\n\0")
 
     def lines(self, name: str) -> list[str]:
-        """The lines of a file, none where it cannot be read."""
+        """The lines of a file; empty if it cannot be read."""
         return (self.text(name) or "").splitlines()
 
     def names(self, folder: str) -> list[str]:
-        """The names in a folder, sorted; none where it cannot be read."""
+        """The names in a folder, sorted; empty if it cannot be read."""
         try:
             return sorted(os.listdir(self.path(folder)))
         except OSError:
             return []
 
     def exists(self, name: str) -> bool:
-        """Whether a file is there and not a dangling link."""
+        """Whether a file exists and is not a dangling link."""
         return os.path.exists(self.path(name))
 
     def target(self, name: str) -> str | None:
-        """What a symbolic link says, None where it is none."""
+        """The target of a symbolic link; None if the path is not one."""
         try:
             return os.readlink(self.path(name))
         except OSError:
             return None
 
     def base(self, name: str) -> str | None:
-        """The last part of what a symbolic link says: how sysfs names drivers and buses."""
+        """The last part of a symbolic link's target, which in sysfs is the name of a driver or bus."""
         found = self.target(name)
         return os.path.basename(found) if found else None
 

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""udev's rules for TPM nodes: what each says, and which one wins (udev(7): files by name, a later rule overrides, ``:=`` ends it)."""
+"""udev's rules for TPM nodes: the mode that each sets, and which one wins (udev(7): files sorted by name, a later rule overrides, ``:=`` is final)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._host.tree import Tree
 
 Facts = dict[str, t.Any]
-# Highest first: a file here hides one of the same name further down.
+# Folders by priority: a file hides files of the same name in the folders after its own.
 FOLDERS = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/local/lib/udev/rules.d", "/usr/lib/udev/rules.d", "/lib/udev/rules.d")
 WIDEST = 0o660
 NODES = {"/dev/tpm0": ("tpm0", "tpm"), "/dev/tpmrm0": ("tpmrm0", "tpmrm")}
@@ -33,7 +33,7 @@ def _files(tree: Tree) -> list[str]:
 
 
 def _logical(lines: t.Sequence[str]) -> t.Iterator[tuple[int, str]]:
-    """Rules with the number of their first line; a backslash at the end of a line continues it."""
+    """Rules with the number of their first line; a line that ends in a backslash continues on the next one."""
     start, text = 0, ""
     for number, line in enumerate(lines, 1):
         start = start or number
@@ -47,7 +47,7 @@ def _logical(lines: t.Sequence[str]) -> t.Iterator[tuple[int, str]]:
 
 
 def _matches(parts: t.Sequence[tuple[str, str, str]], kernel: str, subsystem: str) -> bool:
-    """Whether a rule is about this node. Conditions that only a running udev can tell are taken as met."""
+    """Whether a rule is about this node. Conditions that only a running udev can check are taken to be true."""
     named = False
     for key, operator, value in parts:
         if key in ("KERNEL", "SUBSYSTEM") and operator in ("==", "!="):
@@ -78,7 +78,7 @@ def rules(tree: Tree) -> list[Facts]:
 
 
 def _take(listed: t.Sequence[Facts], nodes: t.Sequence[str]) -> None:
-    """The last rule of the list takes the nodes from those before."""
+    """Give the nodes of the last rule in the list to it, and take them from the rules before it."""
     for row in listed[:-1]:
         row["wins"] = [node for node in row["wins"] if node not in nodes]
     listed[-1]["wins"] = list(nodes)

@@ -207,7 +207,7 @@ def test_the_kernel_says_why(world: World) -> None:
     world.write("/dev/kmsg", "3,9,9,-;tpm_tis MSFT0101:00: probe with driver tpm_tis failed with error -1\n")
     assert state(world) == (
         "driver_failed",
-        "The driver gave the TPM up, the kernel says 'tpm_tis MSFT0101:00: probe with driver tpm_tis failed with error -1'; "
+        "The driver gave up on the TPM, the kernel says 'tpm_tis MSFT0101:00: probe with driver tpm_tis failed with error -1'; "
         "look at power, wiring, overlay and firmware.",
     )
 
