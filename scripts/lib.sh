@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# What the scripts share. To be sourced: it sets ROOT (the checkout), WORK (everything generated) and CACHE (what is dear to make).
+# Shared code of the scripts, which source it. It sets ROOT (the checkout), WORK (everything generated) and CACHE (what is slow to make).
 # shellcheck shell=bash
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -28,7 +28,7 @@ run_logged() {
     die "this failed: $* (all of its output: $log)"
 }
 
-# Take turns: two makes at once in one checkout must not build the same thing.
+# A lock, because two makes at the same time in one checkout must not build the same thing.
 take_lock() {
     exec 9>"$WORK/$1.lock"
     flock -n 9 && return

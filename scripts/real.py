@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""scripts/real FOLDER: what we say of other people's data, beside what OpenSSL and tpm2-tools say of it.
+"""scripts/real FOLDER: compares our verdicts on other people's data with those of OpenSSL and tpm2-tools.
 
 FOLDER has some of these folders, each with files of any name:
 
@@ -41,7 +41,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.certificates 
 RULES = {
     "weak": "a signature with SHA-1, or of a key that can be broken, proves nothing; OpenSSL takes it unless it is told otherwise",
     "not_an_ek": "the certificate is not one for an EK; OpenSSL was asked only who issued it",
-    "not_a_ca": "the certificate is not that of a CA, so it is no use in a trust bundle; OpenSSL was asked only who issued it",
+    "not_a_ca": "the certificate is not a CA's, so a trust bundle cannot use it; OpenSSL was asked only who issued it",
     "restricted": "the certificate has a critical extension, or constraints of names, that we do not know; OpenSSL knows more of them",
     "importable": "the key is to be imported under a parent that its file does not prove; it is neither loadable nor sealed",
     "no_parent": "the file names no parent under which the key could be loaded",

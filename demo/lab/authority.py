@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lab CA that stands for the TPM vendor: swtpm_setup asks it for each device's EK certificate. And whoever copies such a certificate."""
+"""The lab CA in the role of the TPM vendor: swtpm_setup asks it for each device's EK certificate. Also the impostor's copy of one."""
 
 from __future__ import annotations
 

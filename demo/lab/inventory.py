@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What Ansible is given: the factory's manifest, an inventory source that joins it with the registry, and variables."""
+"""Writes Ansible's input: the factory's manifest, an inventory source that joins it with the registry, and variables."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What others say of the line: OpenSSL of the certificates, the commands of docs/birth-record.md of the birth records, Ansible of the groups."""
+"""Independent checks of the line: certificates by OpenSSL, birth records by the commands of docs/birth-record.md, groups by Ansible."""
 
 from __future__ import annotations
 

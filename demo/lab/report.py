@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a person sees of the playbook runs: progress while they run, a table afterwards, one sentence when something failed."""
+"""The output for a person: progress while playbooks run, a table afterwards, one sentence when something failed."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where the demo keeps its things and which programs it runs; everything that the environment can choose is read here."""
+"""The demo's settings: where it keeps its files, and which programs it runs. All of its environment variables are read here."""
 
 from __future__ import annotations
 

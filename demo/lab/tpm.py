@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Four TPM commands over swtpm's socket: what firmware, not Ansible, does to a TPM. See TPM 2.0 library, part 3."""
+"""Four TPM commands over swtpm's socket, which on a real device firmware sends. See TPM 2.0 library, part 3."""
 
 from __future__ import annotations
 

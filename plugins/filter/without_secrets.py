@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The filter that keeps secrets back; it is documented in the YAML file of its name."""
+"""The filter that removes secrets from a list of resources; it is documented in the YAML file of its name."""
 
 from __future__ import annotations
 

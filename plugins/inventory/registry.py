@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The inventory plugin edgefleet.tpm2.registry: the factory's manifest and the device registry, joined."""
+"""The inventory plugin edgefleet.tpm2.registry: makes hosts from the factory's manifest and the device registry."""
 
 from __future__ import annotations
 
@@ -231,7 +231,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         if left_out:
             cure = "see tpm2_registry_info for why" if roots else "give the certificate of who signs birth records (record_roots)"
             self.display.warning(
-                f"Left out {left_out} devices that the registry has and the manifest has not, as no birth record that counts here proves "
+                f"Left out {left_out} devices that the registry has and the manifest has not, because no trusted birth record proves "
                 f"them; {cure}, or set unlisted to false."
             )
 

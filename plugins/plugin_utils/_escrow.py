@@ -17,9 +17,9 @@ An auth is 24 bytes as URL-safe base64 (RFC 4648, section 5), 32 characters; tex
 - ``random``: 24 fresh bytes, kept in the registry twice: sealed to the master for operations (AES-256-GCM), and sealed for recovery
   (RSA-OAEP with SHA-256, RFC 8017) to a public key whose private half lies in a safe.
 
-What is sealed is the byte 2, scrypt's parameters (3 bytes), its salt (16), the nonce (12), and the ciphertext; what stands before the nonce
-and the EK Name, hierarchy, generation and mode are authenticated with it, so that no row stands for another. The byte 1 is the
-first release's, whose key cost nothing; such a row is opened once, and replaced.
+A sealed value is the byte 2, scrypt's parameters (3 bytes), its salt (16), the nonce (12), and the ciphertext. The bytes before the nonce and
+the EK Name, hierarchy, generation and mode are authenticated with it, so that no row can be used in place of another. The first release
+wrote the byte 1 and did not stretch the key; such a row is replaced when it is opened.
 """
 
 from __future__ import annotations
@@ -238,7 +238,7 @@ def _compare(written: records.StoredAuth, back: records.StoredAuth) -> None:
     if written.sealed_operations == back.sealed_operations and written != back:
         raise EscrowError(
             f"Could not escrow the {written.hierarchy} auth of the device {written.ek_name}: what was read back from the registry is not "
-            "what was written; see to the database's storage before anything is set in a TPM."
+            "what was written; check the database's storage before you set anything in a TPM."
         )
 
 

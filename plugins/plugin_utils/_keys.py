@@ -131,7 +131,7 @@ def hash_of(number: int) -> hashes.HashAlgorithm:
     known: dict[int, hashes.HashAlgorithm] = {alg.SHA256: hashes.SHA256(), alg.SHA384: hashes.SHA384(), alg.SHA512: hashes.SHA512()}
     if number not in known:
         raise SignatureError(
-            f"Could not accept a signature: its hash is {alg.alg_name(number)}, which is none of sha256, sha384 and sha512; "
+            f"Could not accept a signature: its hash is {alg.alg_name(number)}, not sha256, sha384 or sha512; "
             "use a key whose scheme has one of those."
         )
     return known[number]

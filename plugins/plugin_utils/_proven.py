@@ -239,7 +239,7 @@ class _Certificates:
         if born is not None and same(found[0], born[0]):
             found = born
         elif not self._is_signed_for(kind, key) and not self._is_ours(found):
-            raise _unproven(serial, f"nobody that counts here has issued its {kind} certificate", _ISSUER, OTHER_ISSUER)
+            raise _unproven(serial, f"no CA that is trusted here has issued its {kind} certificate", _ISSUER, OTHER_ISSUER)
         return authority.record(kind, found, key.name.hex())
 
     def _key(self, kind: str) -> names.Public | None:

@@ -291,7 +291,7 @@ WRONG: list[tuple[str, str]] = [
     ("{text} | replace('payloadType', 'type') | edgefleet.tpm2.verify_birth_record({root})", "its payload type is None"),
     ("{text} | edgefleet.tpm2.verify_birth_record([])", "roots is to be the PEM text"),
     ("{text} | edgefleet.tpm2.verify_birth_record(['x'])", "holds no well-formed certificate"),
-    ("{text} | edgefleet.tpm2.verify_birth_record({root}, at='2001-01-01T00:00:00Z')", "still to come"),
+    ("{text} | edgefleet.tpm2.verify_birth_record({root}, at='2001-01-01T00:00:00Z')", "in the future"),
     ("{text} | edgefleet.tpm2.verify_birth_record({root}, at='noon')", "no time; write it as 2026-01-31T12:00:00Z"),
     ("7 | edgefleet.tpm2.verify_birth_record({root})", "it is neither text nor the object"),
     ("{text} | edgefleet.tpm2.verify_birth_record(5)", "roots is to be the PEM text"),

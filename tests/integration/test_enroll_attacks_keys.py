@@ -71,7 +71,7 @@ def put(tpm: Swtpm, handle: str, *options: str, parent: str | None = None) -> No
 
 def test_ak_that_is_not_restricted(desk: Desk, tpm: Swtpm, device: Device) -> None:
     put(tpm, AK, "-G", "ecc256:ecdsa-sha256:null", "-a", FIXED)
-    desk.refused(device, "ak_not_restricted", "the AK: it is not restricted, so it signs what anybody makes up")
+    desk.refused(device, "ak_not_restricted", "the AK: it is not restricted, so it signs data that anybody can choose")
 
 
 def test_ak_that_is_not_fixed_to_its_tpm(desk: Desk, tpm: Swtpm, device: Device) -> None:

@@ -155,7 +155,7 @@ def test_a_device_that_contradicts_the_registry_is_refused(registry: Registry, r
         with pytest.raises(IdentityConflictError, match=words) as error:
             act(stranger)
         assert error.value.reason == reason
-        assert "keep it in quarantine and look at both" in str(error.value)
+        assert "keep it in quarantine and examine both" in str(error.value)
         both = (stranger.ek_name, stranger.serial, "edge-99", known.serial, "edge-01")
         assert [one for one in both if one not in str(error.value)] == []
     assert len(registry.devices()) == 1

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Birth records of devices whose TPM is made of software keys: quick, and wrong in any way that a test asks for."""
+"""Birth records of devices with software keys in place of a TPM: quick to make, and with any fault that a test asks for."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""TPM commands as a wire sees them: names, and what each does to the TPM (TPM 2.0 library, part 2, table "TPM_CC")."""
+"""TPM commands as they are sent: their names, and what each does to the TPM (TPM 2.0 library, part 2, table "TPM_CC")."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An operator's controller: ansible-playbook over an inventory of its own, and what a run said."""
+"""An operator's controller: runs ansible-playbook on an inventory of its own, and reads its output."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The cycle that every module is put through for every state: check, apply, check again, apply again; with the laws that hold for each run."""
+"""The cycle in which every module is tested for every state: check, apply, check again, apply again; and the laws for each run."""
 
 from __future__ import annotations
 

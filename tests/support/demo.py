@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A demo in a folder of its own, and what its factory keeps."""
+"""Runs the demo in a folder of its own, and reads its factory's files."""
 
 from __future__ import annotations
 

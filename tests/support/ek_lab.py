@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A TPM vendor of the lab: roots, intermediate CAs, EK certificates and CRLs, right ones and every wrong one that a test asks for."""
+"""A TPM vendor of the lab: roots, intermediate CAs, EK certificates and CRLs, valid or with any fault that a test asks for."""
 
 from __future__ import annotations
 

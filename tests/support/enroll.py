@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Enrolment in this process, with the real module on a software TPM at the other end, and whoever wants to in between."""
+"""Enrolment in this process, with the real module on a software TPM at the other end, and attackers in between."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of tpm2_evidence share: a device that is provisioned and not enrolled, and what an enrolment asks of it."""
+"""Shared code of the tests of tpm2_evidence: a device that is provisioned but not enrolled, and an enrolment's questions to it."""
 
 from __future__ import annotations
 

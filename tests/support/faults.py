@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the fault tests share: a device under test, and what an undisturbed run of the same profile does to its twin."""
+"""Shared code of the fault tests: a device under test, and a twin on which the same profile runs undisturbed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Answers of somebody who sits between the module and its TPM, knows the protocol, and holds no key."""
+"""Answers of an attacker between the module and its TPM, who knows the protocol and has no key."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The other side of support/warm.py: a Python that has imported what its runs import, and forks for each of them.
+"""The server for support/warm.py: a Python that has imported what its runs import, and forks for each of them.
 
 This file runs on the Pythons of devices and of controllers, and imports nothing else of the test bed.
 """

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Right bytes and right JSON that are spoilt at random, and how often: a fixed number of times from a fixed seed, or for a while (`make fuzz`)."""
+"""Damages valid bytes and valid JSON at random: a fixed number of times from a fixed seed, or for some time (`make fuzz`)."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Hand:
         self.run("evictcontrol", "-Q", "-C", "o", "-c", self.folder / "primary.ctx", handle)
 
     def write_once_policy(self) -> pathlib.Path:
-        """The policy of the second script, made with its commands."""
+        """The policy of the second guide, made with its commands."""
         session, policy = self.folder / "session.dat", self.folder / "nvwrite.policy"
         self.tools.run("startauthsession", "-S", session)
         self.tools.run("policycommandcode", "-Q", "-S", session, "TPM2_CC_NV_Write")
@@ -40,7 +40,7 @@ class Hand:
         return policy
 
     def write_once(self, index: str, content: bytes, size: int, attributes: str) -> None:
-        """Define and write an index as that script does; bytes after the content stay 0xFF."""
+        """Define and write an index as that guide does; bytes after the content stay 0xFF."""
         policy, session = self.write_once_policy(), self.folder / "session.dat"
         self.run("nvdefine", "-Q", index, "-s", str(size), "-a", attributes, "-L", policy)
         self.tools.run("startauthsession", "-S", session, "--policy-session")
@@ -66,7 +66,7 @@ class Hand:
         return file
 
     def pcr_policy(self) -> pathlib.Path:
-        """The sealing policy of the first script, with its dashes corrected."""
+        """The sealing policy of the first guide, with its dashes corrected."""
         values, policy = self.folder / "pcr7.bin", self.folder / "policy.dat"
         self.run("pcrread", "-Q", "sha256:7", "-o", values)
         self.run("createpolicy", "-Q", "--policy-pcr", "-l", "sha256:7", "-f", values, "-L", policy)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A device that belongs to the attacker, and everything by which an honest run can be told from another."""
+"""A device that belongs to the attacker, and everything in which a run with it could differ from an honest one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Python of a device that belongs to the attacker: it runs the real one, and changes what every module then says.
+"""The Python of an attacker's device: it runs the real one, and changes the output of every module.
 
 Run as a program: `hostile_python.py PLAN ARGUMENTS...`, where PLAN is a JSON file: `python` (the real interpreter), `log` (a file that gets a
 line for each changed answer), `ways` (names of functions below), `facts` (what the way `facts` adds), `text` (what `text` and `failing` say),

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A web server over TLS on the loopback address, with a certificate of the lab's, that answers what a test puts into it."""
+"""A web server over TLS on the loopback address, with a certificate of the lab's CA and the pages that a test gives it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Certificate authorities for tests: a root, a CA below it, and their files; right, unless a test asks for something wrong."""
+"""Certificate authorities for tests: a root, a CA below it, and their files; valid, unless a test asks for a fault."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The places that the bed works with: the checkout, the virtual environment, and the import paths for a device's Python."""
+"""The paths that the test bed uses: the checkout, the virtual environment, and the import paths for a device's Python."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Devices of a registry with the birth records that prove them, of software keys, and whoever signs such records."""
+"""Devices of a registry, with software keys and birth records, and the signer of such records."""
 
 from __future__ import annotations
 

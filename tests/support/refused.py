@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Refusals: a module gets something bad, says one clear sentence, and nothing on the device is another than before."""
+"""Checks of refusals: a module gets bad input, says one clear sentence, and changes nothing on the device."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Devices for tests of the registry, and what other processes do with one at the same time."""
+"""Devices for tests of the registry, and programs for other processes that use it at the same time."""
 
 from __future__ import annotations
 

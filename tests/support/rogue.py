@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A device whose Python is the attacker's: it runs every module, and answers what it likes."""
+"""A device with an attacker's Python, which runs every module and changes its answer."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""This machine as a copy on write, in namespaces of its own: roles may change /etc there, and all is gone when it ends."""
+"""A copy-on-write view of this machine, in namespaces of its own: roles may change /etc in it, and everything is discarded at its end."""
 
 from __future__ import annotations
 

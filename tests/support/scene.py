@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A hardened device on a line with a registry, an escrow and an LDevID: new, or as an earlier scene has left it, with an honest Python or another."""
+"""A hardened device on a line with a registry, an escrow and an LDevID: new, or in the state of an earlier scene; honest, or an attacker's."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a device ended with, seen from outside (tpm2-tools and the file system), in a form that two runs can be compared in."""
+"""The final state of a device, seen from outside (tpm2-tools and the file system), in a form in which two runs can be compared."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A TPM as tpm2-tools (the distribution's) and a raw client see it: the tests' view from outside."""
+"""Reads and changes a TPM with the distribution's tpm2-tools and a raw client: the tests' view from outside."""
 
 from __future__ import annotations
 

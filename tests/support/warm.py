@@ -1,7 +1,7 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs of modules and of ansible-playbook in processes that are forked from a warm Python: all that they do, without importing for each run.
+"""Runs modules and ansible-playbook in processes that are forked from a warm Python, so that a run need not import everything again.
 
 One server per interpreter and per process of pytest (forks.py, run_module.py and run_playbook.py are its other side); it ends with that process.
 """

@@ -82,7 +82,9 @@ class Authority(Signer):
         Raises InputError for options that make no sense, KeyTypeError for a weak key, AuthorityError where the CA expires before the certificate.
         """
         if kind not in profile.KINDS:
-            raise InputError(f"Could not issue a certificate for {subject.serial}: the kind {kind} is none of {', '.join(profile.KINDS)}.")
+            raise InputError(
+                f"Could not issue a certificate for {subject.serial}: the kind is {kind}, not one of {', '.join(profile.KINDS)}."
+            )
         what = f"the public key of the {kind} of {subject.serial}"
         key = keys.public_key(public_key, what)
         not_before = now.astimezone(datetime.timezone.utc).replace(microsecond=0)

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Private keys that we do not hold: cryptography's builders call their ``sign``, and whoever holds the key signs.
+"""Private keys that we do not hold: cryptography's builders call their ``sign``, and the holder of the key signs.
 
 cryptography's X.509 builders accept any object of a class derived from its key classes. Two use this: a key on a PKCS#11 token, and
 the key in ``request`` that only records the bytes to sign.

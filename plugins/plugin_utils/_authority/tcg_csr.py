@@ -194,7 +194,7 @@ def _content(content: bytes, kind: Flavour, flavour: str) -> tuple[CsrFields, in
         raise reader.fail(f"the content's version is not {_CONTENT_VERSION:#010x}")
     hash_alg, hash_size = reader.u32("the hash algorithm"), reader.u32("the size of the hash")
     if hash_alg not in _HASHES or hash_size != alg.digest_size(hash_alg):
-        raise reader.fail(f"its hash {alg.alg_name(hash_alg)} of {hash_size} bytes is none that we accept")
+        raise reader.fail(f"its hash {alg.alg_name(hash_alg)} of {hash_size} bytes is not one that we accept")
     if kind.digest:
         digest = reader.take(hash_size, "the digest")
         if digest != alg.digest(hash_alg, reader.rest()):

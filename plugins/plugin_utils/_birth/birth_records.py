@@ -217,7 +217,7 @@ def signed_by(
     """
     made = t.cast(datetime.datetime, schema.parse_time(time))
     if made - (now or datetime.datetime.now(datetime.timezone.utc)) > _CLOCK_SKEW:
-        raise refuse(f"it is of {time}, which is still to come (see the clock)")
+        raise refuse(f"it is of {time}, which is in the future by this controller's clock")
     anchors = [one for root in roots for one in chain.load(root, "the roots for birth records")]
     if not anchors:
         raise BirthRecordError("Could not verify a birth record: no root is given; give the certificate of the CA that signs them.")

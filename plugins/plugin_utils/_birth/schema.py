@@ -160,7 +160,7 @@ def fault(value: t.Any, rule: t.Any, where: str = "") -> str | None:
             return f"{place} is no list"
         return next((found for at, one in enumerate(value) if (found := fault(one, rule.of, f"{where}[{at}]"))), None)
     if callable(rule):
-        return None if rule(value) else f"{place} is missing or is not what it has to be"
+        return None if rule(value) else f"{place} is missing or malformed"
     if not isinstance(value, dict):
         return f"{place} is no object"
     rules = dict.fromkeys(value, rule.of) if isinstance(rule, Named) else rule

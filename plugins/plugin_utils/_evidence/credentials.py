@@ -109,7 +109,7 @@ def _refusal(ek: names.Public, name: bytes, secret: bytes) -> str:
     if ek.attributes & need != need or ek.attributes & attributes.OBJECT["sign"]:
         return "the key to encrypt to is no restricted decryption key, so it is no EK"
     if ek.name_alg not in _NAME_ALGS:
-        return f"the EK's Name algorithm is {alg.alg_name(ek.name_alg)}, which is none of sha256, sha384 and sha512"
+        return f"the EK's Name algorithm is {alg.alg_name(ek.name_alg)}, not sha256, sha384 or sha512"
     if ek.symmetric not in [struct.pack(">HHH", alg.AES, bits, alg.CFB) for bits in _AES_BITS]:
         return "the EK's symmetric algorithm is neither AES-128 nor AES-256 in CFB mode"
     name_alg = int.from_bytes(name[:2], "big")

@@ -52,7 +52,7 @@ def _key_problem(public: names.Public, restricted: bool) -> tuple[str, str]:
         (
             _has(public, "restricted") != restricted,
             "not_restricted" if restricted else "restricted",
-            "it is not restricted, so it signs what anybody makes up"
+            "it is not restricted, so it signs data that anybody can choose"
             if restricted
             else "it is restricted, so it cannot sign for TLS or a CSR",
         ),
@@ -62,7 +62,7 @@ def _key_problem(public: names.Public, restricted: bool) -> tuple[str, str]:
         (not _has(public, "sign"), "no_signing", "it may not sign"),
         (_scheme_problem(public, restricted), "scheme", f"it signs with {names.scheme_name(public.scheme)}"),
         (public.name_alg not in HASHES, "name_alg", f"its Name is made with {alg.alg_name(public.name_alg)}, not with SHA-256 or better"),
-        (_is_weak(public), "weak_key", "its key can be broken or is none"),
+        (_is_weak(public), "weak_key", "its key can be broken, or is not a valid key"),
     ]
     return next(((word, what) for broken, word, what in rules if broken), ("", ""))
 

@@ -50,9 +50,9 @@ _WORDS: dict[str, tuple[str, str]] = {
     FULL: ("it is full", "make room for it, then run again; nothing was written"),
     NOT_A_REGISTRY: ("it is no device registry", "name another file or database"),
     READ_ONLY: ("it can only be read", "let this user write to it, or name another"),
-    PERMISSION: ("permission is denied", "see who may use it, and as whom this run does"),
+    PERMISSION: ("permission is denied", "check who may use it, and as which user this run connects"),
     DAMAGED: ("it is damaged", "restore it from its backup"),
-    REFUSED: ("its own rules refuse that", "what is registered stays as it is; look at both sides"),
+    REFUSED: ("its own rules refuse the change", "nothing was changed; compare the new data with what is registered"),
     OTHER: ("the database reports an error", "see what it says, then run again"),
 }
 

@@ -174,7 +174,7 @@ def conflicting(reason: str, who: records.Identity, shown: str, words: str) -> f
     """The error if a device contradicts a registered one; either may be the false one."""
     return faults.IdentityConflictError(
         f"Could not accept serial {who.serial} with the EK Name {who.ek_name} (host {who.host or 'unknown'}) in the registry {shown}: {words}; "
-        "one of the two is not what it says: keep it in quarantine and look at both.",
+        "one of the two is false: keep it in quarantine and examine both.",
         reason,
     )
 

@@ -189,7 +189,7 @@ class _Reading:
             self.left_out.append(_unreadable(number, der, str(error)))
             return
         if basic is None or not basic.ca:
-            self.left_out.append(_known(number, one, (NOT_A_CA,), "it is not that of a CA"))
+            self.left_out.append(_known(number, one, (NOT_A_CA,), "it is not a CA's certificate"))
             return
         if der not in self.found and overlooked(one):
             why = " and ".join(canonical.RULES[rule] for rule in overlooked(one))

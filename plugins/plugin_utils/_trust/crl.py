@@ -56,7 +56,7 @@ def _not_authentic(crl: x509.CertificateRevocationList, issuer: Certificate) -> 
     """A clause on why a CRL with the issuer's name does not count as the issuer's (RFC 5280, section 6.3.3 f, g); empty if it does."""
     usage, scope = extension(issuer, x509.KeyUsage), extension(crl, x509.IssuingDistributionPoint)
     if usage is not None and not usage.crl_sign:
-        return "may not be used, because the key usage of that CA does not allow to sign any"
+        return "may not be used, because the key usage of that CA does not allow it to sign CRLs"
     if scope is not None and scope.indirect_crl:
         return "is an indirect one, which speaks for other CAs"
     try:
@@ -93,7 +93,7 @@ def _partial(crl: x509.CertificateRevocationList, child: Certificate) -> str:
     if strange:
         return f"has the critical extension {strange[0].dotted_string}, which is not known here"
     scope = extension(crl, x509.IssuingDistributionPoint)
-    return "" if scope is None or _in_scope(scope, child) else "is one of several, and not that for this certificate"
+    return "" if scope is None or _in_scope(scope, child) else "is for other certificates of that CA"
 
 
 def _in_scope(scope: x509.IssuingDistributionPoint, child: Certificate) -> bool:
@@ -114,7 +114,7 @@ def _in_scope(scope: x509.IssuingDistributionPoint, child: Certificate) -> bool:
 def _old(crl: x509.CertificateRevocationList, at: datetime.datetime, max_age: datetime.timedelta | None) -> _Said | None:
     """What a CRL that is not fresh says, by its dates."""
     if crl.last_update_utc > at:
-        return _Said(verdict.NOT_CHECKED, f"is of {crl.last_update_utc:%Y-%m-%d}, which is still to come")
+        return _Said(verdict.NOT_CHECKED, f"is of {crl.last_update_utc:%Y-%m-%d}, which is in the future")
     if crl.next_update_utc is None:
         return _Said(verdict.NOT_CHECKED, "does not say when the next one comes")
     if at > crl.next_update_utc:

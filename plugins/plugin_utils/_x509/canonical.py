@@ -91,7 +91,7 @@ def fields(data: bytes) -> Written:
     extensions = _within(inner.pop().whole, _EXTENSIONS, SEQUENCE) if version and inner and inner[-1].tag == _EXTENSIONS else []
     tags = [one.tag for one in (signed, *outer, *inner, *extensions)]
     if tags != [SEQUENCE, SEQUENCE, BIT_STRING, _INTEGER, *[SEQUENCE] * (5 + len(extensions))]:
-        raise ValueError("it has not the fields of a certificate")
+        raise ValueError("it does not have the fields of a certificate")
     serial_number, signed_algorithm, issuer, validity, subject, key = (one.whole for one in inner)
     algorithm, signature = (one.whole for one in outer)
     each = tuple(one.whole for one in extensions)

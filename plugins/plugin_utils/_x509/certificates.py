@@ -65,7 +65,7 @@ def parse(data: bytes) -> x509.Certificate:
         return found
     except deps.malformed() as error:
         kind = _KIND.search(str(error))
-        raise ValueError(f"it is no certificate that can be read{f' ({kind[1]})' if kind else ''}") from None
+        raise ValueError(f"it cannot be read as a certificate{f' ({kind[1]})' if kind else ''}") from None
 
 
 def parse_vendor(data: bytes) -> Certificate:

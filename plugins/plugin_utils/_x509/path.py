@@ -136,9 +136,9 @@ def not_a_ca(issuer: Certificate) -> Problem | None:
     """The problem if a certificate may not issue others (RFC 5280, sections 4.2.1.3 and 4.2.1.9); else None."""
     basic, usage = extension(issuer, x509.BasicConstraints), extension(issuer, x509.KeyUsage)
     if basic is None or not basic.ca:
-        return Problem(WRONG_USAGE, f"{titled(issuer)} is not that of a CA, so it issues no other")
+        return Problem(WRONG_USAGE, f"{titled(issuer)} is not a CA's, so it must not issue others")
     if usage is not None and not usage.key_cert_sign:
-        return Problem(WRONG_USAGE, f"the key usage of {shown(issuer.subject)} does not allow to sign certificates")
+        return Problem(WRONG_USAGE, f"the key usage of {shown(issuer.subject)} does not allow it to sign certificates")
     return None
 
 
@@ -242,7 +242,7 @@ def find(leaf: Certificate, extra: t.Sequence[Certificate], trusted: Anchors, at
             return Way(tuple(way[1:]), dates[0] if dates else None)
         if not search.late:
             break
-    path, problem = search.best[2:] if search.best else ([leaf], Problem(UNKNOWN_ISSUER, f"more than {MAX_STEPS} ways lead up from it"))
+    path, problem = search.best[2:] if search.best else ([leaf], Problem(UNKNOWN_ISSUER, f"more than {MAX_STEPS} paths lead up from it"))
     return Way(tuple(path[1:]), problem)
 
 

@@ -24,7 +24,7 @@ def run() -> None:
         context.run_migrations()
 
 
-# Alembic loads this file under a name of its own; whoever else imports it wants nothing migrated.
+# Alembic loads this file under another name. An import under its own name (by a sanity test, for example) must not migrate anything.
 if __name__ == "env_py":
     run()
 

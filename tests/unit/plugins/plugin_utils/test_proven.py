@@ -171,7 +171,7 @@ def test_two_statements_after_one(world: World) -> None:
     assert record is not None
     made = [_place.make(record, [], Place(host), world.signer.ca, lab_ca.NOW + lab_ca.DAY) for host in ("edge-07", "edge-08")]
     world.registry.relocate(world.one.ek_name, host="edge-07", statement=made[0])
-    with pytest.raises(Exception, match="its own rules refuse that"):
+    with pytest.raises(Exception, match="its own rules refuse the change"):
         world.registry.relocate(world.one.ek_name, host="edge-08", statement=made[1])
     assert world.prove().host == "edge-07"
 
@@ -324,7 +324,7 @@ def test_a_certificate_by_a_stranger(world: World, kind: str) -> None:
     """A public key is all that he needs for one."""
     device = Certified(world, *KINDS)
     device.write(kind, device.issued(kind, world.stranger).pem)
-    world.refused("certificate_other_issuer", f"nobody that counts here has issued its {kind} certificate", serial="EDGE-0003")
+    world.refused("certificate_other_issuer", f"no CA that is trusted here has issued its {kind} certificate", serial="EDGE-0003")
     # Who names that CA has another answer; nor is one that our CA has issued since refused.
     assert device.prove(authorities=_proven.load_roots([world.stranger.certificate])).serial == "EDGE-0003"
     device.write(kind, device.issued(kind).pem)

@@ -72,7 +72,7 @@ def _fill() -> None:
         try:
             spki = _keys.spki(names.parse_public(bytes(public)))
         except TpmError:
-            continue  # of a public area that is none, nothing can be compared
+            continue  # the public area is malformed, so there is no key to compare
         key = {"ek_name": ek_name, "spki_sha256": hashlib.sha256(spki).hexdigest(), "own": True, "seen_at": now}
         for row in _rows(spki, certificate):
             connection.execute(sa.insert(table).values(**key, **row))

@@ -92,9 +92,9 @@ def test_the_clock_is_asked_where_no_time_is_given(tmp_path: pathlib.Path) -> No
 WRONG_CAS: list[tuple[str, dict[str, t.Any], str]] = [
     ("expired", {"not_after": NOW - DAY}, "the certificate of CN=Device CA expired on 2026-05-31"),
     ("not_yet", {"not_before": NOW + DAY}, "the certificate of CN=Device CA is valid only from 2026-06-02 on"),
-    ("no_ca", {"ca": False}, "the certificate of CN=Device CA is not that of a CA, so it issues no other"),
-    ("no_constraints", {"ca": None}, "the certificate of CN=Device CA is not that of a CA, so it issues no other"),
-    ("no_cert_sign", {"cert_sign": False}, "the key usage of CN=Device CA does not allow to sign certificates"),
+    ("no_ca", {"ca": False}, "the certificate of CN=Device CA is not a CA's, so it must not issue others"),
+    ("no_constraints", {"ca": None}, "the certificate of CN=Device CA is not a CA's, so it must not issue others"),
+    ("no_cert_sign", {"cert_sign": False}, "the key usage of CN=Device CA does not allow it to sign certificates"),
     ("no_subject", {"name": ""}, "its subject is empty"),
 ]
 
@@ -284,7 +284,7 @@ def test_other_types_of_keys(tmp_path: pathlib.Path, kind: str, of_ca: str) -> N
 @pytest.mark.parametrize(
     ("kind", "change", "told"),
     [
-        ("laK", {}, "the kind laK is none of iak, idevid, ldevid"),
+        ("laK", {}, "the kind is laK, not one of iak, idevid, ldevid"),
         ("idevid", {"lifetime": DAY}, "it does not expire"),
         ("iak", {"lifetime": DAY}, "it does not expire"),
         ("ldevid", {"lifetime": None}, "it needs a lifetime"),

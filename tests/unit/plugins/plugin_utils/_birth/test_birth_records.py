@@ -172,11 +172,13 @@ def test_a_signer_below_another_root(world: World) -> None:
 
 
 def test_a_record_from_the_future(world: World) -> None:
-    assert "it is of 2026-06-01T12:01:00Z, which is still to come" in refused(world, envelope(world), now=NOW - DAY)
+    assert "it is of 2026-06-01T12:01:00Z, which is in the future by this controller's clock" in refused(
+        world, envelope(world), now=NOW - DAY
+    )
     # The ends of the calendar.
     last = datetime.datetime.max.replace(tzinfo=datetime.UTC)
     assert birth_records.verify(envelope(world), roots=world.roots, now=last)["version"] == 1
-    assert "still to come" in refused(world, envelope(world), now=datetime.datetime.min.replace(tzinfo=datetime.UTC))
+    assert "in the future" in refused(world, envelope(world), now=datetime.datetime.min.replace(tzinfo=datetime.UTC))
 
 
 def test_a_signer_whose_certificate_was_not_valid_then(world: World) -> None:
@@ -236,22 +238,22 @@ def changed(world: World, path: str, value: t.Any) -> dict[str, t.Any]:
 
 
 SCHEMA: list[tuple[str, t.Any, str]] = [
-    ("schema", "another", "schema is missing or is not what it has to be"),
-    ("version", 2, "version is missing or is not"),
-    ("time", "yesterday", "time is missing or is not"),
-    ("time", "2026-13-01T00:00:00Z", "time is missing or is not"),
+    ("schema", "another", "schema is missing or malformed"),
+    ("version", 2, "version is missing or malformed"),
+    ("time", "yesterday", "time is missing or malformed"),
+    ("time", "2026-13-01T00:00:00Z", "time is missing or malformed"),
     ("device.serial", KeyError, "device.serial is missing"),
     ("device.secret", "x", "device has the unknown field secret"),
     ("extra", 1, "the payload has the unknown field extra"),
     ("device", [], "device is no object"),
     ("ek.chain", None, "ek.chain is no list"),
-    ("ek.chain", [7], r"ek.chain\[0\] is missing or is not"),
-    ("ak.name", "0X", "ak.name is missing or is not"),
-    ("certify.signature", "", "certify.signature is missing or is not"),
-    ("certify.clock.safe", 1, "certify.clock.safe is missing or is not"),
+    ("ek.chain", [7], r"ek.chain\[0\] is missing or malformed"),
+    ("ak.name", "0X", "ak.name is missing or malformed"),
+    ("certify.signature", "", "certify.signature is missing or malformed"),
+    ("certify.clock.safe", 1, "certify.clock.safe is missing or malformed"),
     ("quote.pcrs", [{"bank": "sha256"}], r"quote.pcrs\[0\].digest is missing"),
     ("certificates.admin", "-----BEGIN ", "certificates has the unknown field admin"),
-    ("versions.x", 3, "versions.x is missing or is not"),
+    ("versions.x", 3, "versions.x is missing or malformed"),
 ]
 
 

@@ -110,8 +110,8 @@ BROKEN = [
     (lambda kind: {"scheme": struct.pack(">HHH", alg.ECDAA, alg.SHA256, 0)}, "scheme", "ecdaa"),
     (lambda kind: {"name_alg": alg.SHA1}, "name_alg", "is made with sha1"),
     (lambda kind: {"name_alg": alg.NULL}, "name_alg", "is made with null"),
-    (lambda kind: {"unique": sized(b"\x01") * 2}, "weak_key", "can be broken or is none"),
-    (lambda kind: {"detail": b"\x00\x01\x00\x10"}, "weak_key", "can be broken or is none"),
+    (lambda kind: {"unique": sized(b"\x01") * 2}, "weak_key", "can be broken, or is not a valid key"),
+    (lambda kind: {"detail": b"\x00\x01\x00\x10"}, "weak_key", "can be broken, or is not a valid key"),
 ]
 
 
@@ -122,7 +122,7 @@ def test_a_rule_that_is_broken(kind: str, change: t.Callable[[str], dict[str, t.
 
 
 def test_restricted_or_not() -> None:
-    refused("ak_not_restricted", "signs what anybody makes up", evidence_checks.check_ak, good("idevid"))
+    refused("ak_not_restricted", "signs data that anybody can choose", evidence_checks.check_ak, good("idevid"))
     refused("idevid_restricted", "cannot sign for TLS", evidence_checks.check_idevid, good("ak"))
     refused("ldevid_restricted", "cannot sign for TLS", evidence_checks.check_ldevid, good("ak"))
 
@@ -152,7 +152,7 @@ def test_an_ak_that_can_be_factored() -> None:
 def test_a_modulus_that_cannot_exist(kind: str, modulus: int, bits: int) -> None:
     key = good(kind, "rsa_2048")
     impossible = {"unique": sized(modulus.to_bytes((bits + 7) // 8, "big")), "detail": struct.pack(">H", bits) + key.detail[2:]}
-    refused(f"{kind}_weak_key", "can be broken or is none", CHECKS[kind], key._replace(**impossible))
+    refused(f"{kind}_weak_key", "can be broken, or is not a valid key", CHECKS[kind], key._replace(**impossible))
 
 
 def test_names() -> None:

@@ -350,7 +350,7 @@ DAY = datetime.timedelta(days=1)
             "the CRL of CN=CA is of 2025-08-05 and ended on 2025-09-04",
         ),
         (lambda: [MIDDLE.crl(start=NOW - 8 * DAY)], "stale", "the CRL of CN=CA is of 2026-05-24, more than 7 days old"),
-        (lambda: [MIDDLE.crl(start=NOW + DAY)], "not checked", "the CRL of CN=CA is of 2026-06-02, which is still to come"),
+        (lambda: [MIDDLE.crl(start=NOW + DAY)], "not checked", "the CRL of CN=CA is of 2026-06-02, which is in the future"),
         (lambda: [MIDDLE.crl(signer=ek_lab.ecc_key())], "not checked", "the CRL of CN=CA is not signed by that CA"),
         (lambda: [entry(5, delta=True)], "not checked", "the CRL of CN=CA is a delta CRL, which only says what has changed"),
         (
@@ -361,7 +361,7 @@ DAY = datetime.timedelta(days=1)
         (
             lambda: [MIDDLE.crl(extensions=[(point(only_contains_ca_certs=True), True)])],
             "not checked",
-            "the CRL of CN=CA is one of several, and not that for this certificate",
+            "the CRL of CN=CA is for other certificates of that CA",
         ),
         (
             lambda: [MIDDLE.crl(extensions=[(point(indirect_crl=True), True)])],

@@ -153,20 +153,20 @@ def _leaf_as_ca() -> Scene:
     root, key = ek_lab.root(), ek_lab.ecc_key()
     extensions = [*ek_lab.ek_extensions(key.public_key()), (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)]
     leaf = Authority(key, root.issue(ek_lab.common_name("a TPM"), key.public_key(), extensions))
-    return Scene(leaf.ek(KEY), [root], [leaf], "wrong_usage", "not that of a CA")
+    return Scene(leaf.ek(KEY), [root], [leaf], "wrong_usage", "is not a CA's")
 
 
 def _no_basic_constraints() -> Scene:
     root, key = ek_lab.root(), ek_lab.ecc_key()
     bare = [(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)]
     middle = root.sub("CA", key=key, extensions=bare)
-    return Scene(middle.ek(KEY), [root], [middle], "wrong_usage", "not that of a CA")
+    return Scene(middle.ek(KEY), [root], [middle], "wrong_usage", "is not a CA's")
 
 
 def _no_cert_sign() -> Scene:
     root, key = ek_lab.root(), ek_lab.ecc_key()
     middle = root.sub("CA", key=key, extensions=ek_lab.ca_extensions(key.public_key(), allowed=["crl_sign", "digital_signature"]))
-    return Scene(middle.ek(KEY), [root], [middle], "wrong_usage", "does not allow to sign certificates")
+    return Scene(middle.ek(KEY), [root], [middle], "wrong_usage", "does not allow it to sign certificates")
 
 
 def _pathlen_root() -> Scene:

@@ -107,8 +107,8 @@ def test_no_certificate(line: Line) -> None:
         (lambda der: b"\x30", "ends within"),
         (lambda der: b"\x30\x80" + der[4:], "length in it is malformed"),
         (lambda der: b"\x04" + der[1:], "does not begin as"),
-        (lambda der: der[:4] + b"\x31" + der[5:], "no certificate that can be read"),
-        (lambda der: b"\x30\x03\x02\x01\x05", "no certificate that can be read"),
+        (lambda der: der[:4] + b"\x31" + der[5:], "cannot be read as a certificate"),
+        (lambda der: b"\x30\x03\x02\x01\x05", "cannot be read as a certificate"),
     ],
 )
 def test_malformed(line: Line, spoil: t.Callable[[bytes], bytes], telling: str) -> None:
