@@ -136,17 +136,26 @@ def _blocks(data: bytes, label: str) -> t.Iterator[tuple[int, bytes | None]]:
     """Number and DER of each PEM block with that label; None in place of DER if it is not base64 (RFC 7468, section 2).
 
     A block begins and ends with lines of its own, as for OpenSSL: a comment is a comment, whatever it says. Other mentions of its beginning
-    come last, as number 0 without DER, so that no certificate is lost in silence.
+    come last, as number 0 without DER, so that no certificate is lost in silence. The time that this takes grows only as the data does.
     """
-    begin, end = f"-----BEGIN {label}-----".encode(), f"-----END {label}-----".encode()
-    pattern = rb"(?:^|\A\xef\xbb\xbf)%b[ \t\r]*\n(.*?)^%b[ \t\r]*$" % (begin, end)
-    found = re.findall(pattern, data, re.DOTALL | re.MULTILINE)
-    for number, block in enumerate(found, 1):
-        try:
-            yield number, base64.b64decode(b"".join(block.split()), validate=True)
-        except ValueError:
-            yield number, None
-    yield from ((0, None) for _each in range(data.count(begin) - len(found)))
+    begin = f"-----BEGIN {label}-----".encode()
+    marker = rb"(?:^|\A\xef\xbb\xbf)-----(BEGIN|END) %b-----[ \t\r]*$" % label.encode()
+    number, start = 0, -1
+    for one in re.finditer(marker, data, re.MULTILINE):
+        if one[1] == b"BEGIN":
+            start = one.end()
+        elif start >= 0:
+            number += 1
+            yield number, _from_base64(data[start : one.start()])
+            start = -1
+    yield from ((0, None) for _each in range(data.count(begin) - number))
+
+
+def _from_base64(block: bytes) -> bytes | None:
+    try:
+        return base64.b64decode(b"".join(block.split()), validate=True)
+    except ValueError:
+        return None
 
 
 def vendor_of(one: Certificate) -> str:

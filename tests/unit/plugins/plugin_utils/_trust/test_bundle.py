@@ -62,6 +62,17 @@ def test_one_that_is_cut_off_is_told_and_a_byte_order_mark_is_none(tmp_path: pat
     root, other = ek_lab.root(), ek_lab.root("Other")
     loaded = bundle.load_bundle(*write(tmp_path / "b.pem", b"\xef\xbb\xbf" + ek_lab.pem(root.der) + ek_lab.pem(other.der)[:-30]))
     assert loaded.roots == {root.der} and (loaded.total, len(loaded.left_out)) == (2, 1)
+    # It does not take the next one with it.
+    loaded = bundle.load_bundle(*write(tmp_path / "b.pem", ek_lab.pem(other.der)[:-30] + b"\n" + ek_lab.pem(root.der)))
+    assert loaded.roots == {root.der} and (loaded.total, len(loaded.left_out)) == (2, 1)
+
+
+def test_a_crl_that_begins_without_end_keeps_nobody_busy(tmp_path: pathlib.Path) -> None:
+    """A file from the network, of which no hash is known; each beginning was once a search through the rest of it."""
+    path = tmp_path / "crl.pem"
+    path.write_bytes(b"-----BEGIN X509 CRL-----\n" * 300_000)
+    with pytest.raises(bundle.BundleError, match="it is neither a DER nor a PEM certificate revocation list"):
+        bundle.load_crls([str(path)])
 
 
 def test_a_crl_that_is_not_whole_is_refused(tmp_path: pathlib.Path) -> None:
