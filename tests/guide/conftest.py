@@ -12,10 +12,8 @@ import typing as t
 import pytest
 from support.places import ROOT, WORK
 
-from guide.lab import HOME, USER, Lab
+from guide.lab import ADDRESS, HOME, USER, Lab
 from guide.page import marked
-
-ADDRESS = "https://github.com/edgefleet/edgefleet.tpm2.git"
 
 
 @pytest.fixture

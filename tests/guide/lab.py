@@ -21,8 +21,8 @@ from support import places
 
 from guide.terminal import Terminal
 
-SUITES = ("bookworm", "trixie")
 USER = "factory"
+ADDRESS = "https://github.com/edgefleet/edgefleet.tpm2.git"
 HOME = f"/home/{USER}"
 # What the pages have the user install with pip, beside ansible-core; Debian 12 has Python 3.11.
 LIBRARIES = ("cryptography", "SQLAlchemy", "alembic", "psycopg[binary]", "python-pkcs11")
@@ -113,6 +113,10 @@ class Lab:
     def user(self, script: str, text: str | None = None) -> str:
         """What the user of the controller does beside the page; return what it printed."""
         return self.controller.run(f"cd; PATH=~/ansible/bin:$PATH; {script}", USER, text)
+
+    def install(self) -> None:
+        """Install the collection from a clone, as the README says; print what is said."""
+        print(self.user(f"git clone -q {ADDRESS} && ansible-galaxy collection install --force ./edgefleet.tpm2"))
 
     def device(self, name: str, address: str, suite: str, tpm: pathlib.Path | None = None) -> Container:
         """Add a device: a bare host with a blank TPM, or with the TPM whose state is in a folder. The controller's user may log in as root."""

@@ -76,11 +76,7 @@ class Story:
 def test_first_fleet(lab: Lab) -> None:
     lab.device("edge-01", "192.0.2.11", "bookworm")
     lab.device("edge-02", "192.0.2.12", "trixie")
-    print(
-        lab.user(
-            "git clone -q https://github.com/edgefleet/edgefleet.tpm2.git && ansible-galaxy collection install --force ./edgefleet.tpm2"
-        )
-    )
+    lab.install()
     story = Story(lab)
     story.reader.follow(
         {

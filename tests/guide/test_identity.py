@@ -139,11 +139,7 @@ def test_identity(lab: Lab, tmp_path: pathlib.Path) -> None:
         lab.controller.put(vendor.folder / "ca/state" / made, named)
         lab.controller.run(f"chmod 644 {named}")
     lab.controller.run("pg_ctlcluster 15 main start")
-    print(
-        lab.user(
-            "git clone -q https://github.com/edgefleet/edgefleet.tpm2.git && ansible-galaxy collection install --force ./edgefleet.tpm2"
-        )
-    )
+    lab.install()
     story = Story(lab)
     story.reader.follow(
         {
