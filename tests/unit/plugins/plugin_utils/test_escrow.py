@@ -204,7 +204,7 @@ def test_a_row_that_was_put_in_anothers_place_is_noticed(random: Escrow, registr
 
 
 def test_a_later_seal_is_named(random: Escrow, registry: Registry) -> None:
-    registry.put_auth(EK, "owner", 1, mode="random", sealed_operations=b"\2" + bytes(60), sealed_recovery=b"x")
+    registry.put_auths([records.StoredAuth(EK, "owner", 1, "random", b"\2" + bytes(60), b"x")])
     with pytest.raises(EscrowError, match="it was sealed by a newer release"):
         random.auth(EK, "owner", 1)
 
@@ -273,7 +273,7 @@ def first_release(registry: Registry, path: pathlib.Path, master: bytes, value: 
     info = bytes([0, 34]) + bytes.fromhex(EK) + bytes([0, 5]) + b"owner" + (1).to_bytes(4, "big") + mode.encode()
     key = HKDF(algorithm=hashes.SHA256(), length=32, salt=b"edgefleet.tpm2 escrow v1 operations", info=b"").derive(master)
     sealed = b"\1" + bytes(12) + AESGCM(key).encrypt(bytes(12), value.encode(), info)
-    registry.put_auth(EK, "owner", 1, mode=mode, sealed_operations=sealed, sealed_recovery=b"recovery" if value else b"")
+    registry.put_auths([records.StoredAuth(EK, "owner", 1, mode, sealed, b"recovery" if value else b"")])
 
 
 @pytest.mark.parametrize(("mode", "value"), [("derived", ""), ("random", "A" * 32)])
