@@ -29,7 +29,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence import ev
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import ec, serialization, utils
 
 Payload = t.Mapping[str, t.Any]
-_PEM = re.compile(r"-----BEGIN [A-Z0-9 ]+-----\s+([A-Za-z0-9+/=\s]+)-----END [A-Z0-9 ]+-----")
+_PEM = re.compile(r"-----BEGIN [A-Z0-9 ]+-----([A-Za-z0-9+/=\s]+)-----END [A-Z0-9 ]+-----")
 ACTIVATED = "activated"
 _MAX_SIZED = 0xFFFF  # bytes in a TPM2B
 

@@ -22,7 +22,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority import authority, chain
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._authority.chain import CertificateError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import birth_records, record_checks
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth.birth_records import BirthRecordError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._evidence.attestation import Attestation
 
@@ -442,3 +442,8 @@ def test_a_refusal_has_one_word_and_says_why_beside_it(tmp_path: pathlib.Path) -
     for made in (BirthRecordError("Could not."), birth_records.refuse("it is torn")):
         assert made.words() == {"reason": "birth_record"}
     assert birth_records.refuse("it is torn").clause == "it is torn"
+
+
+def test_a_pem_text_of_blanks_keeps_nobody_busy() -> None:
+    """A search that began anew at each blank took minutes for this."""
+    assert record_checks.pem_der("-----BEGIN PUBLIC KEY-----" + " " * 200_000 + "!") == b""
