@@ -48,7 +48,7 @@ def fault(where: str, value: t.Any) -> str:
     if found in ("a mapping", "a list", "binary data"):
         return f"Could not read {where}: it is {found}, not text; give text (and bytes as base64 in content_b64)."
     return (
-        f"Could not read {where}: YAML has made {found} of it, so that what was written is not known any more; put it into quotes where it is "
+        f"Could not read {where}: YAML has made {found} of it, so the original text is lost; put it into quotes where it is "
         "written (and where a template computes it, end the template with the filter string)."
     )
 

@@ -131,7 +131,7 @@ def _talk(
 ) -> dict[str, t.Any]:
     found: dict[str, t.Any] = {}
     collect, activate, sign = params["collect"], params["activate"], params["sign"]
-    # All options are read before anything is done; in check mode nothing else happens.
+    # Bad options are refused before anything is done. In check mode only collect runs, and changes nothing.
     opening, digests = evidence_options.activation(activate) if activate else None, evidence_options.signing(sign or [])
     if collect:
         found.update(evidence.Collector(place, given, collect, _module.salt(params)).run(_identity_keys(collect), check, outcome))

@@ -150,7 +150,7 @@ def test_attestation_without_the_magic_of_the_tpm(desk: Desk, device: Device, tp
         real = unb64(answer["nv_certify"]["attest"])
         return {**answer, "nv_certify": signed_by_hand(tpm, b"\xff\x54\x43\x48" + real[4:])}
 
-    desk.refused(Between(device, attack), "no_magic", "not with the magic number of what a TPM has made itself")
+    desk.refused(Between(device, attack), "no_magic", "not with the magic number of data that a TPM has made")
 
 
 def test_attestation_of_the_wrong_type(desk: Desk, device: Device) -> None:

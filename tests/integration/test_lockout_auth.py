@@ -45,7 +45,7 @@ def _policies_read(bench: Bench) -> int:
 def test_the_value_from_before_is_refused(rotated: Bench, what: str) -> None:
     name, options = SPENDING[what]
     message = rotated.failed(name, lockout_auth=OLD, **options)
-    assert "says that its auth is another value than the one given" in message and "restored backup of the registry" in message
+    assert "shows that its auth is another value than the one given" in message and "restored backup of the registry" in message
     assert rotated.proxy.sessions() == []
     assert (rotated.run(name, lockout_auth=OLD, **options).json or {})["reason"] == "auth_other"
     assert lockout_counter(rotated.proxy.swtpm) == 0

@@ -82,13 +82,13 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "os_separator_measured",
         INFO,
-        "Seal in the running system, as this collection does; what was sealed before this systemd or by predicted values has to be sealed anew.",
+        "Seal in the running system, as this collection does; seal again what was sealed under an older systemd or to predicted values.",
         _separated,
     ),
     Kind(
         "os_separator_to_come",
         WARNING,
-        "Seal to a signed policy (authorize), or seal anew right after that update: until then what is sealed to these PCRs stops opening there.",
+        "Seal to a signed policy (authorize), or seal again right after that update: until then, secrets sealed to these PCRs cannot be opened.",
         _separator_to_come,
     ),
 )

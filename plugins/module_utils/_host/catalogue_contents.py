@@ -231,7 +231,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "ek_certificate_missing",
         INFO,
-        "Let the controller fetch it where the vendor keeps it (tpm2_enroll, trust.fetch: Intel, AMD); else pin the EK's fingerprint at the factory.",
+        "Let the controller fetch it from the vendor (tpm2_enroll, trust.fetch: Intel, AMD); otherwise pin the EK's fingerprint at the factory.",
         lambda v: when(
             v.at("tpm.nv_indices") is not None and not {one["index"].lower() for one in v.rows("tpm.nv_indices")} & set(EK_CERTIFICATES),
             "endorsement key",

@@ -187,7 +187,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "overlay_without_tpm",
         ERROR,
-        "Reboot if the overlay is new; else check that the chip is fitted and that it is that chip.",
+        "Reboot if the overlay is new; otherwise check that the chip is fitted, and that it is the chip of that overlay.",
         _overlay_pending,
     ),
     Kind(

@@ -19,7 +19,7 @@ SEVERITIES = (ERROR, WARNING, INFO)
 class View:
     """Safe access to all facts by path: a fact that could not be read is None.
 
-    The roots: ``host`` as ``observe`` gives it; ``tpm``, the subsets of tpm2_info, empty where no TPM was reached; ``place``, the TCTI that
+    The roots: ``host`` as ``observe`` gives it; ``tpm``, the subsets of tpm2_info, empty if no TPM was reached; ``place``, the TCTI that
     was tried; ``error``, why the TPM could not be read (a dict with kind, reason, rc, message) or None; ``advisories``, verdicts.
     """
 

@@ -59,7 +59,7 @@ def _sentence(found: Facts, shown: t.Mapping[str, str], bus: bool) -> str | None
     if not found["installed"] or found["active"] and found["on_bus"]:
         return None
     if not bus:
-        return "The system D-Bus takes no connection, and tpm2-abrmd is reached through it alone; start dbus."
+        return "The system D-Bus takes no connection, and tpm2-abrmd can only be reached through it; start dbus."
     if found["masked"]:
         return "tpm2-abrmd is masked, so that nothing starts it."
     if found["active"]:

@@ -63,7 +63,7 @@ class Run:
         return [value for at, value in enumerate(values) if value and value not in values[:at]]
 
     def is_set(self, hierarchy: int) -> bool:
-        """Whether the hierarchy has an auth value, according to the TPM's properties. They do not cover platform, so there the fact platform_auth tells."""
+        """Whether the hierarchy has an auth value, according to the TPM's properties. They do not cover platform: for it, the fact platform_auth decides."""
         if hierarchy == handles.RH_PLATFORM:
             return self.seen.get(("platform_auth", None)) is False
         return bool(self.seen.properties().get(constants.PT_PERMANENT, 0) & AUTH_SET[hierarchy])
@@ -125,9 +125,9 @@ class Run:
 
         if found != rotation.marker(value):
             raise errors.StateError(
-                f"Could not act as lockout: the policy of its hierarchy, {found.hex()}, says that its auth is another value than the one given, which "
-                "was not tried, for one wrong try blocks the hierarchy (a restored backup of the registry, or another generation?); give the value "
-                "that holds, both values if a replacement was interrupted, or declare the policy in the same run if you have set it yourself.",
+                f"Could not act as lockout: the policy of its hierarchy, {found.hex()}, shows that its auth is another value than the one given, "
+                "which was not tried because one wrong try blocks the hierarchy (a restored backup of the registry, or another generation?); give the "
+                "current value, both values if a replacement was interrupted, or declare the policy in the same run if you have set it yourself.",
                 reason="auth_other",
             )
 

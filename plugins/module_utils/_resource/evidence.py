@@ -203,7 +203,7 @@ def _activate(backend: Backend, auths: t.Mapping[int, bytes], given: asked.Asked
         with_ek = backend.start_policy(ek.token, ek.public.name_alg)
     if given.idevid:
         idevid = _key(backend, given.idevid)
-        # One session serves both keys if possible: after each command that it has authorised, a policy session starts anew.
+        # One session serves both keys if possible: after each command that it has authorised, the policy session can be satisfied again.
         session = with_ek if idevid.public.name_alg == ek.public.name_alg else backend.start_policy(ek.token, idevid.public.name_alg)
         at = f"{handles.text(ak.handle)} or {handles.text(idevid.handle)}"
         _authorise(backend, session, idevid, auths)

@@ -30,7 +30,7 @@ def read(path: str) -> bytes | None:
         if not stat.S_ISREG(kind):
             # Reading a pipe could wait for ever.
             raise InputError(
-                f"Could not use {path}: it is {'a folder' if stat.S_ISDIR(kind) else 'no ordinary file'}; name a file.", object=path
+                f"Could not use {path}: it is {'a folder' if stat.S_ISDIR(kind) else 'not an ordinary file'}; name a file.", object=path
             )
         with open(path, "rb") as file:
             data = file.read(MAX_SIZE + 1)

@@ -162,7 +162,7 @@ class NvIndex(model.Noun):
             why = lock[0] if not found.written and (self.content is not None or self.counter) else why
         if why:
             raise errors.StateError(
-                f"Could not {attempt}: {why}; reboot the device, and run again before the lock is set anew.",
+                f"Could not {attempt}: {why}; reboot the device, and run again before the lock is set again.",
                 reason="nv_locked",
                 object=self.object,
             )

@@ -82,8 +82,8 @@ def check_there(stored: keyfile.KeyFile | None, parent: int, seen: observation.O
     if stored and stored.parent == parent and handles.is_persistent(parent) and seen.public(parent) is None:
         what = "its file" if path in attempt else path
         raise errors.StateError(
-            f"Could not {attempt}: {what} exists, but its parent {handles.text(parent)} does not, so that it cannot be told whether it is this "
-            "TPM's; make the parent first, with the template that it had (tpm2_primary_key), in a run of its own.",
+            f"Could not {attempt}: {what} exists, but its parent {handles.text(parent)} does not, so it is not known whether it belongs to this "
+            "TPM; make the parent first, with the template that it had (tpm2_primary_key), in a run of its own.",
             reason="no_parent",
         )
 

@@ -136,7 +136,7 @@ def _clock(cursor: Cursor) -> ClockInfo:
     clock, resets, restarts, safe = int.from_bytes(cursor.take(8), "big"), cursor.u32(), cursor.u32(), cursor.u8()
     if safe > 1:  # TPMI_YES_NO
         raise AttestError(
-            f"Could not read an attestation: its clock is neither safe nor unsafe but {safe}; take it anew from the TPM.", MALFORMED
+            f"Could not read an attestation: its clock is neither safe nor unsafe but {safe}; take a new one from the TPM.", MALFORMED
         )
     return ClockInfo(clock, resets, restarts, safe == 1)
 
@@ -146,13 +146,13 @@ def _read(raw: bytes) -> Attest:
     magic, kind = cursor.u32(), cursor.u16()
     if magic != MAGIC:
         raise AttestError(
-            f"Could not accept an attestation: it begins with {magic:#010x}, not with the magic number of what a TPM has made itself; "
-            "take it anew from the TPM, and look into who sent this one.",
+            f"Could not accept an attestation: it begins with {magic:#010x}, not with the magic number of data that a TPM has made; "
+            "take a new one from the TPM, and look into who sent this one.",
             NO_MAGIC,
         )
     if kind not in _READERS:
         raise AttestError(
-            f"Could not accept an attestation: it is of the type {type_name(kind)}, which is none of Certify, Quote and NV_Certify; "
+            f"Could not accept an attestation: it is of the type {type_name(kind)}, not Certify, Quote or NV_Certify; "
             "ask the TPM for one of those.",
             WRONG_TYPE,
         )
@@ -161,7 +161,7 @@ def _read(raw: bytes) -> Attest:
     if cursor.at() != len(raw):
         raise AttestError(
             f"Could not read an attestation: it is followed by {len(raw) - cursor.at()} bytes that do not belong to it; "
-            "take it anew from the TPM.",
+            "take a new one from the TPM.",
             MALFORMED,
         )
     return found
@@ -178,7 +178,7 @@ def parse_attest(raw: bytes) -> Attest:
         raise
     except TpmError:
         raise AttestError(
-            f"Could not read an attestation: it ends within a field, after {len(raw)} bytes; take it anew from the TPM.", MALFORMED
+            f"Could not read an attestation: it ends within a field, after {len(raw)} bytes; take a new one from the TPM.", MALFORMED
         ) from None
 
 
@@ -189,7 +189,7 @@ def parse_signature(raw: bytes) -> Signature:
         scheme = cursor.u16()
         if scheme not in (alg.RSASSA, alg.RSAPSS, alg.ECDSA):
             raise AttestError(
-                f"Could not read a signature: its scheme is {alg.alg_name(scheme)}, which is none of rsassa, rsapss and ecdsa; "
+                f"Could not read a signature: its scheme is {alg.alg_name(scheme)}, not rsassa, rsapss or ecdsa; "
                 "use a key with one of those.",
                 MALFORMED,
             )
@@ -199,11 +199,11 @@ def parse_signature(raw: bytes) -> Signature:
         raise
     except TpmError:
         raise AttestError(
-            f"Could not read a signature: it ends within a field, after {len(raw)} bytes; take it anew from the TPM.", MALFORMED
+            f"Could not read a signature: it ends within a field, after {len(raw)} bytes; take a new one from the TPM.", MALFORMED
         ) from None
     if cursor.at() != len(raw):
         raise AttestError(
-            f"Could not read a signature: it is followed by {len(raw) - cursor.at()} bytes that do not belong to it; take it anew from the TPM.",
+            f"Could not read a signature: it is followed by {len(raw) - cursor.at()} bytes that do not belong to it; take a new one from the TPM.",
             MALFORMED,
         )
     return found

@@ -140,7 +140,7 @@ def _read_der(data: bytes, parent_name: bytes | None) -> KeyFile:
         raise _MalformedError("its parent is not a handle")
     public, private = parse_public(_two_byte(parts[1][1])), _two_byte(parts[2][1])
     if not private:
-        raise _MalformedError("its private part is empty, so that it holds the public part of a key alone")
+        raise _MalformedError("its private part is empty, so it holds only the public part of a key")
     # Zero means the owner hierarchy, like an absent parent in the first version of the format.
     return KeyFile(kind == OID_SEALED or _is_data(public), empty_auth, parent or handles.RH_OWNER, public, private, parent_name, rsa_parent)
 

@@ -77,7 +77,7 @@ def steps(policy: Policy, code: int, current: PcrValues, written: bool | None = 
     found, reasons = policy_or.steps(policy, code, current, written, bytes(alg.digest_size(HASH)))
     if found is None:
         raise StateError(
-            f"Could not satisfy the policy: {'; '.join(reasons)}; bring the device into the state it was made for, or make the object anew."
+            f"Could not satisfy the policy: {'; '.join(reasons)}; bring the device into the state it was made for, or make the object again."
         )
     return found
 

@@ -136,7 +136,7 @@ TPM: dict[int, Row] = {
     0x084: (
         "VALUE",
         "a value is out of range or wrong here, for example because PCRs do not have the values that a policy names",
-        "with a PCR policy compare with tpm2_pcrread and reseal for the new values, else check the value that was given",
+        "with a PCR policy compare with tpm2_pcrread and reseal for the new values, otherwise check the value that was given",
     ),
     0x085: (
         "HIERARCHY",
@@ -172,7 +172,7 @@ TPM: dict[int, Row] = {
         "the nonce of the session is wrong",
         "run again with a new session, and if it recurs look for a second user of /dev/tpm0",
     ),
-    0x090: ("PP", "the command needs somebody's physical presence at the device", "confirm it in the firmware setup"),
+    0x090: ("PP", "the command needs a person's physical presence at the device", "confirm it in the firmware setup"),
     0x092: ("SCHEME", "the signing or encryption scheme is not supported or does not fit the key", _ALGORITHM),
     0x095: (
         "SIZE",
@@ -265,7 +265,7 @@ TSS: dict[int, Row] = {
     10: (
         "IO_ERROR",
         "reading from or writing to the TPM failed, or it could not be opened",
-        "check that the device exists, that you may open it and nobody holds it, and look into dmesg",
+        "check that the device exists, that you may open it and no other process holds it, and look into dmesg",
     ),
     11: ("BAD_VALUE", "a value is not one that the TSS accepts", "check the value that was given, as tcti for the TCTI layer"),
     12: ("NOT_PERMITTED", "the operation is not permitted", "check group and mode of the TPM device"),

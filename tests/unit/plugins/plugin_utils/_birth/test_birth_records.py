@@ -317,7 +317,7 @@ INNER: list[tuple[str, t.Callable[[World], t.Any], str]] = [
     ("certify", lambda w: {**w.payload["certify"], "signature": LONG, "scheme": "rsassa"}, "longer than any that a TPM makes"),
     ("certify.signature", lambda w: LONG_DER, "longer than any that a TPM makes"),
     ("certify.scheme", lambda w: "rsassa", "the signature over it is not the AK's"),
-    ("certify.scheme", lambda w: "xor", "none of rsassa, rsapss and ecdsa"),
+    ("certify.scheme", lambda w: "xor", "not rsassa, rsapss or ecdsa"),
     ("certify.hash", lambda w: "sha384", "the signature over it is not the AK's"),
     ("certify.nonce", lambda w: "00" * 32, "it was not made for this nonce"),
     ("certify.object_name", lambda w: "00" * 34, "the summary of certify is not what the attestation says"),
