@@ -18,7 +18,7 @@ import typing as t
 
 import pytest
 import yaml
-from support import module, proven, secrets
+from support import module, places, proven, secrets
 from support.controller import Controller, cores, said, totals
 from support.factory import Line, Unit, Vendor
 from support.proxy import Drop, Proxy
@@ -131,7 +131,7 @@ def hardened_line(
     line = Line(
         folder / "line",
         vendor,
-        Controller(folder, wrapped(folder, "playbook", cores()[-1]["ansible_playbook"]), wrapped(folder, "python", python)),
+        Controller(folder, cores()[-1]["ansible_playbook"], python),
     )
     try:
         unit = line.put("edge-01", state=past.folder / "tpm" if past else None)
@@ -269,10 +269,15 @@ def length(past: Past, tmp_path_factory: pytest.TempPathFactory, vendor: Vendor,
 def interrupt(hardened: Hardened, point: str, length: int) -> None:
     """Rotate, and end ansible-playbook and the module at that point."""
     struck: list[int] = []
+    line, folder = hardened.line, hardened.line.folder.parent
+    usual = line.controller
+    # Of these two the process ids are known.
+    program, python = cores()[-1]["ansible_playbook"], places.require_python("system")
+    line.controller = Controller(folder, wrapped(folder, "playbook", program), wrapped(folder, "python", python))
 
     def strike(_record: object) -> None:
         for name in ("playbook", "python"):
-            struck.append(int((hardened.line.folder.parent / f"{name}.pid").read_text()))
+            struck.append(int((folder / f"{name}.pid").read_text()))
             os.kill(struck[-1], signal.SIGKILL)
         raise Drop
 
@@ -280,6 +285,7 @@ def interrupt(hardened: Hardened, point: str, length: int) -> None:
     hardened.proxy.reset()
     (hardened.proxy.before if when == "before" else hardened.proxy.after)(length - 1 if at == -1 else at, strike, code=code)
     done = hardened.play(ROTATE)
+    line.controller = usual
     assert done.returncode == -signal.SIGKILL and len(struck) == 2
     flush_leftovers(hardened.swtpm)
     hardened.proxy.reset()
