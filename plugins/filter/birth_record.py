@@ -25,7 +25,7 @@ def verify_birth_record(record: t.Any, roots: t.Any, at: t.Any = None) -> dict[s
     several = isinstance(roots, t.Iterable) and not isinstance(roots, (str, t.Mapping))
     anchors = list(roots) if several else [roots]
     if not anchors or not all(isinstance(one, str) for one in anchors):
-        raise AnsibleFilterError("Could not verify a birth record: roots is to be the PEM text of a certificate, or a list of such texts.")
+        raise AnsibleFilterError("Could not verify a birth record: roots must be the PEM text of a certificate, or a list of such texts.")
     try:
         payload = birth_records.verify(_text(record), roots=[str(one) for one in anchors], now=_time(at))
     except TpmError as error:

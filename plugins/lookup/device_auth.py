@@ -169,7 +169,7 @@ class LookupModule(LookupBase):
             device = _action_support.proven(registry, device, {**key, "record_roots": roots}, path=self._path)
             if ask.elsewhere(device, host):
                 raise InputError(
-                    f"Could not look up an auth of {device.serial} for {host}: what is signed has that device at {device.host}; name the host "
+                    f"Could not look up an auth of {device.serial} for {host}: the signed records have that device at {device.host}; name the host "
                     "that the value is for (host), or run the playbook edgefleet.tpm2.day_zero, which has a device prove that it has moved."
                 )
             found = escrow.many(device.ek_name, hierarchies, _number(device, wanted))

@@ -109,7 +109,7 @@ def _spec(module: str) -> _argspec.Spec:
 
 def _malformed(module: str, why: str) -> Result:
     name = str(module).rpartition(".")[2]
-    says = f"Could not take the answer of {name}: {why}, which no module of ours sends; see whether the device is what it says it is."
+    says = f"Could not take the answer of {name}: {why}, which no module of this collection sends; see whether the device is what it says it is."
     return {"failed": True, "changed": False, "reason": "malformed_answer", "msg": says}
 
 

@@ -141,7 +141,7 @@ def _proof(
     except TpmError as error:
         raise _unproven(device.serial, f"a statement of where it is does not verify ({_clause(error)})", _ROOTS, PLACE) from None
     if where.host != device.host:
-        words = f"its row has it at host {device.host or 'unknown'}, and what is signed at {where.host or 'unknown'}"
+        words = f"its row has it at host {device.host or 'unknown'}, and the signed records at {where.host or 'unknown'}"
         raise _unproven(device.serial, words, _LOOK, OTHER_HOST)
     return payload, where
 

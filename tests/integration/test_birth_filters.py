@@ -289,13 +289,13 @@ def test_the_filters_in_a_playbook(each_controller: Controller, born: Born, tmp_
 
 WRONG: list[tuple[str, str]] = [
     ("{text} | replace('payloadType', 'type') | edgefleet.tpm2.verify_birth_record({root})", "its payload type is None"),
-    ("{text} | edgefleet.tpm2.verify_birth_record([])", "roots is to be the PEM text"),
+    ("{text} | edgefleet.tpm2.verify_birth_record([])", "roots must be the PEM text"),
     ("{text} | edgefleet.tpm2.verify_birth_record(['x'])", "holds no well-formed certificate"),
     ("{text} | edgefleet.tpm2.verify_birth_record({root}, at='2001-01-01T00:00:00Z')", "in the future"),
     ("{text} | edgefleet.tpm2.verify_birth_record({root}, at='noon')", "no time; write it as 2026-01-31T12:00:00Z"),
     ("7 | edgefleet.tpm2.verify_birth_record({root})", "it is neither text nor the object"),
-    ("{text} | edgefleet.tpm2.verify_birth_record(5)", "roots is to be the PEM text"),
-    ("{text} | edgefleet.tpm2.verify_birth_record(dict(a='b'))", "roots is to be the PEM text"),
+    ("{text} | edgefleet.tpm2.verify_birth_record(5)", "roots must be the PEM text"),
+    ("{text} | edgefleet.tpm2.verify_birth_record(dict(a='b'))", "roots must be the PEM text"),
     ("dict(a='2026-01-31' | to_datetime('%Y-%m-%d')) | edgefleet.tpm2.verify_birth_record({root})", "JSON cannot hold what is in it"),
     ("'\"\\ud800\"' | edgefleet.tpm2.verify_birth_record({root})", "half a surrogate pair"),
     ("[dict(record=5)] | edgefleet.tpm2.birth_record_duplicates", "it is neither text nor the object"),

@@ -97,7 +97,7 @@ EDITS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "the victim at his host": (
         ("UPDATE devices SET host = 'edge-02'",),
         VICTIM,
-        "its row has it at host edge-02, and what is signed at edge-01",
+        "its row has it at host edge-02, and the signed records at edge-01",
     ),
 }
 

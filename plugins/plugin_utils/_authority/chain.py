@@ -19,10 +19,10 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509.deps import x
 _CURES = {
     path.EXPIRED: "have it renewed",
     path.NOT_YET_VALID: "see that the clock of the controller is right",
-    path.WRONG_USAGE: "have it issued anew by a CA that may",
-    path.UNKNOWN_ROOT: "give the CA's certificate and all between",
+    path.WRONG_USAGE: "have it issued by a CA that may issue it",
+    path.UNKNOWN_ROOT: "give the CA's certificate and all intermediate ones",
     path.BAD_SIGNATURE: "see where it comes from, and have it issued anew",
-    path.UNKNOWN_ISSUER: "give the CA's certificate and all between, and no CA but those of its chain",
+    path.UNKNOWN_ISSUER: "give the CA's certificate and all intermediate ones, and no others",
 }
 
 

@@ -218,7 +218,7 @@ def _field(reader: _Payloads, name: str, value: bytes, kind: Flavour) -> t.Any:
             raise reader.fail(f"{name} is no text") from None
     if name in _TPM2B and kind.wrapped and value:
         if int.from_bytes(value[:2], "big") != len(value) - 2:
-            raise reader.fail(f"{name} is no TPM2B, for its size is another")
+            raise reader.fail(f"{name} is not a TPM2B, because its size is wrong")
         return value[2:]
     return value
 

@@ -74,7 +74,7 @@ def _check_ek(payload: Payload, public: names.Public) -> None:
     if hashlib.sha256(_keys.spki(public)).hexdigest() != found["spki_sha256"]:
         raise refuse("the SHA-256 of the EK's public key is not that of its public area")
     if found["verdict"]["rung"] == "certificate" and found["certificate"] is None:
-        raise refuse("the EK is said to have a certificate, and none is there")
+        raise refuse("the verdict relies on an EK certificate, but the record has none")
     if found["certificate"] is not None and _bare(public) not in pem_der(found["certificate"]):
         raise refuse("the EK certificate is for another key")
 

@@ -90,7 +90,7 @@ def certificate_services(options: Options | None) -> services.Services | None:
         raise InputError(f"Could not read trust.fetch.urls: '{odd[0]}' is not in vendors; name services among {', '.join(known)}.")
     timeout = float(given["timeout"])
     if not 0 < timeout <= 600:
-        raise InputError("Could not read trust.fetch.timeout: it is to be more than 0 seconds and at most 600.")
+        raise InputError("Could not read trust.fetch.timeout: it must be more than 0 seconds and at most 600.")
     return services.Services(
         frozenset(given["vendors"]),
         pathlib.Path(given["cache"]),
@@ -108,7 +108,7 @@ def _max_age(days: t.Any) -> datetime.timedelta | None:
     except (OverflowError, ValueError):
         found = datetime.timedelta()
     if not datetime.timedelta() < found <= _LONGEST:
-        raise InputError("Could not read crl_max_age: it is to be more than 0 days and not more than a hundred years; give it in days.")
+        raise InputError("Could not read crl_max_age: it must be more than 0 days and not more than a hundred years; give it in days.")
     return found
 
 
@@ -152,7 +152,7 @@ def local_key(options: Options | None) -> LocalKey | None:
         sensible = False
     if not sensible:
         raise InputError(
-            "Could not plan the LDevID: its lifetime is to be more than 0 days, renew_before not less, and neither more than a hundred "
+            "Could not plan the LDevID: its lifetime must be more than 0 days, renew_before not less, and neither more than a hundred "
             "years; give both in days."
         )
     dns_names = tuple(str(one) for one in options.get("dns_names") or ())

@@ -30,7 +30,7 @@ SKEW = datetime.timedelta(minutes=5)
 # The event that says that this controller's clock is right, although the last event is later; another controller's clock was ahead.
 CLOCK_TRUSTED = "clock_trusted"
 CURE = (
-    "set the clock of this controller; or, if it is right, mend that of the controller which wrote the event, and run tpm2_enroll with "
+    "set the clock of this controller; or, if it is right, correct that of the controller which wrote the event, and run tpm2_enroll with "
     "trust_clock here"
 )
 

@@ -132,7 +132,7 @@ def test_no_record_and_no_roots(world: World) -> None:
 
 def test_another_host_in_the_row(world: World) -> None:
     world.edit("UPDATE devices SET host = 'edge-66' WHERE id = 1")
-    world.refused("record_other_host", "its row has it at host edge-66, and what is signed at edge-01")
+    world.refused("record_other_host", "its row has it at host edge-66, and the signed records at edge-01")
 
 
 def test_a_device_that_has_moved_twice(world: World) -> None:
@@ -140,7 +140,7 @@ def test_a_device_that_has_moved_twice(world: World) -> None:
         world.signer.moved(world.registry, world.one.ek_name, host)
         assert world.prove().host == host
     world.signer.moved(world.registry, world.one.ek_name, "edge-09", signed=False)
-    world.refused("record_other_host", "its row has it at host edge-09, and what is signed at edge-08")
+    world.refused("record_other_host", "its row has it at host edge-09, and the signed records at edge-08")
 
 
 def test_an_old_statement_does_not_come_back(world: World) -> None:
@@ -148,7 +148,7 @@ def test_an_old_statement_does_not_come_back(world: World) -> None:
     for host in ("edge-07", "edge-08"):
         world.signer.moved(world.registry, world.one.ek_name, host)
     world.edit("UPDATE devices SET host = 'edge-07' WHERE id = 1")
-    world.refused("record_other_host", "at host edge-07, and what is signed at edge-08")
+    world.refused("record_other_host", "at host edge-07, and the signed records at edge-08")
     again = "INSERT INTO places SELECT 9, ek_name, 3, statement, made_at FROM places WHERE number = 1"
     world.edit(again)
     world.refused("place_signature", "statement 3 is of another device, or does not follow the one before it")

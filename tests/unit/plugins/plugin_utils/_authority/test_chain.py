@@ -54,7 +54,7 @@ def test_no_path() -> None:
     assert told.reason == "unknown_issuer"
     assert told.message == (
         "Could not accept the certificate: CN=Middle, who issued the certificate of CN=Issuing, is not known; give the CA's certificate and "
-        "all between, and no CA but those of its chain."
+        "all intermediate ones, and no others."
     )
     assert refused(LEAF, POOL, lab_ca.root()).reason == "unknown_issuer"
     assert refused(LEAF, [*POOL, ROOT.certificate], lab_ca.root("Other")).reason == "unknown_root"

@@ -132,7 +132,7 @@ def test_what_contradicts_itself() -> None:
         "its hash sha1 of 32 bytes": content[:4] + struct.pack(">I", alg.SHA1) + content[8:],
         "its hash sha256 of 20 bytes": content[:8] + struct.pack(">I", 20) + content[12:],
         "1 bytes follow the padding": content + b"\0",
-        "attest_public is no TPM2B": content.replace(b"\x00\x08\x00\x23attest", b"\x00\x09\x00\x23attest"),
+        "attest_public is not a TPM2B": content.replace(b"\x00\x08\x00\x23attest", b"\x00\x09\x00\x23attest"),
         "serial is no text": content.replace(b"SN-0001", b"SN-\xff\xff01"),
     }
     for told, data in wrong.items():

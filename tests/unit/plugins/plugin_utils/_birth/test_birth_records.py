@@ -303,7 +303,7 @@ INNER: list[tuple[str, t.Callable[[World], t.Any], str]] = [
     ("idevid.public", lambda w: "00", "Could not read"),
     ("ldevid.public_key", lambda w: lab_ca.public_pem(ONE), "the PEM key of the ldevid is not the one in its public area"),
     ("ek.spki_sha256", lambda w: "00" * 32, "the SHA-256 of the EK's public key is not"),
-    ("ek.certificate", lambda w: None, "the EK is said to have a certificate, and none is there"),
+    ("ek.certificate", lambda w: None, "the verdict relies on an EK certificate, but the record has none"),
     ("ek.certificate", lambda w: lab_ca.pem(lab_ca.root().certificate), "the EK certificate is for another key"),
     ("ek.certificate", lambda w: "-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----", "not base64"),
     ("ak", lambda w: w.payload["idevid"], "it is not restricted"),

@@ -91,7 +91,7 @@ def test_handles_of_the_local_key_are_as_devices_answer_with_them() -> None:
     ],
 )
 def test_local_key_of_no_sensible_life(wrong: dict[str, t.Any]) -> None:
-    with pytest.raises(InputError, match="Could not plan the LDevID: its lifetime is to be more than 0 days"):
+    with pytest.raises(InputError, match="Could not plan the LDevID: its lifetime must be more than 0 days"):
         settings.local_key({**LDEVID, **wrong})
 
 
@@ -133,7 +133,7 @@ def test_nobody_issues() -> None:
 
 @pytest.mark.parametrize("days", [0, -1, "soon", float("inf"), 1e9])
 def test_an_age_of_crls_that_makes_no_sense(days: object) -> None:
-    with pytest.raises(InputError, match="Could not read crl_max_age: it is to be more than 0 days"):
+    with pytest.raises(InputError, match="Could not read crl_max_age: it must be more than 0 days"):
         settings.trust_policy({"crl_max_age": days})
 
 
