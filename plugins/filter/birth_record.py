@@ -13,6 +13,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _text as _shown
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import (
     birth_records,
     envelope,
@@ -20,8 +21,8 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._birth import (
 )
 
 
-def verify_birth_record(record: t.Any, roots: t.Any, at: t.Any = None) -> dict[str, t.Any]:
-    """Verify a birth record and return what it says. Raises AnsibleFilterError."""
+def verify_birth_record(record: t.Any, roots: t.Any, at: t.Any = None, fail: bool = True) -> dict[str, t.Any]:
+    """Verify a birth record and return what it says. Raises AnsibleFilterError, for a record that is not valid only if ``fail`` is true."""
     several = isinstance(roots, t.Iterable) and not isinstance(roots, (str, t.Mapping))
     anchors = list(roots) if several else [roots]
     if not anchors or not all(isinstance(one, str) for one in anchors):
@@ -29,6 +30,8 @@ def verify_birth_record(record: t.Any, roots: t.Any, at: t.Any = None) -> dict[s
     try:
         payload = birth_records.verify(_text(record), roots=[str(one) for one in anchors], now=_time(at))
     except TpmError as error:
+        if not fail:
+            return {"valid": False, "reason": error.reason, "message": _shown.shown(str(error))}
         raise AnsibleFilterError(str(error)) from None
     signer, root = payload.pop("signer"), payload.pop("root")
     keys = {f"{kind}_name": (payload[kind] or {}).get("name") for kind in ("ek", "ak", "idevid", "ldevid")}

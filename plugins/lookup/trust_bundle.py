@@ -34,6 +34,12 @@ options:
       - How many seconds each collection may take to be fetched.
     type: float
     default: 60
+  fail:
+    description:
+      - Whether the lookup fails if a collection cannot be used. With V(false) it returns a mapping with C(reason), a word for programs, and
+        C(message), the sentence with which it would have failed.
+    type: bool
+    default: true
 requirements:
   - cryptography on the controller
 seealso:
@@ -80,20 +86,24 @@ class LookupModule(LookupBase):
         rows = [one for term in terms for one in (term if isinstance(term, (list, tuple)) else [term])]
         authorities = self.get_option("ca_file")
         try:
-            sources = [self._source(one) for one in rows]
+            sources = [self._source(number, one) for number, one in enumerate(rows, 1)]
             made = collect.collect(
                 sources, limit=float(self.get_option("timeout")), authorities=authorities and str(self._loader.path_dwim(authorities))
             )
         except TpmError as error:
+            if not self.get_option("fail"):
+                return [{"reason": error.reason, "message": _text.shown(error.message)}]
             raise AnsibleLookupError(_text.shown(error.message)) from None
         return [made.describe()]
 
-    def _source(self, row: t.Any) -> collect.Source:
-        """A collection from the options; a relative path is relative to the playbook's folder. Raises BundleError."""
+    def _source(self, number: int, row: t.Any) -> collect.Source:
+        """A collection from the options; a relative path is relative to the playbook's folder. Raises TpmError."""
         given = _action_support.plain(row)
         if not isinstance(given, dict) or set(given) - {"src", "sha256"}:
-            raise AnsibleLookupError(
-                "Could not make a trust bundle: each collection is a mapping of src and sha256, and of nothing else; correct it."
+            raise TpmError(
+                f"Could not make a trust bundle: item {number} of the files with CA certificates is not a mapping of src and sha256 and of nothing "
+                "else; correct it.",
+                reason="input",
             )
         src, sha256 = (str(given.get(name) or "") for name in ("src", "sha256"))
         return collect.Source(str(self._loader.path_dwim(src)) if src and "://" not in src else src, sha256)

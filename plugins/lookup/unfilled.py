@@ -53,6 +53,8 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _text, _vari
 
 # Contains all the others, so it is checked last, and only if they have no fault.
 _LAST = "tpm2_profile_resources"
+# What it is made of; Jinja's sentence about anything but a list would not name the variable.
+_MORE = "tpm2_profile_more"
 
 
 class LookupModule(LookupBase):
@@ -65,6 +67,10 @@ class LookupModule(LookupBase):
         found: list[str] = []
         for name in sorted(_variables.options() & given.keys() - {_LAST}):
             found += self._faults(name, given)
+        if not found and _MORE in given and not isinstance(self._templar.template(given[_MORE]), list):
+            return [
+                f"{given.get('inventory_hostname')}: Could not use {_MORE}: it is no list; begin each resource with a hyphen, or write [] if there is none."
+            ]
         return found or (self._faults(_LAST, given) if _LAST in given else [])
 
     def _faults(self, name: str, given: t.Mapping[str, t.Any]) -> list[str]:

@@ -354,6 +354,21 @@ def test_a_fleet_check_of_nothing_says_what_is_missing(controller: Controller, v
     assert "Find the records" not in done.stdout
 
 
+def test_the_fleet_check_names_the_records_that_do_not_verify(each_controller: Controller, tmp_path: pathlib.Path) -> None:
+    """Each by its file, in a sentence without Ansible's own around it, and the others are verified."""
+    tpm, files = birth.soft_tpm(), lab_ca.write(tmp_path / "ca")
+    ca = authority.load_authority(files.options, now=lab_ca.NOW)
+    right = birth_records.sign(birth_records.build(birth.fields(tpm, ca)), ca)
+    (tmp_path / "one.birth.json").write_text(right)
+    (tmp_path / "two.birth.json").write_text(right[:-40])
+    (tmp_path / "three.birth.json").write_text("{}")
+    variables = {"tpm2_fleet_records": [str(tmp_path)], "tpm2_fleet_roots": [str(files.root_path)]}
+    done = each_controller("edgefleet.tpm2.fleet_check", {}, "-e", json.dumps(variables))
+    assert done.returncode != 0, said(done)
+    assert "two.birth.json: Could not" in said(done) and "three.birth.json: Could not" in said(done), said(done)
+    assert "one.birth.json: " not in said(done) and "Finalization" not in said(done) and "unhandled exception" not in said(done), said(done)
+
+
 @pytest.mark.parametrize("name", ["verify_birth_record", "birth_record_duplicates"])
 def test_the_filters_have_pages(name: str, tmp_path: pathlib.Path) -> None:
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(places.COLLECTIONS), "ANSIBLE_HOME": str(tmp_path), "ANSIBLE_NOCOLOR": "1"}

@@ -233,6 +233,22 @@ def test_hosts_that_cannot_be_told_apart_fail_before_anything_is_done(each_contr
     assert tools.handles("persistent") == tools.handles("nv-index") == []
 
 
+def test_a_host_that_was_refused_at_the_start_is_not_called_out_of_reach(controller: Controller, host: Host) -> None:
+    """The cure would be the wrong one: its inventory is to be corrected, and not its cable."""
+    nameless = {name: value for name, value in host.items() if name != "tpm2_profile_serial"}
+    done = controller("edgefleet.tpm2.day_zero", {"edge-01": host, "edge-02": nameless}, "--check")
+    assert done.returncode != 0 and "edge-02 has no serial number;" in said(done)
+    assert "edge-01 would be done" in said(done) and "Could not reach" not in said(done), said(done)
+
+
+@pytest.mark.parametrize("more", [{"key": {"usage": "sign"}}, None], ids=["mapping", "empty"])
+def test_resources_of_ones_own_that_are_no_list(each_controller: Controller, host: Host, more: t.Any) -> None:
+    """Jinja's own sentence would speak of concatenation, and name no variable."""
+    done = each_controller("edgefleet.tpm2.day_zero", {"edge-01": {**host, "tpm2_profile_more": more}}, "--check")
+    assert done.returncode != 0 and "edge-01: Could not use tpm2_profile_more: it is no list;" in said(done), said(done)
+    assert "concatenate" not in said(done), said(done)
+
+
 @pytest.mark.parametrize(
     ("variables", "arguments", "sentence"),
     [

@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 import pathlib
 import subprocess
+import typing as t
 
+import pytest
 from support import ek_lab
 from support.controller import Controller, said, totals
 from support.https import Server
@@ -53,3 +55,39 @@ def test_one_command_makes_a_bundle(controller: Controller, tmp_path: pathlib.Pa
     command = ["openssl", "verify", "-attime", at, "-ignore_critical", "-CAfile", str(dest), str(tmp_path / "leaf.pem")]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"src": "/nowhere/roots.pem"}, "Could not read the trust bundle /nowhere/roots.pem: there is no such file; give the path of one"),
+        ({"sha256": "0" * 64}, "see who has changed it before you give the new hash."),
+        (
+            {"sha": ""},
+            "Could not make a trust bundle: item 1 of the files with CA certificates is not a mapping of src and sha256 and of nothing",
+        ),
+    ],
+    ids=["no-file", "other-hash", "misspelt"],
+)
+def test_a_file_that_cannot_be_used_is_refused_in_one_sentence(
+    each_controller: Controller, tmp_path: pathlib.Path, change: dict[str, t.Any], sentence: str
+) -> None:
+    """Ansible puts names of variables around the sentence of a lookup that fails, and newer ones show it three times."""
+    path = tmp_path / "roots.pem"
+    path.write_bytes(ek_lab.pem(ROOT.der))
+    source = {"src": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), **change}
+    options = {"tpm2_bundle_dest": str(tmp_path / "bundle.pem"), "tpm2_bundle_sources": [source], "ansible_connection": "local"}
+    refused = each_controller("edgefleet.tpm2.trust_bundle", {"localhost": options})
+    assert refused.returncode != 0 and sentence in said(refused), said(refused)
+    assert "Finalization" not in said(refused) and "lookup plugin" not in said(refused), said(refused)
+
+
+def test_the_bundle_is_not_written_beside_the_playbook(controller: Controller, tmp_path: pathlib.Path) -> None:
+    """A relative path is one in the folder of the run, and a folder that is not there is named."""
+    path = tmp_path / "roots.pem"
+    path.write_bytes(ek_lab.pem(ROOT.der))
+    source = {"src": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    options = {"tpm2_bundle_sources": [source], "ansible_connection": "local"}
+    refused = controller("edgefleet.tpm2.trust_bundle", {"localhost": {**options, "tpm2_bundle_dest": "no-such-folder/bundle.pem"}})
+    assert refused.returncode != 0 and "no-such-folder/bundle.pem: its folder is not there; make it," in said(refused), said(refused)
+    assert "edgefleet/tpm2/playbooks/no-such-folder" not in said(refused)
