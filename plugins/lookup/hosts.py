@@ -14,6 +14,7 @@ description:
   - Returns the pattern that it was given, for C(hosts) of a play, and fails if the pattern matches no host. Without this lookup such a
     play does nothing and succeeds, so an audit that looks at no device would report that all is well.
   - Each part of the pattern has to match a host, so that one misspelt name in a list is found too.
+  - It also fails if C(--limit) leaves no host of the pattern and a playbook of this collection is run by itself.
   - It refuses nothing if the playbook is not run (C(--syntax-check), C(--list-hosts), C(--list-tasks) and C(--list-tags)).
 options:
   _terms:
@@ -53,7 +54,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.inventory.manager import InventoryManager, split_host_pattern
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _text
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _tags, _text
 
 _READING = ("syntax", "listhosts", "listtasks", "listtags")
 
@@ -74,6 +75,13 @@ class LookupModule(LookupBase):
                     raise AnsibleLookupError(
                         f"Could not begin: {_text.shown(part)} matches none of the {number} hosts of the inventory; is it the right inventory (-i), and "
                         "the right pattern (-e tpm2_hosts=...)?"
+                    )
+            limit = context.CLIARGS.get("subset")
+            if limit and not self.get_option("may_be_empty") and _tags.is_ours(context.CLIARGS.get("args") or ()):
+                known.subset(limit)
+                if not known.get_hosts(pattern=pattern):
+                    raise AnsibleLookupError(
+                        f"Could not begin: --limit {_text.shown(limit)} leaves none of {_text.shown(pattern)}; correct --limit, or leave it out."
                     )
         return [pattern]
 

@@ -354,6 +354,13 @@ def test_a_fleet_check_of_nothing_says_what_is_missing(controller: Controller, v
     assert "Find the records" not in done.stdout
 
 
+def test_a_limit_that_leaves_the_controller_out_does_not_succeed(each_controller: Controller) -> None:
+    """Ansible would look at no record, and say that nothing is wrong."""
+    variables = json.dumps({"tpm2_fleet_records": ["/nowhere"], "tpm2_fleet_roots": ["/nowhere"]})
+    done = each_controller("edgefleet.tpm2.fleet_check", {"edge-01": {}}, "-e", variables, "--limit", "edge-01")
+    assert done.returncode != 0 and "Could not begin: --limit edge-01 leaves none of localhost; correct --limit" in said(done), said(done)
+
+
 def test_the_fleet_check_names_the_records_that_do_not_verify(each_controller: Controller, tmp_path: pathlib.Path) -> None:
     """Each by its file, in a sentence without Ansible's own around it, and the others are verified."""
     tpm, files = birth.soft_tpm(), lab_ca.write(tmp_path / "ca")
