@@ -48,7 +48,7 @@ class Block:
     @property
     def values(self) -> list[tuple[str, str]]:
         """Its texts that stand for something else, with the commands that print that."""
-        return [(text, command) for word, rest in self.marks if word == "value" for text, _, command in [rest.partition(" is ")]]
+        return [(text, command) for word, rest in self.marks if word == "value" for text, _is, command in [rest.partition(" is ")]]
 
     @property
     def file(self) -> str | None:

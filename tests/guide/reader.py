@@ -83,7 +83,7 @@ class Reader:
         else:
             said = self.terminal.run(". /tmp/block")
         if (given := block.mark("gives")) is not None:
-            text, _, name = given.partition(" in ")
+            text, _in, name = given.partition(" in ")
             old = self.there(f"cat {name}")
             assert text in old, f"{block.where}: {text}"
             self.there(f"cat >{name}", old.replace(text, said.split()[0]))

@@ -51,7 +51,7 @@ class Terminal:
         said, answered = "", 0
         until = time.monotonic() + _SECONDS
         while not _END.search(said):
-            ready, _, _ = select.select([self._screen], [], [], max(0.0, until - time.monotonic()))
+            ready, _writable, _broken = select.select([self._screen], [], [], max(0.0, until - time.monotonic()))
             assert ready, f"it waits for something:\n{said}"
             new = os.read(self._screen, 65536).decode(errors="replace").replace("\r\n", "\n")
             said += new

@@ -24,14 +24,10 @@ def named(organization: str, name: str) -> t.Any:
 
 
 ONE, OTHER = ek_lab.root(subject=named("One", "One Root")), ek_lab.root(subject=named("Other", "Other Root"))
-SUB = ek_lab.Authority(
-    *(lambda key: (key, ONE.issue(named("One", "One Sub"), key.public_key(), ek_lab.ca_extensions(key.public_key()))))(ek_lab.ecc_key())
-)
-LOST = ek_lab.Authority(
-    *(lambda key: (key, ek_lab.root("Nobody").issue(named("Far", "Far Sub"), key.public_key(), ek_lab.ca_extensions(key.public_key()))))(
-        ek_lab.ecc_key()
-    )
-)
+KEY = ek_lab.ecc_key()
+BELOW = ek_lab.ca_extensions(KEY.public_key())
+SUB = ek_lab.Authority(KEY, ONE.issue(named("One", "One Sub"), KEY.public_key(), BELOW))
+LOST = ek_lab.Authority(KEY, ek_lab.root("Nobody").issue(named("Far", "Far Sub"), KEY.public_key(), BELOW))
 LEAF = ONE.ek(ek_lab.ecc_key().public_key(), subject=named("One", "No CA"))
 NUVOTON = ek_lab.nuvoton_root()
 
