@@ -501,7 +501,7 @@ BAD_SIGN: dict[str, tuple[Json, str]] = {
     "handle": ({"handle": "key"}, "Could not read sign.handle 'key': it is not a handle"),
     "public area": ({"public": "00"}, "Could not read sign.public: it is not a TPMT_PUBLIC"),
     "digest": ({"digest": "xyz"}, "Could not read sign.digest: it is not hexadecimal"),
-    "digest of no hash": ({"digest": "00" * 20}, "Could not sign a digest of 20 bytes: no hash of ours is that long"),
+    "digest of no hash": ({"digest": "00" * 20}, "Could not sign a digest of 20 bytes: no supported hash has that length"),
 }
 
 
