@@ -27,7 +27,7 @@ TREE = WORK / "collections/ansible_collections/edgefleet/tpm2"
 WORKERS = str((os.cpu_count() or 1) + 1)
 PYTEST_LOG = WORK / "log/pytest.log"
 # What the unit tests cover, in percent. It never falls: what rises is written here.
-FLOORS = {"module_utils/_tpm": 90.0, "plugin_utils": 80.0}
+FLOORS = {"module_utils/_tpm": 98.8, "plugin_utils": 90.1}
 
 nox.options.envdir = str(WORK / "nox")
 nox.options.reuse_venv = "yes"
