@@ -32,22 +32,10 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.faults im
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.records import ShownEk
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store import Registry
 
-if t.TYPE_CHECKING:
-    from support.postgres import Postgres
-
 # Public areas and Names that tpm2-tools made.
 OBJECTS: list[dict[str, str]] = json.loads((places.ROOT / "tests/unit/fixtures/publics.json").read_text())["objects"]
 
 pytest_plugins = ("support.postgres",)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> str:
-    """The URL of a database that is not there (SQLite) or empty (PostgreSQL)."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/registry.sqlite"
-    server: Postgres = request.getfixturevalue("postgres")
-    return server.new_database()
 
 
 @pytest.fixture

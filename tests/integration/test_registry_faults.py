@@ -35,15 +35,6 @@ if t.TYPE_CHECKING:
 pytest_plugins = ("support.postgres",)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> str:
-    """The URL of a database that is not there (SQLite) or empty (PostgreSQL)."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/registry.sqlite"
-    server: Postgres = request.getfixturevalue("postgres")
-    return server.new_database()
-
-
 @pytest.fixture
 def file(tmp_path: pathlib.Path) -> pathlib.Path:
     """A registry in a file."""

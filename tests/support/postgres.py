@@ -120,3 +120,12 @@ def postgres() -> t.Iterator[Postgres]:
         yield server.start()
     finally:
         server.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> str:
+    """The URL of a database that is not there (SQLite) or empty (PostgreSQL)."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/registry.sqlite"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.new_database()
