@@ -11,7 +11,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec_identity
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action_support, _configuration
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action_support, _configuration, _plain
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import Escrow
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask, records
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import open_registry
@@ -32,9 +32,7 @@ class ActionModule(ActionBase):
         result: Result = super().run(tmp, task_vars)
         _valid, given = self.validate_argument_spec(argument_spec=SPEC)
         check = bool(self._task.check_mode)
-        return _action_support.result_of(
-            result, lambda: _move(self._task.args, _action_support.plain(given), self._loader.path_dwim, check=check)
-        )
+        return _action_support.result_of(result, lambda: _move(self._task.args, _plain.plain(given), self._loader.path_dwim, check=check))
 
 
 def _move(raw: t.Any, options: _action_support.Options, path: t.Callable[[str], str], *, check: bool) -> Result:

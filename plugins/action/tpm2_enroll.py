@@ -18,6 +18,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import (
     _answer_tables,
     _configuration,
     _files,
+    _plain,
     _text,
     _versions,
 )
@@ -50,7 +51,7 @@ class ActionModule(DeviceAction):
         """Enroll the device of this task."""
         result: Result = super(DeviceAction, self).run(tmp, task_vars)
         _valid, given = self.validate_argument_spec(argument_spec=SPEC, mutually_exclusive=EITHER)
-        options = _action_support.plain(given)
+        options = _plain.plain(given)
         self._exchanges, bundle = 0, None
         try:
             _configuration.refuse_injection()
@@ -146,7 +147,7 @@ class ActionModule(DeviceAction):
             if answer.get("failed"):
                 said = " ".join(str(answer.get("msg") or "Could not speak with the device: its module gave no answer.").split())
                 raise ExchangeError(said, reason=answers.word(answer.get("reason")))
-            return t.cast("Result", _action_support.plain(answer))
+            return t.cast("Result", _plain.plain(answer))
 
         return exchange
 

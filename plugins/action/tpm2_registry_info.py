@@ -9,7 +9,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec_identity
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action_support, _configuration
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action_support, _configuration, _plain
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._escrow import HIERARCHIES
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry import ask
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.connection import is_there, missing, open_registry
@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
         result: Result = super().run(tmp, task_vars)
         _valid, given = self.validate_argument_spec(argument_spec=SPEC)
         return _action_support.result_of(
-            result, lambda: _look(self._task.args, _action_support.plain(given), self._loader.path_dwim, create=not self._task.check_mode)
+            result, lambda: _look(self._task.args, _plain.plain(given), self._loader.path_dwim, create=not self._task.check_mode)
         )
 
 

@@ -73,7 +73,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _action_support, _text
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _plain, _text
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust import collect
 
 
@@ -98,7 +98,7 @@ class LookupModule(LookupBase):
 
     def _source(self, number: int, row: t.Any) -> collect.Source:
         """A collection from the options; a relative path is relative to the playbook's folder. Raises TpmError."""
-        given = _action_support.plain(row)
+        given = _plain.plain(row)
         if not isinstance(given, dict) or set(given) - {"src", "sha256"}:
             raise TpmError(
                 f"Could not make a trust bundle: item {number} of the files with CA certificates is not a mapping of src and sha256 and of nothing "

@@ -190,6 +190,14 @@ def session_key() -> Spec:
     return dict(session_key=dict(type="dict", options=options, no_log=False))
 
 
+def execution() -> Spec:
+    """Where a module compares, for every module that ensures something."""
+    return dict(
+        execution=dict(type="str", choices=["auto", "device"], default="auto"),
+        known_answers=dict(type="list", elements="str", no_log=False),
+    )
+
+
 def info() -> Spec:
     """Options of tpm2_info."""
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.tpm_facts import BESIDE, SUBSETS

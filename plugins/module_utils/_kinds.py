@@ -16,7 +16,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import places
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import files, places
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.common import Options
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.model import Resource
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
@@ -103,7 +103,14 @@ def profile() -> _argspec.Spec:
 
 
 def build(items: t.Sequence[t.Mapping[str, t.Any]]) -> list[Resource]:
-    """The resources of a profile, in its order. Raises InputError if an item does not name exactly one kind, or if two items name one object."""
+    """The resources of a profile, in its order. Raises InputError as ``make`` does, and if two items name one object, or one file of this machine."""
+    made = make(items)
+    places.check_all(made, files.LOCAL)
+    return made
+
+
+def make(items: t.Sequence[t.Mapping[str, t.Any]]) -> list[Resource]:
+    """The resources of a profile, in its order. Raises InputError if an item does not name exactly one kind, or if its options are wrong."""
     made: list[Resource] = []
     for number, item in enumerate(items, 1):
         named = [name for name, options in item.items() if options is not None]
@@ -117,8 +124,7 @@ def build(items: t.Sequence[t.Mapping[str, t.Any]]) -> list[Resource]:
             failed.message = f"{failed.message.rstrip('.')} (item {number} of resources, {named[0]})."
             raise
         made.append(resource)
-    places.check_all(made)
     return made
 
 
-__all__ = ("KINDS", "Kind", "build", "profile")
+__all__ = ("KINDS", "Kind", "build", "make", "profile")

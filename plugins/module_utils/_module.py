@@ -9,22 +9,21 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _secret, _values
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, modes
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _secret, _task, _values
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import reader
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import modes
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.engine import Engine, Outcome
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.model import Resource
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import replay, tcti
 
-# The nameAlg and a SHA-256 digest, in bytes: no key of ours has a shorter Name.
-_SHORTEST_NAME = 34
 Build = t.Callable[[t.Mapping[str, t.Any]], list[Resource]]
 
 
@@ -80,16 +79,6 @@ def create(spec: _argspec.Spec) -> AnsibleModule:
     return module
 
 
-def given(params: t.Mapping[str, t.Any]) -> dict[int, bytes]:
-    """The auth values that hold before the run, by hierarchy. Raises InputError."""
-    found: dict[int, bytes] = {}
-    for name, number in handles.HIERARCHIES.items():
-        value = choose.read(params[f"{name}_auth"], f"{name}_auth")
-        if value is not None:
-            found[number] = value
-    return found
-
-
 def _check_owned(module: AnsibleModule, resource: Resource) -> None:
     """Check a file's mode, owner and group before anything is changed. Raises InputError."""
     if resource.owned_file is None:
@@ -128,73 +117,34 @@ def _files(module: AnsibleModule, resources: t.Sequence[Resource]) -> bool:
     return changed
 
 
-def _result(module: AnsibleModule, outcome: Outcome, predicted: bool) -> dict[str, t.Any]:
-    changed = bool(outcome.steps) if predicted else outcome.done > 0 or outcome.touched
-    # Public areas are sent only to those who ask for them: the results of a fleet add up.
-    diff = dict(diff=outcome.diff) if module._diff else {}
-    return dict(changed=changed, steps=outcome.steps, resources=[plan.report() for plan in outcome.plans], **diff)
-
-
-def _failure(outcome: Outcome) -> dict[str, t.Any]:
-    """The result after a failure: what has been done, without the planned steps that were not carried out."""
-    left, resources = outcome.done, []
-    for plan in outcome.plans:
-        left -= len(plan.steps)
-        if plan.steps and left >= 0:
-            resources.append(plan.report())
-    changed = outcome.done > 0 or outcome.touched
-    return dict(changed=changed, steps_done=outcome.done, steps=outcome.steps[: outcome.done], resources=resources)
-
-
 def ensure(spec: _argspec.Spec, build: Build, flat: bool = False) -> None:
     """Run the resources that ``build`` makes from the module's parameters, and end the module.
 
     ``flat``: the module has one resource, whose results become the module's own.
     """
-    module = create({**_argspec.session_key(), **spec})
+    module = create({**_argspec.session_key(), **_argspec.execution(), **spec})
     outcome = Outcome()
     try:
         resources = build(module.params)
         for resource in resources:
             _check_owned(module, resource)
-        engine = Engine(tcti.resolve(module.params["tcti"]), given(module.params), salt=salt(module.params))
+        place, known = tcti.resolve(module.params["tcti"]), replay.parse(module.params["known_answers"])
+        connect = functools.partial(reader.connect, known=known)
+        engine = Engine(place, _task.given(module.params), salt=_task.salt(module.params), connect=connect)
         if module.params.get("library_to_come"):
             engine.expect_library()
         engine.run(resources, module.check_mode, outcome)
     except errors.TpmError as failed:
-        module.fail_json(msg=failed.message, **failed.words(), **_failure(outcome))
+        module.fail_json(msg=failed.message, **failed.words(), **_task.failure(outcome))
     for note in outcome.notes:
         module.warn(note)
-    result = _result(module, outcome, predicted=module.check_mode)
+    result = _task.result(outcome, predicted=module.check_mode, diff=module._diff)
     result["changed"] = _files(module, resources) or result["changed"]
     if flat:
         result.update(outcome.plans[0].result)
     if module.params.get("return_reads"):
-        result["reads"] = _reads(engine, outcome)
+        result["reads"] = _task.reads(engine, outcome)
     module.exit_json(**result)
-
-
-def salt(params: t.Mapping[str, t.Any]) -> tuple[int, bytes] | None:
-    """The only key that sessions may be salted to, if the task names one. Raises InputError."""
-    chosen = params.get("session_key")
-    if not chosen:
-        return None
-    try:
-        name = bytes.fromhex(str(chosen["name"]))
-    except ValueError:
-        name = b""
-    if len(name) < _SHORTEST_NAME:
-        raise errors.InputError(
-            "Could not read session_key.name: it is not a TPM Name; use the verified key's Name in hex, as the registry shows it."
-        )
-    return common.handle(chosen["handle"], "session_key.handle"), name
-
-
-def _reads(engine: Engine, outcome: Outcome) -> dict[str, t.Any]:
-    """What enrolment would otherwise read again: the public areas of the keys in the TPM, and the TPM's properties."""
-    public = {plan.object: plan.result["public"] for plan in outcome.plans if "public" in plan.result and plan.object.startswith("0x")}
-    properties = engine.seen.get(("properties", None)) or {}
-    return {"public": public, "properties": {f"{number:#x}": value for number, value in properties.items()}}
 
 
 def inform(spec: _argspec.Spec, gather: t.Callable[[t.Mapping[str, t.Any], tcti.Tcti], dict[str, t.Any]]) -> None:
@@ -217,12 +167,12 @@ def exchange(spec: _argspec.Spec, talk: Talk) -> None:
     module = create({**_argspec.session_key(), **spec})
     outcome = Outcome()
     try:
-        found = talk(module.params, tcti.resolve(module.params["tcti"]), given(module.params), module.check_mode, outcome)
+        found = talk(module.params, tcti.resolve(module.params["tcti"]), _task.given(module.params), module.check_mode, outcome)
     except errors.TpmError as failed:
-        module.fail_json(msg=failed.message, **failed.words(), **_failure(outcome))
+        module.fail_json(msg=failed.message, **failed.words(), **_task.failure(outcome))
     for note in outcome.notes:
         module.warn(note)
-    module.exit_json(**_result(module, outcome, predicted=module.check_mode), **found)
+    module.exit_json(**_task.result(outcome, predicted=module.check_mode, diff=module._diff), **found)
 
 
 def only_on_the_controller(spec: _argspec.Spec, *, connection: bool) -> None:
@@ -233,4 +183,4 @@ def only_on_the_controller(spec: _argspec.Spec, *, connection: bool) -> None:
     )
 
 
-__all__ = ("create", "ensure", "exchange", "given", "inform", "only_on_the_controller", "salt")
+__all__ = ("create", "ensure", "exchange", "inform", "only_on_the_controller")

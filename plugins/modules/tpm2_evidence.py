@@ -112,7 +112,7 @@ signatures:
 
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec_identity, _module
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec_identity, _module, _task
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import evidence, evidence_options, key, model, primary_key
 
 
@@ -134,7 +134,7 @@ def _talk(
     # Bad options are refused before anything is done. In check mode only collect runs, and changes nothing.
     opening, digests = evidence_options.activation(activate) if activate else None, evidence_options.signing(sign or [])
     if collect:
-        found.update(evidence.Collector(place, given, collect, _module.salt(params)).run(_identity_keys(collect), check, outcome))
+        found.update(evidence.Collector(place, given, collect, _task.salt(params)).run(_identity_keys(collect), check, outcome))
     if opening and not check:
         found.update(evidence.activate(place, given, opening))
     if digests and not check:

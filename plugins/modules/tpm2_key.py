@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - edgefleet.tpm2._connection
   - edgefleet.tpm2._key
   - edgefleet.tpm2._session_key
+  - edgefleet.tpm2._execution
 seealso:
   - module: edgefleet.tpm2.tpm2_profile
   - module: edgefleet.tpm2.tpm2_info

@@ -5,7 +5,7 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Code that action plugins and lookups share: plain values, paths, escrow, registry. It does not import Ansible."""
+"""Code that action plugins and lookups share: paths, escrow, registry. It does not import Ansible."""
 
 from __future__ import annotations
 
@@ -23,20 +23,6 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._registry.store imp
 Options = t.Mapping[str, t.Any]
 # The options that lookups take as text: those that name a device, and the secrets of an escrow.
 KEYS = {name: {"type": "str"} for name in ("ek_name", "serial", "host", "registry", "master", "former_master")}
-
-
-def plain(value: t.Any) -> t.Any:
-    """A value as ordinary Python types, which other libraries need, without Ansible's subclasses and tags."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, bool) or value is None:
-        return value
-    for kind in (int, float):
-        if isinstance(value, kind):
-            return kind(value)
-    return str(value)
 
 
 def check_texts(given: t.Any, spec: t.Mapping[str, t.Mapping[str, t.Any]]) -> None:
@@ -105,4 +91,4 @@ def escrow(registry: Registry | None, options: Options, *, create: bool, path: t
     return Escrow(registry, mode=options["mode"], master=master, former_master=former, recovery_key=key, create=create)
 
 
-__all__ = ("KEYS", "Options", "SeenDevice", "check_texts", "escrow", "find", "plain", "proven", "seen", "result_of")
+__all__ = ("KEYS", "Options", "SeenDevice", "check_texts", "escrow", "find", "proven", "seen", "result_of")

@@ -14,10 +14,14 @@ import typing as t
 
 from ansible.module_utils.json_utils import _filter_non_json_lines
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity, _kinds, _secret, _values
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _answer, _answer_tables, _text
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _answer, _answer_tables, _plain, _text
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import comparison, exchange, remote
 
+display = Display()
+exchange.offer()
 Result = dict[str, t.Any]
 _PREFIX = "edgefleet.tpm2."
 NO_PIPELINING = (
@@ -59,6 +63,12 @@ class DeviceAction(ActionBase):
         misread = _values.misread(options, _spec(module))
         if misread:
             return {"failed": True, "changed": False, "reason": "input", "msg": misread}
+        compared = self._compare(module, options, task_vars)
+        if compared.result is not None:
+            return self._with_interpreter(_answer.taken(table, compared.result))
+        self._table = table
+        if compared.answers:
+            options = {**options, "known_answers": [f"{command.hex()} {answer.hex()}" for command, answer in compared.answers.items()]}
         if self._writes_files() and any(True for _one in _secret.secret_values(options, _spec(module))):
             return {"failed": True, "changed": False, "reason": "no_pipelining", "msg": NO_PIPELINING.format(module=module)}
         try:
@@ -68,10 +78,33 @@ class DeviceAction(ActionBase):
             answer = _answer.taken(table, {**answer, "warnings": notes} if notes else answer)
         except _answer.MalformedError as malformed:
             answer = _malformed(module, malformed.message)
-        if self._discovered_interpreter_key:
-            # The device's Python, which Ansible has just looked for; it keeps it as a fact.
-            answer["ansible_facts"] = {self._discovered_interpreter_key: self._discovered_interpreter}
-        return answer
+        return self._with_interpreter(answer)
+
+    def _with_interpreter(self, answer: Result) -> Result:
+        """The answer, with the device's Python if Ansible has just looked for it, which it keeps as a fact."""
+        found = {self._discovered_interpreter_key: self._discovered_interpreter} if self._discovered_interpreter_key else {}
+        return {**answer, **({"ansible_facts": found} if found else {})}
+
+    def _compare(self, module: str, options: t.Mapping[str, t.Any], task_vars: Result) -> comparison.Compared:
+        """Find out on the controller whether the task has anything to do."""
+        if module not in comparison.MODULES or options.get("execution") == "device":
+            return comparison.Compared(None, "device", {})
+        self._table = remote.ANSWER
+
+        def carry(asked: Result) -> Result:
+            try:
+                answer = self._execute_module(module_name=exchange.MODULE, module_args=asked, task_vars=task_vars)
+                answer = _answer.taken(remote.ANSWER, answer)
+            except _answer.MalformedError:
+                raise remote.ElsewhereError("malformed") from None
+            if answer.get("failed"):
+                raise remote.ElsewhereError("no_relay")
+            return answer
+
+        compared = comparison.compare(module, _plain.plain(options), diff=bool(self._task.diff), carry=carry)
+        if compared.why:
+            display.vvv(f"{module} goes on in the module on the device: {compared.why}", host=str(task_vars.get("inventory_hostname")))
+        return compared
 
     def _writes_files(self) -> bool:
         """Whether Ansible would write the module with its arguments to a file on the device, which stays there if the run dies."""
@@ -104,7 +137,7 @@ class DeviceAction(ActionBase):
 def _spec(module: str) -> _argspec.Spec:
     name = module.removeprefix("tpm2_")
     others = {"evidence": _argspec_identity.evidence, "profile": _kinds.profile}
-    return {**_argspec.connection(), **_argspec.session_key(), **(others.get(name) or vars(_argspec)[name])()}
+    return {**_argspec.connection(), **_argspec.session_key(), **_argspec.execution(), **(others.get(name) or vars(_argspec)[name])()}
 
 
 def _malformed(module: str, why: str) -> Result:

@@ -24,11 +24,18 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.pcr import Sel
 Token = t.Any
 
 
+class Waiting(Exception):  # noqa: N818 - nothing has failed
+    """What was asked for has not arrived yet: it will be there after ``Reads.fetch``."""
+
+
 class Reads(t.Protocol):
     """What can be read from a TPM without a session; ``reader.py`` is the implementation."""
 
     # Notes for the user on objects of interrupted programs that were flushed to make room.
     flushed: list[str]
+
+    def fetch(self) -> None:
+        """Get what reads have waited for: far from the TPM, a method raises ``Waiting`` the first time, so that many reads travel together."""
 
     def properties(self, group: int = constants.PT_VAR) -> dict[int, int]:
         """The TPM properties of a group, by number."""

@@ -65,7 +65,7 @@ class Certificate(model.Noun):
         if wanted is None:
             step = model.Step(f"remove the certificate {self.path}", "remove_file", local=lambda _result: files.remove(self.path))
         else:
-            files.check_writable(self.path)
+            run.files.check_writable(self.path)
             data = wanted
             step = model.Step(f"write the certificate to {self.path}", "export", local=lambda _result: files.write(self.path, data, MODE))
         return model.Plan(self.kind, self.object, (step,), before, {self.path: _describe(wanted)}, {})

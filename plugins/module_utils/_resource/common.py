@@ -164,7 +164,7 @@ class PublicFile:
         """The claim on the file, for the resource that exports the key."""
         return [model.Claim(model.FILE, self.path, "public_path")] if self.path else []
 
-    def steps(self, seen: observation.Observation, public: names.Public | None) -> list[model.Step]:
+    def steps(self, seen: observation.Observation, public: names.Public | None, run: Run) -> list[model.Step]:
         """One step if the file does not hold ``public``, otherwise none.
 
         ``public`` is None if the step before makes the key and returns it (see ``identified``). Another public key in the file is replaced.
@@ -178,7 +178,7 @@ class PublicFile:
         if public is not None and seen.file(path) == keyfile.public_pem(public).encode():
             return []
         check_overwrite("write the public key to", path, seen, self._options, (places.PUBLIC_KEY,))
-        files.check_writable(path)
+        run.files.check_writable(path)
 
         def export(result: model.Result) -> None:
             key = public or names.parse_public(bytes.fromhex(result["public"]))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import reader
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model, observation, observe, places
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import files, model, observation, observe, places
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import Run
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, errors, handles, names, nv
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti import Tcti
@@ -102,7 +102,8 @@ class Engine:
 
     ``seen``: the facts that have been read already. ``salt``: the handle and Name of the only key that sessions may be salted to. ``certified``: the
     attestation key signs for what the run makes, so that its commands need no proof of their own. ``connect`` and
-    ``open_backend`` are the ways to the TPM, for reads and for changes; ``require_library`` tells whether the second is there.
+    ``open_backend`` are the ways to the TPM, for reads and for changes; ``require_library`` tells whether the second is there; ``disk`` is the way to
+    the device's files.
     """
 
     def __init__(
@@ -116,9 +117,10 @@ class Engine:
         connect: Connect = reader.connect,
         open_backend: Open = open_backend,
         require_library: t.Callable[[], None] = require_library,
+        disk: files.Files = files.LOCAL,
     ) -> None:
         self._connect, self._open_backend, self._require_library = connect, open_backend, require_library
-        self._tcti = tcti
+        self._tcti, self._files = tcti, disk
         self._given = given
         self._backend: Backend | None = None
         self._seen = observation.Observation() if seen is None else seen
@@ -137,8 +139,8 @@ class Engine:
     def run(self, resources: t.Sequence[model.Resource], check: bool, outcome: Outcome) -> None:
         """Bring the TPM into the state of ``resources``, or (in check mode) plan it. Fills ``outcome``. Raises TpmError."""
         for resource in resources:
-            places.check_own(resource)
-        run = Run(self._given, self._seen)
+            places.check_own(resource, self._files)
+        run = Run(self._given, self._seen, self._files)
         if self._salt is not None:
             run.salt = self._salt[0]
         ordered = _in_order(resources, run.salt, self._salt is not None)
@@ -163,7 +165,7 @@ class Engine:
         asking = [*resources, *self._pinned(resources)]
         with self._connect(self._tcti) as found:
             try:
-                left = observe.observe(found, asking, self._seen)
+                left = observe.observe(found, asking, self._seen, self._files)
             finally:
                 outcome.notes += found.flushed
         self._check_salt(resources)

@@ -5,17 +5,37 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Files on the device: key files, sealed blobs, public keys. Written whole or not at all."""
+"""Files on the device: key files, sealed blobs, public keys. Written whole or not at all.
+
+``Files`` is how a run looks at them; ``LOCAL`` looks at this machine's own, and a controller has one that asks a device.
+"""
 
 from __future__ import annotations
 
 import os
 import stat
 import tempfile
+import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
 
 MAX_SIZE = 1 << 20
+
+
+class Files(t.Protocol):
+    """How a run looks at the device's files, without changing any."""
+
+    def read(self, path: str) -> bytes | None:
+        """Content of a file; None if it does not exist. Raises InputError if it cannot be read, is not an ordinary file, or is too large."""
+
+    def names(self, path: str) -> set[tuple[t.Any, ...]]:
+        """A set of keys for a path. Two paths that lead to one file (through ``.``, ``..``, links of either kind, or a bind mount) share a key."""
+
+    def leads_to(self, path: str) -> str:
+        """Where a symbolic link leads in the end; "" if the path is not one."""
+
+    def check_writable(self, path: str) -> None:
+        """Raises InputError if ``path``, which has been read, cannot be written; called before the TPM is changed."""
 
 
 def read(path: str) -> bytes | None:
@@ -112,4 +132,31 @@ def remove(path: str) -> None:
         ) from None
 
 
-__all__ = ("check_writable", "read", "remove", "write")
+def names(path: str) -> set[tuple[t.Any, ...]]:
+    """The keys for a path: the real path; device and inode of the file, if it exists; and those of its folder together with the file's name."""
+    if not os.path.isabs(path) or "\0" in path:
+        return {("path", path)}  # read() refuses such a path
+    real = os.path.realpath(path)
+    folder, name = os.path.split(real)
+    found: set[tuple[t.Any, ...]] = {("path", real)}
+    for where, rest in ((real, ""), (folder, name)):
+        try:
+            there = os.stat(where)
+        except OSError:
+            continue
+        found.add(("inode", there.st_dev, there.st_ino, rest))
+    return found
+
+
+class _Local:
+    """This machine's own files."""
+
+    read, names, check_writable = staticmethod(read), staticmethod(names), staticmethod(check_writable)
+
+    def leads_to(self, path: str) -> str:
+        return os.path.realpath(path) if os.path.islink(path) else ""
+
+
+LOCAL = _Local()
+
+__all__ = ("LOCAL", "Files", "check_writable", "names", "read", "remove", "write")

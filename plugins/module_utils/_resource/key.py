@@ -160,7 +160,7 @@ class Key(model.Noun):
         if reasons and not common.replace(self._options):
             raise common.mismatch(f"make the key {self.object}", reasons, "name another handle or path")
         if there and not reasons:
-            steps = self.file.steps(seen, there)
+            steps = self.file.steps(seen, there, run)
             old, new = self.file.diff(seen, steps)
             return model.Plan(self.kind, self.object, tuple(steps), {**before, **old}, {**before, **new}, common.identified(there))
         if stored and not reasons:
@@ -169,7 +169,7 @@ class Key(model.Noun):
             self._check_parent(common.parent(self.parent, seen, run, f"make the key {self.object}"))
         lost = held is not None or bool(reasons and self.path is not None and seen.file(self.path) is not None)
         steps = self._make(want, None if reasons else stored, held is not None, lost, run)
-        steps += self.file.steps(seen, None)
+        steps += self.file.steps(seen, None, run)
         old, new = self.file.diff(seen, steps)
         after = {self.object: names.describe(stored.public) if stored and not reasons else names.describe(want, made=False)}
         return model.Plan(self.kind, self.object, tuple(steps), {**before, **old}, {**after, **new}, {})
@@ -204,7 +204,7 @@ class Key(model.Noun):
         ``occupied``: another object is at the handle. ``lost``: an object at the handle or in the file is replaced.
         """
         if self.path is not None and not stored:
-            files.check_writable(self.path)
+            run.files.check_writable(self.path)
         if self.handle is not None:
             run.auth(evicting(self.handle))
             run.made.add(self.handle)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.observation import Asking, Observation
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.nv import NvPublic
 
 if t.TYPE_CHECKING:
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend
@@ -122,6 +123,9 @@ class Resource(Asking, t.Protocol):
     def claims(self) -> list[Claim]:
         """The places that no other resource of the run may use."""
 
+    def expects(self) -> list[NvPublic]:
+        """Definitions of NV indices that are there if nothing has to be done, as far as they can be told before anything is read."""
+
     def declare(self, run: Run) -> None:
         """Called before anything is observed: tell the run what this resource contributes to it."""
 
@@ -140,6 +144,10 @@ class Noun:
     ) -> None:
         self.object, self.phase = object, phase
         self.handle, self.parent, self.owned_file = handle, parent, owned_file
+
+    def expects(self) -> list[NvPublic]:
+        """No NV index: most resources are not about one."""
+        return []
 
     def declare(self, run: Run) -> None:
         """Remember the run, because a read may need its auth values; this resource declares none."""

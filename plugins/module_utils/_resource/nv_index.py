@@ -72,6 +72,13 @@ class NvIndex(model.Noun):
                 facts += self._needed()
         return facts
 
+    def expects(self) -> list[nv.NvPublic]:
+        """The written index, if its size and policy do not depend on anything else."""
+        if self.absent or self.size is None or policy.selections(self.policy):
+            return []
+        want = self._want(observation.Observation(), self.size)
+        return [want._replace(attributes=want.attributes | attributes.NV["written"])]
+
     def _needed(self) -> list[observation.Fact]:
         """The facts that a change needs. The TPM's limits are not asked for if the size is one that every TPM allows."""
         small = self.size is not None and self.size <= nv.SAFE_SIZE and not self.counter

@@ -9,15 +9,16 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Reads
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import files
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Reads, Waiting
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.files import Files
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.observation import Asking, Fact, Observation
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, handles, pcr
 
 
-def _wanted(resources: t.Sequence[Asking], seen: Observation) -> list[Fact]:
+def wanted(resources: t.Sequence[Asking], seen: Observation) -> list[Fact]:
     """The facts that are still missing, each once. All PCRs of a bank are one fact."""
     found: dict[tuple[str, t.Any], Fact] = {}
     banks: dict[str, set[int]] = {}
@@ -32,7 +33,7 @@ def _wanted(resources: t.Sequence[Asking], seen: Observation) -> list[Fact]:
     return facts + [Fact("pcrs", pcr.Selection(bank, tuple(sorted(indices)))) for bank, indices in banks.items() if indices]
 
 
-# How each kind of fact is read, given its key. Two kinds are not in this table: PCRs, all of which are read together, and session facts.
+# How each kind of fact is read, given its key. Not in this table: PCRs, all of which are read together; files; and session facts.
 READ: dict[str, t.Callable[[Reads, t.Any], t.Any]] = {
     "properties": lambda reader, _key: reader.properties(constants.PT_VAR),
     "limits": lambda reader, _key: reader.properties(constants.PT_FIXED),
@@ -42,32 +43,52 @@ READ: dict[str, t.Callable[[Reads, t.Any], t.Any]] = {
     "nv_content": lambda reader, where: reader.nv_read(*where),
     "auth_policy": lambda reader, hierarchy: reader.auth_policy(hierarchy),
     "platform_auth": lambda reader, _key: reader.platform_auth_is_empty(),
-    "file": lambda _reader, path: files.read(path),
 }
 
 
-def observe(reader: Reads, resources: t.Sequence[Asking], seen: Observation) -> list[Fact]:
+def observe(reader: Reads, resources: t.Sequence[Asking], seen: Observation, files: Files) -> list[Fact]:
     """Read facts into ``seen`` until no resource asks for more. Returns the facts that need a session; reading them is left to the caller.
 
     Raises TransportError, TpmResponseError, InputError (a file that cannot be read).
     """
     while True:
-        wanted = _wanted(resources, seen)
-        plain = [fact for fact in wanted if fact.kind != "session"]
+        missing = wanted(resources, seen)
+        plain = [fact for fact in missing if fact.kind != "session"]
         if not plain:
-            return wanted
+            return missing
         # Definitions of NV indices come last: if all handles have been listed by then, the list shows which indices do not exist.
         plain = [fact for fact in plain if fact.kind != "nv_public"] or plain
-        chosen = [fact.key for fact in plain if fact.kind == "pcrs"]
-        if chosen:
-            values = reader.pcr_read(chosen)
-            for one in chosen:
-                seen["pcrs", one] = values[one.bank]
-                seen.asked.setdefault(one.bank, set()).update(one.indices)
-        for fact in plain:
-            if fact.kind != "pcrs":
-                known = fact.kind == "nv_public" and fact.key not in seen.get(("handles", handles.FIRST_NV), (fact.key,))
-                seen[fact.kind, fact.key] = None if known else READ[fact.kind](reader, fact.key)
+        if not read(reader, plain, seen, files):
+            reader.fetch()
 
 
-__all__ = ("observe",)
+def read(reader: Reads, facts: t.Sequence[Fact], seen: Observation, files: Files) -> bool:
+    """Read these facts into ``seen``. Returns False if some of them wait for ``reader.fetch()``, which happens only far from the TPM."""
+    complete = True
+    chosen = [fact.key for fact in facts if fact.kind == "pcrs"]
+    ways: list[t.Callable[[], None]] = [lambda: _read_pcrs(reader, chosen, seen)] if chosen else []
+    ways += [functools.partial(_read_one, reader, fact, seen, files) for fact in facts if fact.kind != "pcrs"]
+    for way in ways:
+        try:
+            way()
+        except Waiting:
+            complete = False
+    return complete
+
+
+def _read_pcrs(reader: Reads, chosen: t.Sequence[pcr.Selection], seen: Observation) -> None:
+    values = reader.pcr_read(chosen)
+    for one in chosen:
+        seen["pcrs", one] = values[one.bank]
+        seen.asked.setdefault(one.bank, set()).update(one.indices)
+
+
+def _read_one(reader: Reads, fact: Fact, seen: Observation, files: Files) -> None:
+    if fact.kind == "file":
+        seen[fact.kind, fact.key] = files.read(fact.key)
+        return
+    known = fact.kind == "nv_public" and fact.key not in seen.get(("handles", handles.FIRST_NV), (fact.key,))
+    seen[fact.kind, fact.key] = None if known else READ[fact.kind](reader, fact.key)
+
+
+__all__ = ("observe", "read", "wanted")

@@ -10,9 +10,9 @@
 from __future__ import annotations
 
 import itertools
-import os
 import typing as t
 
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.files import Files
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.model import FILE, SOURCE, Claim, Resource
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, keyfile
 
@@ -31,41 +31,23 @@ def holds(data: bytes | None) -> str:
     return next((kind for sign, kind in _SIGNS if sign in data), OTHER)
 
 
-def names(path: str) -> set[tuple[t.Any, ...]]:
-    """A set of keys for a path. Two paths that lead to one file (through ``.``, ``..``, links of either kind, or a bind mount) have a key in common.
-
-    The keys are the real path; the device and inode of the file, if it exists; and those of its folder together with the file's name.
-    """
-    if not os.path.isabs(path) or "\0" in path:
-        return {("path", path)}  # files.read refuses such a path
-    real = os.path.realpath(path)
-    folder, name = os.path.split(real)
-    found: set[tuple[t.Any, ...]] = {("path", real)}
-    for where, rest in ((real, ()), (folder, (name,))):
-        try:
-            there = os.stat(where)
-        except OSError:
-            continue
-        found.add(("inode", there.st_dev, there.st_ino, *rest))
-    return found
+def _places(claim: Claim, files: Files) -> set[tuple[t.Any, ...]]:
+    return files.names(claim.text) if claim.place in (FILE, SOURCE) else {(claim.place, claim.text)}
 
 
-def _places(claim: Claim) -> set[tuple[t.Any, ...]]:
-    return names(claim.text) if claim.place in (FILE, SOURCE) else {(claim.place, claim.text)}
-
-
-def check_own(resource: Resource) -> None:
+def check_own(resource: Resource, files: Files) -> None:
     """Raises InputError if a file that the resource writes is a symbolic link, or the same file as another one of the resource."""
-    files = [claim for claim in resource.claims() if claim.place in (FILE, SOURCE)]
-    for claim in files:
-        if claim.place == FILE and os.path.islink(claim.text):
+    claimed = [claim for claim in resource.claims() if claim.place in (FILE, SOURCE)]
+    for claim in claimed:
+        target = files.leads_to(claim.text) if claim.place == FILE else ""
+        if target:
             raise errors.InputError(
-                f"Could not use {claim.text}: it is a symbolic link to {os.path.realpath(claim.text)}, and a link is not replaced by a file; "
+                f"Could not use {claim.text}: it is a symbolic link to {target}, and a link is not replaced by a file; "
                 "name the file that it leads to.",
                 object=claim.text,
             )
-    for one, other in itertools.combinations(files, 2):
-        if FILE in (one.place, other.place) and _places(one) & _places(other):
+    for one, other in itertools.combinations(claimed, 2):
+        if FILE in (one.place, other.place) and _places(one, files) & _places(other, files):
             under = "" if one.text == other.text else f" ({one.text} and {other.text})"
             raise errors.InputError(
                 f"Could not plan the {resource.kind.replace('_', ' ')} {resource.object}: {one.option} and {other.option} are the same file{under}; "
@@ -74,13 +56,13 @@ def check_own(resource: Resource) -> None:
             )
 
 
-def check_all(resources: t.Sequence[Resource]) -> None:
+def check_all(resources: t.Sequence[Resource], files: Files) -> None:
     """Raises InputError if two items of a profile are about one object: a handle, a hierarchy, or a file, also under two names."""
     claimed: dict[tuple[t.Any, ...], tuple[int, Claim]] = {}
     for number, resource in enumerate(resources, 1):
         for claim in resource.claims():
             # A file that is only read may be one that another item writes: a key file that is then loaded.
-            for place in _places(claim) if claim.place != SOURCE else ():
+            for place in _places(claim, files) if claim.place != SOURCE else ():
                 before, first = claimed.setdefault(place, (number, claim))
                 if before != number:
                     under = "" if first.text == claim.text else f", as {first.text}"
@@ -123,5 +105,4 @@ __all__ = (
     "check_own",
     "check_removable",
     "holds",
-    "names",
 )

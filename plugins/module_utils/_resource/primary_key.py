@@ -147,7 +147,7 @@ class PrimaryKey(model.Noun):
             result["accepted"] = f"the EK at {self.object} is of {of}"
         if found and not reasons:
             result.update(common.identified(found[0]))
-            return self._done(seen, before, before, self.file.steps(seen, found[0]), result)
+            return self._done(seen, before, before, self.file.steps(seen, found[0], run), result)
         if found and not common.replace(self._options):
             self._check_other_ek(found[0])
             raise common.mismatch(f"make the primary key {self.template} at {self.object}", reasons, "name another handle")
@@ -216,7 +216,7 @@ class PrimaryKey(model.Noun):
         )
         cost = model.Cost(persistent_slots=0 if occupied else 1, key_generations=1)
         step = model.Step(sentence, "create_primary", create, cost, reversible=not occupied)
-        return [step, *self.file.steps(seen, None)]
+        return [step, *self.file.steps(seen, None, run)]
 
 
 def _handle(options: common.Options, template: str) -> int:

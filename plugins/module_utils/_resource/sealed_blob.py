@@ -238,7 +238,7 @@ class SealedBlob(model.Noun):
         if data is None:
             raise errors.InputError(f"Could not {self._attempt}: there is no content to seal; give content, content_b64 or src.")
         common.parent(self.parent, seen, run, self._attempt)
-        files.check_writable(self.path)
+        run.files.check_writable(self.path)
         step = self._step(want, data, stored is not None, run)
         after = {self.object: {**names.describe(want, made=False), "parent": handles.text(self.parent)}}
         return model.Plan(self.kind, self.object, (step,), before, after, {})

@@ -105,7 +105,7 @@ class Unseal(model.Noun):
             return model.Plan(self.kind, self.object, (), {}, {}, {"dest": dest})
         # The content may look like anything. A file of a known kind (a key, a certificate) is overwritten only by content of the same kind.
         common.check_overwrite(f"write the content of {self.path} to", dest, seen, self._options, (places.OTHER, places.holds(found)))
-        files.check_writable(dest)
+        run.files.check_writable(dest)
         step = model.Step(
             f"write the content of {self.path} to {dest}", "unseal", local=lambda _result: files.write(dest, found, keep=False)
         )

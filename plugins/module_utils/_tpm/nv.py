@@ -15,7 +15,7 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import algorithms as alg
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attributes
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import Cursor, sized
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.marshal import ST_NO_SESSIONS, Cursor, sized
 
 # PolicyCommandCode(TPM2_NV_Write), then PolicyNvWritten(NO), sha256: writing is allowed only until the index has been written.
 WRITE_ONCE_POLICY = bytes.fromhex("b7afecee9bf7bcbd5078f264de85f7e361dc84f745da7efa34e91fdaf200ee9b")
@@ -62,6 +62,12 @@ class NvPublic(t.NamedTuple):
     def has(self, name: str) -> bool:
         """Whether the attribute of that name is set."""
         return bool(self.attributes & attributes.NV[name])
+
+
+def answered(public: NvPublic) -> bytes:
+    """The response to TPM2_NV_ReadPublic of an index with this definition (Part 3, section 31.6)."""
+    body = sized(public.raw) + sized(public.name)
+    return struct.pack(">HII", ST_NO_SESSIONS, 10 + len(body), 0) + body
 
 
 def parse(data: bytes) -> NvPublic:

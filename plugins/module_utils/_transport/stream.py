@@ -29,17 +29,25 @@ def _options(tcti: Tcti) -> dict[str, str]:
     return {name: value for name, _equal, value in pairs}
 
 
-def _open(tcti: Tcti) -> socket.socket:
+def address(tcti: Tcti) -> tuple[str, str] | tuple[str, str, int]:
+    """Where the socket is: ("unix", path) or ("tcp", host, port). Raises InputError."""
     options = _options(tcti)
     if "path" in options:
-        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        made.settimeout(CONNECT_TIMEOUT)
-        made.connect(options["path"])
-        return made
+        return "unix", options["path"]
     port = options.get("port", "2321")
     if not port.isdigit() or not 0 < int(port) < 65536:
         raise errors.InputError(f"Could not use the tcti '{tcti.text}': the port must be a number from 1 to 65535.")
-    return socket.create_connection((options.get("host", "127.0.0.1"), int(port)), CONNECT_TIMEOUT)
+    return "tcp", options.get("host", "127.0.0.1"), int(port)
+
+
+def _open(tcti: Tcti) -> socket.socket:
+    where = address(tcti)
+    if len(where) == 3:
+        return socket.create_connection(where[1:], CONNECT_TIMEOUT)
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    made.settimeout(CONNECT_TIMEOUT)
+    made.connect(where[1])
+    return made
 
 
 def _explain_open(tcti: Tcti, error: OSError) -> errors.TransportError:
@@ -101,4 +109,4 @@ class Socket:
         self._socket.close()
 
 
-__all__ = ("Socket",)
+__all__ = ("Socket", "address")

@@ -1,0 +1,207 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""A device's TPM and files as the controller sees them: what is asked for is collected, and travels to the relay in one exchange.
+
+What comes back is a claim. It is taken apart here, and decides only that nothing is to be done.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import errno
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import base, reader
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, marshal
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import stream, tcti
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _answer
+
+# Bytes of a file that travel to the controller; larger ones are compared on the device.
+LARGEST_FILE = 1 << 15
+# A run asks for facts that depend on others a few times. A device that makes it ask for ever is not answered any more.
+MOST_EXCHANGES = 12
+_LOOK = _answer.fields(
+    {
+        "real": _answer.TEXT,
+        "link": _answer.BOOL,
+        "same": _answer.listed(_answer.listed(_answer.LOOSE)),
+        "mode": _answer.INT,
+        "ids": _answer.listed(_answer.INT),
+        "names": _answer.listed(_answer.LOOSE),
+        "error": _answer.INT,
+        "data": _answer.RAW,
+    }
+)
+ANSWER = _answer.fields(
+    {
+        "answers": _answer.listed(_answer.LOOSE),
+        "stopped": _answer.listed(_answer.LOOSE),
+        "variable": _answer.TEXT,
+        "failed": _answer.BOOL,
+    }
+)
+Step = list[t.Any]
+# Has the relay carry out what these options ask for; returns its answer, of the kind ANSWER.
+Carry = t.Callable[[dict[str, t.Any]], t.Mapping[str, t.Any]]
+
+
+class ElsewhereError(Exception):
+    """The controller cannot settle this from what the relay answers; the module on the device can. The argument is a word that says why."""
+
+
+class Remote:
+    """The TPM that ``given`` names (a TCTI string; None: the device's own), and the files beside it.
+
+    It is a transport and a ``Files``. Its methods raise ``Waiting`` for what has not been fetched yet, and ElsewhereError.
+    """
+
+    def __init__(self, given: str | None, carry: Carry) -> None:
+        self._carry = carry
+        self._place = tcti.resolve(given) if given else None
+        self._steps: list[Step] = []
+        self._condition: Step = []
+        self._looks: dict[str, dict[str, t.Any]] = {}
+        self.answers: dict[bytes, bytes] = {}
+        self.exchanges = 0
+
+    @contextlib.contextmanager
+    def connect(self, _place: tcti.Tcti) -> t.Iterator[Reader]:
+        """A reader of this TPM, for the engine."""
+        yield Reader(self)
+
+    def transmit(self, command: bytes) -> bytes:
+        """The TPM's response to a command that only reads."""
+        if command not in self.answers:
+            self._want(["send", command.hex(), *self._condition])
+            raise base.Waiting
+        return self.answers[command]
+
+    @contextlib.contextmanager
+    def only_if(self, command: bytes, response: bytes) -> t.Iterator[None]:
+        """What is asked for in this block is fetched only if the TPM responds to ``command``, which is to be fetched too, with exactly ``response``."""
+        step = ["send", command.hex()]
+        self._want(step)
+        self._condition = [self._steps.index(step), response.hex()]
+        try:
+            yield
+        finally:
+            self._condition = []
+
+    def read(self, path: str) -> bytes | None:
+        """See ``Files``."""
+        found = self.look(path)
+        if found.get("error") == errno.ENOENT:
+            return None
+        if "data" not in found:
+            raise ElsewhereError("file")
+        return t.cast("bytes", found["data"])
+
+    def names(self, path: str) -> set[tuple[t.Any, ...]]:
+        """See ``Files``."""
+        found = self.look(path)
+        return {("path", found["real"]), *(("inode", *one) for one in found["same"])}
+
+    def leads_to(self, path: str) -> str:
+        """See ``Files``."""
+        found = self.look(path)
+        return str(found["real"]) if found["link"] else ""
+
+    def check_writable(self, path: str) -> None:
+        """See ``Files``: asked only before a change."""
+        raise ElsewhereError("change")
+
+    def look(self, path: str) -> dict[str, t.Any]:
+        """What is at a path: the keys of the relay's answer, ``data`` as bytes."""
+        if path not in self._looks:
+            self._want(["look", path, LARGEST_FILE])
+            raise base.Waiting
+        return self._looks[path]
+
+    def expect(self, path: str) -> None:
+        """Look at a path in the next exchange."""
+        with contextlib.suppress(base.Waiting):
+            self.look(path)
+
+    def fetch(self) -> None:
+        """One exchange: have the relay answer all that has been asked for."""
+        steps, self._steps = self._steps, []
+        self.exchanges += 1
+        if self.exchanges > MOST_EXCHANGES:
+            raise ElsewhereError("exchanges")
+        told = self._carry({"environment": self._place is None, "places": self._places(), "steps": steps})
+        stopped = told.get("stopped")
+        if stopped and stopped[0] == "environment" and self._place is None:
+            self._place = tcti.resolve(str(told.get("variable")))
+            self._steps = steps
+            self.fetch()
+            return
+        answers = told.get("answers") or []
+        if stopped or len(answers) != len(steps):
+            raise ElsewhereError("stopped")
+        for step, answer in zip(steps, answers):
+            self._keep(step, answer)
+
+    def _want(self, step: Step) -> None:
+        if step not in self._steps:
+            self._steps.append(step)
+
+    def _places(self) -> list[Step]:
+        if self._place is None:
+            return [["node", tcti.RESOURCE_MANAGED], ["node", tcti.DIRECT]]
+        if self._place.name == "device":
+            return [["node", self._place.conf]]
+        if self._place.name == "swtpm":
+            return [list(stream.address(self._place))]
+        raise ElsewhereError("tcti")
+
+    def _keep(self, step: Step, answer: t.Any) -> None:
+        if step[0] == "look":
+            self._looks[step[1]] = _look(answer)
+        elif answer is not None or len(step) < 3:
+            response = _response(answer)
+            code = marshal.response(response)[1]
+            # The TPM wants the command again, or has no room: the module waits, and makes room where nobody else can be using the TPM.
+            if code and errors.is_rc(code, *errors.RETRYABLE, errors.RC_OBJECT_MEMORY, errors.RC_SESSION_MEMORY):
+                raise ElsewhereError("busy")
+            self.answers[bytes.fromhex(step[1])] = response
+
+
+class Reader(reader.Reader):
+    """Reads that wait until they are fetched together."""
+
+    def __init__(self, remote: Remote) -> None:
+        super().__init__(remote)
+        self._remote = remote
+
+    def fetch(self) -> None:
+        """One exchange with the relay."""
+        self._remote.fetch()
+
+
+def _response(answer: t.Any) -> bytes:
+    try:
+        return bytes.fromhex(answer)
+    except (TypeError, ValueError):
+        raise ElsewhereError("malformed") from None
+
+
+def _look(answer: t.Any) -> dict[str, t.Any]:
+    try:
+        found = _LOOK.take(answer, "file")
+        if not {"real", "link", "same"} <= found.keys() or None in found.values():
+            raise ElsewhereError("malformed")
+        found["same"] = [(int(device), int(inode), str(rest)) for device, inode, rest in found["same"]]
+        if "data" in found:
+            found["data"] = base64.b64decode(found["data"], validate=True)
+    except (_answer.MalformedError, TypeError, ValueError):
+        raise ElsewhereError("malformed") from None
+    return t.cast("dict[str, t.Any]", found)
+
+
+__all__ = ("ANSWER", "Carry", "ElsewhereError", "Reader", "Remote")
