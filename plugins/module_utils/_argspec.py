@@ -222,6 +222,7 @@ __all__ = (
     "certificate",
     "connection",
     "da_lockout",
+    "execution",
     "hierarchy",
     "info",
     "key",

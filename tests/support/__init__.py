@@ -42,6 +42,7 @@ The files, each with a docstring that says more:
 - ``raw.py``: a raw TPM client, independent of the product's own
 - ``refused.py``: checks that a refusal is one clear sentence and changes nothing on the device
 - ``registry.py``: devices for tests of the registry, and other processes that use it at the same time
+- ``relay.py``: the controller's comparison over the relay, without Ansible
 - ``rogue.py``: an attacker's Python that runs every module and changes its answer
 - ``run_interpreter.py``: a device's warm Python that forks each time Ansible starts it
 - ``run_module.py``: runs modules in this Python, without AnsiballZ

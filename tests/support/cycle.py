@@ -9,7 +9,8 @@ import dataclasses
 import json
 import typing as t
 
-from support import module, secrets
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import comparison
+from support import module, relay, secrets
 from support.module import Result
 from support.proxy import Proxy
 from support.tools import Tools, leftovers, lockout_counter
@@ -39,14 +40,35 @@ class Bench:
 
     def run(self, name: str, /, *, check: bool = False, **options: t.Any) -> Result:
         """Run a module once. Even if it fails, it must leave nothing loaded, cost no try, and neither show nor send a secret in plain."""
-        self.proxy.reset()
         tries, loaded = lockout_counter(self.proxy.swtpm), leftovers(self.proxy.swtpm)
+        compared = self._compared(name, options)
+        self.proxy.reset()
         result = module.run(name, {"tcti": self.proxy.tcti, **options}, python=self.python, check=check, diff=True)
         assert leftovers(self.proxy.swtpm) == loaded, f"{name} left something loaded"
         assert lockout_counter(self.proxy.swtpm) in (tries, 0), f"{name} cost a try of the lockout counter"
         assert secrets.in_text(result.stdout + result.stderr, self.secrets) == []
         assert secrets.on_the_wire(self.proxy.wire(), self.secrets) == []
+        self._agree(compared, result)
         return result
+
+    def _compared(self, name: str, options: dict[str, t.Any]) -> comparison.Compared | None:
+        """What the controller finds over the relay, just before the module runs; it must change nothing."""
+        if name not in comparison.MODULES:
+            return None
+        self.proxy.reset()
+        compared = relay.compare(name, {"tcti": self.proxy.tcti, **options}, python=self.python)
+        assert self.proxy.writes() == self.proxy.sessions() == self.proxy.loads() == []
+        return compared
+
+    def _agree(self, compared: comparison.Compared | None, result: Result) -> None:
+        """Where the controller says that nothing is to be done, the module says the same in the same words; else it has something to do."""
+        if compared is None:
+            return
+        if compared.result is None:
+            assert compared.why in ("session", "mode", "owner", "busy", "path") or not result.ok or result.changed, compared.why
+            return
+        told = {key: value for key, value in result.expect_ok().items() if key != "invocation"}
+        assert compared.result == told
 
     def ok(self, name: str, /, *, check: bool = False, **options: t.Any) -> dict[str, t.Any]:
         """Run a module that succeeds."""

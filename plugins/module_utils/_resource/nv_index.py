@@ -74,10 +74,8 @@ class NvIndex(model.Noun):
 
     def expects(self) -> list[nv.NvPublic]:
         """The written index, if its size and policy do not depend on anything else."""
-        if self.absent or self.size is None or policy.selections(self.policy):
-            return []
-        want = self._want(observation.Observation(), self.size)
-        return [want._replace(attributes=want.attributes | attributes.NV["written"])]
+        known = not self.absent and self.size is not None and not policy.selections(self.policy)
+        return [nv.after_write(self._want(observation.Observation(), t.cast("int", self.size)))] if known else []
 
     def _needed(self) -> list[observation.Fact]:
         """The facts that a change needs. The TPM's limits are not asked for if the size is one that every TPM allows."""
@@ -116,14 +114,11 @@ class NvIndex(model.Noun):
         return self.index if self.public_content and self._options.get("auth") is not None else None
 
     def _read(self, backend: Backend, size: int, seen: observation.Observation) -> bytes:
-        authority, auth = self._authority("read", seen, self._run)
-        return backend.nv_read(authority, auth, self.index, size)
+        return backend.nv_read(*self._authority("read", seen, self._run), self.index, size)
 
     def _read_content(self, found: nv.NvPublic, seen: observation.Observation) -> bytes | None:
         reader = self._reader(seen)
-        key: tuple[str, t.Any] = (
-            ("session", ("nv_content", self.index)) if reader is None else ("nv_content", (self.index, found.size, reader))
-        )
+        key: t.Any = ("session", ("nv_content", self.index)) if reader is None else ("nv_content", (self.index, found.size, reader))
         data: bytes | None = seen.get(key, self.content)
         return data
 

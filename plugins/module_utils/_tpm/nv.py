@@ -64,6 +64,11 @@ class NvPublic(t.NamedTuple):
         return bool(self.attributes & attributes.NV[name])
 
 
+def after_write(public: NvPublic) -> NvPublic:
+    """The definition of an index after it has been written for the first time."""
+    return public._replace(attributes=public.attributes | attributes.NV["written"])
+
+
 def answered(public: NvPublic) -> bytes:
     """The response to TPM2_NV_ReadPublic of an index with this definition (Part 3, section 31.6)."""
     body = sized(public.raw) + sized(public.name)

@@ -59,7 +59,7 @@ class Node:
         return data
 
 
-class Socket:
+class Stream:
     """A stream that carries commands and responses without framing."""
 
     def __init__(self, place: "list[t.Any]") -> None:
@@ -90,11 +90,11 @@ class Socket:
         return data
 
 
-def reach(places: "list[list[t.Any]]") -> "Node | Socket":
+def reach(places: "list[list[t.Any]]") -> "Node | Stream":
     """Open the first place that exists; the first one of all if none does."""
     there = [place for place in places if place[0] != "node" or os.path.exists(place[1])]
     place = (there or places)[0]
-    return Node(place[1]) if place[0] == "node" else Socket(place)
+    return Node(place[1]) if place[0] == "node" else Stream(place)
 
 
 def names(owner: int, group: int) -> "list[str | None]":

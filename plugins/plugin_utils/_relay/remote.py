@@ -71,9 +71,9 @@ class Remote:
         self.exchanges = 0
 
     @contextlib.contextmanager
-    def connect(self, _place: tcti.Tcti) -> t.Iterator[Reader]:
+    def connect(self, _place: tcti.Tcti) -> t.Iterator[RemoteReader]:
         """A reader of this TPM, for the engine."""
-        yield Reader(self)
+        yield RemoteReader(self)
 
     def transmit(self, command: bytes) -> bytes:
         """The TPM's response to a command that only reads."""
@@ -172,7 +172,7 @@ class Remote:
             self.answers[bytes.fromhex(step[1])] = response
 
 
-class Reader(reader.Reader):
+class RemoteReader(reader.Reader):
     """Reads that wait until they are fetched together."""
 
     def __init__(self, remote: Remote) -> None:
@@ -204,4 +204,4 @@ def _look(answer: t.Any) -> dict[str, t.Any]:
     return t.cast("dict[str, t.Any]", found)
 
 
-__all__ = ("ANSWER", "Carry", "ElsewhereError", "Reader", "Remote")
+__all__ = ("ANSWER", "Carry", "ElsewhereError", "Remote", "RemoteReader")
