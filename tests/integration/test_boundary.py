@@ -325,12 +325,17 @@ def test_no_secret_without_pipelining_and_the_rest_as_ever(each_controller: Cont
         ]
     done = play(each_controller, tasks, {"edge-01": host})
     assert done.returncode == 0, said(done)
-    assert not rogue.answers
+    assert not _of_modules(rogue)
     # What is no secret is sent as ever.
     info = {"tcti": tcti, "gather": ["identity"]}
     public = {"name": "Public", "edgefleet.tpm2.tpm2_info": info, "vars": {"ansible_pipelining": False}}
     done = play(each_controller, [public], {"edge-01": host})
-    assert done.returncode == 0 and len(rogue.answers) == 1, said(done)
+    assert done.returncode == 0 and len(_of_modules(rogue)) == 1, said(done)
     each_controller.settings["ANSIBLE_KEEP_REMOTE_FILES"] = "true"
     done = play(each_controller, [{"name": "Keep", "edgefleet.tpm2.tpm2_hierarchy": secret}], {"edge-01": host})
-    assert done.returncode != 0 and "Could not send the secrets of tpm2_hierarchy" in said(done) and len(rogue.answers) == 1
+    assert done.returncode != 0 and "Could not send the secrets of tpm2_hierarchy" in said(done) and len(_of_modules(rogue)) == 1
+
+
+def _of_modules(rogue: Rogue) -> list[t.Any]:
+    """The answers of modules; those of the relay, which gets no option of a task, are left out."""
+    return [one for one in rogue.answers if "answers" not in one]

@@ -7,11 +7,13 @@
 
 """The relay: the program that a controller runs on a device to reach its TPM and its files. It gets no secret, and knows nothing about TPMs.
 
-It opens one place (a device node or a socket), carries out a list of steps in their order, prints the answers as JSON, and ends:
+It opens one place (a device node or a socket), carries out a list of steps in their order, and prints the answers as JSON. Then it ends, or, asked
+to serve, does so for each line on its standard input until that ends. It opens no port, so nobody but the controller that started it can ask it.
 
 - ``["send", HEX]``: one command, one response.
 - ``["send", HEX, N, HEX]``: the same, but only if step N was answered by exactly these bytes.
 - ``["look", PATH, MOST]``: what is at a path, and the content of a file of at most MOST bytes.
+- ``["writable", PATH]``, ``["write", PATH, BASE64, MODE, KEEP]``, ``["remove", PATH]``, ``["own", PATH, MODE, OWNER, GROUP]``: see the functions.
 
 It runs on Python 3.6 and newer, with the standard library alone. From the first import on, this text is what is sent; Ansible replaces the
 marker in it by the arguments, as it does for modules that do not use AnsiballZ.
@@ -23,6 +25,8 @@ import json
 import os
 import socket
 import stat
+import sys
+import tempfile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -136,32 +140,127 @@ def look(path: str, most: int) -> "dict[str, t.Any]":
     return found
 
 
-def work(asked: "dict[str, t.Any]") -> "dict[str, t.Any]":
-    """Carry out the steps. Returns the answers up to the step that failed, and the reason as a word and the system's number of the error."""
-    answers = []  # type: list[t.Any]
-    told = {"changed": False, "answers": answers, "stopped": None}  # type: dict[str, t.Any]
-    variable = os.environ.get("TPM2TOOLS_TCTI") if asked["environment"] else None
-    if variable:
-        # The controller reads it, and asks again.
-        return dict(told, stopped=["environment", 0], variable=variable[:1000])
-    tpm = None
+def writable(path: str) -> "dict[str, t.Any]":
+    """Whether a file could be written at a path, whose missing folders would be made: the nearest folder there is, and why not."""
+    folder = os.path.dirname(path)
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    if not os.path.isdir(folder):
+        return {"folder": folder, "error": errno.ENOTDIR}
+    return {"folder": folder, "error": 0 if os.access(folder, os.W_OK | os.X_OK) else errno.EACCES}
+
+
+def write(path: str, data: str, mode: int, keep: bool) -> "dict[str, t.Any]":
+    """Replace a file by a new one that is complete, or leave it as it is. ``keep``: keep an old file's mode."""
+    folder = os.path.dirname(path)
+    if os.path.islink(path):
+        return {"error": errno.ELOOP}
+    temporary = None
     try:
-        for step in asked["steps"]:
-            if step[0] == "look":
-                answers.append(look(step[1], step[2]))
-            elif len(step) > 2 and answers[step[2]] != step[3]:
-                answers.append(None)
-            else:
-                tpm = tpm or reach(asked["places"])
-                answers.append(tpm.send(bytes.fromhex(step[1])).hex())
-    except Failed as failed:
-        told["stopped"] = [str(failed), 0]
-    except socket.timeout:
-        told["stopped"] = ["silent", 0]
+        os.makedirs(folder, 0o755, exist_ok=True)
+        if keep and os.path.exists(path):
+            mode = os.stat(path).st_mode & 0o777
+        number, temporary = tempfile.mkstemp(prefix=".edgefleet-", dir=folder)
+        with os.fdopen(number, "wb") as file:
+            os.fchmod(number, mode)
+            file.write(base64.b64decode(data))
+            file.flush()
+            os.fsync(number)
+        os.replace(temporary, path)
+        temporary = None
+        entry = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        os.fsync(entry)
+        os.close(entry)
     except OSError as error:
-        told["stopped"] = ["broken" if tpm else "unreachable", error.errno or 0]
-    return told
+        return {"error": error.errno}
+    finally:
+        if temporary:
+            os.unlink(temporary)
+    return {"error": 0}
+
+
+def remove(path: str) -> "dict[str, t.Any]":
+    """Remove a file, if there is one."""
+    try:
+        os.unlink(path)
+    except OSError as error:
+        return {"error": 0 if error.errno == errno.ENOENT else error.errno}
+    return {"error": 0}
+
+
+def own(path: str, mode: "int | None", owner: "str | None", group: "str | None") -> "dict[str, t.Any]":
+    """Give a file a mode, an owner and a group (names or numbers); None leaves what is there."""
+    import grp
+    import pwd
+
+    try:
+        uid = -1 if owner is None else int(owner) if owner.isdigit() else pwd.getpwnam(owner).pw_uid
+        gid = -1 if group is None else int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
+        os.lchown(path, uid, gid)
+        if mode is not None:
+            os.chmod(path, mode)
+    except KeyError:
+        return {"error": errno.ENOENT}
+    except OSError as error:
+        return {"error": error.errno}
+    return {"error": 0}
+
+
+FILES = {"look": look, "writable": writable, "write": write, "remove": remove, "own": own}  # type: dict[str, t.Any]
+
+
+class Relay:
+    """The place with the TPM, opened by the first command and kept open until the end."""
+
+    tpm = None  # type: Node | Stream | None
+
+    def work(self, asked: "dict[str, t.Any]") -> "dict[str, t.Any]":
+        """Carry out the steps. Returns the answers up to the step that failed, and why, as a word and the system's number of the error."""
+        answers = []  # type: list[t.Any]
+        told = {"changed": False, "answers": answers, "stopped": None}  # type: dict[str, t.Any]
+        variable = os.environ.get("TPM2TOOLS_TCTI") if asked["environment"] else None
+        if variable:
+            # The controller reads it, and asks again.
+            return dict(told, stopped=["environment", 0], variable=variable[:1000])
+        try:
+            for step in asked["steps"]:
+                if step[0] != "send":
+                    answers.append(FILES[step[0]](*step[1:]))
+                elif len(step) > 2 and answers[step[2]] != step[3]:
+                    answers.append(None)
+                else:
+                    answers.append(self.send(asked["places"], bytes.fromhex(step[1])).hex())
+        except Failed as failed:
+            told["stopped"] = [str(failed), 0]
+        except socket.timeout:
+            told["stopped"] = ["silent", 0]
+        except OSError as error:
+            told["stopped"] = ["broken" if self.tpm else "unreachable", error.errno or 0]
+        if told["stopped"]:
+            self.tpm = None
+        return told
+
+    def send(self, places: "list[list[t.Any]]", command: bytes) -> bytes:
+        """One command, and its response."""
+        self.tpm = self.tpm or reach(places)
+        return self.tpm.send(command)
+
+    def serve(self) -> None:
+        """Answer one line after the other until there are no more: the controller has gone, or is done."""
+        say({"ready": True})
+        for line in sys.stdin.buffer:
+            say(self.work(json.loads(line.decode())))
+
+
+def say(answer: "dict[str, t.Any]") -> None:
+    """Print one line."""
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    os.write(1, json.dumps(work(json.loads(ASKED))).encode())
+    ARGUMENTS = json.loads(ASKED)
+    if ARGUMENTS.get("serve"):
+        Relay().serve()
+    else:
+        say(Relay().work(ARGUMENTS))

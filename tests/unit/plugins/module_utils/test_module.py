@@ -14,18 +14,9 @@ import pytest
 from ansible.module_utils import basic
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _module
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, handles
 
 PLUGINS = pathlib.Path(_module.__file__).parents[1]
 MODULES = sorted(path.stem for path in (PLUGINS / "modules").glob("tpm2_*.py"))
-
-
-def test_the_given_auths() -> None:
-    names = {f"{name}_auth": None for name in handles.HIERARCHIES}
-    assert _module.given(names) == {}
-    assert _module.given({**names, "owner_auth": "hex:6162", "lockout_auth": ""}) == {handles.RH_OWNER: b"ab", handles.RH_LOCKOUT: b""}
-    with pytest.raises(errors.InputError, match="platform_auth"):
-        _module.given({**names, "platform_auth": "x" * 33})
 
 
 class Log:
