@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-.PHONY: help demo test molecule vm guide lint format bench counts faults fleet attacks fuzz coverage clean
+.PHONY: help demo test proofs molecule vm guide lint format bench counts faults fleet attacks fuzz coverage clean
 .DEFAULT_GOAL := help
 
 DEVICES ?= 4
@@ -17,9 +17,13 @@ demo: ## Enroll a factory line of software TPMs, DEVICES=4 of them, one without 
 	@scripts/setup demo
 	@DEVICES=$(DEVICES) demo/run
 
-test: ## Run every check and test that needs neither container nor VM, and sum up.
+test: ## Run the checks, and the tests of code, pages, modules, roles and playbooks; sum up.
 	@scripts/setup test
 	@scripts/test
+
+proofs: ## Run the long proofs: attacks, faults at every position, the demo, and that the benchmark compares like with like.
+	@scripts/setup test
+	@$(NOX) -e proofs
 
 molecule: ## Run the roles in systemd containers of Debian 12 and 13 (podman; software TPMs); SCENARIO=abrmd runs one.
 	@scripts/setup molecule

@@ -4,7 +4,7 @@
 
 """The checks and tests, one session each: `nox -l` lists them, `nox -e NAME` runs one, plain `nox` all of them, one after the other.
 
-`make test` runs those that check beside the one that tests (scripts/test).
+`make test` runs those that check beside the one that tests (scripts/test), `make proofs` the proofs.
 
 The sessions share the environment that `scripts/setup test` makes, so they need no network; antsibull-nox adds its own two.
 """
@@ -26,12 +26,17 @@ TREE = WORK / "collections/ansible_collections/edgefleet/tpm2"
 # One more than there are cores: tests also wait, for a TPM to start or for a code to pass.
 WORKERS = str((os.cpu_count() or 1) + 1)
 PYTEST_LOG = WORK / "log/pytest.log"
+# The folders of tests/ that each session runs. What is in neither has a target of its own: see the Makefile.
+FOLDERS = {
+    "tests": ["tests/docs", "tests/integration", "tests/unit"],
+    "proofs": ["tests/attacks", "tests/bench", "tests/demo", "tests/faults"],
+}
 # What the unit tests cover, in percent, less a little for what hangs on chance. It never falls: what rises is written here.
 FLOORS = {"module_utils/_tpm": 98.6, "plugin_utils": 89.9}
 
 nox.options.envdir = str(WORK / "nox")
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "license-check", "extra-checks", "docs", "sanity", "tests"]
+nox.options.sessions = ["lint", "license-check", "extra-checks", "docs", "sanity", "tests", "proofs"]
 os.environ["PATH"] = f"{BIN}:{os.environ['PATH']}"
 
 # Adds the sessions license-check and extra-checks.
@@ -124,9 +129,16 @@ def run_pytest(session: nox.Session, *arguments: str) -> None:
 
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
-    """All tests that need neither container nor VM nor a hundred devices, in one run of pytest on every core of the machine."""
+    """The tests of code, pages, modules, roles and playbooks, in one run of pytest on every core of the machine."""
     session.run("scripts/cores", external=True)
-    run_pytest(session, "-n", WORKERS, "--dist", "loadgroup", "--ignore=tests/vm", "--ignore=tests/fleet", "--ignore=tests/guide", "tests")
+    run_pytest(session, "-n", WORKERS, "--dist", "loadgroup", *FOLDERS["tests"])
+
+
+@nox.session(venv_backend="none")
+def proofs(session: nox.Session) -> None:
+    """The long proofs: attacks, faults at every position, the demo and the benchmark, in one run of pytest on every core of the machine."""
+    session.run("scripts/cores", external=True)
+    run_pytest(session, "-n", WORKERS, "--dist", "loadgroup", *FOLDERS["proofs"])
 
 
 @nox.session(venv_backend="none", default=False)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import ast
+import collections
 import pathlib
 import re
 import runpy
@@ -100,6 +102,28 @@ def test_the_workflow_runs_what_can_be_run_anywhere_with_pinned_actions() -> Non
     used = re.findall(r"\buses: (\S+) # v\d", text)
     assert used and len(used) == text.count("uses:") and all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", one) for one in used)
     assert yaml.safe_load(text)["permissions"] == {"contents": "read"}
+
+
+def folders_of(target: str) -> list[str]:
+    """The folders of tests/ that a target gives to pytest: in its recipe, in a script that it calls, or in a session of nox that these name."""
+    recipe = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert recipe, target
+    noxfile = (ROOT / "noxfile.py").read_text()
+    (folders,) = re.findall(r"^FOLDERS = (\{.*?^\})", noxfile, re.MULTILINE | re.DOTALL)
+    texts = [recipe[1], *((ROOT / name).read_text() for name in re.findall(r"scripts/\w+", recipe[1]))]
+    for names in re.findall(r'(?:\$\(NOX\)|"\$nox") -e ([\w -]+)', "\n".join(texts)):
+        texts += [body for name in names.split() for body in re.findall(rf"^def {name}\(.*\n((?:    .*\n|\n)+)", noxfile, re.MULTILINE)]
+    words = " ".join(line for text in texts for line in text.splitlines() if "pytest" in line)
+    named = [folder for name in re.findall(r'FOLDERS\["(\w+)"\]', words) for folder in ast.literal_eval(folders)[name]]
+    return named + re.findall(r"(?<![=/\w])tests/\w+", words)
+
+
+def test_every_folder_of_tests_is_run_once_by_continuous_integration() -> None:
+    targets = re.findall(r"^make (\w+)", (ROOT / ".ci/run").read_text(), re.MULTILINE)
+    # `make coverage` measures what it runs; that it passes is for the others to show.
+    run = collections.Counter(folder for target in targets if target != "coverage" for folder in folders_of(target))
+    assert run == {str(folder.relative_to(ROOT)): 1 for folder in (ROOT / "tests").iterdir() if any(folder.rglob("test_*.py"))}
+    assert list((ROOT / "tests").glob("test_*.py")) == []
 
 
 def test_no_sanity_finding_is_ignored() -> None:
