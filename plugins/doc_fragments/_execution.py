@@ -19,11 +19,11 @@ options:
     description:
       - Where the device is compared with what the task declares.
       - With V(auto), on the controller. The device only gets a small program that passes bytes between the controller and its TPM and reads
-        the files that the task names. If nothing is to be done, the task ends there, and the device has been sent no auth value, no secret
-        and no other option of the task. Otherwise the module itself is sent, with its options, and does the work on the device.
+        the files that the task names. If nothing is to be done, the task ends there, and the device has been sent no auth value and no secret,
+        only handles and paths. Otherwise the module itself is sent, with its options, and does the work on the device.
       - With V(device), everything is done by the module on the device, as with C(ansible-pull).
       - V(auto) does the same as V(device) if the TPM can be reached only through a library on the device, for example with a O(tcti) of
-        C(tabrmd), and if a comparison needs a session.
+        C(tabrmd), and if a comparison needs a session, or a file on the device that holds a secret (the C(src) of a sealed blob).
     type: str
     choices: [auto, device]
     default: auto

@@ -41,8 +41,10 @@ def kind(value: t.Any) -> str:
 
 
 def fault(where: str, value: t.Any) -> str:
-    """The sentence for a value that is not text; "" for text or None. It does not contain the value, which may be a secret."""
+    """The sentence for a value that is not text, or cannot be encoded; "" for text or None. It does not contain the value, which may be a secret."""
     found = kind(value)
+    if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
+        return f"Could not read {where}: it is not Unicode text (it holds half of a surrogate pair); give bytes as base64 in content_b64."
     if not found:
         return ""
     if found in ("a mapping", "a list", "binary data"):

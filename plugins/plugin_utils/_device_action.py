@@ -61,6 +61,9 @@ class DeviceAction(ActionBase):
         """
         self._table, self._notes = table, list[str]()
         misread = _values.misread(options, _spec(module))
+        if options.get("known_answers") is not None:
+            # Somebody else's would be taken for what this TPM says.
+            misread = "Could not take known_answers: only the controller's part of this module gives it; leave it out."
         if misread:
             return {"failed": True, "changed": False, "reason": "input", "msg": misread}
         compared = self._compare(module, options, task_vars)

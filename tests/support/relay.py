@@ -7,19 +7,49 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import subprocess
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _answer
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import comparison, exchange, remote
 
-_MARKER = "<<INCLUDE_ANSIBLE_MODULE_JSON_ARGS>>"
+MARKER = "<<INCLUDE_ANSIBLE_MODULE_JSON_ARGS>>"
+_PATIENCE = "PATIENCE = 30.0"
 
 
-def run(python: str, asked: dict[str, t.Any]) -> t.Any:
-    """What the program answers on the interpreter `python`; sent as Ansible sends it, on standard input with its arguments in it."""
-    sent = exchange.program().replace(_MARKER, json.dumps(asked))
-    done = subprocess.run([python, "-I", "-"], input=sent, capture_output=True, text=True, check=True, timeout=120)
+def sent(asked: dict[str, t.Any], patience: float | None = None) -> str:
+    """The program with its arguments, as Ansible sends it; on request with another `patience`, in seconds."""
+    text = exchange.program()
+    assert text.count(MARKER) == text.count(_PATIENCE) == 1
+    if patience is not None:
+        text = text.replace(_PATIENCE, f"PATIENCE = {patience}")
+    return text.replace(MARKER, json.dumps(asked))
+
+
+def run(
+    python: str,
+    asked: dict[str, t.Any],
+    *,
+    patience: float | None = None,
+    environment: t.Mapping[str, str] | None = None,
+    user: int | None = None,
+) -> t.Any:
+    """What the program answers on the interpreter `python`, to which it comes on standard input.
+
+    `environment`: variables beside ours. `user`: who runs it.
+    """
+    done = subprocess.run(
+        [python, "-I", "-"],
+        input=sent(asked, patience),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, **(environment or {})},
+        user=user,
+    )
+    assert done.returncode == 0 and not done.stderr, done.stderr
     return json.loads(done.stdout)
 
 

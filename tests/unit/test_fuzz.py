@@ -9,12 +9,15 @@ The seeds are fixed, so that a failure comes again. What is right, the same tabl
 from __future__ import annotations
 
 import base64
+import functools
 import json
+import random
 import typing as t
 
 import pytest
 from support import birth, ek_lab, event_log
 from support.fuzz import ROUNDS, Rounds, damaged, spoilt
+from unit import soft_device
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import attest, der, names, own_ek, pcr, templates
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import event_log as logs
@@ -210,6 +213,41 @@ def test_what_action_plugins_take(name: str, rounds: Rounds) -> None:
         except _answer.MalformedError:
             continue
         assert taken.keys() <= good.keys() and json.dumps(taken, allow_nan=False).isascii()
+
+
+def _relayed(spoil: t.Callable[[soft_device.Told], soft_device.Told]) -> bool:
+    """A comparison with spoilt answers: nothing to do, or a word that says why not (then true). What is shown is printable."""
+    compared = soft_device.SoftDevice(lambda _asked, told: spoil(told)).compare()
+    assert (compared.result is None) is bool(compared.why) and compared.why.isprintable()
+    if compared.result is not None:
+        taken = _answer.taken(_answer_tables.TABLES["tpm2_profile"], compared.result)
+        assert json.dumps(taken, allow_nan=False).isascii()
+    return compared.result is None
+
+
+def test_what_a_relay_answers(rounds: Rounds) -> None:
+    refused = 0
+    for dice in rounds("relay"):
+        refused += _relayed(lambda told: damaged(damaged(told, dice), dice))  # noqa: B023 - called at once
+    assert refused > ROUNDS // 2
+
+
+def test_what_a_tpm_and_files_say_through_a_relay(rounds: Rounds) -> None:
+    """Each answer has the right form, and the bytes in it are spoilt; a response says its own size all the same."""
+
+    def spoil(told: soft_device.Told, dice: random.Random) -> soft_device.Told:
+        answers = list(told["answers"])
+        for _each in range(dice.randint(1, 2)) if answers else ():
+            at = dice.randrange(len(answers))
+            if isinstance(answers[at], str):
+                head, body = bytes.fromhex(answers[at])[:10], spoilt(bytes.fromhex(answers[at])[10:] or b"?", dice)
+                answers[at] = (head[:2] + (10 + len(body)).to_bytes(4, "big") + head[6:] + body).hex()
+            elif isinstance(answers[at], dict) and "data" in answers[at]:
+                answers[at] = {**answers[at], "data": _b64(spoilt(base64.b64decode(answers[at]["data"]), dice))}
+        return {**told, "answers": answers}
+
+    refused = sum(_relayed(functools.partial(spoil, dice=dice)) for dice in rounds("relayed", 2))
+    assert refused > ROUNDS
 
 
 def test_records(rounds: Rounds) -> None:

@@ -87,8 +87,8 @@ class Reader:
             more, count, cursor = marshal.capability_head(self._ask("read", f"the TPM's capability {capability}", command))
             known = len(found)
             found.update(item(cursor) for _each in range(count))
-            # A TPM that repeats the same entries must not keep this loop running for ever.
-            more = more and len(found) > known
+            # A TPM that repeats the same entries must not keep this loop running for ever; after the largest number there can be no other.
+            more = more and len(found) > known and max(found) < 0xFFFFFFFF
             start = max(found) + 1 if found else first
         return found
 

@@ -60,6 +60,12 @@ class DaLockout(model.Noun):
     @staticmethod
     def _state(seen: observation.Observation) -> tuple[dict[str, int], int]:
         properties = seen.properties()
+        missing = [name for name, number in _FIELDS.items() if number not in properties]
+        if missing:
+            raise errors.TpmError(
+                f"Could not read the dictionary attack parameters: the TPM omitted {', '.join(missing)}, which every TPM 2.0 tells; see that tcti "
+                "names a TPM 2.0, and look for a firmware update."
+            )
         return {name: properties[number] for name, number in _FIELDS.items()}, properties.get(constants.PT_LOCKOUT_COUNTER, 0)
 
     def plan(self, seen: observation.Observation, run: Run) -> model.Plan:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-_OCTAL = re.compile(r"0?o?[0-7]{1,4}", re.ASCII)
+_OCTAL = re.compile(r"(0o)?0?[0-7]{1,4}", re.ASCII)
 _SPECIAL = 0o7000
 _CURE = 'write it as "0600" or u=rw,g=r'
 

@@ -35,7 +35,7 @@ def address(tcti: Tcti) -> tuple[str, str] | tuple[str, str, int]:
     if "path" in options:
         return "unix", options["path"]
     port = options.get("port", "2321")
-    if not port.isdigit() or not 0 < int(port) < 65536:
+    if not port.isdecimal() or not 0 < int(port) < 65536:
         raise errors.InputError(f"Could not use the tcti '{tcti.text}': the port must be a number from 1 to 65535.")
     return "tcp", options.get("host", "127.0.0.1"), int(port)
 
@@ -43,7 +43,10 @@ def address(tcti: Tcti) -> tuple[str, str] | tuple[str, str, int]:
 def _open(tcti: Tcti) -> socket.socket:
     where = address(tcti)
     if len(where) == 3:
-        return socket.create_connection(where[1:], CONNECT_TIMEOUT)
+        try:
+            return socket.create_connection(where[1:], CONNECT_TIMEOUT)
+        except UnicodeError:
+            raise errors.InputError(f"Could not use the tcti '{tcti.text}': no host can have this name; correct it.") from None
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     made.settimeout(CONNECT_TIMEOUT)
     made.connect(where[1])

@@ -53,9 +53,10 @@ def compare(module: str, options: t.Mapping[str, t.Any], *, diff: bool, carry: C
 
 
 def _valid(module: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    # Ansible replaces ~ and $NAME in paths, which would be the controller's.
-    if any("~" in path or "$" in path for path in _paths(options, spec(module))):
-        raise ElsewhereError("path")
+    for path in _paths(options, spec(module)):
+        # Ansible replaces ~ and $NAME in paths, which would be the controller's.
+        if "~" in path or "$" in path:
+            raise ElsewhereError("path")
     found = ArgumentSpecValidator(spec(module)).validate(dict(options))
     if found.error_messages:
         raise ElsewhereError("options")
@@ -63,11 +64,16 @@ def _valid(module: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _paths(options: t.Any, known: _argspec.Spec) -> t.Iterator[str]:
+    """All paths among options. Raises ElsewhereError for options that are given as text (JSON, or key=value), which may hold paths."""
     for one in options if isinstance(options, list) else [options]:
-        for name, value in one.items() if isinstance(one, dict) else ():
-            if known.get(name, {}).get("type") == "path":
+        if not isinstance(one, dict):
+            raise ElsewhereError("options")
+        for name, value in one.items():
+            inside = known.get(name, {})
+            if inside.get("type") == "path":
                 yield str(value)
-            yield from _paths(value, known.get(name, {}).get("options") or {})
+            elif inside.get("options") and value is not None:
+                yield from _paths(value, inside["options"])
 
 
 def spec(module: str) -> _argspec.Spec:
@@ -119,6 +125,9 @@ def _ahead(resources: t.Sequence[model.Resource], given: t.Mapping[int, bytes], 
         observe.read(reader, facts, nothing, remote)
         for resource in resources:
             for claim in resource.claims():
+                if claim.option == "src":
+                    # It holds a secret in plain text, which is to stay on the device: Ansible shows what programs print at -vvv.
+                    raise ElsewhereError("src")
                 if claim.place in (model.FILE, model.SOURCE):
                     remote.expect(claim.text)
             _guess(resource, reader, remote)
@@ -136,20 +145,22 @@ def _guess(resource: model.Resource, reader: base.Reads, remote: Remote) -> None
 
 
 def _check_owned(owned: model.OwnedFile | None, remote: Remote) -> None:
-    """Raises ElsewhereError unless a file has the mode, owner and group that a task asks for."""
+    """Raises ElsewhereError unless a file has the mode, owner and group that a task asks for.
+
+    The module refuses a wrong mode and an unknown owner even if there is no file, so such a task is left to it.
+    """
     if owned is None:
         return
     found, wanted = remote.look(owned.path), owned.options
-    if "mode" not in found:
-        return
     mode = wanted.get("mode")
     if mode is not None and (
-        modes.fault(mode, _symbolic) or (mode if isinstance(mode, int) else int(mode.replace("o", ""), 8)) != found["mode"]
+        modes.fault(mode, _symbolic) or (mode if isinstance(mode, int) else int(mode.replace("o", ""), 8)) != found.get("mode")
     ):
         raise ElsewhereError("mode")
-    for kind, place in (("owner", 0), ("group", 1)):
+    for place, kind in enumerate(("owner", "group")):
         name = wanted.get(kind)
-        if name is not None and str(name) not in (found["names"][place], str(found["ids"][place])):
+        # Ansible takes a number for a number, even if a user has that name.
+        if name is not None and ("mode" not in found or str(name) != str(found["ids" if str(name).isdigit() else "names"][place])):
             raise ElsewhereError("owner")
 
 

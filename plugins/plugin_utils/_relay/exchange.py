@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import pathlib
 
 from ansible import constants
@@ -22,16 +24,32 @@ _SHEBANG = "#!/usr/bin/python\n"
 
 
 def program() -> str:
-    """What is sent to a device, but for the arguments: the program from its first import on."""
+    """What is sent to a device, but for the arguments: the program from its first import on, without comments and docstrings."""
     text = pathlib.Path(__file__).with_name("program.py").read_text(encoding="utf-8")
-    return _SHEBANG + text[text.index("\nimport ") + 1 :]
+    return _bare(_SHEBANG + text[text.index("\nimport ") + 1 :])
+
+
+def _bare(text: str) -> str:
+    """A program without docstrings, empty lines and lines with nothing but a comment. It has no other text of more than one line."""
+    instead: dict[int, str] = {}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+            first = node.body[0]
+            instead.update(dict.fromkeys(range(first.lineno, (first.end_lineno or 0) + 1), ""))
+            if len(node.body) == 1:
+                instead[first.lineno] = " " * first.col_offset + "pass"
+    lines = [instead.get(number, line) for number, line in enumerate(text.splitlines(), 1)]
+    return "".join(f"{line}\n" for line in lines if line.strip() and not line.lstrip().startswith("# "))
 
 
 def offer() -> None:
     """Write the program into Ansible's folder for the temporary files of this run, and tell Ansible to look for modules there."""
     folder = pathlib.Path(constants.DEFAULT_LOCAL_TMP, "edgefleet-relay")
     folder.mkdir(mode=0o700, exist_ok=True)
-    (folder / f"{_NAME}.py").write_text(program(), encoding="utf-8")
+    # Workers may do this at the same time.
+    aside = folder / f".{os.getpid()}"
+    aside.write_text(program(), encoding="utf-8")
+    aside.replace(folder / f"{_NAME}.py")
     module_loader.add_directory(str(folder))
 
 

@@ -121,16 +121,17 @@ def look(path: str, most: int) -> "dict[str, t.Any]":
     folder, last = os.path.split(real)
     found = {"real": real, "link": os.path.islink(path), "same": []}  # type: dict[str, t.Any]
     try:
-        there = os.stat(folder)
-        found["same"].append([there.st_dev, there.st_ino, last])
-        there = os.stat(real)
-        found["same"].append([there.st_dev, there.st_ino, ""])
+        for place, rest in ((folder, last), (real, "")):
+            there = os.stat(place)
+            found["same"].append([there.st_dev, there.st_ino, rest])
+        # Not the real path, which exists for a path such as missing/../file that cannot be opened.
+        there = os.stat(path)
         found["mode"] = stat.S_IMODE(there.st_mode)
         found["ids"] = [there.st_uid, there.st_gid]
         found["names"] = names(there.st_uid, there.st_gid)
         if not stat.S_ISREG(there.st_mode):
             raise OSError(errno.EISDIR, "")
-        with open(real, "rb") as file:
+        with open(path, "rb") as file:
             data = file.read(most + 1)
         if len(data) > most:
             raise OSError(errno.EFBIG, "")
@@ -210,7 +211,7 @@ FILES = {"look": look, "writable": writable, "write": write, "remove": remove, "
 
 
 class Relay:
-    """The place with the TPM, opened by the first command and kept open until the end."""
+    """The place with the TPM, opened at first and kept open until the end."""
 
     tpm = None  # type: Node | Stream | None
 
@@ -223,27 +224,24 @@ class Relay:
             # The controller reads it, and asks again.
             return dict(told, stopped=["environment", 0], variable=variable[:1000])
         try:
+            # Opened also if only files are looked at: without a TPM, the module that asks would fail as well.
+            self.tpm = self.tpm or reach(asked["places"])
             for step in asked["steps"]:
                 if step[0] != "send":
                     answers.append(FILES[step[0]](*step[1:]))
                 elif len(step) > 2 and answers[step[2]] != step[3]:
                     answers.append(None)
                 else:
-                    answers.append(self.send(asked["places"], bytes.fromhex(step[1])).hex())
+                    answers.append(self.tpm.send(bytes.fromhex(step[1])).hex())
         except Failed as failed:
             told["stopped"] = [str(failed), 0]
         except socket.timeout:
             told["stopped"] = ["silent", 0]
-        except OSError as error:
-            told["stopped"] = ["broken" if self.tpm else "unreachable", error.errno or 0]
+        except (OSError, UnicodeError) as error:
+            told["stopped"] = ["broken" if self.tpm else "unreachable", getattr(error, "errno", 0) or 0]
         if told["stopped"]:
             self.tpm = None
         return told
-
-    def send(self, places: "list[list[t.Any]]", command: bytes) -> bytes:
-        """One command, and its response."""
-        self.tpm = self.tpm or reach(places)
-        return self.tpm.send(command)
 
     def serve(self) -> None:
         """Answer one line after the other until there are no more: the controller has gone, or is done."""

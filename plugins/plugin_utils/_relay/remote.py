@@ -118,6 +118,8 @@ class Remote:
 
     def look(self, path: str) -> dict[str, t.Any]:
         """What is at a path: the keys of the relay's answer, ``data`` as bytes."""
+        if not path.startswith("/") or "\0" in path:
+            raise ElsewhereError("path")
         if path not in self._looks:
             self._want(["look", path, LARGEST_FILE])
             raise base.Waiting
@@ -137,15 +139,18 @@ class Remote:
         told = self._carry({"environment": self._place is None, "places": self._places(), "steps": steps})
         stopped = told.get("stopped")
         if stopped and stopped[0] == "environment" and self._place is None:
-            self._place = tcti.resolve(str(told.get("variable")))
+            # An empty text would mean the controller's own environment.
+            self._place = tcti.resolve(told.get("variable") or "none")
             self._steps = steps
             self.fetch()
             return
+        # What has been answered is kept even if the relay then stopped: a command that may count as a wrong try is not sent again by the module.
         answers = told.get("answers") or []
+        kept = [self._keep(step, answer) for step, answer in zip(steps, answers)]
         if stopped or len(answers) != len(steps):
             raise ElsewhereError("stopped")
-        for step, answer in zip(steps, answers):
-            self._keep(step, answer)
+        if not all(kept):
+            raise ElsewhereError("busy")
 
     def _want(self, step: Step) -> None:
         if step not in self._steps:
@@ -160,16 +165,20 @@ class Remote:
             return [list(stream.address(self._place))]
         raise ElsewhereError("tcti")
 
-    def _keep(self, step: Step, answer: t.Any) -> None:
+    def _keep(self, step: Step, answer: t.Any) -> bool:
+        """Keep an answer. Returns False for a response after which the TPM wants the command again, or has no room.
+
+        The module waits then, and makes room where nobody else can be using the TPM.
+        """
         if step[0] == "look":
             self._looks[step[1]] = _look(answer)
         elif answer is not None or len(step) < 3:
             response = _response(answer)
             code = marshal.response(response)[1]
-            # The TPM wants the command again, or has no room: the module waits, and makes room where nobody else can be using the TPM.
             if code and errors.is_rc(code, *errors.RETRYABLE, errors.RC_OBJECT_MEMORY, errors.RC_SESSION_MEMORY):
-                raise ElsewhereError("busy")
+                return False
             self.answers[bytes.fromhex(step[1])] = response
+        return True
 
 
 class RemoteReader(reader.Reader):
@@ -196,10 +205,12 @@ def _look(answer: t.Any) -> dict[str, t.Any]:
         found = _LOOK.take(answer, "file")
         if not {"real", "link", "same"} <= found.keys() or None in found.values():
             raise ElsewhereError("malformed")
+        if "mode" in found and not len(found["ids"]) == len(found["names"]) == 2:
+            raise ElsewhereError("malformed")
         found["same"] = [(int(device), int(inode), str(rest)) for device, inode, rest in found["same"]]
         if "data" in found:
             found["data"] = base64.b64decode(found["data"], validate=True)
-    except (_answer.MalformedError, TypeError, ValueError):
+    except (_answer.MalformedError, KeyError, TypeError, ValueError):
         raise ElsewhereError("malformed") from None
     return t.cast("dict[str, t.Any]", found)
 

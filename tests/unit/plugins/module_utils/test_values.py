@@ -54,6 +54,14 @@ def test_what_is_no_text_any_more(written: str, kind: str) -> None:
     assert _values.misread(inside, PROFILE).startswith("Could not read content (item 2 of resources, nv_index): ")
 
 
+def test_what_cannot_be_encoded() -> None:
+    """Text that was read from bytes in another encoding."""
+    torn = b"caf\xe9".decode("utf-8", "surrogateescape")
+    said = _values.misread({"index": "0x01800010", "content": torn}, _argspec.nv_index())
+    assert said.startswith("Could not read content: it is not Unicode text") and said.isascii() and "caf" not in said
+    assert _values.misread({"index": "0x01800010", "content": "caf\u00e9 \U0001f511"}, _argspec.nv_index()) == ""
+
+
 class Vaulted:
     """As ansible-core 2.18 keeps a value of a vault."""
 

@@ -154,6 +154,9 @@ def test_no_permission_has_its_own_cure(monkeypatch: pytest.MonkeyPatch) -> None
         ("port=0", "port must be a number"),
         ("port=65536", "port must be a number"),
         ("port=-1", "port must be a number"),
+        ("port=²", "port must be a number"),
+        (f"host={'a' * 64}", "no host can have this name"),
+        ("host=a..b", "no host can have this name"),
     ],
 )
 def test_options_that_make_no_sense(conf: str, phrase: str) -> None:
