@@ -116,10 +116,10 @@ def device_dir(tmp_path: pathlib.Path) -> pathlib.Path:
     return folder
 
 
-@pytest.fixture(scope="session", params=["system", "venv"])
+@pytest.fixture(scope="session", params=["system", "venv", "controller"])
 def device_python(request: pytest.FixtureRequest) -> str:
-    """The device's interpreter: /usr/bin/python3 with the distribution's tpm2-pytss, and the virtual environment's with PyPI's."""
-    return _python(request.param)
+    """The device's interpreter: /usr/bin/python3 with the distribution's tpm2-pytss, the virtual environment's with PyPI's, and one for the relay alone."""
+    return places.FromController(_python("system")) if request.param == "controller" else _python(request.param)
 
 
 @pytest.fixture(scope="session")
@@ -156,7 +156,8 @@ def provisioned_state(tmp_path_factory: pytest.TempPathFactory, blank_state: pat
     """A folder with `tpm` (state) and `device` (files), made by one run of `tpm2_profile`, shared by all workers of the session."""
     shared = tmp_path_factory.getbasetemp()
     shared = shared.parent if shared.name.startswith("popen-") else shared
-    folder = shared / f"provisioned-{pathlib.Path(device_python).parent.parent.name}"
+    kind = "controller" if isinstance(device_python, places.FromController) else pathlib.Path(device_python).parent.parent.name
+    folder = shared / f"provisioned-{kind}"
     with folder.with_name(folder.name + ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():

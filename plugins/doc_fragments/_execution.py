@@ -17,15 +17,19 @@ class ModuleDocFragment:
 options:
   execution:
     description:
-      - Where the device is compared with what the task declares.
-      - With V(auto), on the controller. The device only gets a small program that passes bytes between the controller and its TPM and reads
-        the files that the task names. If nothing is to be done, the task ends there, and the device has been sent no auth value and no secret,
-        only handles and paths. Otherwise the module itself is sent, with its options, and does the work on the device.
-      - With V(device), everything is done by the module on the device, as with C(ansible-pull).
-      - V(auto) does the same as V(device) if the TPM can be reached only through a library on the device, for example with a O(tcti) of
-        C(tabrmd), and if a comparison needs a session, or a file on the device that holds a secret (the C(src) of a sealed blob).
+      - Where the device is compared with what the task declares, and from where it is changed.
+      - With V(controller), all of this is done on the controller. The device only gets a small program, the relay, that passes bytes between the
+        controller and the TPM, and reads and writes the files that the task names. Auth values and secrets go into the TPM in encrypted
+        sessions between the controller and the TPM. The operating system of the device never has them. The controller needs tpm2-pytss 2.0 or newer,
+        the device only Python 3.6 or newer.
+      - With V(device), the module is sent to the device with all its options, auth values and secrets among them, and does everything there. The device
+        needs tpm2-pytss.
+      - With V(auto), the comparison is done on the controller. If nothing is to be done, the task ends there. Otherwise it goes on as with
+        V(controller) if the controller has tpm2-pytss and the connection allows it (C(ssh) without a password, C(local)), and as with V(device) if not.
+      - V(auto) is the same as V(device) for a TPM that is reached through a library on the device, for example with a O(tcti) of C(tabrmd). V(controller)
+        is refused there.
     type: str
-    choices: [auto, device]
+    choices: [auto, controller, device]
     default: auto
   known_answers:
     description:

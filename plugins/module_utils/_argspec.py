@@ -193,7 +193,7 @@ def session_key() -> Spec:
 def execution() -> Spec:
     """Where a module compares, for every module that ensures something."""
     return dict(
-        execution=dict(type="str", choices=["auto", "device"], default="auto"),
+        execution=dict(type="str", choices=["auto", "controller", "device"], default="auto"),
         known_answers=dict(type="list", elements="str", no_log=False),
     )
 

@@ -96,9 +96,7 @@ def _check_owned(module: AnsibleModule, resource: Resource) -> None:
         try:
             _found = name is None or str(name).isdigit() or find(str(name))
         except KeyError:
-            raise errors.InputError(
-                f"Could not plan {path}: there is no {kind} {name} on the device; create it, or name another."
-            ) from None
+            raise modes.no_such(kind, name, path) from None
     fault = "" if mode is None else modes.fault(mode, lambda text: module._symbolic_mode_to_octal(os.stat("/"), text) & 0o7777)
     if fault:
         raise errors.InputError(f"Could not plan {path}: mode '{mode}' {fault}.")

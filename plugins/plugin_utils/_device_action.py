@@ -17,10 +17,14 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity, _kinds, _secret, _values
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _answer, _answer_tables, _plain, _text
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import comparison, exchange, remote
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import comparison, exchange, reach, remote
 
 display = Display()
+# Words of the comparison after which only the module on the device can go on: the options, the relay, or the way to the TPM are not for it.
+_DEVICE = ("device", "options", "path", "tcti", "no_relay", "malformed", "file")
+_NOT_HERE = "Could not run {module} from the controller: {why}; leave execution out, or set it to device."
 exchange.offer()
 Result = dict[str, t.Any]
 _PREFIX = "edgefleet.tpm2."
@@ -67,8 +71,9 @@ class DeviceAction(ActionBase):
         if misread:
             return {"failed": True, "changed": False, "reason": "input", "msg": misread}
         compared = self._compare(module, options, task_vars)
-        if compared.result is not None:
-            return self._with_interpreter(_answer.taken(table, compared.result))
+        result = compared.result or self._change(module, options, compared)
+        if result is not None:
+            return self._with_interpreter(_answer.taken(table, result))
         self._table = table
         if compared.answers:
             options = {**options, "known_answers": [f"{command.hex()} {answer.hex()}" for command, answer in compared.answers.items()]}
@@ -91,7 +96,7 @@ class DeviceAction(ActionBase):
     def _compare(self, module: str, options: t.Mapping[str, t.Any], task_vars: Result) -> comparison.Compared:
         """Find out on the controller whether the task has anything to do."""
         if module not in comparison.MODULES or options.get("execution") == "device":
-            return comparison.Compared(None, "device", {})
+            return comparison.Compared(None, "device", None)
         self._table = remote.ANSWER
 
         def carry(asked: Result) -> Result:
@@ -106,8 +111,36 @@ class DeviceAction(ActionBase):
 
         compared = comparison.compare(module, _plain.plain(options), diff=bool(self._task.diff), carry=carry)
         if compared.why:
-            display.vvv(f"{module} goes on in the module on the device: {compared.why}", host=str(task_vars.get("inventory_hostname")))
+            display.vvv(f"{module} does not end with the comparison: {compared.why}", host=str(task_vars.get("inventory_hostname")))
         return compared
+
+    def _change(self, module: str, options: t.Mapping[str, t.Any], compared: comparison.Compared) -> Result | None:
+        """Do the task from the controller; None if the module on the device is to do it."""
+        known = compared.remote
+        if known is not None and known.exchanges and compared.why not in _DEVICE:
+            obstacle = reach.unable() or reach.obstacle(self._connection)
+            result = None if obstacle else self._from_here(module, options, known)
+        else:
+            result, obstacle = None, f"the comparison ended with '{compared.why}'"
+        if result is None and options.get("execution") == "controller":
+            says = _NOT_HERE.format(module=module, why=obstacle or "it needs a file of the device that is too large")
+            return {"failed": True, "changed": False, "reason": "input", "msg": says}
+        return result
+
+    def _from_here(self, module: str, options: t.Mapping[str, t.Any], known: remote.Remote) -> Result | None:
+        from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import changes, live
+
+        try:
+            relay = reach.opened(self, str(self._used_interpreter or "").lstrip("#!"))
+        except TpmError as failed:
+            return {"failed": True, "changed": False, "msg": failed.message, **failed.words()}
+        try:
+            device = live.Live(known, relay.ask)
+            return changes.make(module, _plain.plain(options), check=bool(self._task.check_mode), diff=bool(self._task.diff), device=device)
+        except remote.ElsewhereError:
+            return None
+        finally:
+            relay.close()
 
     def _writes_files(self) -> bool:
         """Whether Ansible would write the module with its arguments to a file on the device, which stays there if the run dies."""

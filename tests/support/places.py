@@ -20,6 +20,10 @@ USERS_CFG = ROOT / "docs" / "ansible.cfg"
 SYSTEM_PYTHON = pathlib.Path("/usr/bin/python3")
 
 
+class FromController(str):
+    """A device's Python that has to run nothing but the relay: modules that bring a TPM into a state do so from the controller."""
+
+
 def venv() -> pathlib.Path:
     """The virtual environment with ansible-core and PyPI's tpm2-pytss: EDGEFLEET_VENV, else the one of scripts/setup."""
     return pathlib.Path(os.environ.get("EDGEFLEET_VENV") or WORK / "venv")

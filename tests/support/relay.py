@@ -8,23 +8,23 @@ from __future__ import annotations
 import functools
 import json
 import os
+import shlex
 import subprocess
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _answer
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import comparison, exchange, remote
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import changes, channel, comparison, exchange, live, remote
 
-MARKER = "<<INCLUDE_ANSIBLE_MODULE_JSON_ARGS>>"
 _PATIENCE = "PATIENCE = 30.0"
 
 
 def sent(asked: dict[str, t.Any], patience: float | None = None) -> str:
     """The program with its arguments, as Ansible sends it; on request with another `patience`, in seconds."""
     text = exchange.program()
-    assert text.count(MARKER) == text.count(_PATIENCE) == 1
+    assert text.count(exchange.MARKER) == text.count(_PATIENCE) == 1
     if patience is not None:
         text = text.replace(_PATIENCE, f"PATIENCE = {patience}")
-    return text.replace(MARKER, json.dumps(asked))
+    return text.replace(exchange.MARKER, json.dumps(asked))
 
 
 def run(
@@ -56,6 +56,25 @@ def run(
 def carry(python: str, asked: dict[str, t.Any]) -> t.Mapping[str, t.Any]:
     """The same, as an exchange of the controller."""
     return _answer.taken(remote.ANSWER, run(python, asked))
+
+
+def task(module: str, options: dict[str, t.Any], *, python: str, check: bool, diff: bool) -> dict[str, t.Any] | None:
+    """Do a task from this process, as an action plugin does; None if it is for the module on the device."""
+    if module not in comparison.MODULES:
+        return None
+    compared = comparison.compare(module, options, diff=diff, carry=functools.partial(carry, python))
+    if compared.result is not None or compared.remote is None or compared.remote.exchanges == 0:
+        return compared.result
+    serving = channel.Channel(
+        [python, "-I", *shlex.split(channel.command("", ""))], exchange.program().replace(exchange.MARKER, '{"serve": true}')
+    )
+    try:
+        device = live.Live(compared.remote, serving.ask)
+        return changes.make(module, options, check=check, diff=diff, device=device)
+    except remote.ElsewhereError:
+        return None
+    finally:
+        serving.close()
 
 
 def compare(module: str, options: dict[str, t.Any], *, python: str) -> comparison.Compared:

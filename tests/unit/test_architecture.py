@@ -48,7 +48,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_backend.backoff": {"_tpm"},
     "_backend.reader": {"_backend.base", "_backend.backoff", "_transport", "_tpm"},
     "_backend.attestor": {"_backend.reader", "_tpm"},
-    "_backend.esapi": {"_backend.base", "_backend.backoff", "_transport", "_auth", "_protocol", "_tpm"},
+    "_backend.own_tcti": {"_transport", "_tpm"},
+    "_backend.esapi": {"_backend.base", "_backend.backoff", "_backend.own_tcti", "_transport", "_auth", "_protocol", "_tpm"},
     "_transport": {"_tpm"},
     "_host": {"_tpm"},
     "_auth": {"_tpm"},
@@ -64,7 +65,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lookup": {"plugin_utils", "_tpm"},
     "plugin_utils": {"_secret", "_values", "_advisory", "_protocol", "_tpm"},
     # The controller runs the modules' engine over the relay.
-    "plugin_utils._relay": {"_argspec", "_kinds", "_task", "_resource", "_backend", "_transport", "_tpm"},
+    "plugin_utils._relay": {"_argspec", "_kinds", "_secret", "_task", "_resource", "_backend", "_transport", "_tpm"},
     "plugin_utils._device_action": {"_argspec", "_argspec_identity", "_kinds", "_secret", "_values", "_tpm"},
 }
 CONTROLLER = {"action", "filter", "inventory", "lookup", "plugin_utils"}
@@ -73,7 +74,7 @@ CONTROLLER_LIBRARIES = {
     "alembic": {"plugin_utils._registry.upgrade", "plugin_utils._registry.migrations"},
     # The rest of plugin_utils does not know Ansible.
     "ansible": CONTROLLER - {"plugin_utils"}
-    | {f"plugin_utils.{name}" for name in ("_configuration", "_device_action", "_relay.comparison", "_relay.exchange")},
+    | {f"plugin_utils.{name}" for name in ("_configuration", "_device_action", "_relay.changes", "_relay.comparison", "_relay.exchange")},
     "cryptography": {f"plugin_utils.{name}" for name in ("_escrow", "_evidence.credentials", "_keys", "_master", "_x509.deps")},
     "pkcs11": {"plugin_utils._authority.pkcs11"},
     "psycopg": {"plugin_utils._registry.database"},
@@ -97,9 +98,10 @@ CONTROLLER_LAYERS = (
     {"_enroll"},
 )
 ANSIBLE_ALLOWED = {"_module", "_argspec", "_deps"}
-PYTSS_ALLOWED = {"_backend.esapi"}
+PYTSS_ALLOWED = {"_backend.esapi", "_backend.own_tcti"}
 # systemctl, dpkg-query and busctl tell what no file of the host does; one file runs them, with a time limit and never through a shell.
-SUBPROCESS_ALLOWED = {"_host.run"}
+# A channel to a device is a process of the connection's own program.
+SUBPROCESS_ALLOWED = {"_host.run", "plugin_utils._relay.channel"}
 
 # The pure layer: no Ansible, no TSS, no I/O; BSD-2-Clause.
 PURE = ("_advisory", "_protocol", "_tpm")

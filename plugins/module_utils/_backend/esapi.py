@@ -30,6 +30,9 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.opener import open_transport
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti import Tcti
 
+if t.TYPE_CHECKING:
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.own_tcti import OwnTcti
+
 tss.quiet()
 IMPORT_ERROR: BaseException | None = None
 try:
@@ -68,8 +71,10 @@ def require_library() -> None:
 class Esapi:
     """A ``_backend.base.Backend`` over the TSS. Raises DependencyError, TransportError, TpmResponseError."""
 
-    def __init__(self, tcti: Tcti, nv_buffer: int) -> None:
+    def __init__(self, tcti: Tcti, nv_buffer: int, own: OwnTcti | None = None) -> None:
+        """``own``: the connection to use instead of one that the TSS opens at ``tcti``."""
         require_library()
+        self._own = own
         self._tcti = tcti
         self._direct = tcti.alone
         self._nv_buffer = nv_buffer
@@ -84,7 +89,7 @@ class Esapi:
         self._unproven = False
         self._notes: list[str] = []
         self.writes = 0
-        self._e = self._call("open", f"the TPM at {tcti.text}", lambda: tss2.ESAPI(tcti.text))
+        self._e = self._call("open", f"the TPM at {tcti.text}", lambda: tss2.ESAPI(tcti.text if own is None else own))
         self._tr = {
             handles.RH_OWNER: tss2.ESYS_TR.OWNER,
             handles.RH_ENDORSEMENT: tss2.ESYS_TR.ENDORSEMENT,
@@ -100,6 +105,8 @@ class Esapi:
             try:
                 return 0, function()
             except TSS2_Exception as failed:
+                if self._own is not None and self._own.failed is not None:
+                    raise self._own.failed from None
                 return int(failed.rc) & 0xFFFFFFFF, None
             except (IndexError, OverflowError, TypeError, ValueError) as failed:
                 raise errors.TpmError(
@@ -589,7 +596,7 @@ class Esapi:
         if not numbers:
             return
         try:
-            connection = open_transport(self._tcti)
+            connection = open_transport(self._tcti) if self._own is None else self._own.transport
             try:
                 for number in numbers:
                     connection.transmit(marshal.flush_context(number))

@@ -15,7 +15,7 @@ from __future__ import annotations
 import base64
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, files, model, observation, places
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model, observation, places
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import der, errors
 
 if t.TYPE_CHECKING:
@@ -63,11 +63,13 @@ class Certificate(model.Noun):
         verb = "remove" if self.absent else "write"
         common.check_overwrite(f"{verb} the certificate", self.path, seen, self._options, (places.CERTIFICATE,))
         if wanted is None:
-            step = model.Step(f"remove the certificate {self.path}", "remove_file", local=lambda _result: files.remove(self.path))
+            step = model.Step(f"remove the certificate {self.path}", "remove_file", local=lambda _result: run.files.remove(self.path))
         else:
             run.files.check_writable(self.path)
             data = wanted
-            step = model.Step(f"write the certificate to {self.path}", "export", local=lambda _result: files.write(self.path, data, MODE))
+            step = model.Step(
+                f"write the certificate to {self.path}", "export", local=lambda _result: run.files.write(self.path, data, MODE)
+            )
         return model.Plan(self.kind, self.object, (step,), before, {self.path: _describe(wanted)}, {})
 
 

@@ -170,7 +170,7 @@ class PublicFile:
         ``public`` is None if the step before makes the key and returns it (see ``identified``). Another public key in the file is replaced.
         Raises MismatchError if the file holds something that is not a public key.
         """
-        from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import files, places
+        from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import places
 
         if not self.path:
             return []
@@ -182,7 +182,7 @@ class PublicFile:
 
         def export(result: model.Result) -> None:
             key = public or names.parse_public(bytes.fromhex(result["public"]))
-            files.write(path, keyfile.public_pem(key).encode(), 0o644)
+            run.files.write(path, keyfile.public_pem(key).encode(), 0o644)
 
         return [model.Step(f"write the public key to {path}", "export", local=export)]
 

@@ -12,18 +12,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
 import typing as t
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
-
-MAX_SIZE = 1 << 20
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import file_errors
 
 
 class Files(t.Protocol):
-    """How a run looks at the device's files, without changing any."""
+    """How a run looks at the device's files, and changes them."""
 
     def read(self, path: str) -> bytes | None:
         """Content of a file; None if it does not exist. Raises InputError if it cannot be read, is not an ordinary file, or is too large."""
@@ -37,31 +36,29 @@ class Files(t.Protocol):
     def check_writable(self, path: str) -> None:
         """Raises InputError if ``path``, which has been read, cannot be written; called before the TPM is changed."""
 
+    def write(self, path: str, data: bytes, mode: int = 0o600, keep: bool = True) -> None:
+        """Replace a file as a whole or not at all. ``keep``: keep an old file's mode. Raises TpmError; then the old file is unchanged."""
+
+    def remove(self, path: str) -> None:
+        """Remove a file. Raises TpmError."""
+
 
 def read(path: str) -> bytes | None:
     """Content of a file; None if it does not exist. Raises InputError if it cannot be read, is not an ordinary file, or is too large."""
-    if not os.path.isabs(path) or "\0" in path:
-        raise InputError(
-            f"Could not use {path!r}: it is not an absolute path, and a relative one depends on how the module was started; write the path from / on.",
-            object=path,
-        )
+    file_errors.check_path(path)
     try:
         kind = os.stat(path).st_mode
         if not stat.S_ISREG(kind):
             # Reading a pipe could wait for ever.
-            raise InputError(
-                f"Could not use {path}: it is {'a folder' if stat.S_ISDIR(kind) else 'not an ordinary file'}; name a file.", object=path
-            )
+            raise file_errors.unreadable(path, errno.EISDIR if stat.S_ISDIR(kind) else errno.EINVAL)
         with open(path, "rb") as file:
-            data = file.read(MAX_SIZE + 1)
+            data = file.read(file_errors.MAX_SIZE + 1)
     except FileNotFoundError:
         return None
-    except PermissionError:
-        raise InputError(f"Could not read {path}: no permission; run with become, or name another file.", object=path) from None
     except OSError as error:
-        raise InputError(f"Could not read {path}: {error.strerror}; name a file that can be read.", object=path) from None
-    if len(data) > MAX_SIZE:
-        raise InputError(f"Could not use {path}: it is larger than {MAX_SIZE} bytes; name the right file.", object=path)
+        raise file_errors.unreadable(path, error.errno or 0) from None
+    if len(data) > file_errors.MAX_SIZE:
+        raise file_errors.unreadable(path, errno.EFBIG)
     return data
 
 
@@ -74,9 +71,9 @@ def check_writable(path: str) -> None:
     while not os.path.lexists(folder):
         folder = os.path.dirname(folder)
     if not os.path.isdir(folder):
-        raise InputError(f"Could not write {path}: {folder} is not a folder; name another path.", object=path)
+        raise file_errors.unwritable(path, folder, errno.ENOTDIR)
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"Could not write {path}: no permission in {folder}; run with become, or name another folder.", object=path)
+        raise file_errors.unwritable(path, folder, errno.EACCES)
 
 
 def write(path: str, data: bytes, mode: int = 0o600, keep: bool = True) -> None:
@@ -88,11 +85,7 @@ def write(path: str, data: bytes, mode: int = 0o600, keep: bool = True) -> None:
     """
     folder = os.path.dirname(path)
     if os.path.islink(path):
-        raise TpmError(
-            f"Could not write {path}: it has become a symbolic link, and a link is not replaced by a file; find out who made it.",
-            reason="file",
-            object=path,
-        )
+        raise file_errors.failed("write", path, errno.ELOOP)
     temporary = None
     try:
         os.makedirs(folder, 0o755, exist_ok=True)
@@ -112,9 +105,7 @@ def write(path: str, data: bytes, mode: int = 0o600, keep: bool = True) -> None:
         finally:
             os.close(entry)
     except OSError as error:
-        raise TpmError(
-            f"Could not write {path}: {error.strerror}; make room or mend the file system, then run again.", reason="file", object=path
-        ) from None
+        raise file_errors.failed("write", path, error.errno or 0) from None
     finally:
         if temporary is not None:
             os.unlink(temporary)
@@ -127,9 +118,7 @@ def remove(path: str) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise TpmError(
-            f"Could not remove {path}: {error.strerror}; mend the file system, then run again.", reason="file", object=path
-        ) from None
+        raise file_errors.failed("remove", path, error.errno or 0) from None
 
 
 def names(path: str) -> set[tuple[t.Any, ...]]:
@@ -152,6 +141,7 @@ class _Local:
     """This machine's own files."""
 
     read, names, check_writable = staticmethod(read), staticmethod(names), staticmethod(check_writable)
+    write, remove = staticmethod(write), staticmethod(remove)
 
     def leads_to(self, path: str) -> str:
         return os.path.realpath(path) if os.path.islink(path) else ""
@@ -159,4 +149,12 @@ class _Local:
 
 LOCAL = _Local()
 
-__all__ = ("LOCAL", "Files", "check_writable", "names", "read", "remove", "write")
+__all__ = (
+    "LOCAL",
+    "Files",
+    "check_writable",
+    "names",
+    "read",
+    "remove",
+    "write",
+)

@@ -14,7 +14,6 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import (
     common,
-    files,
     model,
     observation,
     parents,
@@ -194,7 +193,7 @@ class Key(model.Noun):
         if self.path is not None and seen.file(self.path) is not None:
             path = self.path
             places.check_removable(path, seen.file(path), sealed=False, replace=common.replace(self._options))
-            steps.append(model.Step(f"remove {path}", "remove_file", local=lambda _result: files.remove(path), reversible=False))
+            steps.append(model.Step(f"remove {path}", "remove_file", local=lambda _result: run.files.remove(path), reversible=False))
             before, after = {**before, path: "a file"}, {**after, path: None}
         return model.Plan(self.kind, self.object, tuple(steps), before, after, {})
 
@@ -216,7 +215,7 @@ class Key(model.Noun):
                 common.prove_pcrs(backend, run.seen, self.policy, f"make the key {self.object}")
                 private, public = backend.create(parent, choose.for_value(b"", bool(self.value)), want, self.value, b"")
                 kept = keyfile.KeyFile(False, not self.value, self.parent, public, private, backend.name(parent))
-                self._keep(kept)
+                self._keep(kept, run)
                 run.touched = self.path is not None
             if self.handle is not None:
                 token = parents.load(backend, kept, run, str(self.path or "the new key"), choose.for_value(b""))
@@ -237,9 +236,9 @@ class Key(model.Noun):
             )
         ]
 
-    def _keep(self, made: keyfile.KeyFile) -> None:
+    def _keep(self, made: keyfile.KeyFile, run: Run) -> None:
         if self.path is not None:
-            files.write(self.path, keyfile.write(made).encode())
+            run.files.write(self.path, keyfile.write(made).encode())
 
 
 __all__ = ("Key",)

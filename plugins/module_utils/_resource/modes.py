@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError
+
 _OCTAL = re.compile(r"(0o)?0?[0-7]{1,4}", re.ASCII)
 _SPECIAL = 0o7000
 _CURE = 'write it as "0600" or u=rw,g=r'
@@ -53,4 +55,16 @@ def fault(mode: t.Any, symbolic: t.Callable[[str], int]) -> str:
     )
 
 
-__all__ = ("fault",)
+def no_such(kind: str, name: t.Any, path: str) -> InputError:
+    """The error for an owner or a group of a file that the device does not have."""
+    return InputError(f"Could not plan {path}: there is no {kind} {name} on the device; create it, or name another.")
+
+
+def number(mode: int | str, symbolic: t.Callable[[str], int]) -> int:
+    """A mode without a fault as a number."""
+    if isinstance(mode, int):
+        return mode
+    return int(mode.replace("o", ""), 8) if _OCTAL.fullmatch(mode) else symbolic(mode)
+
+
+__all__ = ("fault", "no_such", "number")

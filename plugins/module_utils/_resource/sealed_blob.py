@@ -15,7 +15,6 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.policy import PolicySession
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import (
     common,
-    files,
     model,
     observation,
     parents,
@@ -221,7 +220,7 @@ class SealedBlob(model.Noun):
     def plan(self, seen: observation.Observation, run: Run) -> model.Plan:
         """Raises MismatchError if the file is sealed in another way, StateError for PCRs that prove nothing, InputError."""
         if self.absent:
-            return self._plan_absent(seen)
+            return self._plan_absent(seen, run)
         common.check_enabled(self.parent, seen, run)
         want, stored = self._want(seen), self._stored(seen)
         reasons = ["it does not exist"]
@@ -250,16 +249,16 @@ class SealedBlob(model.Noun):
             private, public = backend.create(parent, choose.for_value(b"", secret=True), want, self.value, data)
             name = backend.name(parent)
             text = keyfile.write(keyfile.KeyFile(True, not self.value, self.parent, public, private, name))
-            files.write(self.path, text.encode())
+            run.files.write(self.path, text.encode())
             return {"name": public.name.hex()}
 
         sentence = f"seal {len(data)} bytes under {handles.text(self.parent)} into {self.path}{REPLACED if replacing else ''}"
         return model.Step(sentence, "create", seal, model.Cost(), reversible=not replacing)
 
-    def _plan_absent(self, seen: observation.Observation) -> model.Plan:
+    def _plan_absent(self, seen: observation.Observation, run: Run) -> model.Plan:
         exists = seen.file(self.path) is not None
         places.check_removable(self.path, seen.file(self.path), sealed=True, replace=common.replace(self._options))
-        step = model.Step(f"remove {self.path}", "remove_file", local=lambda _result: files.remove(self.path), reversible=False)
+        step = model.Step(f"remove {self.path}", "remove_file", local=lambda _result: run.files.remove(self.path), reversible=False)
         before: dict[str, t.Any] = {self.object: "a file" if exists else None}
         return model.Plan(self.kind, self.object, (step,) if exists else (), before, {self.object: None}, {})
 

@@ -15,7 +15,6 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth import choose
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import (
     common,
-    files,
     model,
     observation,
     parents,
@@ -107,7 +106,7 @@ class Unseal(model.Noun):
         common.check_overwrite(f"write the content of {self.path} to", dest, seen, self._options, (places.OTHER, places.holds(found)))
         run.files.check_writable(dest)
         step = model.Step(
-            f"write the content of {self.path} to {dest}", "unseal", local=lambda _result: files.write(dest, found, keep=False)
+            f"write the content of {self.path} to {dest}", "unseal", local=lambda _result: run.files.write(dest, found, keep=False)
         )
         before = "other content" if seen.file(dest) is not None else None
         return model.Plan(self.kind, self.object, (step,), {dest: before}, {dest: f"the content of {self.path}"}, {"dest": dest})

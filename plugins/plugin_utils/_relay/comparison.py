@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _kinds, _task
@@ -26,33 +27,41 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay.remote impor
 
 # Imported before Ansible forks its workers, so that not every one of them imports the classes.
 _CLASSES = {name: kind.load() for name, kind in _kinds.KINDS.items()}
+# The response code in a response (Part 1, section 18), in bytes.
+SUCCESS, CODE_AT = bytes(4), 6
 _ONE_KIND = {f"tpm2_{name}": name for name in _CLASSES}
 MODULES = frozenset((*_ONE_KIND, "tpm2_profile"))
 
 
 class Compared(t.NamedTuple):
-    """``result``: that of the module, if there is nothing to do; else None, and ``why`` is a word. ``answers``: what the TPM has responded, by command."""
+    """``result``: that of the module, if there is nothing to do; else None, and ``why`` is a word. ``remote``: what has been read, if anything was asked."""
 
     result: dict[str, t.Any] | None
     why: str
-    answers: dict[bytes, bytes]
+    remote: Remote | None
+
+    @property
+    def answers(self) -> dict[bytes, bytes]:
+        """What the TPM has responded, by command."""
+        return {} if self.remote is None else self.remote.answers
 
 
 def compare(module: str, options: t.Mapping[str, t.Any], *, diff: bool, carry: Carry) -> Compared:
     """Compare one device with the options of a task, which are plain values, as yet unchecked. ``diff``: whether the result has a diff."""
     remote: Remote | None = None
     try:
-        params = _valid(module, options)
+        params = valid(module, options)
         remote = Remote(params["tcti"], carry)
-        return Compared(_unchanged(module, params, remote, diff), "", remote.answers)
+        return Compared(_unchanged(module, params, remote, diff), "", remote)
     except ElsewhereError as elsewhere:
         why = str(elsewhere)
     except errors.TpmError as failed:
         why = failed.reason
-    return Compared(None, why, {} if remote is None else remote.answers)
+    return Compared(None, why, remote)
 
 
-def _valid(module: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def valid(module: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The options as the module would have them. Raises ElsewhereError if it would refuse them."""
     for path in _paths(options, spec(module)):
         # Ansible replaces ~ and $NAME in paths, which would be the controller's.
         if "~" in path or "$" in path:
@@ -84,16 +93,14 @@ def spec(module: str) -> _argspec.Spec:
 
 def _unchanged(module: str, params: dict[str, t.Any], remote: Remote, diff: bool) -> dict[str, t.Any]:
     """The module's result. Raises ElsewhereError unless there is nothing to do, TpmError if something is wrong."""
-    profile = module == "tpm2_profile"
-    resources = _kinds.make(params["resources"]) if profile else [_CLASSES[_ONE_KIND[module]](params)]
-    given, outcome = _task.given(params), engine.Outcome()
+    resources = made(module, params)
+    given, salt, outcome = _task.given(params), _task.salt(params), engine.Outcome()
     _ahead(resources, given, remote)
-    if profile:
-        places.check_all(resources, remote)
+    places.check_all(resources, remote)
     run = engine.Engine(
         tcti.Tcti("relay", ""),
         given,
-        salt=_task.salt(params),
+        salt=salt,
         connect=remote.connect,
         open_backend=_no_session,
         require_library=lambda: None,
@@ -102,12 +109,18 @@ def _unchanged(module: str, params: dict[str, t.Any], remote: Remote, diff: bool
     run.run(resources, True, outcome)
     if outcome.steps:
         raise ElsewhereError("change")
-    for resource in resources:
-        _check_owned(resource.owned_file, remote)
+    for owned in filter(None, (resource.owned_file for resource in resources)):
+        if differs(owned, remote) or _unchecked(owned, remote):
+            raise ElsewhereError("owner")
     result = _task.result(outcome, predicted=True, diff=diff)
     if params.get("return_reads"):
         result["reads"] = _task.reads(run, outcome)
     return {**result, **({"warnings": outcome.notes} if outcome.notes else {})}
+
+
+def made(module: str, params: t.Mapping[str, t.Any]) -> list[model.Resource]:
+    """The resources that a task declares. Raises InputError."""
+    return _kinds.make(params["resources"]) if module == "tpm2_profile" else [_CLASSES[_ONE_KIND[module]](params)]
 
 
 def _no_session(_place: tcti.Tcti, _nv_buffer: int) -> base.Backend:
@@ -120,16 +133,20 @@ def _ahead(resources: t.Sequence[model.Resource], given: t.Mapping[int, bytes], 
     run = context.Run(given, nothing, remote)
     for resource in resources:
         resource.declare(run)
-    facts = [fact for fact in observe.wanted(resources, nothing) if fact.kind != "session"]
+    claims = [claim for resource in resources for claim in resource.claims()]
+    remote.private = {claim.text for claim in claims if claim.option == "src"}
+    facts = [fact for fact in observe.wanted(resources, nothing) if fact.kind != "session" and fact.key not in remote.private]
     with remote.connect(tcti.Tcti("relay", "")) as reader:
-        observe.read(reader, facts, nothing, remote)
+        definitions = [fact for fact in facts if fact.kind == "nv_public"]
+        observe.read(reader, [fact for fact in facts if fact not in definitions], nothing, remote)
+        # Where an object is missing, more has to be asked anyway: then perhaps for a list of all indices, which makes these commands needless.
+        objects = [fact.key for fact in facts if fact.kind == "public"]
+        with remote.only_if(marshal.command(constants.CC_READ_PUBLIC, objects[-1:]), SUCCESS, CODE_AT):
+            observe.read(reader, definitions, nothing, remote)
+        for claim in claims:
+            if claim.place in (model.FILE, model.SOURCE) and claim.text not in remote.private:
+                remote.expect(claim.text)
         for resource in resources:
-            for claim in resource.claims():
-                if claim.option == "src":
-                    # It holds a secret in plain text, which is to stay on the device: Ansible shows what programs print at -vvv.
-                    raise ElsewhereError("src")
-                if claim.place in (model.FILE, model.SOURCE):
-                    remote.expect(claim.text)
             _guess(resource, reader, remote)
         reader.fetch()
 
@@ -144,28 +161,32 @@ def _guess(resource: model.Resource, reader: base.Reads, remote: Remote) -> None
             observe.read(reader, contents, expected, remote)
 
 
-def _check_owned(owned: model.OwnedFile | None, remote: Remote) -> None:
-    """Raises ElsewhereError unless a file has the mode, owner and group that a task asks for.
-
-    The module refuses a wrong mode and an unknown owner even if there is no file, so such a task is left to it.
-    """
-    if owned is None:
-        return
-    found, wanted = remote.look(owned.path), owned.options
+def differs(owned: model.OwnedFile, disk: t.Any) -> bool:
+    """Whether a file that is there lacks the mode, owner or group that a task asks for. ``disk``: a ``Remote`` or ``Live``."""
+    found, wanted = disk.look(owned.path), owned.options
+    if "mode" not in found:
+        return False
     mode = wanted.get("mode")
-    if mode is not None and (
-        modes.fault(mode, _symbolic) or (mode if isinstance(mode, int) else int(mode.replace("o", ""), 8)) != found.get("mode")
-    ):
-        raise ElsewhereError("mode")
-    for place, kind in enumerate(("owner", "group")):
-        name = wanted.get(kind)
-        # Ansible takes a number for a number, even if a user has that name.
-        if name is not None and ("mode" not in found or str(name) != str(found["ids" if str(name).isdigit() else "names"][place])):
-            raise ElsewhereError("owner")
+    if mode is not None and (modes.fault(mode, symbolic(found["mode"])) or modes.number(mode, symbolic(found["mode"])) != found["mode"]):
+        return True
+    pairs = zip((wanted.get("owner"), wanted.get("group")), found["names"], found["ids"])
+    # Ansible takes a number for a number, even if a user has that name.
+    return any(one is not None and str(one) != str(number if str(one).isdigit() else name) for one, name, number in pairs)
 
 
-def _symbolic(text: str) -> int:
-    raise ElsewhereError("mode")
+def _unchecked(owned: model.OwnedFile, remote: Remote) -> bool:
+    """Whether there is no file, though its mode, owner or group are given: a wrong mode and an unknown owner are refused even then."""
+    return "mode" not in remote.look(owned.path) and any(owned.options.get(name) is not None for name in ("mode", "owner", "group"))
 
 
-__all__ = ("MODULES", "Compared", "compare", "spec")
+def symbolic(now: int) -> t.Callable[[str], int]:
+    """What words such as u=rw,g=r mean for a file with the mode ``now``."""
+    there = _Stat(now)
+    return lambda text: int(AnsibleModule._symbolic_mode_to_octal(there, text)) & 0o7777
+
+
+class _Stat(t.NamedTuple):
+    st_mode: int
+
+
+__all__ = ("MODULES", "Compared", "compare", "differs", "made", "spec", "valid")

@@ -19,6 +19,7 @@ from ansible.plugins.loader import module_loader
 _NAME = "edgefleet_relay"
 # As a module's name: found in the folders that are told to Ansible, and not in a collection.
 MODULE = f"ansible.legacy.{_NAME}"
+MARKER = "<<INCLUDE_ANSIBLE_MODULE_JSON_ARGS>>"
 # Ansible puts the device's interpreter here.
 _SHEBANG = "#!/usr/bin/python\n"
 
@@ -53,4 +54,4 @@ def offer() -> None:
     module_loader.add_directory(str(folder))
 
 
-__all__ = ("MODULE", "offer", "program")
+__all__ = ("MARKER", "MODULE", "offer", "program")

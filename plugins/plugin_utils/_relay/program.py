@@ -11,7 +11,7 @@ It opens one place (a device node or a socket), carries out a list of steps in t
 to serve, does so for each line on its standard input until that ends. It opens no port, so nobody but the controller that started it can ask it.
 
 - ``["send", HEX]``: one command, one response.
-- ``["send", HEX, N, HEX]``: the same, but only if step N was answered by exactly these bytes.
+- ``["send", HEX, N, AT, HEX]``: the same, but only if the answer of step N has these digits from its digit AT on.
 - ``["look", PATH, MOST]``: what is at a path, and the content of a file of at most MOST bytes.
 - ``["writable", PATH]``, ``["write", PATH, BASE64, MODE, KEEP]``, ``["remove", PATH]``, ``["own", PATH, MODE, OWNER, GROUP]``: see the functions.
 
@@ -94,11 +94,12 @@ class Stream:
         return data
 
 
-def reach(places: "list[list[t.Any]]") -> "Node | Stream":
-    """Open the first place that exists; the first one of all if none does."""
-    there = [place for place in places if place[0] != "node" or os.path.exists(place[1])]
-    place = (there or places)[0]
-    return Node(place[1]) if place[0] == "node" else Stream(place)
+def reach(places: "list[list[t.Any]]") -> "tuple[int, Node | Stream]":
+    """Open the first place that exists; the first one of all if none does. Returns its number, and what was opened."""
+    there = [number for number, place in enumerate(places) if place[0] != "node" or os.path.exists(place[1])]
+    number = (there or [0])[0]
+    place = places[number]
+    return number, Node(place[1]) if place[0] == "node" else Stream(place)
 
 
 def names(owner: int, group: int) -> "list[str | None]":
@@ -130,7 +131,7 @@ def look(path: str, most: int) -> "dict[str, t.Any]":
         found["ids"] = [there.st_uid, there.st_gid]
         found["names"] = names(there.st_uid, there.st_gid)
         if not stat.S_ISREG(there.st_mode):
-            raise OSError(errno.EISDIR, "")
+            raise OSError(errno.EISDIR if stat.S_ISDIR(there.st_mode) else errno.EINVAL, "")
         with open(path, "rb") as file:
             data = file.read(most + 1)
         if len(data) > most:
@@ -189,16 +190,17 @@ def remove(path: str) -> "dict[str, t.Any]":
     return {"error": 0}
 
 
-def own(path: str, mode: "int | None", owner: "str | None", group: "str | None") -> "dict[str, t.Any]":
-    """Give a file a mode, an owner and a group (names or numbers); None leaves what is there."""
+def own(path: "str | None", mode: "int | None", owner: "str | None", group: "str | None") -> "dict[str, t.Any]":
+    """Give a file a mode, an owner and a group (names or numbers); None leaves what is there. Without a path, only see whether there are such names."""
     import grp
     import pwd
 
     try:
         uid = -1 if owner is None else int(owner) if owner.isdigit() else pwd.getpwnam(owner).pw_uid
         gid = -1 if group is None else int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
-        os.lchown(path, uid, gid)
-        if mode is not None:
+        if path is not None:
+            os.lchown(path, uid, gid)
+        if path is not None and mode is not None:
             os.chmod(path, mode)
     except KeyError:
         return {"error": errno.ENOENT}
@@ -214,22 +216,24 @@ class Relay:
     """The place with the TPM, opened at first and kept open until the end."""
 
     tpm = None  # type: Node | Stream | None
+    used = None  # type: int | None
 
     def work(self, asked: "dict[str, t.Any]") -> "dict[str, t.Any]":
         """Carry out the steps. Returns the answers up to the step that failed, and why, as a word and the system's number of the error."""
         answers = []  # type: list[t.Any]
-        told = {"changed": False, "answers": answers, "stopped": None}  # type: dict[str, t.Any]
+        told = {"changed": False, "answers": answers, "stopped": None, "used": None}  # type: dict[str, t.Any]
         variable = os.environ.get("TPM2TOOLS_TCTI") if asked["environment"] else None
         if variable:
             # The controller reads it, and asks again.
             return dict(told, stopped=["environment", 0], variable=variable[:1000])
         try:
             # Opened also if only files are looked at: without a TPM, the module that asks would fail as well.
-            self.tpm = self.tpm or reach(asked["places"])
+            if self.tpm is None:
+                self.used, self.tpm = reach(asked["places"])
             for step in asked["steps"]:
                 if step[0] != "send":
                     answers.append(FILES[step[0]](*step[1:]))
-                elif len(step) > 2 and answers[step[2]] != step[3]:
+                elif len(step) > 2 and not (answers[step[2]] or "").startswith(step[4], step[3]):
                     answers.append(None)
                 else:
                     answers.append(self.tpm.send(bytes.fromhex(step[1])).hex())
@@ -241,6 +245,7 @@ class Relay:
             told["stopped"] = ["broken" if self.tpm else "unreachable", getattr(error, "errno", 0) or 0]
         if told["stopped"]:
             self.tpm = None
+        told["used"] = self.used
         return told
 
     def serve(self) -> None:

@@ -18,6 +18,7 @@ import errno
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import base, reader
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import file_errors
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, marshal
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import stream, tcti
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _answer
@@ -43,6 +44,7 @@ ANSWER = _answer.fields(
         "answers": _answer.listed(_answer.LOOSE),
         "stopped": _answer.listed(_answer.LOOSE),
         "variable": _answer.TEXT,
+        "used": _answer.INT,
         "failed": _answer.BOOL,
     }
 )
@@ -66,9 +68,16 @@ class Remote:
         self._place = tcti.resolve(given) if given else None
         self._steps: list[Step] = []
         self._condition: Step = []
-        self._looks: dict[str, dict[str, t.Any]] = {}
+        self.looks: dict[str, dict[str, t.Any]] = {}
+        # Files with a secret, which must not be in what a program prints: Ansible shows that at -vvv.
+        self.private: set[str] = set()
         self.answers: dict[bytes, bytes] = {}
         self.exchanges = 0
+
+    @property
+    def place(self) -> tcti.Tcti:
+        """Where the TPM is, as far as it is known."""
+        return self._place or tcti.Tcti("device", tcti.RESOURCE_MANAGED)
 
     @contextlib.contextmanager
     def connect(self, _place: tcti.Tcti) -> t.Iterator[RemoteReader]:
@@ -83,11 +92,13 @@ class Remote:
         return self.answers[command]
 
     @contextlib.contextmanager
-    def only_if(self, command: bytes, response: bytes) -> t.Iterator[None]:
-        """What is asked for in this block is fetched only if the TPM responds to ``command``, which is to be fetched too, with exactly ``response``."""
-        step = ["send", command.hex()]
-        self._want(step)
-        self._condition = [self._steps.index(step), response.hex()]
+    def only_if(self, command: bytes, response: bytes, at: int = 0) -> t.Iterator[None]:
+        """What is asked for in this block is fetched only if ``response`` is what the TPM responds, from byte ``at`` on, to ``command``.
+
+        That command must have been asked for; else there is no condition.
+        """
+        asked = [number for number, step in enumerate(self._steps) if step[:2] == ["send", command.hex()]]
+        self._condition = [asked[0], 2 * at, response.hex()] if asked else []
         try:
             yield
         finally:
@@ -98,8 +109,10 @@ class Remote:
         found = self.look(path)
         if found.get("error") == errno.ENOENT:
             return None
-        if "data" not in found:
+        if found.get("error") == errno.EFBIG:
             raise ElsewhereError("file")
+        if "data" not in found:
+            raise file_errors.unreadable(path, found.get("error") or 0)
         return t.cast("bytes", found["data"])
 
     def names(self, path: str) -> set[tuple[t.Any, ...]]:
@@ -116,14 +129,23 @@ class Remote:
         """See ``Files``: asked only before a change."""
         raise ElsewhereError("change")
 
+    def write(self, path: str, data: bytes, mode: int = 0o600, keep: bool = True) -> None:
+        """See ``Files``: done only in a change."""
+        raise ElsewhereError("change")
+
+    def remove(self, path: str) -> None:
+        """See ``Files``: done only in a change."""
+        raise ElsewhereError("change")
+
     def look(self, path: str) -> dict[str, t.Any]:
-        """What is at a path: the keys of the relay's answer, ``data`` as bytes."""
-        if not path.startswith("/") or "\0" in path:
-            raise ElsewhereError("path")
-        if path not in self._looks:
+        """What is at a path: the keys of the relay's answer, ``data`` as bytes. Raises InputError if the path is not absolute."""
+        file_errors.check_path(path)
+        if path in self.private:
+            raise ElsewhereError("private")
+        if path not in self.looks:
             self._want(["look", path, LARGEST_FILE])
             raise base.Waiting
-        return self._looks[path]
+        return self.looks[path]
 
     def expect(self, path: str) -> None:
         """Look at a path in the next exchange."""
@@ -136,7 +158,7 @@ class Remote:
         self.exchanges += 1
         if self.exchanges > MOST_EXCHANGES:
             raise ElsewhereError("exchanges")
-        told = self._carry({"environment": self._place is None, "places": self._places(), "steps": steps})
+        told = self._carry({"environment": self._place is None, "places": self.places(), "steps": steps})
         stopped = told.get("stopped")
         if stopped and stopped[0] == "environment" and self._place is None:
             # An empty text would mean the controller's own environment.
@@ -151,12 +173,18 @@ class Remote:
             raise ElsewhereError("stopped")
         if not all(kept):
             raise ElsewhereError("busy")
+        self._used(told)
+
+    def _used(self, told: t.Mapping[str, t.Any]) -> None:
+        if self._place is None and told.get("used") in (0, 1):
+            self._place = tcti.Tcti("device", str(self.places()[told["used"]][1]))
 
     def _want(self, step: Step) -> None:
-        if step not in self._steps:
+        if all(step[:2] != one[:2] for one in self._steps):
             self._steps.append(step)
 
-    def _places(self) -> list[Step]:
+    def places(self) -> list[Step]:
+        """Where the relay looks for the TPM. Raises ElsewhereError."""
         if self._place is None:
             return [["node", tcti.RESOURCE_MANAGED], ["node", tcti.DIRECT]]
         if self._place.name == "device":
@@ -171,9 +199,9 @@ class Remote:
         The module waits then, and makes room where nobody else can be using the TPM.
         """
         if step[0] == "look":
-            self._looks[step[1]] = _look(answer)
+            self.looks[step[1]] = looked(answer)
         elif answer is not None or len(step) < 3:
-            response = _response(answer)
+            response = responded(answer)
             code = marshal.response(response)[1]
             if code and errors.is_rc(code, *errors.RETRYABLE, errors.RC_OBJECT_MEMORY, errors.RC_SESSION_MEMORY):
                 return False
@@ -193,14 +221,16 @@ class RemoteReader(reader.Reader):
         self._remote.fetch()
 
 
-def _response(answer: t.Any) -> bytes:
+def responded(answer: t.Any) -> bytes:
+    """The response to a command, from the relay's answer. Raises ElsewhereError."""
     try:
         return bytes.fromhex(answer)
     except (TypeError, ValueError):
         raise ElsewhereError("malformed") from None
 
 
-def _look(answer: t.Any) -> dict[str, t.Any]:
+def looked(answer: t.Any) -> dict[str, t.Any]:
+    """What is at a path, from the relay's answer. Raises ElsewhereError."""
     try:
         found = _LOOK.take(answer, "file")
         if not {"real", "link", "same"} <= found.keys() or None in found.values():
@@ -215,4 +245,4 @@ def _look(answer: t.Any) -> dict[str, t.Any]:
     return t.cast("dict[str, t.Any]", found)
 
 
-__all__ = ("ANSWER", "Carry", "ElsewhereError", "Remote", "RemoteReader")
+__all__ = ("ANSWER", "LARGEST_FILE", "Carry", "ElsewhereError", "Remote", "RemoteReader", "Step", "looked", "responded")

@@ -12,7 +12,7 @@ import stat
 
 import pytest
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import files
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import file_errors, files
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import InputError, TpmError
 
 
@@ -26,7 +26,7 @@ def test_reading(tmp_path: pathlib.Path) -> None:
             files.read(nonsense)
     with pytest.raises(InputError, match="Not a directory"):
         files.read(f"{path}/below")
-    path.write_bytes(bytes(files.MAX_SIZE + 1))
+    path.write_bytes(bytes(file_errors.MAX_SIZE + 1))
     with pytest.raises(InputError, match="larger than"):
         files.read(str(path))
 

@@ -1,0 +1,99 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Bring a device into the state that a task declares, from the controller: the module's run, with the TPM and the files at the other end of a channel.
+
+Auth values and secrets go from here into the TPM in the run's salted sessions. What reaches the device's operating system is what a listener on the
+TPM's bus sees.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.module_utils.common.parameters import remove_values
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _secret, _task
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import base, esapi, own_tcti
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import engine, model, modes, places
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import comparison
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay.live import Live
+
+Result = dict[str, t.Any]
+
+
+def make(module: str, options: t.Mapping[str, t.Any], *, check: bool, diff: bool, device: Live) -> Result:
+    """The module's result. ``check``: only plan. Raises ElsewhereError, before anything is changed, if only the module on the device can do this."""
+    params, outcome = comparison.valid(module, options), engine.Outcome()
+    try:
+        result = _run(module, params, outcome, check, diff, device)
+    except errors.TpmError as failed:
+        result = {"failed": True, "msg": failed.message, **failed.words(), **_task.failure(outcome)}
+    if outcome.notes:
+        result["warnings"] = list(outcome.notes)
+    return t.cast("Result", remove_values(result, _secret.masked(_secret.hidden(options, comparison.spec(module)))))
+
+
+def _run(module: str, params: Result, outcome: engine.Outcome, check: bool, diff: bool, device: Live) -> Result:
+    resources = comparison.made(module, params)
+    for owned in filter(None, (resource.owned_file for resource in resources)):
+        _check_owned(owned, device)
+    places.check_all(resources, device)
+    run = engine.Engine(
+        device.place,
+        _task.given(params),
+        salt=_task.salt(params),
+        connect=device.connect,
+        open_backend=_open(device),
+        require_library=esapi.require_library,
+        disk=device,
+    )
+    run.run(resources, check, outcome)
+    result = _task.result(outcome, predicted=check, diff=diff)
+    for owned in filter(None, (resource.owned_file for resource in resources)):
+        if comparison.differs(owned, device):
+            result["changed"] = True
+            if not check:
+                _own(owned, device)
+    if params.get("return_reads"):
+        result["reads"] = _task.reads(run, outcome)
+    return result
+
+
+def _open(device: Live) -> t.Callable[[tcti.Tcti, int], base.Backend]:
+    def opened(place: tcti.Tcti, nv_buffer: int) -> base.Backend:
+        return esapi.Esapi(place, nv_buffer, own_tcti.OwnTcti(device))
+
+    return opened
+
+
+def _check_owned(owned: model.OwnedFile, device: Live) -> None:
+    """Check a file's mode, owner and group before anything is changed. Raises InputError."""
+    for kind in ("owner", "group"):
+        name = owned.options.get(kind)
+        if name is not None and device.own(None, None, **{"owner": None, "group": None, kind: name}):
+            raise modes.no_such(kind, name, owned.path)
+    mode = owned.options.get("mode")
+    fault = "" if mode is None else modes.fault(mode, comparison.symbolic(0o755))
+    if fault:
+        raise errors.InputError(f"Could not plan {owned.path}: mode '{mode}' {fault}.")
+
+
+def _own(owned: model.OwnedFile, device: Live) -> None:
+    found, mode = device.look(owned.path), owned.options.get("mode")
+    wanted = None if mode is None else modes.number(mode, comparison.symbolic(found["mode"]))
+    if device.own(owned.path, wanted, owned.options.get("owner"), owned.options.get("group")):
+        raise errors.TpmError(
+            f"Could not give {owned.path} its mode, owner and group: the device refuses; run with become as root, or leave them out.",
+            reason="file",
+            object=owned.path,
+        )
+
+
+__all__ = ("make",)

@@ -1,0 +1,82 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Open a channel to a device by the task's own connection: what its connection plugin would run for one command is started as a process of ours."""
+
+from __future__ import annotations
+
+import importlib.util
+import typing as t
+
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import channel, exchange
+
+Arguments = t.Union[list[str], str]
+_SERVE = '{"serve": true}'
+
+
+def unable() -> str:
+    """Why this controller cannot change a TPM, as a clause; "" if it can."""
+    if importlib.util.find_spec("tpm2_pytss") is None:
+        return "it has no tpm2-pytss; install tpm2-pytss >= 2.0 for the Python of ansible-core"
+    from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import own_tcti
+
+    return own_tcti.missing()
+
+
+def obstacle(connection: t.Any) -> str:
+    """Why no channel can be opened by a connection, as a clause; "" if one can."""
+    if _name(connection) not in _WAYS:
+        return f"its connection plugin {_name(connection)} is not one of {', '.join(_WAYS)}"
+    if _name(connection) == "ssh" and connection.get_option("password"):
+        return "ssh asks for a password, which only a key can replace here"
+    become = connection.become
+    if become is not None and become.get_option("become_pass") and become.name.rpartition(".")[2] != "sudo":
+        return f"{become.name} asks for a password, which only sudo can be given here"
+    return ""
+
+
+def opened(action: t.Any, interpreter: str) -> channel.Channel:
+    """A channel to the device of an action plugin's task. Raises TransportError."""
+    connection, started = action._connection, list[channel.Channel]()
+    program = exchange.program().replace(exchange.MARKER, _SERVE)
+
+    def start(cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
+        become = connection.become
+        password = str(become.get_option("become_pass") or "") if become is not None else ""
+        folder = getattr(connection, "cwd", None) if _name(connection) == "local" else None
+        started.append(channel.Channel(_WAYS[_name(connection)](connection, cmd), program, password, folder))
+        return 0, b"", b""
+
+    # Ansible wraps the command as it does every other (become, shell), and hands it to the connection: to the function above.
+    connection.exec_command = start
+    try:
+        action._low_level_execute_command(channel.command(interpreter, action._compute_environment_string()), in_data=b" ")
+    finally:
+        del connection.exec_command
+    if not started:
+        raise errors.TransportError("Could not start the relay: the connection has run no command; report this.", errors.OTHER)
+    return started[0]
+
+
+def _name(connection: t.Any) -> str:
+    return str(connection.transport).rpartition(".")[2]
+
+
+def _local(_connection: t.Any, command: str) -> Arguments:
+    return command
+
+
+def _ssh(connection: t.Any, command: str) -> Arguments:
+    connection.host = connection.get_option("host") or connection._play_context.remote_addr
+    built = connection._build_command(connection.get_option("ssh_executable"), "ssh", connection.host, command)
+    return [one.decode() if isinstance(one, bytes) else str(one) for one in built]
+
+
+_WAYS: dict[str, t.Callable[[t.Any, str], Arguments]] = {"ssh": _ssh, "local": _local}
+
+__all__ = ("obstacle", "opened", "unable")
