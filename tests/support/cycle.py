@@ -65,7 +65,7 @@ class Bench:
         if compared is None:
             return
         if compared.result is None:
-            assert compared.why in ("session", "mode", "owner", "busy", "path", "src") or not result.ok or result.changed, compared.why
+            assert compared.why in ("session", "attributes", "busy", "path", "private") or not result.ok or result.changed, compared.why
             return
         told = {key: value for key, value in result.expect_ok().items() if key != "invocation"}
         assert compared.result == told

@@ -149,7 +149,7 @@ class SoftDevice:
         for step in asked["steps"]:
             if step[0] == "look":
                 answers.append(self.look(step[1]))
-            elif len(step) > 2 and answers[step[2]] != step[3]:
+            elif len(step) > 2 and not (answers[step[2]] or "").startswith(step[4], step[3]):
                 answers.append(None)
             else:
                 command = bytes.fromhex(step[1])

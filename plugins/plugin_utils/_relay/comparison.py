@@ -111,7 +111,7 @@ def _unchanged(module: str, params: dict[str, t.Any], remote: Remote, diff: bool
         raise ElsewhereError("change")
     for owned in filter(None, (resource.owned_file for resource in resources)):
         if differs(owned, remote) or _unchecked(owned, remote):
-            raise ElsewhereError("owner")
+            raise ElsewhereError("attributes")
     result = _task.result(outcome, predicted=True, diff=diff)
     if params.get("return_reads"):
         result["reads"] = _task.reads(run, outcome)

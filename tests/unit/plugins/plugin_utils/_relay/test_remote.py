@@ -348,6 +348,7 @@ SETTLED: dict[str, dict[str, t.Any]] = {
     "mode": blob(mode="0600"),
     "mode in octal": blob(mode=0o600),
     "mode in octal of Python": blob(mode="0o600"),
+    "mode in words": blob(mode="u=rw,go="),
     "owner": blob(owner="root", group="root"),
     "owner by number": blob(owner="0", group="0"),
     "absent": blob(**GONE),
@@ -355,25 +356,25 @@ SETTLED: dict[str, dict[str, t.Any]] = {
     "another verify": blob(verify="policy"),
 }
 OPEN: dict[str, tuple[dict[str, t.Any], str]] = {
-    "another mode": (blob(mode="0640"), "mode"),
-    "a mode in words": (blob(mode="u=rw"), "mode"),
-    "a mode that was not written in octal": (blob(mode=600), "mode"),
-    "no mode": (blob(mode="o600"), "mode"),
-    "a mode of another type": (blob(mode=True), "mode"),
-    "another owner": (blob(owner="nobody"), "owner"),
-    "another owner by number": (blob(owner="1"), "owner"),
-    "another way to write a number": (blob(owner="00"), "owner"),
-    "another group": (blob(group="nogroup"), "owner"),
-    "an absent file with a mode that is wrong": (blob(**GONE, mode="rw"), "mode"),
-    "an absent file with a mode": (blob(**GONE, mode="0600"), "mode"),
-    "an absent file with an owner": (blob(**GONE, owner="no-such-user"), "owner"),
+    "another mode": (blob(mode="0640"), "attributes"),
+    "another mode in words": (blob(mode="u=rw,g=r"), "attributes"),
+    "a mode that was not written in octal": (blob(mode=600), "attributes"),
+    "no mode": (blob(mode="o600"), "attributes"),
+    "a mode of another type": (blob(mode=True), "attributes"),
+    "another owner": (blob(owner="nobody"), "attributes"),
+    "another owner by number": (blob(owner="1"), "attributes"),
+    "another way to write a number": (blob(owner="00"), "attributes"),
+    "another group": (blob(group="nogroup"), "attributes"),
+    "an absent file with a mode that is wrong": (blob(**GONE, mode="rw"), "attributes"),
+    "an absent file with a mode": (blob(**GONE, mode="0600"), "attributes"),
+    "an absent file with an owner": (blob(**GONE, owner="no-such-user"), "attributes"),
     "a secret that is read": (blob(verify="unseal"), "session"),
-    "a secret in a file": ({**blob(src="/etc/secret"), "content_b64": None}, "src"),
+    "a secret in a file": ({**blob(src="/etc/secret"), "content_b64": None}, "private"),
     "a home": (blob(path="~/blob"), "path"),
     "a variable": (blob(path="$HOME/blob"), "path"),
     "a home in the middle": (blob(path="/x/~root/blob"), "path"),
-    "a relative path": (blob(path="blob"), "path"),
-    "a path with NUL": (blob(path="/x\0y"), "path"),
+    "a relative path": (blob(path="blob"), "input"),
+    "a path with NUL": (blob(path="/x\0y"), "input"),
     "an option that there is not": (blob(nonsense=1), "options"),
     "a value that is none": (blob(state="here"), "options"),
     "a mapping in JSON": (blob(pcrs='{"indices": [7]}'), "options"),
@@ -395,8 +396,8 @@ def test_tasks_that_are_the_modules(name: str) -> None:
 def test_a_user_whose_name_is_a_number() -> None:
     """Ansible takes a number for a number."""
     device = SoftDevice(looked(ids=[5, 5], names=["1000", "1000"]))
-    assert device.compare("tpm2_sealed_blob", blob(owner="1000")).why == "owner"
-    assert device.compare("tpm2_sealed_blob", blob(group="1000")).why == "owner"
+    assert device.compare("tpm2_sealed_blob", blob(owner="1000")).why == "attributes"
+    assert device.compare("tpm2_sealed_blob", blob(group="1000")).why == "attributes"
     assert device.compare("tpm2_sealed_blob", blob(owner="5", group="5")).result is not None
 
 
