@@ -1,27 +1,37 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What runs cost, in TPM commands: one table with every bound and what was measured (``pytest tests/integration/test_counts.py -s``)."""
+"""What runs cost, in TPM commands and in exchanges with the device.
+
+One table with every bound and what was measured (``pytest tests/integration/test_counts.py -s``).
+"""
 
 from __future__ import annotations
 
 import base64
 import contextlib
 import copy
+import functools
 import pathlib
 import typing as t
 
 import pytest
+import yaml
 from conftest import Provisioned
 from support import enroll, enrolling, module, profile, secrets
-from support.controller import said, totals
+from support.controller import Controller, interpreter, said, totals
 from support.factory import Line, Vendor
 from support.proxy import Proxy
+from support.recorder import Recorder
 from support.swtpm import Swtpm
 from support.tools import Tools, leftovers, lockout_counter
 
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import exchange
+
 NO_OP, FIRST_RUN, FINE_GRAINED, DA_CHANGE = 8, 30, 2, 12
 ENROLLING, LDEVID, FACTS, HANDOVER = 20, 9, 3, 8
+# Of a run by the action plugin; bytes are what the device's Python gets, in an exchange and in all.
+EXCHANGES_NO_OP, EXCHANGES_FIRST, PROGRAM_BYTES, SENT_BYTES = 1, 2, 8 << 10, 12 << 10
 RC_FAILURE = 0x101
 AUTHS = {f"{name}_auth": secrets.made_up(f"counts {name}") for name in ("owner", "endorsement", "lockout")}
 
@@ -172,6 +182,37 @@ def test_check_mode_on_a_provisioned_device(ready: Counted, provisioned: Provisi
     assert not ready.run(check=True, resources=provisioned.resources).expect_ok()["changed"]
     ready.measure("check mode, provisioned: TPM commands", NO_OP, ready.proxy.count())
     ready.reads_only("check mode, any state")
+
+
+def test_the_reference_profile_by_its_action_plugin(
+    each_controller: Controller, proxied: Proxy, device_dir: pathlib.Path, system_python: str, table: Table
+) -> None:
+    """What controller and device do together: the comparison over the relay, and the module where something is to be done."""
+    recorder = Recorder(device_dir / "python", interpreter(system_python, each_controller.program))
+    task = {"name": "Keep", "edgefleet.tpm2.tpm2_profile": {"tcti": proxied.tcti, "resources": reference(device_dir)}}
+    play = each_controller.folder / "play.yml"
+    play.write_text(yaml.safe_dump([{"name": "Play", "hosts": "all", "gather_facts": False, "tasks": [task]}]))
+
+    def run(what: str, changed: int, exchanges: int, commands: int) -> None:
+        proxied.reset()
+        recorder.reset()
+        done = each_controller(str(play), {"edge-01": {"ansible_python_interpreter": str(recorder.python)}})
+        assert done.returncode == 0 and totals(done)["edge-01"]["changed"] == changed, said(done)
+        measure = functools.partial(table.measure, system_python)
+        measure(f"by the action plugin, {what}: TPM commands", commands, proxied.count())
+        measure(f"by the action plugin, {what}: exchanges", exchanges, recorder.exchanges)
+        measure(f"by the action plugin, {what}: modules", changed, recorder.modules)
+        measure(
+            f"by the action plugin, {what}: bytes in exchanges",
+            exchanges * SENT_BYTES,
+            sum(len(one.stdin) for one in recorder.runs if one.relay),
+        )
+
+    table.measure(system_python, "relay: bytes of the program", PROGRAM_BYTES, len(exchange.program()))
+    run("first run", 1, EXCHANGES_FIRST, FIRST_RUN)
+    run("no-op", 0, EXCHANGES_NO_OP, NO_OP)
+    table.measure(system_python, "by the action plugin, no-op: connections", 1, proxied.connections)
+    assert proxied.writes() == proxied.sessions() == proxied.loads() == []
 
 
 FINE: dict[str, dict[str, t.Any]] = {

@@ -40,6 +40,7 @@ The files, each with a docstring that says more:
 - ``proven.py``: devices of a registry, with birth records
 - ``proxy.py``: a TCP proxy that records every TPM command and injects faults at exact positions
 - ``raw.py``: a raw TPM client, independent of the product's own
+- ``recorder.py``: a device whose Python records everything that it is given
 - ``refused.py``: checks that a refusal is one clear sentence and changes nothing on the device
 - ``registry.py``: devices for tests of the registry, and other processes that use it at the same time
 - ``relay.py``: the controller's comparison over the relay, without Ansible

@@ -44,7 +44,7 @@ class Controller:
     """
 
     def __init__(self, folder: pathlib.Path, ansible_playbook: str, device_python: str) -> None:
-        self.folder, self._program, self._python = folder, ansible_playbook, device_python
+        self.folder, self.program, self._python = folder, ansible_playbook, device_python
         # Ansible settings beside the shipped ones, for tests of these settings.
         self.settings: dict[str, str] = {}
         # A program of a test's own, and one whose time is measured, is started anew.
@@ -67,7 +67,7 @@ class Controller:
         """The command and the environment of such a run."""
         inventory = self.folder / "inventory.yml"
         # The controller is also the device, and the test must not install anything on it.
-        python = self._python if self.cold else interpreter(self._python, self._program)
+        python = self._python if self.cold else interpreter(self._python, self.program)
         shared = {"ansible_connection": "local", "ansible_python_interpreter": python, "tpm2_day_zero_stack": False}
         inventory.write_text(yaml.safe_dump({"edge": {"vars": shared, "hosts": hosts}}))
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "TPM2", "PYTHON"))}
@@ -78,7 +78,7 @@ class Controller:
             "ANSIBLE_NOCOLOR": "1",
             **self.settings,
         }
-        return [self._program, "-i", str(inventory), playbook, *arguments], environment
+        return [self.program, "-i", str(inventory), playbook, *arguments], environment
 
 
 def forked(command: t.Sequence[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:

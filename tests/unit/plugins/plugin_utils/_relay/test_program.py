@@ -110,7 +110,22 @@ def test_a_conditional_step(peer: t.Callable[..., Peer], expected: str, sent: bo
     tpm = peer(GOOD)
     told = run(ask(["send", COMMAND], ["send", OTHER, 0, 0, expected], ["send", COMMAND], places=[tpm.place]))
     assert told["answers"] == [RESPONSE, RESPONSE if sent else None, RESPONSE] and told["stopped"] is None
-    assert tpm.heard == [COMMAND, OTHER, COMMAND] if sent else [COMMAND, COMMAND]
+    assert tpm.heard == ([COMMAND, OTHER, COMMAND] if sent else [COMMAND, COMMAND])
+
+
+def test_steps_that_depend_on_a_part_and_on_each_other(peer: t.Callable[..., Peer]) -> None:
+    """What depends on a step that was left out is left out, too; a condition may be about the code in a response alone."""
+    tpm = peer(GOOD)
+    success = ["send", OTHER, 0, 12, "00000000"]
+    steps = (
+        ["send", COMMAND],
+        success,
+        ["send", OTHER, 0, 12, "0000018b"],
+        ["send", OTHER, 2, 0, RESPONSE],
+        ["send", OTHER, 1, 0, RESPONSE],
+    )
+    assert run(ask(*steps, places=[tpm.place]))["answers"] == [RESPONSE, RESPONSE, None, None, RESPONSE]
+    assert tpm.heard == [COMMAND, OTHER, OTHER]
 
 
 HEAD = {"too small": 9, "nothing": 0, "too large": program.MOST + 1, "4 GB": 0xFFFFFFFF}

@@ -30,7 +30,7 @@ from unit.soft_device import (
     response,
 )
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import handles, names, templates
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, handles, marshal, names, templates
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import exchange, remote
 
 
@@ -242,6 +242,30 @@ def test_what_was_answered_before_the_relay_stopped_is_known() -> None:
     device.responses[READ_SRK] = response(code=0x922)
     compared = device.compare()
     assert compared.why == "busy" and len(compared.answers) == 7 and READ_SRK not in compared.answers
+
+
+def blank() -> SoftDevice:
+    """A device without keys."""
+    device = SoftDevice()
+    for handle in (profile.SRK, profile.EK, profile.AK, profile.MQTT_KEY):
+        del device.responses[marshal_read(handle)]
+    device.files.clear()
+    return device
+
+
+def test_a_blank_device_is_asked_nothing_that_the_module_alone_would_not_ask() -> None:
+    """An EK that is missing has all NV handles listed, and the list tells whether the index is there."""
+    device = blank()
+    empty = response(struct.pack(">BII", 0, 1, 0))
+    listing = marshal.command(constants.CC_GET_CAPABILITY, parameters=marshal.capability_request(1, handles.FIRST_NV, 254))
+    device.responses[listing] = empty
+    compared = device.compare()
+    assert compared.why == "change" and listing in compared.answers and READ_INDEX not in compared.answers
+    assert len(device.asked) == 2
+    # An index that is in the list is looked at.
+    device = blank()
+    device.responses[listing] = response(struct.pack(">BIII", 0, 1, 1, profile.SERIAL_INDEX))
+    assert READ_INDEX in device.compare().answers
 
 
 def endless_list(start: int) -> bytes:

@@ -1,0 +1,179 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The comparison from the controller as Ansible carries it out, on devices whose Python records everything that it gets.
+
+One playbook run a core: its hosts are one device that has the hardened reference profile already, reached and asked in different ways.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import pathlib
+import subprocess
+import typing as t
+
+import pytest
+import yaml
+from support import controller, module, profile, secrets
+from support.controller import Controller, Host, said
+from support.proxy import Proxy
+from support.recorder import Recorder
+from support.swtpm import Swtpm
+
+AUTHS = {f"{name}_auth": secrets.awkward(f"relay {name}") for name in ("owner", "endorsement", "lockout")}
+KEY = base64.b64encode(profile.TELEMETRY_KEY).decode()
+SECRETS = {**{name: value.encode() for name, value in AUTHS.items()}, "telemetry key": profile.TELEMETRY_KEY}
+PROFILE = {
+    "name": "Keep",
+    "edgefleet.tpm2.tpm2_profile": {
+        "tcti": "{{ tcti | default(omit) }}",
+        "execution": "{{ execution | default(omit) }}",
+        "known_answers": "{{ known | default(omit) }}",
+        "resources": "{{ resources }}",
+    },
+    "become": "{{ becoming | default(false) }}",
+    "environment": "{{ variables | default({}) }}",
+    "delegate_to": "{{ to | default(inventory_hostname) }}",
+    "ignore_errors": True,
+    "register": "found",
+}
+TELL = {
+    "name": "Tell",
+    "ansible.builtin.debug": {
+        "msg": "{{ inventory_hostname }} is {{ 'failed' if found is failed else 'changed' if found is changed else 'ok' }}"
+        " for {{ found.reason | default('nothing') }}."
+    },
+}
+
+
+@dataclasses.dataclass
+class Played:
+    """How it went: the run, what each host was given, and what was asked of the TPM."""
+
+    done: subprocess.CompletedProcess[str]
+    recorders: dict[str, Recorder]
+    writes: list[str]
+
+    def told(self, host: str) -> str:
+        """Outcome and reason."""
+        return said(self.done).partition(f"{host} is ")[2].partition(".")[0]
+
+    def runs(self, host: str) -> tuple[int, int]:
+        """How often relay and modules ran."""
+        return self.recorders[host].exchanges, self.recorders[host].modules
+
+    def text(self, host: str) -> str:
+        """Everything that it was given."""
+        return "\n".join(run.text for run in self.recorders[host].runs)
+
+
+def resources(folder: pathlib.Path) -> profile.Resources:
+    """The hardened reference profile, with keys that are made fast."""
+    return profile.quick(profile.hardened(profile.SERIAL, KEY, folder, **AUTHS))
+
+
+@pytest.fixture(scope="module", params=controller.each_core("relay"))
+def played(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, blank_state: pathlib.Path, system_python: str
+) -> t.Iterator[Played]:
+    folder = tmp_path_factory.mktemp("relay")
+    device = folder / "device"
+    device.mkdir()
+    run = Controller(folder, request.param["ansible_playbook"], system_python)
+    # Else Ansible becomes nobody but whom it is.
+    run.settings["ANSIBLE_BECOME_ALLOW_SAME_USER"] = "true"
+    python = controller.interpreter(system_python, request.param["ansible_playbook"])
+    wanted = resources(device)
+    at_home = yaml.safe_load(yaml.safe_dump(wanted).replace(str(device), "~"))
+    templated = [{"da_lockout": {**one["da_lockout"], "max_tries": "{{ 30 + 2 }}"}} if "da_lockout" in one else one for one in wanted]
+    with contextlib.ExitStack() as stack:
+        tpm = stack.enter_context(contextlib.closing(Swtpm(folder / "tpm")))
+        tpm.restore(blank_state)
+        tpm.extend_pcr(7)
+        module.run("tpm2_profile", {"tcti": tpm.tcti, "resources": wanted}, python=system_python).expect_ok()
+        proxy = stack.enter_context(Proxy(tpm))
+        mine: Host = {"tcti": proxy.tcti, "resources": wanted}
+        hosts: dict[str, Host] = {
+            "plain": {**mine, "resources": templated},
+            "device": {**mine, "execution": "device"},
+            "becoming": {**mine, "becoming": True},
+            "piped": {**mine, "ansible_pipelining": False},
+            "variable": {"resources": wanted, "variables": {"TPM2TOOLS_TCTI": proxy.tcti}},
+            "home": {**mine, "resources": at_home, "variables": {"HOME": str(device)}},
+            "library": {**mine, "tcti": "tabrmd:bus_name=com.example.none"},
+            "known": {**mine, "known": ["8001 8001"]},
+            "delegating": {**mine, "to": "delegate"},
+            "delegate": {**mine},
+        }
+        recorders = {name: Recorder(folder / "python" / name, python) for name in hosts}
+        for name, host in hosts.items():
+            host["ansible_python_interpreter"] = str(recorders[name].python)
+        tasks = [{**PROFILE, "when": "inventory_hostname != 'delegate'"}, {**TELL, "when": "inventory_hostname != 'delegate'"}]
+        defaults = {"group/edgefleet.tpm2.tpm2": AUTHS}
+        (folder / "play.yml").write_text(
+            yaml.safe_dump([{"name": "Play", "hosts": "all", "gather_facts": False, "module_defaults": defaults, "tasks": tasks}])
+        )
+        done = run(str(folder / "play.yml"), hosts, "--forks", "1", "-vvv")
+        assert done.returncode == 0, said(done)
+        yield Played(done, recorders, [record.name for record in proxy.writes()])
+
+
+NOTHING_TO_DO = ("plain", "becoming", "piped", "variable", "delegating")
+
+
+@pytest.mark.parametrize("host", NOTHING_TO_DO)
+def test_a_run_with_nothing_to_do_sends_no_secret(played: Played, host: str) -> None:
+    where = "delegate" if host == "delegating" else host
+    assert played.told(host) == "ok for nothing"
+    assert played.runs(where) == (2 if host == "variable" else 1, 0)
+    given = played.text(where)
+    assert secrets.in_text(given, SECRETS) == []
+    assert "telemetry.key.pem" in given and "81010001" in given
+
+
+def test_nothing_was_changed(played: Played) -> None:
+    assert played.writes == []
+
+
+def test_the_recording_finds_the_secrets_that_a_module_gets(played: Played) -> None:
+    assert played.told("device") == "ok for nothing" and played.runs("device") == (0, 1)
+    assert sorted(secrets.in_text(played.text("device"), SECRETS)) == sorted(SECRETS)
+
+
+def test_what_is_sent_is_small_and_comes_on_standard_input(played: Played) -> None:
+    (run,) = played.recorders["plain"].runs
+    assert len(run.stdin.encode()) <= 12 << 10 and run.files == [] and run.argv in ([], ["-"])
+    assert not [name for name in run.environment if "TPM" in name]
+
+
+def test_without_pipelining_the_file_on_the_device_has_no_secret(played: Played) -> None:
+    (run,) = played.recorders["piped"].runs
+    assert len(run.files) == 1 and run.stdin == "" and not pathlib.Path(run.argv[0]).exists()
+
+
+def test_what_only_the_device_knows_goes_on_there(played: Played) -> None:
+    # Its own home, and a TPM that only a library on the device reaches.
+    assert played.told("home") == "ok for nothing" and played.runs("home") == (0, 1)
+    assert played.told("library").startswith("failed for ") and played.runs("library") == (0, 1)
+    assert "tabrmd" in said(played.done)
+
+
+def test_known_answers_are_the_controllers_own(played: Played) -> None:
+    assert played.told("known") == "failed for input" and played.runs("known") == (0, 0)
+
+
+def test_become_is_used(played: Played) -> None:
+    assert "SUDO_UID" in played.recorders["becoming"].runs[0].environment
+    assert "SUDO_UID" not in played.recorders["plain"].runs[0].environment
+
+
+def test_who_delegates_gets_nothing(played: Played) -> None:
+    assert played.runs("delegating") == (0, 0)
+
+
+def test_no_secret_is_shown(played: Played) -> None:
+    assert secrets.in_text(played.done.stdout + played.done.stderr, SECRETS) == []
+    assert "Traceback" not in played.done.stdout + played.done.stderr
