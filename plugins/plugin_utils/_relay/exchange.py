@@ -52,6 +52,8 @@ def offer() -> None:
     aside.write_text(program(), encoding="utf-8")
     aside.replace(folder / f"{_NAME}.py")
     module_loader.add_directory(str(folder))
+    # Found once, before Ansible forks its workers; each of them would search all folders for it again.
+    module_loader.find_plugin_with_context(MODULE, ".py")
 
 
 __all__ = ("MARKER", "MODULE", "offer", "program")

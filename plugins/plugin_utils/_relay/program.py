@@ -19,14 +19,12 @@ It runs on Python 3.6 and newer, with the standard library alone. From the first
 marker in it by the arguments, as it does for modules that do not use AnsiballZ.
 """
 
-import base64
+import binascii
 import errno
 import json
 import os
-import socket
 import stat
 import sys
-import tempfile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,6 +65,9 @@ class Stream:
     """A stream that carries commands and responses without framing."""
 
     def __init__(self, place: "list[t.Any]") -> None:
+        # Imported where they are used: socket and tempfile take a device longer than all that a run with nothing to do asks of it.
+        import socket
+
         if place[0] == "unix":
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.settimeout(PATIENCE)
@@ -136,7 +137,7 @@ def look(path: str, most: int) -> "dict[str, t.Any]":
             data = file.read(most + 1)
         if len(data) > most:
             raise OSError(errno.EFBIG, "")
-        found["data"] = base64.b64encode(data).decode()
+        found["data"] = binascii.b2a_base64(data, newline=False).decode()
     except OSError as error:
         found["error"] = error.errno
     return found
@@ -154,6 +155,8 @@ def writable(path: str) -> "dict[str, t.Any]":
 
 def write(path: str, data: str, mode: int, keep: bool) -> "dict[str, t.Any]":
     """Replace a file by a new one that is complete, or leave it as it is. ``keep``: keep an old file's mode."""
+    import tempfile
+
     folder = os.path.dirname(path)
     if os.path.islink(path):
         return {"error": errno.ELOOP}
@@ -165,7 +168,7 @@ def write(path: str, data: str, mode: int, keep: bool) -> "dict[str, t.Any]":
         number, temporary = tempfile.mkstemp(prefix=".edgefleet-", dir=folder)
         with os.fdopen(number, "wb") as file:
             os.fchmod(number, mode)
-            file.write(base64.b64decode(data))
+            file.write(binascii.a2b_base64(data))
             file.flush()
             os.fsync(number)
         os.replace(temporary, path)
@@ -239,10 +242,11 @@ class Relay:
                     answers.append(self.tpm.send(bytes.fromhex(step[1])).hex())
         except Failed as failed:
             told["stopped"] = [str(failed), 0]
-        except socket.timeout:
-            told["stopped"] = ["silent", 0]
         except (OSError, UnicodeError) as error:
-            told["stopped"] = ["broken" if self.tpm else "unreachable", getattr(error, "errno", 0) or 0]
+            import socket
+
+            word = "silent" if isinstance(error, socket.timeout) else "broken" if self.tpm else "unreachable"
+            told["stopped"] = [word, 0 if word == "silent" else getattr(error, "errno", 0) or 0]
         if told["stopped"]:
             self.tpm = None
         told["used"] = self.used
