@@ -39,8 +39,8 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._trust.bundle impor
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._x509 import names
 
 Result = dict[str, t.Any]
-CONNECTION = tuple(_argspec.connection())
-SPEC = {**_argspec.connection(), **_argspec_identity.enroll()}
+CONNECTION = (*_argspec.connection(), *_argspec.execution())
+SPEC = {**_argspec.connection(), **_argspec.execution(), **_argspec_identity.enroll()}
 EITHER = (("authority", "external_authority"),)
 
 

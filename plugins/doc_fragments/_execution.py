@@ -31,10 +31,4 @@ options:
     type: str
     choices: [auto, controller, device]
     default: auto
-  known_answers:
-    description:
-      - What the controller has just read from this TPM. The controller's part of this module gives it to the part on the device, which then
-        need not read it again. Leave it out.
-    type: list
-    elements: str
 """

@@ -194,8 +194,12 @@ def execution() -> Spec:
     """Where a module compares, for every module that ensures something."""
     return dict(
         execution=dict(type="str", choices=["auto", "controller", "device"], default="auto"),
-        known_answers=dict(type="list", elements="str", no_log=False),
     )
+
+
+def known_answers() -> Spec:
+    """What the controller has read of a TPM, for the modules that go on from there."""
+    return dict(known_answers=dict(type="list", elements="str", no_log=False))
 
 
 def info() -> Spec:
@@ -226,6 +230,7 @@ __all__ = (
     "hierarchy",
     "info",
     "key",
+    "known_answers",
     "nv_index",
     "pcrs",
     "persistent_handle",

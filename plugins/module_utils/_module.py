@@ -19,8 +19,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _secret, _task, _values
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import reader
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import modes
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.engine import Engine, Outcome
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.engine import Outcome
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.model import Resource
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.ways import Ways
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import replay, tcti
 
@@ -120,15 +121,15 @@ def ensure(spec: _argspec.Spec, build: Build, flat: bool = False) -> None:
 
     ``flat``: the module has one resource, whose results become the module's own.
     """
-    module = create({**_argspec.session_key(), **_argspec.execution(), **spec})
+    module = create({**_argspec.session_key(), **_argspec.execution(), **_argspec.known_answers(), **spec})
     outcome = Outcome()
     try:
         resources = build(module.params)
         for resource in resources:
             _check_owned(module, resource)
         place, known = tcti.resolve(module.params["tcti"]), replay.parse(module.params["known_answers"])
-        connect = functools.partial(reader.connect, known=known)
-        engine = Engine(place, _task.given(module.params), salt=_task.salt(module.params), connect=connect)
+        way = Ways(place, connect=functools.partial(reader.connect, known=known))
+        engine = way.engine(_task.given(module.params), salt=_task.salt(module.params))
         if module.params.get("library_to_come"):
             engine.expect_library()
         engine.run(resources, module.check_mode, outcome)
@@ -157,15 +158,17 @@ def inform(spec: _argspec.Spec, gather: t.Callable[[t.Mapping[str, t.Any], tcti.
     module.exit_json(changed=False, **facts)
 
 
-Talk = t.Callable[[t.Mapping[str, t.Any], tcti.Tcti, t.Mapping[int, bytes], bool, Outcome], dict[str, t.Any]]
+Salt = t.Optional[tuple[int, bytes]]
+Talk = t.Callable[[t.Mapping[str, t.Any], Ways, t.Mapping[int, bytes], Salt, bool, Outcome], dict[str, t.Any]]
 
 
 def exchange(spec: _argspec.Spec, talk: Talk) -> None:
     """Return what ``talk`` learns from the TPM, together with the steps that it carried out, and end the module."""
-    module = create({**_argspec.session_key(), **spec})
+    module = create({**_argspec.session_key(), **_argspec.execution(), **spec})
     outcome = Outcome()
     try:
-        found = talk(module.params, tcti.resolve(module.params["tcti"]), _task.given(module.params), module.check_mode, outcome)
+        way, params = Ways(tcti.resolve(module.params["tcti"])), module.params
+        found = talk(params, way, _task.given(params), _task.salt(params), module.check_mode, outcome)
     except errors.TpmError as failed:
         module.fail_json(msg=failed.message, **failed.words(), **_task.failure(outcome))
     for note in outcome.notes:

@@ -49,6 +49,7 @@ extends_documentation_fragment:
   - edgefleet.tpm2._attributes
   - edgefleet.tpm2._attributes.controller
   - edgefleet.tpm2._connection
+  - edgefleet.tpm2._execution
   - edgefleet.tpm2._enroll
 seealso:
   - module: edgefleet.tpm2.tpm2_evidence
@@ -175,12 +176,12 @@ exchanges:
   type: int
 """
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec_identity, _module
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity, _module
 
 
 def main() -> None:
     """End with a failure that says to run this on the controller."""
-    _module.only_on_the_controller(_argspec_identity.enroll(), connection=True)
+    _module.only_on_the_controller({**_argspec.execution(), **_argspec_identity.enroll()}, connection=True)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ extends_documentation_fragment:
   - edgefleet.tpm2._attributes
   - edgefleet.tpm2._connection
   - edgefleet.tpm2._session_key
+  - edgefleet.tpm2._execution
   - edgefleet.tpm2._evidence
 seealso:
   - module: edgefleet.tpm2.tpm2_enroll
@@ -110,41 +111,13 @@ signatures:
   elements: str
 """
 
-import typing as t
-
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec_identity, _module, _task
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import evidence, evidence_options, key, model, primary_key
-
-
-def _identity_keys(collect: t.Mapping[str, t.Any]) -> list[model.Resource]:
-    """The identity keys to make if they are missing."""
-    made: list[model.Resource] = []
-    if collect.get("idevid"):
-        made.append(primary_key.PrimaryKey({**collect["idevid"], "state": "present"}))
-    if collect.get("ldevid"):
-        made.append(key.Key({**collect["ldevid"], "usage": "sign", "state": "present"}))
-    return made
-
-
-def _talk(
-    params: t.Mapping[str, t.Any], place: _module.tcti.Tcti, given: t.Mapping[int, bytes], check: bool, outcome: _module.Outcome
-) -> dict[str, t.Any]:
-    found: dict[str, t.Any] = {}
-    collect, activate, sign = params["collect"], params["activate"], params["sign"]
-    # Bad options are refused before anything is done. In check mode only collect runs, and changes nothing.
-    opening, digests = evidence_options.activation(activate) if activate else None, evidence_options.signing(sign or [])
-    if collect:
-        found.update(evidence.Collector(place, given, collect, _task.salt(params)).run(_identity_keys(collect), check, outcome))
-    if opening and not check:
-        found.update(evidence.activate(place, given, opening))
-    if digests and not check:
-        found["signatures"] = evidence.sign(place, digests, outcome)
-    return found
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec_identity, _module
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import evidence_task
 
 
 def main() -> None:
     """Run the module."""
-    _module.exchange(_argspec_identity.evidence(), _talk)
+    _module.exchange(_argspec_identity.evidence(), evidence_task.talk)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - edgefleet.tpm2._primary_key
   - edgefleet.tpm2._session_key
   - edgefleet.tpm2._execution
+  - edgefleet.tpm2._known_answers
 seealso:
   - module: edgefleet.tpm2.tpm2_profile
   - module: edgefleet.tpm2.tpm2_info

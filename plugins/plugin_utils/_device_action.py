@@ -24,6 +24,8 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import compa
 display = Display()
 # Words of the comparison after which only the module on the device can go on: the options, the relay, or the way to the TPM are not for it.
 _DEVICE = ("device", "options", "path", "tcti", "no_relay", "malformed", "file")
+# It makes keys and has them sign; there is nothing to compare.
+_TALKS = "tpm2_evidence"
 _NOT_HERE = "Could not run {module} from the controller: {why}; leave execution out, or set it to device."
 exchange.offer()
 Result = dict[str, t.Any]
@@ -95,7 +97,8 @@ class DeviceAction(ActionBase):
 
     def _compare(self, module: str, options: t.Mapping[str, t.Any], task_vars: Result) -> comparison.Compared:
         """Find out on the controller whether the task has anything to do."""
-        if module not in comparison.MODULES or options.get("execution") == "device":
+        talks = module == _TALKS
+        if options.get("execution") == "device" or not (module in comparison.MODULES or talks and not self._obstacle()):
             return comparison.Compared(None, "device", None)
         self._table = remote.ANSWER
 
@@ -116,16 +119,21 @@ class DeviceAction(ActionBase):
 
     def _change(self, module: str, options: t.Mapping[str, t.Any], compared: comparison.Compared) -> Result | None:
         """Do the task from the controller; None if the module on the device is to do it."""
-        known = compared.remote
-        if known is not None and known.exchanges and compared.why not in _DEVICE:
-            obstacle = reach.unable() or reach.obstacle(self._connection)
-            result = None if obstacle else self._from_here(module, options, known)
+        if options.get("execution") == "device" or module not in (*comparison.MODULES, _TALKS):
+            obstacle = "it is for the device alone"
+        elif compared.remote is None or not compared.remote.exchanges or compared.why in _DEVICE:
+            obstacle = self._obstacle() or f"the comparison ended with '{compared.why}'"
         else:
-            result, obstacle = None, f"the comparison ended with '{compared.why}'"
+            obstacle = self._obstacle()
+        result = None if obstacle or compared.remote is None else self._from_here(module, options, compared.remote)
         if result is None and options.get("execution") == "controller":
             says = _NOT_HERE.format(module=module, why=obstacle or "it needs a file of the device that is too large")
             return {"failed": True, "changed": False, "reason": "input", "msg": says}
         return result
+
+    def _obstacle(self) -> str:
+        """Why this controller cannot change a TPM over the task's connection, as a clause; "" if it can."""
+        return reach.unable() or reach.obstacle(self._connection)
 
     def _from_here(self, module: str, options: t.Mapping[str, t.Any], known: remote.Remote) -> Result | None:
         from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import changes, live
@@ -173,7 +181,8 @@ class DeviceAction(ActionBase):
 def _spec(module: str) -> _argspec.Spec:
     name = module.removeprefix("tpm2_")
     others = {"evidence": _argspec_identity.evidence, "profile": _kinds.profile}
-    return {**_argspec.connection(), **_argspec.session_key(), **_argspec.execution(), **(others.get(name) or vars(_argspec)[name])()}
+    common = {**_argspec.connection(), **_argspec.session_key(), **_argspec.execution(), **_argspec.known_answers()}
+    return {**common, **(others.get(name) or vars(_argspec)[name])()}
 
 
 def _malformed(module: str, why: str) -> Result:

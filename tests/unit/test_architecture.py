@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Those that make the parts meet: one carries out a run, the two others only ask the reader.
     "_resource.engine": {"_backend", "_transport", "_auth", "_tpm"},
     "_resource.evidence": {"_backend", "_transport", "_auth", "_protocol", "_tpm"},
+    "_resource.ways": {"_backend", "_transport", "_tpm"},
     "_resource.info": {"_transport", "_tpm"},
     "_resource.tpm_facts": {"_backend.reader", "_transport", "_tpm"},
     "_resource.examination": {"_backend.reader", "_transport", "_host", "_advisory", "_tpm"},
@@ -65,7 +66,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lookup": {"plugin_utils", "_tpm"},
     "plugin_utils": {"_secret", "_values", "_advisory", "_protocol", "_tpm"},
     # The controller runs the modules' engine over the relay.
-    "plugin_utils._relay": {"_argspec", "_kinds", "_secret", "_task", "_resource", "_backend", "_transport", "_tpm"},
+    "plugin_utils._relay": {"_argspec", "_argspec_identity", "_kinds", "_secret", "_task", "_resource", "_backend", "_transport", "_tpm"},
     "plugin_utils._device_action": {"_argspec", "_argspec_identity", "_kinds", "_secret", "_values", "_tpm"},
 }
 CONTROLLER = {"action", "filter", "inventory", "lookup", "plugin_utils"}

@@ -22,10 +22,9 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.attestor i
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._protocol import activation
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import common, model, tpm_facts
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import evidence_options as asked
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.engine import Engine, Outcome
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.engine import Outcome
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.ways import Ways
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, der, errors, handles, key_policies, names, nv
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.opener import open_transport
 
 if t.TYPE_CHECKING:
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Backend, Token
@@ -51,10 +50,10 @@ class Collector:
     """The first exchange, with one TPM."""
 
     def __init__(
-        self, place: tcti.Tcti, given: t.Mapping[int, bytes], options: t.Mapping[str, t.Any], salt: tuple[int, bytes] | None = None
+        self, way: Ways, given: t.Mapping[int, bytes], options: t.Mapping[str, t.Any], salt: tuple[int, bytes] | None = None
     ) -> None:
         """``salt``: the handle and Name of the only key that sessions may be salted to. Raises InputError, before anything is made."""
-        self._place = place
+        self._way = way
         self._given = given
         self._salt = salt
         self._options = options
@@ -72,12 +71,12 @@ class Collector:
 
         In check mode nothing is signed; and if a key would have to be made, the result says only that.
         """
-        Engine(self._place, self._given, self._reads.seen, self._salt, certified=True).run(resources, check, outcome)
+        self._way.engine(self._given, seen=self._reads.seen, salt=self._salt, certified=True).run(resources, check, outcome)
         if check and outcome.steps:
             return {}
         made = {common.handle(plan.object, "handle"): bytes.fromhex(plan.result["public"]) for plan in outcome.plans}
-        connection = open_transport(self._place)
-        attestor = Attestor(connection, self._reads.nv_buffer, self._place.alone)
+        connection = self._way.transport(self._way.place)
+        attestor = Attestor(connection, self._reads.nv_buffer, self._way.place.alone)
         try:
             found = self._look(attestor, made)
             if not check:
@@ -91,10 +90,8 @@ class Collector:
 
     def _certify_idevid(self, keys: t.Mapping[str, str], idevid: str) -> Facts:
         """The AK's attestation of the IDevID, taken in this exchange if the second one has to sign something that contains it."""
-        from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import esapi
-
         named = (handles.text(self._ek), handles.text(self._ak), idevid)
-        backend = esapi.Esapi(self._place, nv.SAFE_SIZE)
+        backend = self._way.open_backend(self._way.place, nv.SAFE_SIZE)
         try:
             ek, ak, subject = (_key(backend, asked.key({"handle": one, "public": keys[one]}, "keys")) for one in named)
             backend.pin_salt(*(self._salt or (ek.handle, ek.public.name)))
@@ -181,12 +178,9 @@ def _key(backend: Backend, key: asked.AskedKey) -> _Key:
     return _Key(key.handle, key.public, backend.known(key.handle, key.public))
 
 
-def activate(place: tcti.Tcti, auths: t.Mapping[int, bytes], given: asked.AskedActivation) -> Facts:
+def activate(way: Ways, auths: t.Mapping[int, bytes], given: asked.AskedActivation) -> Facts:
     """The second exchange; ``auths`` are the auth values of the hierarchies, by handle. Raises TpmError."""
-    # Imported here and not at the top: only the second exchange needs the library.
-    from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import esapi
-
-    backend = esapi.Esapi(place, nv.SAFE_SIZE)
+    backend = way.open_backend(way.place, nv.SAFE_SIZE)
     try:
         return _activate(backend, auths, given)
     finally:
@@ -252,10 +246,10 @@ def _steps(key: _Key, code: int, what: str) -> list[t.Any]:
     return key_policies.steps(key.public, code, f"{what} at {handles.text(key.handle)}")
 
 
-def sign(place: tcti.Tcti, given: t.Sequence[asked.Signing], outcome: Outcome) -> list[str]:
+def sign(way: Ways, given: t.Sequence[asked.Signing], outcome: Outcome) -> list[str]:
     """Sign digests with unrestricted keys. Returns the marshalled TPMT_SIGNATUREs in base64, in the order of the requests."""
-    connection = open_transport(place)
-    attestor = Attestor(connection, alone=place.alone)
+    connection = way.transport(way.place)
+    attestor = Attestor(connection, alone=way.place.alone)
     try:
         return [_b64(attestor.sign(*one)) for one in given]
     finally:

@@ -19,7 +19,7 @@ from ansible.module_utils.common.parameters import remove_values
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _secret, _task
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import base, esapi, own_tcti
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import engine, model, modes, places
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import engine, evidence_task, model, modes, places, ways
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import comparison
@@ -31,8 +31,10 @@ Result = dict[str, t.Any]
 def make(module: str, options: t.Mapping[str, t.Any], *, check: bool, diff: bool, device: Live) -> Result:
     """The module's result. ``check``: only plan. Raises ElsewhereError, before anything is changed, if only the module on the device can do this."""
     params, outcome = comparison.valid(module, options), engine.Outcome()
+    leading = ways.Ways(device.place, lambda _place: device, device.connect, _opener(device), esapi.require_library, device)
+    run = _talk if module == "tpm2_evidence" else _ensure
     try:
-        result = _run(module, params, outcome, check, diff, device)
+        result = run(module, params, outcome, check, diff, leading)
     except errors.TpmError as failed:
         result = {"failed": True, "msg": failed.message, **failed.words(), **_task.failure(outcome)}
     if outcome.notes:
@@ -40,20 +42,12 @@ def make(module: str, options: t.Mapping[str, t.Any], *, check: bool, diff: bool
     return t.cast("Result", remove_values(result, _secret.masked(_secret.hidden(options, comparison.spec(module)))))
 
 
-def _run(module: str, params: Result, outcome: engine.Outcome, check: bool, diff: bool, device: Live) -> Result:
-    resources = comparison.made(module, params)
+def _ensure(module: str, params: Result, outcome: engine.Outcome, check: bool, diff: bool, leading: ways.Ways) -> Result:
+    resources, device = comparison.made(module, params), t.cast("Live", leading.disk)
     for owned in filter(None, (resource.owned_file for resource in resources)):
         _check_owned(owned, device)
     places.check_all(resources, device)
-    run = engine.Engine(
-        device.place,
-        _task.given(params),
-        salt=_task.salt(params),
-        connect=device.connect,
-        open_backend=_open(device),
-        require_library=esapi.require_library,
-        disk=device,
-    )
+    run = leading.engine(_task.given(params), salt=_task.salt(params))
     run.run(resources, check, outcome)
     result = _task.result(outcome, predicted=check, diff=diff)
     for owned in filter(None, (resource.owned_file for resource in resources)):
@@ -66,7 +60,12 @@ def _run(module: str, params: Result, outcome: engine.Outcome, check: bool, diff
     return result
 
 
-def _open(device: Live) -> t.Callable[[tcti.Tcti, int], base.Backend]:
+def _talk(_module: str, params: Result, outcome: engine.Outcome, check: bool, diff: bool, leading: ways.Ways) -> Result:
+    found = evidence_task.talk(params, leading, _task.given(params), _task.salt(params), check, outcome)
+    return {**_task.result(outcome, predicted=check, diff=diff), **found}
+
+
+def _opener(device: Live) -> t.Callable[[tcti.Tcti, int], base.Backend]:
     def opened(place: tcti.Tcti, nv_buffer: int) -> base.Backend:
         return esapi.Esapi(place, nv_buffer, own_tcti.OwnTcti(device))
 

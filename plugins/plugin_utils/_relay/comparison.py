@@ -18,7 +18,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _kinds, _task
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity, _kinds, _task
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import base
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import context, engine, model, modes, observation, observe, places
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, errors, marshal, nv
@@ -52,6 +52,9 @@ def compare(module: str, options: t.Mapping[str, t.Any], *, diff: bool, carry: C
     try:
         params = valid(module, options)
         remote = Remote(params["tcti"], carry)
+        if module not in MODULES:
+            remote.fetch()
+            return Compared(None, "change", remote)
         return Compared(_unchanged(module, params, remote, diff), "", remote)
     except ElsewhereError as elsewhere:
         why = str(elsewhere)
@@ -86,9 +89,12 @@ def _paths(options: t.Any, known: _argspec.Spec) -> t.Iterator[str]:
 
 
 def spec(module: str) -> _argspec.Spec:
-    """The argument specification of one of ``MODULES``."""
+    """The argument specification of one of ``MODULES``, or of tpm2_evidence."""
+    common = {**_argspec.connection(), **_argspec.session_key(), **_argspec.execution()}
+    if module == "tpm2_evidence":
+        return {**common, **_argspec_identity.evidence()}
     own = _kinds.profile() if module == "tpm2_profile" else _kinds.KINDS[_ONE_KIND[module]].spec()
-    return {**_argspec.connection(), **_argspec.session_key(), **_argspec.execution(), **own}
+    return {**common, **_argspec.known_answers(), **own}
 
 
 def _unchanged(module: str, params: dict[str, t.Any], remote: Remote, diff: bool) -> dict[str, t.Any]:
