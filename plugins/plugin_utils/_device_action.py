@@ -75,7 +75,7 @@ class DeviceAction(ActionBase):
         compared = self._compare(module, options, task_vars)
         result = compared.result or self._change(module, options, compared)
         if result is not None:
-            return self._with_interpreter(_answer.taken(table, result))
+            return self._with_interpreter(_taken(module, table, result))
         self._table = table
         if compared.answers:
             options = {**options, "known_answers": [f"{command.hex()} {answer.hex()}" for command, answer in compared.answers.items()]}
@@ -183,6 +183,14 @@ def _spec(module: str) -> _argspec.Spec:
     others = {"evidence": _argspec_identity.evidence, "profile": _kinds.profile}
     common = {**_argspec.connection(), **_argspec.session_key(), **_argspec.execution(), **_argspec.known_answers()}
     return {**common, **(others.get(name) or vars(_argspec)[name])()}
+
+
+def _taken(module: str, table: _answer.Kind, result: Result) -> Result:
+    """The part of a result of this controller that the table describes; what a device has said may be in it."""
+    try:
+        return _answer.taken(table, result)
+    except _answer.MalformedError as malformed:
+        return _malformed(module, malformed.message)
 
 
 def _malformed(module: str, why: str) -> Result:

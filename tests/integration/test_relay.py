@@ -51,9 +51,10 @@ TELL = {
 
 @dataclasses.dataclass
 class Played:
-    """How it went: the run, what each host was given, and what was asked of the TPM."""
+    """How it went: the run, the playbook audit, what each host was given, and what was written to the TPM."""
 
     done: subprocess.CompletedProcess[str]
+    audit: subprocess.CompletedProcess[str]
     recorders: dict[str, Recorder]
     writes: list[str]
 
@@ -73,6 +74,18 @@ class Played:
 def resources(folder: pathlib.Path) -> profile.Resources:
     """The hardened reference profile, with keys that are made fast."""
     return profile.quick(profile.hardened(profile.SERIAL, KEY, folder, **AUTHS))
+
+
+def audited_host(folder: pathlib.Path, proxy: Proxy) -> Host:
+    """The same device as the playbooks know it, with all its auth values and its secret."""
+    return {
+        **{f"tpm2_profile_{name}": value for name, value in AUTHS.items()},
+        "tpm2_profile_tcti": proxy.tcti,
+        "tpm2_profile_serial": profile.SERIAL,
+        "tpm2_profile_dir": str(folder),
+        "tpm2_profile_telemetry_key": KEY,
+        "tpm2_profile_resources": resources(folder),
+    }
 
 
 @pytest.fixture(scope="module", params=controller.each_core("relay"))
@@ -118,7 +131,11 @@ def played(
         )
         done = run(str(folder / "play.yml"), hosts, "--forks", "1", "-vvv")
         assert done.returncode == 0, said(done)
-        yield Played(done, recorders, [record.name for record in proxy.writes()])
+        audited = audited_host(device, proxy)
+        recorders["audited"] = Recorder(folder / "python" / "audited", python)
+        audited["ansible_python_interpreter"] = str(recorders["audited"].python)
+        audit = run("edgefleet.tpm2.audit", {"audited": audited}, "-vvv")
+        yield Played(done, audit, recorders, [record.name for record in proxy.writes()])
 
 
 NOTHING_TO_DO = ("plain", "becoming", "piped", "variable", "delegating")
@@ -136,6 +153,12 @@ def test_a_run_with_nothing_to_do_sends_no_secret(played: Played, host: str) -> 
 
 def test_nothing_was_changed(played: Played) -> None:
     assert played.writes == []
+
+
+def test_an_audit_of_a_device_that_is_as_declared_sends_no_secret(played: Played) -> None:
+    assert played.audit.returncode == 0, said(played.audit)
+    assert secrets.in_text(played.text("audited"), SECRETS) == []
+    assert played.recorders["audited"].exchanges == 1 and "telemetry.key.pem" in played.text("audited")
 
 
 def test_the_recording_finds_the_secrets_that_a_module_gets(played: Played) -> None:
@@ -175,5 +198,6 @@ def test_who_delegates_gets_nothing(played: Played) -> None:
 
 
 def test_no_secret_is_shown(played: Played) -> None:
-    assert secrets.in_text(played.done.stdout + played.done.stderr, SECRETS) == []
-    assert "Traceback" not in played.done.stdout + played.done.stderr
+    for run in (played.done, played.audit):
+        assert secrets.in_text(run.stdout + run.stderr, SECRETS) == []
+        assert "Traceback" not in run.stdout + run.stderr

@@ -27,7 +27,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import (
     templates,
 )
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _answer
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import comparison, remote
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import changes, comparison, live, remote
 
 KEY = base64.b64encode(profile.TELEMETRY_KEY).decode()
 AUTHS = {f"{name}_auth": f"the auth of {name}" for name in ("owner", "endorsement", "lockout")}
@@ -149,6 +149,8 @@ class SoftDevice:
         for step in asked["steps"]:
             if step[0] == "look":
                 answers.append(self.look(step[1]))
+            elif step[0] != "send":
+                answers.append({"error": 0, "folder": "/"})
             elif len(step) > 2 and not (answers[step[2]] or "").startswith(step[4], step[3]):
                 answers.append(None)
             else:
@@ -170,3 +172,17 @@ class SoftDevice:
     def compare(self, module: str = "tpm2_profile", options: t.Mapping[str, t.Any] | None = None) -> comparison.Compared:
         """Compare it with a task, by default with `OPTIONS`."""
         return comparison.compare(module, OPTIONS if options is None else options, diff=True, carry=self.carry)
+
+    def check(self, module: str = "tpm2_profile", options: t.Mapping[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Do a task in check mode from the controller, with the relay serving. Raises ElsewhereError."""
+
+        def ask(asked: Asked) -> t.Mapping[str, t.Any]:
+            try:
+                return self.carry(asked)
+            except _answer.MalformedError:
+                # As the channel does.
+                raise live.malformed() from None
+
+        options = OPTIONS if options is None else options
+        device = live.Live(remote.Remote(options["tcti"], self.carry), ask)
+        return changes.make(module, options, check=True, diff=True, device=device)

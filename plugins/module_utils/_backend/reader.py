@@ -22,6 +22,8 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.opener import open_transport
 
 MAX_COUNT = 254
+# No TPM has nearly as many handles, properties or algorithms.
+MOST_ITEMS = 4096
 
 
 class Transmitter(t.Protocol):
@@ -86,6 +88,11 @@ class Reader:
             command = marshal.command(constants.CC_GET_CAPABILITY, parameters=marshal.capability_request(capability, start, MAX_COUNT))
             more, count, cursor = marshal.capability_head(self._ask("read", f"the TPM's capability {capability}", command))
             known = len(found)
+            if known > MOST_ITEMS:
+                raise errors.TpmError(
+                    f"Could not read the TPM's capability {capability}: its list does not end; see that tcti names a TPM 2.0, and whether the device "
+                    "is what it says it is."
+                )
             found.update(item(cursor) for _each in range(count))
             # A TPM that repeats the same entries must not keep this loop running for ever; after the largest number there can be no other.
             more = more and len(found) > known and max(found) < 0xFFFFFFFF

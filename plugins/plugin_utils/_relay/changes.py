@@ -15,9 +15,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.module_utils.common.parameters import remove_values
-
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _secret, _task
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _task
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import base, esapi, own_tcti
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import engine, evidence_task, model, modes, places, ways
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
@@ -39,7 +37,7 @@ def make(module: str, options: t.Mapping[str, t.Any], *, check: bool, diff: bool
         result = {"failed": True, "msg": failed.message, **failed.words(), **_task.failure(outcome)}
     if outcome.notes:
         result["warnings"] = list(outcome.notes)
-    return t.cast("Result", remove_values(result, _secret.masked(_secret.hidden(options, comparison.spec(module)))))
+    return comparison.masked(module, options, result)
 
 
 def _ensure(module: str, params: Result, outcome: engine.Outcome, check: bool, diff: bool, leading: ways.Ways) -> Result:

@@ -55,11 +55,15 @@ class Channel:
         self._input, self._output = t.cast("t.IO[bytes]", self._process.stdin), t.cast("t.IO[bytes]", self._process.stdout)
         self._read = b""
         begin = (f"{password}\n" if password else "") + f"{_MARK}\n{len(program.encode())}\n{program}"
-        self._write(begin.encode())
-        deadline = time.monotonic() + START
-        # Before the relay's first line there may be others, from a shell's profile or from become.
-        while self._line(deadline).strip() != b'{"ready": true}':
-            pass
+        try:
+            self._write(begin.encode())
+            deadline = time.monotonic() + START
+            # Before the relay's first line there may be others, from a shell's profile or from become.
+            while self._line(deadline).strip() != b'{"ready": true}':
+                pass
+        except errors.TransportError:
+            self.close()
+            raise
 
     def ask(self, asked: dict[str, t.Any]) -> t.Mapping[str, t.Any]:
         """One exchange (see ``remote.Carry``)."""

@@ -17,8 +17,9 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity, _kinds, _task
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity, _kinds, _secret, _task
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import base
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import context, engine, model, modes, observation, observe, places
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, errors, marshal, nv
@@ -55,7 +56,7 @@ def compare(module: str, options: t.Mapping[str, t.Any], *, diff: bool, carry: C
         if module not in MODULES:
             remote.fetch()
             return Compared(None, "change", remote)
-        return Compared(_unchanged(module, params, remote, diff), "", remote)
+        return Compared(masked(module, options, _unchanged(module, params, remote, diff)), "", remote)
     except ElsewhereError as elsewhere:
         why = str(elsewhere)
     except errors.TpmError as failed:
@@ -124,6 +125,11 @@ def _unchanged(module: str, params: dict[str, t.Any], remote: Remote, diff: bool
     return {**result, **({"warnings": outcome.notes} if outcome.notes else {})}
 
 
+def masked(module: str, options: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The result with the task's secrets masked in all its texts, as the module does it; there should be none."""
+    return t.cast("dict[str, t.Any]", remove_values(result, _secret.masked(_secret.hidden(options, spec(module)))))
+
+
 def made(module: str, params: t.Mapping[str, t.Any]) -> list[model.Resource]:
     """The resources that a task declares. Raises InputError."""
     return _kinds.make(params["resources"]) if module == "tpm2_profile" else [_CLASSES[_ONE_KIND[module]](params)]
@@ -186,13 +192,19 @@ def _unchecked(owned: model.OwnedFile, remote: Remote) -> bool:
 
 
 def symbolic(now: int) -> t.Callable[[str], int]:
-    """What words such as u=rw,g=r mean for a file with the mode ``now``."""
+    """What words such as u=rw,g=r mean for a file with the mode ``now``. Raises ElsewhereError for words whose meaning hangs on the device's umask."""
     there = _Stat(now)
-    return lambda text: int(AnsibleModule._symbolic_mode_to_octal(there, text)) & 0o7777
+
+    def number(text: str) -> int:
+        if any(clause[:1] in ("+", "-", "=") for clause in text.split(",")):
+            raise ElsewhereError("umask")
+        return int(AnsibleModule._symbolic_mode_to_octal(there, text)) & 0o7777
+
+    return number
 
 
 class _Stat(t.NamedTuple):
     st_mode: int
 
 
-__all__ = ("MODULES", "Compared", "compare", "differs", "made", "spec", "valid")
+__all__ = ("MODULES", "Compared", "compare", "differs", "made", "masked", "spec", "valid")

@@ -95,6 +95,25 @@ def test_a_list_that_does_not_go_on_ends(last: bytes) -> None:
     assert Reader(Endless(handle_list(True, 0x81000001), last)).handles(0x81000000) == [0x81000001]
 
 
+class Growing:
+    """Has one more handle whenever it is asked."""
+
+    def transmit(self, command: bytes) -> bytes:
+        return handle_list(True, int.from_bytes(command[14:18], "big"))
+
+
+def test_a_list_that_grows_for_ever_is_refused() -> None:
+    with pytest.raises(errors.TpmError, match="its list does not end"):
+        Reader(Growing()).handles(0x81000000)
+
+
+@pytest.mark.parametrize("last", [0xFFFFFFFF, 0x810000FF])
+def test_after_the_largest_number_there_is_no_more(last: int) -> None:
+    script = Script(handle_list(True, last), handle_list(False))
+    assert Reader(script).handles(0x81000000) == ([last] if last >> 24 == 0x81 else [])
+    assert len(script.sent) == (1 if last == 0xFFFFFFFF else 2)
+
+
 def test_numbers() -> None:
     body = struct.pack(">BII", 0, 0, 2) + struct.pack(">HIHI", 0x000B, 4, 0x0001, 9)
     assert Reader(Script(answer(body))).numbers(constants.CAP_ALGS, 6) == [1, 0xB]

@@ -160,14 +160,14 @@ LIES: dict[str, t.Callable[[Asked, Told], t.Any]] = {
     "only truth values": answers(lambda given: [True] * len(given)),
     "only lists": answers(lambda given: [[]] * len(given)),
     "only mappings": answers(lambda given: [{}] * len(given)),
-    "only files": answers(lambda given: [next(one for one in given if isinstance(one, dict))] * len(given)),
+    "only files": answers(lambda given: [next((one for one in given if isinstance(one, dict)), {})] * len(given)),
     "only responses": answers(lambda given: [given[0]] * len(given)),
     "no hex": at_first("xyz"),
     "half a byte": at_first("800"),
     "no response": at_first(""),
     "no header": at_first("8001"),
     "a longer header": at_first("80010000000b00000000"),
-    "a response of another length": answers(lambda given: [given[0] + "00", *given[1:]]),
+    "a response of another length": answers(lambda given: [f"{given[0]}00", *given[1:]]),
     "an error": at_first(response(code=0x101).hex()),
     "an unknown error": at_first(response(code=0xFFFFFFFF).hex()),
     "a TPM 1.2": at_first("00c40000000a0000001e"),
@@ -226,6 +226,37 @@ def test_a_relay_that_lies(name: str, resources: t.Any) -> None:
     assert len(device.asked) <= remote.MOST_EXCHANGES
     asked = {step[1] for one in device.asked for step in one["steps"] if step[0] == "send"}
     assert {command.hex() for command in compared.answers} <= asked
+
+
+@pytest.mark.parametrize("name", LIES)
+@pytest.mark.parametrize("resources", [OPTIONS["resources"], OWNED], ids=["plain", "owned"])
+def test_a_relay_that_lies_while_it_serves(name: str, resources: t.Any) -> None:
+    """From the controller, too: an answer that is none ends the run with one sentence."""
+    device = SoftDevice(LIES[name])
+    try:
+        result = device.check(options={**OPTIONS, "resources": resources})
+    except remote.ElsewhereError:
+        return
+    if result.get("failed"):
+        said = str(result["msg"])
+        assert result["reason"] and said.startswith("Could not ") and said.isprintable() and len(said) < 1000
+    else:
+        # An answer to one question is the same in any order.
+        assert not result["changed"] and name in ("the wrong order", "only responses", "nothing to say")
+    assert len(device.asked) < 40
+
+
+def test_without_lies_there_is_nothing_to_do_while_it_serves() -> None:
+    device = SoftDevice()
+    result, compared = device.check(options={**OPTIONS, "resources": OWNED}), SoftDevice().compare(options={**OPTIONS, "resources": OWNED})
+    assert result == compared.result and not result["changed"]
+
+
+def test_a_secret_that_is_shown_all_the_same_is_masked() -> None:
+    """As by the module, whose texts would not hold it but for a name of the same letters."""
+    options = {**OPTIONS, "platform_auth": "the public key"}
+    for result in (SoftDevice().compare(options=options).result, SoftDevice().check(options=options)):
+        assert result is not None and options["platform_auth"] not in json.dumps(result) and "ak.pub.pem" in json.dumps(result)
 
 
 def test_without_lies_the_owned_file_is_as_it_should_be() -> None:
@@ -381,6 +412,7 @@ SETTLED: dict[str, dict[str, t.Any]] = {
 }
 OPEN: dict[str, tuple[dict[str, t.Any], str]] = {
     "another mode": (blob(mode="0640"), "attributes"),
+    "words whose meaning hangs on the device's umask": (blob(mode="u=rw,=r"), "umask"),
     "another mode in words": (blob(mode="u=rw,g=r"), "attributes"),
     "a mode that was not written in octal": (blob(mode=600), "attributes"),
     "no mode": (blob(mode="o600"), "attributes"),
