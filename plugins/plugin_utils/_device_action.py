@@ -17,6 +17,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity, _kinds, _secret, _values
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import handles
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _answer, _answer_tables, _plain, _text
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import comparison, exchange, reach, remote
@@ -24,8 +25,8 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import compa
 display = Display()
 # Words of the comparison after which only the module on the device can go on: the options, the relay, or the way to the TPM are not for it.
 _DEVICE = ("device", "options", "path", "tcti", "no_relay", "malformed", "file")
-# It makes keys and has them sign; there is nothing to compare.
-_TALKS = "tpm2_evidence"
+# The modules that use no auth value, though they have the options for it like all others: they are not sent any.
+_WITHOUT_AUTH = ("tpm2_access", "tpm2_info")
 _NOT_HERE = "Could not run {module} from the controller: {why}; leave execution out, or set it to device."
 exchange.offer()
 Result = dict[str, t.Any]
@@ -72,6 +73,8 @@ class DeviceAction(ActionBase):
             misread = "Could not take known_answers: only the controller's part of this module gives it; leave it out."
         if misread:
             return {"failed": True, "changed": False, "reason": "input", "msg": misread}
+        if module in _WITHOUT_AUTH:
+            options = {name: value for name, value in options.items() if name.removesuffix("_auth") not in handles.HIERARCHIES}
         compared = self._compare(module, options, task_vars)
         result = compared.result or self._change(module, options, compared)
         if result is not None:
@@ -97,8 +100,8 @@ class DeviceAction(ActionBase):
 
     def _compare(self, module: str, options: t.Mapping[str, t.Any], task_vars: Result) -> comparison.Compared:
         """Find out on the controller whether the task has anything to do."""
-        talks = module == _TALKS
-        if options.get("execution") == "device" or not (module in comparison.MODULES or talks and not self._obstacle()):
+        here = module in comparison.MODULES or (module in comparison.IN_SESSIONS and not self._obstacle())
+        if options.get("execution") == "device" or not here:
             return comparison.Compared(None, "device", None)
         self._table = remote.ANSWER
 
@@ -119,7 +122,7 @@ class DeviceAction(ActionBase):
 
     def _change(self, module: str, options: t.Mapping[str, t.Any], compared: comparison.Compared) -> Result | None:
         """Do the task from the controller; None if the module on the device is to do it."""
-        if options.get("execution") == "device" or module not in (*comparison.MODULES, _TALKS):
+        if options.get("execution") == "device" or module not in comparison.MODULES | comparison.IN_SESSIONS:
             obstacle = "it is for the device alone"
         elif compared.remote is None or not compared.remote.exchanges or compared.why in _DEVICE:
             obstacle = self._obstacle() or f"the comparison ended with '{compared.why}'"

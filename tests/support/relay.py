@@ -60,7 +60,7 @@ def carry(python: str, asked: dict[str, t.Any]) -> t.Mapping[str, t.Any]:
 
 def task(module: str, options: dict[str, t.Any], *, python: str, check: bool, diff: bool) -> dict[str, t.Any] | None:
     """Do a task from this process, as an action plugin does; None if it is for the module on the device."""
-    if module not in (*comparison.MODULES, "tpm2_evidence"):
+    if module not in comparison.MODULES | comparison.IN_SESSIONS:
         return None
     compared = comparison.compare(module, options, diff=diff, carry=functools.partial(carry, python))
     if compared.result is not None or compared.remote is None or compared.remote.exchanges == 0:

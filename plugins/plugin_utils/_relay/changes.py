@@ -53,6 +53,8 @@ def _ensure(module: str, params: Result, outcome: engine.Outcome, check: bool, d
             result["changed"] = True
             if not check:
                 _own(owned, device)
+    if module == "tpm2_unseal":
+        result.update(outcome.plans[0].result)
     if params.get("return_reads"):
         result["reads"] = _task.reads(run, outcome)
     return result

@@ -22,6 +22,7 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity, _kinds, _secret, _task
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import base
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import context, engine, model, modes, observation, observe, places
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.unseal import Unseal
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, errors, marshal, nv
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay.remote import Carry, ElsewhereError, Remote
@@ -32,6 +33,8 @@ _CLASSES = {name: kind.load() for name, kind in _kinds.KINDS.items()}
 SUCCESS, CODE_AT = bytes(4), 6
 _ONE_KIND = {f"tpm2_{name}": name for name in _CLASSES}
 MODULES = frozenset((*_ONE_KIND, "tpm2_profile"))
+# What is nothing but commands in sessions, so that there is nothing to compare first.
+IN_SESSIONS = frozenset(("tpm2_evidence", "tpm2_unseal"))
 
 
 class Compared(t.NamedTuple):
@@ -53,7 +56,7 @@ def compare(module: str, options: t.Mapping[str, t.Any], *, diff: bool, carry: C
     try:
         params = valid(module, options)
         remote = Remote(params["tcti"], carry)
-        if module not in MODULES:
+        if module in IN_SESSIONS:
             remote.fetch()
             return Compared(None, "change", remote)
         return Compared(masked(module, options, _unchanged(module, params, remote, diff)), "", remote)
@@ -90,12 +93,10 @@ def _paths(options: t.Any, known: _argspec.Spec) -> t.Iterator[str]:
 
 
 def spec(module: str) -> _argspec.Spec:
-    """The argument specification of one of ``MODULES``, or of tpm2_evidence."""
-    common = {**_argspec.connection(), **_argspec.session_key(), **_argspec.execution()}
-    if module == "tpm2_evidence":
-        return {**common, **_argspec_identity.evidence()}
-    own = _kinds.profile() if module == "tpm2_profile" else _kinds.KINDS[_ONE_KIND[module]].spec()
-    return {**common, **_argspec.known_answers(), **own}
+    """The argument specification of one of ``MODULES`` or ``IN_SESSIONS``."""
+    others = {"tpm2_evidence": _argspec_identity.evidence, "tpm2_profile": _kinds.profile, "tpm2_unseal": _argspec.unseal}
+    own = others[module]() if module in others else _kinds.KINDS[_ONE_KIND[module]].spec()
+    return {**_argspec.connection(), **_argspec.session_key(), **_argspec.execution(), **_argspec.known_answers(), **own}
 
 
 def _unchanged(module: str, params: dict[str, t.Any], remote: Remote, diff: bool) -> dict[str, t.Any]:
@@ -132,7 +133,9 @@ def masked(module: str, options: t.Mapping[str, t.Any], result: dict[str, t.Any]
 
 def made(module: str, params: t.Mapping[str, t.Any]) -> list[model.Resource]:
     """The resources that a task declares. Raises InputError."""
-    return _kinds.make(params["resources"]) if module == "tpm2_profile" else [_CLASSES[_ONE_KIND[module]](params)]
+    if module == "tpm2_profile":
+        return _kinds.make(params["resources"])
+    return [Unseal(params) if module == "tpm2_unseal" else _CLASSES[_ONE_KIND[module]](params)]
 
 
 def _no_session(_place: tcti.Tcti, _nv_buffer: int) -> base.Backend:
@@ -207,4 +210,4 @@ class _Stat(t.NamedTuple):
     st_mode: int
 
 
-__all__ = ("MODULES", "Compared", "compare", "differs", "made", "masked", "spec", "valid")
+__all__ = ("IN_SESSIONS", "MODULES", "Compared", "compare", "differs", "made", "masked", "spec", "valid")
