@@ -12,16 +12,18 @@ import base64
 import contextlib
 import dataclasses
 import pathlib
+import re
 import subprocess
 import typing as t
 
 import pytest
 import yaml
-from support import controller, module, profile, secrets
+from support import controller, module, places, profile, secrets
 from support.controller import Controller, Host, said
 from support.proxy import Proxy
 from support.recorder import Recorder
 from support.swtpm import Swtpm
+from support.tools import Tools
 
 AUTHS = {f"{name}_auth": secrets.awkward(f"relay {name}") for name in ("owner", "endorsement", "lockout")}
 KEY = base64.b64encode(profile.TELEMETRY_KEY).decode()
@@ -51,12 +53,13 @@ TELL = {
 
 @dataclasses.dataclass
 class Played:
-    """How it went: the run, the playbook audit, what each host was given, and what was written to the TPM."""
+    """How it went: the run, the playbook audit, what each host was given, what was written to the TPM, and all that crossed to it."""
 
     done: subprocess.CompletedProcess[str]
     audit: subprocess.CompletedProcess[str]
     recorders: dict[str, Recorder]
     writes: list[str]
+    wire: bytes
 
     def told(self, host: str) -> str:
         """Outcome and reason."""
@@ -135,7 +138,7 @@ def played(
         recorders["audited"] = Recorder(folder / "python" / "audited", python)
         audited["ansible_python_interpreter"] = str(recorders["audited"].python)
         audit = run("edgefleet.tpm2.audit", {"audited": audited}, "-vvv")
-        yield Played(done, audit, recorders, [record.name for record in proxy.writes()])
+        yield Played(done, audit, recorders, [record.name for record in proxy.writes()], proxy.wire())
 
 
 NOTHING_TO_DO = ("plain", "becoming", "piped", "variable", "delegating")
@@ -201,3 +204,62 @@ def test_no_secret_is_shown(played: Played) -> None:
     for run in (played.done, played.audit):
         assert secrets.in_text(run.stdout + run.stderr, SECRETS) == []
         assert "Traceback" not in run.stdout + run.stderr
+
+
+# -- from the controller
+
+NEW = {f"{name}_auth": secrets.awkward(f"relay, rotated {name}") for name in ("owner", "endorsement", "lockout")}
+
+
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory: pytest.TempPathFactory, blank_state: pathlib.Path, system_python: str) -> t.Iterator[tuple[Played, Swtpm]]:
+    """A first run of the hardened profile, and a rotation of its auth values, from a controller that has tpm2-pytss."""
+    folder = tmp_path_factory.mktemp("changed")
+    device = folder / "device"
+    device.mkdir()
+    recorder = Recorder(folder / "python", system_python)
+    run = Controller(folder, str(places.venv() / "bin" / "ansible-playbook"), system_python)
+    with contextlib.ExitStack() as stack:
+        tpm = stack.enter_context(contextlib.closing(Swtpm(folder / "tpm")))
+        tpm.restore(blank_state)
+        tpm.extend_pcr(7)
+        proxy = stack.enter_context(Proxy(tpm))
+        rotation = [
+            {"hierarchy": {"hierarchy": name.partition("_")[0], "auth": value, "current_auth": AUTHS[name]}} for name, value in NEW.items()
+        ]
+        host: Host = {
+            "tcti": proxy.tcti,
+            "execution": "controller",
+            "first": resources(device),
+            "second": rotation,
+            "ansible_python_interpreter": str(recorder.python),
+        }
+        tasks = [{**PROFILE, "vars": {"resources": f"{{{{ {which} }}}}"}, "ignore_errors": False} for which in ("first", "second")]
+        (folder / "play.yml").write_text(
+            yaml.safe_dump([{"name": "Play", "hosts": "all", "gather_facts": False, "tasks": [tasks[0], TELL, tasks[1], TELL]}])
+        )
+        done = run(str(folder / "play.yml"), {"edge-01": host}, "-vvv")
+        assert done.returncode == 0, said(done)
+        yield Played(done, done, {"edge-01": recorder}, [record.name for record in proxy.writes()], proxy.wire()), tpm
+
+
+def test_changes_from_the_controller_send_no_secret(changed: tuple[Played, Swtpm]) -> None:
+    """Auth values and secrets cross the device in the TPM's own sessions."""
+    played, _tpm = changed
+    assert played.told("edge-01") == "changed for nothing"
+    recorder, given = played.recorders["edge-01"], played.text("edge-01")
+    assert recorder.modules == 0 and "class Relay" in given
+    every = {**SECRETS, **{f"new {name}": value.encode() for name, value in NEW.items()}}
+    assert secrets.in_text(given, every) == []
+    assert secrets.in_text(played.done.stdout + played.done.stderr, every) == []
+    assert secrets.on_the_wire(played.wire, every) == []
+    # What crosses is there: TPM2_HierarchyChangeAuth in hexadecimal digits, with a session.
+    assert re.search("8002[0-9a-f]{8}00000129", given)
+
+
+def test_what_was_changed_from_the_controller_holds(changed: tuple[Played, Swtpm]) -> None:
+    played, tpm = changed
+    assert played.writes.count("TPM2_HierarchyChangeAuth") == 2 * len(NEW)
+    tools = Tools(tpm.tcti)
+    assert tools.nvread(profile.SERIAL_INDEX).decode() == profile.SERIAL
+    tools.run("nvdefine", "0x01800042", "-C", "o", "-P", f"str:{NEW['owner_auth']}", "-s", "1")
