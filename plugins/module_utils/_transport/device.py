@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
 
@@ -19,14 +20,14 @@ MAX_RESPONSE = 4096
 SYSFS = "/sys/class/tpm"
 
 
-def explain_open(path: str, number: int) -> errors.TransportError:
-    """Why a device node could not be opened, and what to do: no TPM, no permission, busy, no resource manager."""
+def explain_open(path: str, number: int, exists: t.Callable[[str], bool] = os.path.exists) -> errors.TransportError:
+    """Why a device node could not be opened, and what to do: no TPM, no permission, busy, no resource manager. ``exists``: on that device."""
     folder, node = os.path.split(path)
     if number == errno.EISDIR:
         return not_a_device(path)
     if number in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
         direct = os.path.join(folder, node.replace("tpmrm", "tpm"))
-        if direct != path and os.path.exists(direct):
+        if direct != path and exists(direct):
             return errors.TransportError(
                 f"Could not open {path}: there is no resource manager, though {direct} exists; use a kernel of at least 4.12, "
                 f"tpm2-abrmd (tcti tabrmd:) or tcti device:{direct}.",
@@ -54,6 +55,13 @@ def not_a_device(path: str) -> errors.TransportError:
     )
 
 
+def explain_use(path: str, number: int) -> errors.TransportError:
+    """Why a command could not be sent to an open device node, and what to do."""
+    return errors.TransportError(
+        f"Could not talk to {path}: {os.strerror(number)}; look at dmesg for what the driver says, then run again.", errors.BROKEN
+    )
+
+
 class DeviceNode:
     """A TPM behind a device node. Raises TransportError on opening and on each command."""
 
@@ -74,10 +82,7 @@ class DeviceNode:
             os.write(self._file, command)
             return self._read()
         except OSError as error:
-            reason = os.strerror(error.errno or 0)
-            raise errors.TransportError(
-                f"Could not talk to {self._path}: {reason}; look at dmesg for what the driver says, then run again.", errors.BROKEN
-            ) from None
+            raise explain_use(self._path, error.errno or 0) from None
 
     def _read(self) -> bytes:
         # Kernels since 4.20 may return a response in pieces; older ones return it whole in one read.
@@ -100,4 +105,4 @@ class DeviceNode:
             self._file = -1
 
 
-__all__ = ("DeviceNode", "explain_open")
+__all__ = ("DeviceNode", "explain_open", "explain_use", "not_a_device")

@@ -53,7 +53,8 @@ def _open(tcti: Tcti) -> socket.socket:
     return made
 
 
-def _explain_open(tcti: Tcti, error: OSError) -> errors.TransportError:
+def explain_open(tcti: Tcti, error: OSError) -> errors.TransportError:
+    """Why a socket could not be reached, and what to do."""
     reason = "no permission" if error.errno in (errno.EACCES, errno.EPERM) else error.strerror or str(error)
     kind, cure = errors.NO_ANSWER, "start it, or name another tcti"
     if error.errno in (errno.EACCES, errno.EPERM):
@@ -69,7 +70,7 @@ class Socket:
         try:
             self._socket = _open(tcti)
         except OSError as error:
-            raise _explain_open(tcti, error) from None
+            raise explain_open(tcti, error) from None
         self._socket.settimeout(TIMEOUT)
 
     def transmit(self, command: bytes) -> bytes:
@@ -112,4 +113,4 @@ class Socket:
         self._socket.close()
 
 
-__all__ = ("Socket", "address")
+__all__ = ("Socket", "address", "explain_open")

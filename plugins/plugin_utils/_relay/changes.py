@@ -67,6 +67,7 @@ def _talk(_module: str, params: Result, outcome: engine.Outcome, check: bool, di
 
 def _opener(device: Live) -> t.Callable[[tcti.Tcti, int], base.Backend]:
     def opened(place: tcti.Tcti, nv_buffer: int) -> base.Backend:
+        device.begun = True
         return esapi.Esapi(place, nv_buffer, own_tcti.OwnTcti(device))
 
     return opened

@@ -17,8 +17,10 @@ import typing as t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import reader
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import file_errors
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _answer
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import device as node
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import stream, tcti
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _answer, _text
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import channel
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay.remote import (
     LARGEST_FILE,
     Carry,
@@ -30,9 +32,10 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay.remote impor
 )
 
 _DONE = _answer.fields({"error": _answer.INT, "folder": _answer.TEXT})
+# The largest response of a TPM, and the bytes of its header (TSS 2.0 TCTI API; TPM 2.0 Library Part 1, section 18).
+_LARGEST, _HEADER = 4096, 10
 # Why the relay could not send a command, by its word: what is wrong, what to do, and the kind of failure.
 _STOPPED = {
-    "no_device": ("it is not a character device", "name the node of a TPM, for example device:/dev/tpmrm0", errors.NOT_A_TPM),
     "garbage": ("the endpoint does not speak TPM 2.0", "name the tcti of a TPM 2.0", errors.NOT_A_TPM),
     "closed": ("it closed the connection in mid-command", "see that it runs, then run again", errors.BROKEN),
     "silent": ("it took the connection and did not answer", "see that no other client holds it, then run again", errors.NO_ANSWER),
@@ -45,6 +48,8 @@ class Live:
     def __init__(self, before: Remote, carry: Carry) -> None:
         self._before, self._carry = before, carry
         self._known = dict(before.answers)
+        # From now on the module on the device cannot go on with the task: it would be sent the secrets of a task that is half done.
+        self.begun = False
         # What comes over the channel is shown to nobody.
         before.private.clear()
 
@@ -65,12 +70,21 @@ class Live:
         """Send one command, return its response; what has been read before is returned once."""
         if command in self._known:
             return self._known.pop(command)
-        return t.cast("bytes", _taken(responded, self._now(["send", command.hex()])))
+        response: bytes = _taken(responded, self._now(["send", command.hex()]))
+        # The TSS takes responses apart in C, so it gets none that cannot be one.
+        if not _HEADER <= len(response) <= _LARGEST or int.from_bytes(response[2:6], "big") != len(response):
+            raise self._why(["garbage", 0])
+        return response
 
     def read(self, path: str) -> bytes | None:
         """See ``Files``."""
         self._look(path)
-        return self._before.read(path)
+        try:
+            return self._before.read(path)
+        except ElsewhereError:
+            if not self.begun:
+                raise
+            raise malformed() from None
 
     def names(self, path: str) -> set[tuple[t.Any, ...]]:
         """See ``Files``."""
@@ -106,10 +120,12 @@ class Live:
         names = [None if one is None else str(one) for one in (owner, group)]
         if path is not None:
             self._before.looks.pop(path, None)
+            self.begun = True
         return int(self._done(["own", path, mode, *names])["error"])
 
     def _change(self, verb: str, path: str, step: Step) -> None:
         self._before.looks.pop(path, None)
+        self.begun = True
         number = self._done(step)["error"]
         if number:
             raise file_errors.failed(verb, path, number)
@@ -138,9 +154,18 @@ class Live:
 
     def _why(self, stopped: list[t.Any]) -> errors.TransportError:
         word, number = str(stopped[0]), stopped[-1]
-        found = os.strerror(number) if isinstance(number, int) and 0 < number < 1 << 16 else word
-        why, cure, kind = _STOPPED.get(word, (found, "look at dmesg on the device for what the driver says, then run again", errors.BROKEN))
-        return errors.TransportError(f"Could not talk to the TPM at {self.place.text} on the device: {why}; {cure}.", kind)
+        number = number if isinstance(number, int) and 0 < number < 1 << 16 else 0
+        if word == "no_device":
+            return node.not_a_device(self.place.conf)
+        if word == "unreachable" and self.place.name == "device":
+            return node.explain_open(self.place.conf, number, exists=lambda _path: False)
+        if word == "unreachable":
+            return stream.explain_open(self.place, OSError(number, os.strerror(number) if number else "no host can have this name"))
+        if word == "broken" and self.place.name == "device":
+            return node.explain_use(self.place.conf, number)
+        found = os.strerror(number) if word == "broken" and number else _text.shown(word, 40)
+        why, cure, kind = _STOPPED.get(word, (found, "see that it runs, then run again", errors.BROKEN))
+        return errors.TransportError(f"Could not talk to the TPM at {self.place.text}: {why}; {cure}.", kind)
 
 
 def _taken(take: t.Callable[[t.Any], t.Any], answer: t.Any) -> t.Any:
@@ -152,10 +177,7 @@ def _taken(take: t.Callable[[t.Any], t.Any], answer: t.Any) -> t.Any:
 
 def malformed() -> errors.TransportError:
     """The error for an answer that the relay never gives."""
-    return errors.TransportError(
-        "Could not take an answer of the relay on the device: it is not of the kind that was asked for; see whether the device is what it says it is.",
-        errors.BROKEN,
-    )
+    return channel.malformed("it is not of the kind that was asked for")
 
 
 __all__ = ("Live",)
