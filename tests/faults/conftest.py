@@ -9,7 +9,7 @@ import pathlib
 import typing as t
 
 import pytest
-from support import faults
+from support import faults, places
 from support.proxy import Proxy
 from support.swtpm import Swtpm
 
@@ -22,13 +22,24 @@ MakeDevice = t.Callable[..., faults.Device]
 @pytest.fixture(scope="session")
 def python_of(system_python: str, venv_python: str) -> dict[str, str]:
     """The interpreter by profile, for one half of the faults."""
-    return {variant: {"system": system_python, "venv": venv_python}[kind] for variant, kind in _ONE_HALF.items()}
+    return _by_variant(_ONE_HALF, system_python, venv_python)
 
 
 @pytest.fixture(scope="session")
 def other_python_of(system_python: str, venv_python: str) -> dict[str, str]:
     """The interpreter by profile, for the other half of the faults."""
-    return {variant: {"system": system_python, "venv": venv_python}[kind] for variant, kind in _OTHER_HALF.items()}
+    return _by_variant(_OTHER_HALF, system_python, venv_python)
+
+
+@pytest.fixture(params=["device", "controller"])
+def either_python(request: pytest.FixtureRequest, system_python: str) -> str:
+    """The distribution's interpreter, for the module and for the relay alone."""
+    return places.FromController(system_python) if request.param == "controller" else system_python
+
+
+def _by_variant(kinds: dict[str, str], system: str, venv: str) -> dict[str, str]:
+    chosen = {variant: {"system": system, "venv": venv}[kind] for variant, kind in kinds.items()}
+    return {**chosen, "controller": places.FromController(system)}
 
 
 @pytest.fixture

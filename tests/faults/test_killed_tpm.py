@@ -24,14 +24,14 @@ def _cut_power(device: faults.Device) -> t.Callable[[Record], None]:
     return cut
 
 
-@pytest.mark.parametrize(("variant", "position"), faults.EVERY_POSITION)
+@pytest.mark.parametrize(("variant", "position"), faults.ONE_OF_TWO)
 def test_power_cut_before_a_command(new_device: MakeDevice, clean: Clean, python_of: dict[str, str], variant: str, position: int) -> None:
     device = new_device(variant, python_of[variant])
     device.proxy.before(position, _cut_power(device))
     _restart_and_run_again(device, clean(variant, python_of[variant]), position)
 
 
-@pytest.mark.parametrize(("variant", "position"), faults.EVERY_POSITION)
+@pytest.mark.parametrize(("variant", "position"), faults.OTHER_OF_TWO)
 def test_power_cut_after_a_command(
     new_device: MakeDevice, clean: Clean, other_python_of: dict[str, str], variant: str, position: int
 ) -> None:

@@ -9,7 +9,7 @@ import pathlib
 import typing as t
 
 import pytest
-from support import module, secrets
+from support import module, places, secrets
 from support.proxy import Proxy
 from support.swtpm import Swtpm
 from support.tools import Tools, leftovers, lockout_counter
@@ -86,13 +86,17 @@ def test_all_three_are_replaced_and_a_second_run_changes_nothing(hardened: Proxy
 
 
 # Nothing but the TPM is changed between two commands: killed after one is killed before the next.
-@pytest.mark.parametrize("position", range(POSITIONS))
-def test_killed_anywhere(hardened: Proxy, system_python: str, position: int) -> None:
-    killed = module.killed_run(hardened, position, "tpm2_profile", {"tcti": hardened.tcti, **task(OLD, NEW)}, python=system_python)
+@pytest.mark.parametrize(
+    ("kind", "position"), [*(("device", one) for one in range(POSITIONS)), *(("controller", one) for one in range(1, POSITIONS, 2))]
+)
+def test_killed_anywhere(hardened: Proxy, system_python: str, kind: str, position: int) -> None:
+    """The module, or (at every second command) the controller that does without it."""
+    python = places.FromController(system_python) if kind == "controller" else system_python
+    killed = module.killed_run(hardened, position, "tpm2_profile", {"tcti": hardened.tcti, **task(OLD, NEW)}, python=python)
     assert killed.rc == -9 or killed.ok
-    replace(hardened, system_python, OLD, NEW).expect_ok()
+    replace(hardened, python, OLD, NEW).expect_ok()
     holds(hardened.swtpm, NEW)
-    assert not replace(hardened, system_python, OLD, NEW).expect_ok()["changed"]
+    assert not replace(hardened, python, OLD, NEW).expect_ok()["changed"]
 
 
 @pytest.mark.parametrize("position", range(0, POSITIONS, 2))

@@ -103,10 +103,10 @@ def test_an_honest_run_makes_these_changes(proxy: Proxy, device_dir: pathlib.Pat
 
 
 @pytest.mark.parametrize(("command", "number"), WRITES, ids=str)
-def test_a_swallowed_command_is_not_done(proxy: Proxy, device_dir: pathlib.Path, system_python: str, command: str, number: int) -> None:
+def test_a_swallowed_command_is_not_done(proxy: Proxy, device_dir: pathlib.Path, either_python: str, command: str, number: int) -> None:
     proxy.reset()
     proxy.answer(None, _nth(number, forger.success), code=f"TPM2_{command}", times=number)
-    message = _run(proxy, device_dir, system_python).expect_failed()
+    message = _run(proxy, device_dir, either_python).expect_failed()
     forged = next(record for record in proxy.records if record.injected)
     # Nothing more was changed.
     assert [record.name for record in proxy.writes() if record.index > forged.index] == []

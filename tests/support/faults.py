@@ -21,15 +21,21 @@ AUTHS = {name: secrets.made_up(name) for name in ("owner", "endorsement", "locko
 SECRETS = {**{name: auth.encode() for name, auth in AUTHS.items()}, "telemetry key": profile.TELEMETRY_KEY}
 # The positions of faults in each profile's first run: at least as many as it has commands (asserted).
 # The reference profile's bound is the one of design law 1.
-POSITIONS = {"reference": 30, "hardened": 35}
+# "controller" is the hardened profile from the controller.
+POSITIONS = {"reference": 30, "hardened": 35, "controller": 35}
 EVERY_POSITION = [(variant, position) for variant, count in POSITIONS.items() for position in range(count)]
+# From the controller, each position meets one of two faults that differ little: the command was not carried out, or it was.
+ONE_OF_TWO = [(variant, position) for variant, position in EVERY_POSITION if variant != "controller" or position % 2 == 0]
+OTHER_OF_TWO = [(variant, position) for variant, position in EVERY_POSITION if variant != "controller" or position % 2]
+# The first reads are the comparison's; a relay that stays does the rest.
+FIRST_CHANGE = 8
 NO_OP_COMMANDS = 8
 
 
 def resources(variant: str, device_dir: pathlib.Path) -> profile.Resources:
     """The resources of the profile `variant`; the hardened one's key is of an elliptic curve, as an RSA key takes much longer to make."""
     key = base64.b64encode(profile.TELEMETRY_KEY).decode()
-    if variant == "hardened":
+    if variant != "reference":
         auths = {f"{name}_auth": auth for name, auth in AUTHS.items()}
         made = profile.hardened(profile.SERIAL, key, device_dir, **auths)
         return [{"key": {**one["key"], "algorithm": "ecc_p256"}} if "key" in one else one for one in made]

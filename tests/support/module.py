@@ -15,6 +15,7 @@ import json as _json
 import os
 import pathlib
 import subprocess
+import sys
 import tempfile
 import typing as t
 
@@ -110,6 +111,14 @@ def _warm(module_name: str, python: str, streams: Streams, *, environment: dict[
     return server.start([stream.fileno() for stream in streams], environment, module=module_name, bounds=dict(bounds))
 
 
+def _controller(module_name: str, python: str, streams: Streams) -> warm.Child:
+    """The controller's part of a module; `python` is the device's, for the relay."""
+    path = os.pathsep.join([python_path(), str(_RUNNER.parents[1])])
+    environment = {**os.environ, "PYTHONPATH": path}
+    server = warm.server(str(_RUNNER.with_name("run_task.py")), sys.executable, environment)
+    return server.start([stream.fileno() for stream in streams], environment, module=module_name, python=str(python))
+
+
 def _parse(stdout: str) -> dict[str, t.Any] | None:
     try:
         answer = _json.loads(stdout)
@@ -174,7 +183,7 @@ def killed_run(
     when: t.Literal["before", "after"] = "before",
     cold: bool = False,
 ) -> Result:
-    """Run a module through `proxy` and SIGKILL it just before the TPM gets command `position`, or just after the TPM acted on it.
+    """Run a module, or from the controller its task, through `proxy` and SIGKILL it just before the TPM gets command `position`, or just after that.
 
     `rc` is -9 if it was killed; a run with fewer commands ends by itself.
     """
@@ -185,5 +194,8 @@ def killed_run(
         raise Drop
 
     (proxy.before if when == "before" else proxy.after)(position, strike)
-    running.append(start(module_name, args, python=python, cold=cold))
+    if isinstance(python, places.FromController):
+        running.append(Running(module_name, python, args, _controller))
+    else:
+        running.append(start(module_name, args, python=python, cold=cold))
     return running[0].wait()

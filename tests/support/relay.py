@@ -58,8 +58,22 @@ def carry(python: str, asked: dict[str, t.Any]) -> t.Mapping[str, t.Any]:
     return _answer.taken(remote.ANSWER, run(python, asked))
 
 
-def task(module: str, options: dict[str, t.Any], *, python: str, check: bool, diff: bool) -> dict[str, t.Any] | None:
-    """Do a task from this process, as an action plugin does; None if it is for the module on the device."""
+Through = t.Callable[[channel.Channel], remote.Carry]
+
+
+def task(
+    module: str,
+    options: dict[str, t.Any],
+    *,
+    python: str,
+    check: bool,
+    diff: bool,
+    through: Through = lambda serving: serving.ask,
+) -> dict[str, t.Any] | None:
+    """Do a task from this process, as an action plugin does; None if it is for the module on the device.
+
+    `through`: what is between the channel and the controller.
+    """
     if module not in comparison.MODULES | comparison.IN_SESSIONS:
         return None
     compared = comparison.compare(module, options, diff=diff, carry=functools.partial(carry, python))
@@ -69,7 +83,7 @@ def task(module: str, options: dict[str, t.Any], *, python: str, check: bool, di
         [python, "-I", *shlex.split(channel.command("", ""))], exchange.program().replace(exchange.MARKER, '{"serve": true}')
     )
     try:
-        device = live.Live(compared.remote, serving.ask)
+        device = live.Live(compared.remote, through(serving))
         return changes.make(module, options, check=check, diff=diff, device=device)
     except remote.ElsewhereError:
         return None
