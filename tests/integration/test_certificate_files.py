@@ -55,6 +55,34 @@ def test_two_certificates_with_mode_and_owner(bench: Bench, tmp_path: pathlib.Pa
     assert changed["changed"] and changed["steps"] == [] and iak.stat().st_mode & 0o777 == 0o640
 
 
+ODD = (
+    "cert", "./cert", "dir/../cert", "none/../cert", "cert/../cert", "self/cert", "link", "dangling", "hard", "cert/", "dir", "pipe", "big", "none",
+)  # fmt: skip
+
+
+def test_controller_and_module_agree_on_odd_paths(proxied: Proxy, system_python: str, tmp_path: pathlib.Path) -> None:
+    """The bench compares the two for each of them; here are those that only one of the two could take for the certificate."""
+    content = issued("iak")
+    (tmp_path / "cert").write_text(content)
+    (tmp_path / "dir").mkdir()
+    (tmp_path / "big").write_bytes(bytes(40_000))
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "hard").hardlink_to(tmp_path / "cert")
+    for name, target in (("self", "."), ("link", "cert"), ("dangling", "none")):
+        (tmp_path / name).symlink_to(target)
+    bench = Bench(proxied, system_python)
+    found = {
+        path: bench.run(MODULE, check=True, resources=[{"certificate": {"path": f"{tmp_path}/{path}", "content": content}}]) for path in ODD
+    }
+    assert {path for path, result in found.items() if result.ok and not result.changed} == {
+        "cert",
+        "./cert",
+        "dir/../cert",
+        "self/cert",
+        "hard",
+    }
+
+
 def test_renewed_and_removed(bench: Bench, tmp_path: pathlib.Path) -> None:
     path = tmp_path / "ldevid.cert.pem"
     bench.cycle(MODULE, resources=[item(path, issued("first"))], commands=0)
