@@ -21,7 +21,7 @@ options:
       - With V(controller), all of this is done on the controller. The device only gets a small program, the relay, that passes bytes between the
         controller and the TPM, and reads and writes the files that the task names. Auth values and secrets go into the TPM in encrypted
         sessions between the controller and the TPM. The operating system of the device never has them. The controller needs tpm2-pytss 2.0 or newer,
-        the device only Python 3.6 or newer.
+        the device only Python 3.6 or newer, or a shell (see O(relay)).
       - With V(device), the module is sent to the device with all its options, auth values and secrets among them, and does everything there. The device
         needs tpm2-pytss.
       - With V(auto), the comparison is done on the controller. If nothing is to be done, the task ends there. Otherwise it goes on as with
@@ -30,5 +30,17 @@ options:
         is refused there.
     type: str
     choices: [auto, controller, device]
+    default: auto
+  relay:
+    description:
+      - The language of the relay, which the controller sends to the device. It does not matter with O(execution=device).
+      - V(python) needs Python 3.6 or newer on the device.
+      - V(shell) needs a POSIX shell at C(/bin/sh) with C(dd), C(tr), C(od) or C(hexdump), C(stat), C(readlink) and C(mktemp). BusyBox has all of them. It
+        reaches the kernel's device nodes only, not the socket of a software TPM. As the module cannot run on a device without Python, the
+        task is then always done as with O(execution=controller), and fails where that is not possible.
+      - With V(auto), the relay is V(python). If the device does not have the interpreter that Ansible uses, it is V(shell). That costs two more
+        exchanges for each task, so name V(shell) for devices without Python.
+    type: str
+    choices: [auto, python, shell]
     default: auto
 """

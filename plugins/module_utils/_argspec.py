@@ -194,6 +194,7 @@ def execution() -> Spec:
     """Where a module compares, for every module that ensures something."""
     return dict(
         execution=dict(type="str", choices=["auto", "controller", "device"], default="auto"),
+        relay=dict(type="str", choices=["auto", "python", "shell"], default="auto"),
     )
 
 

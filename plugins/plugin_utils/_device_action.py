@@ -24,10 +24,19 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import compa
 
 display = Display()
 # Words of the comparison after which only the module on the device can go on: the options, the relay, or the way to the TPM are not for it.
-_DEVICE = ("device", "options", "path", "tcti", "no_relay", "malformed", "file")
+_DEVICE = ("device", "options", "path", "tcti", "no_relay", "no_shell_socket", "malformed", "file")
 # The modules that use no auth value, though they have the options for it like all others: they are not sent any.
 _WITHOUT_AUTH = ("tpm2_access", "tpm2_info")
+_WHY = {
+    "file": "it needs a file of the device that is too large",
+    "malformed": "the relay's answer is not one that the relay gives",
+    "no_relay": "the relay did not run on the device",
+    "no_shell_socket": "the relay in shell reaches a TPM by its device node only, not by a socket",
+    "path": "a path has ~, $ or a control character, which would mean something else here",
+    "tcti": "its TPM is reached through a library on the device",
+}
 _NOT_HERE = "Could not run {module} from the controller: {why}; leave execution out, or set it to device."
+_NOT_BY_SHELL = "Could not run {module} over the relay in shell: {why}; put this right, or give the device Python and leave relay out."
 exchange.offer()
 Result = dict[str, t.Any]
 _PREFIX = "edgefleet.tpm2."
@@ -66,7 +75,7 @@ class DeviceAction(ActionBase):
         Returns:
             The answer: keys of the table with values of its types. A malformed answer becomes a failure with the reason `malformed_answer`.
         """
-        self._table, self._notes = table, list[str]()
+        self._table, self._notes, self._by_shell = table, list[str](), False
         misread = _values.misread(options, _spec(module))
         if options.get("known_answers") is not None:
             # Somebody else's would be taken for what this TPM says.
@@ -104,15 +113,21 @@ class DeviceAction(ActionBase):
         if options.get("execution") == "device" or not here:
             return comparison.Compared(None, "device", None)
         self._table = remote.ANSWER
+        self._by_shell = options.get("relay") == "shell"
 
-        def carry(asked: Result) -> Result:
+        def carry(asked: Result) -> t.Mapping[str, t.Any]:
+            if self._by_shell:
+                return reach.asked_shell(self, asked)
             try:
                 answer = self._execute_module(module_name=exchange.MODULE, module_args=asked, task_vars=task_vars)
                 answer = _answer.taken(remote.ANSWER, answer)
             except _answer.MalformedError:
                 raise remote.ElsewhereError("malformed") from None
             if answer.get("failed"):
-                raise remote.ElsewhereError("no_relay")
+                self._by_shell = options.get("relay") != "python" and not reach.has_python(self)
+                if not self._by_shell:
+                    raise remote.ElsewhereError("no_relay")
+                return carry(asked)
             return answer
 
         compared = comparison.compare(module, _plain.plain(options), diff=bool(self._task.diff), carry=carry)
@@ -125,13 +140,13 @@ class DeviceAction(ActionBase):
         if options.get("execution") == "device" or module not in comparison.MODULES | comparison.IN_SESSIONS:
             obstacle = "it is for the device alone"
         elif compared.remote is None or not compared.remote.exchanges or compared.why in _DEVICE:
-            obstacle = self._obstacle() or f"the comparison ended with '{compared.why}'"
+            obstacle = self._obstacle() or compared.said or _WHY.get(compared.why, f"the comparison ended with '{compared.why}'")
         else:
             obstacle = self._obstacle()
         result = None if obstacle or compared.remote is None else self._from_here(module, options, compared.remote)
-        if result is None and options.get("execution") == "controller":
-            says = _NOT_HERE.format(module=module, why=obstacle or "it needs a file of the device that is too large")
-            return {"failed": True, "changed": False, "reason": "input", "msg": says}
+        if result is None and (self._by_shell or options.get("execution") == "controller"):
+            says = _NOT_BY_SHELL if self._by_shell else _NOT_HERE
+            return {"failed": True, "changed": False, "reason": "input", "msg": says.format(module=module, why=obstacle or _WHY["file"])}
         return result
 
     def _obstacle(self) -> str:
@@ -142,7 +157,7 @@ class DeviceAction(ActionBase):
         from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import changes, live
 
         try:
-            relay = reach.opened(self, str(self._used_interpreter or "").lstrip("#!"))
+            relay = reach.opened(self, reach.by_shell(self) if self._by_shell else reach.by_python(self))
         except TpmError as failed:
             return {"failed": True, "changed": False, "msg": failed.message, **failed.words()}
         try:

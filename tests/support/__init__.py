@@ -10,6 +10,7 @@ The files, each with a docstring that says more:
 - ``abrmd.py``: the resource manager tpm2-abrmd in front of a software TPM
 - ``ask_interpreter.py``: the small program that Ansible starts in place of a device's interpreter, and which asks a warm one
 - ``birth.py``: birth records of devices whose TPM is made of software keys
+- ``busybox.py``: a device that has BusyBox and nothing else
 - ``commands.py``: TPM commands by name, and what each does to a TPM
 - ``controller.py``: an operator's controller: ansible-playbook over an inventory of its own
 - ``cycle.py``: check, apply, check, apply for every state of a module, with the laws that hold for each run

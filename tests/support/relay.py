@@ -79,9 +79,8 @@ def task(
     compared = comparison.compare(module, options, diff=diff, carry=functools.partial(carry, python))
     if compared.result is not None or compared.remote is None or compared.remote.exchanges == 0:
         return compared.result
-    serving = channel.Channel(
-        [python, "-I", *shlex.split(channel.command("", ""))], exchange.program().replace(exchange.MARKER, '{"serve": true}')
-    )
+    speech = channel.python("", "", exchange.program().replace(exchange.MARKER, '{"serve": true}'))
+    serving = channel.Channel([python, "-I", *shlex.split(speech.command)], speech)
     try:
         device = live.Live(compared.remote, through(serving))
         return changes.make(module, options, check=check, diff=diff, device=device)

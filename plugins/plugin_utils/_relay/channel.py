@@ -30,10 +30,10 @@ START, PATIENCE = 60.0, 600.0
 _ENDING = 5.0
 # Bytes that are kept of what the program and those who start it say about errors.
 _WORDS = 2000
-_MARK = "edgefleet-relay-begins"
+MARK = "edgefleet-relay-begins"
 # Reads the program from its own standard input, and not from its arguments, which everybody on the device sees. What comes before the
 # mark (a password for sudo, which did not ask for it) is skipped.
-_LOADER = f'import sys\nf=sys.stdin.buffer\nfor l in f:\n if l==b"{_MARK}\\n":exec(f.read(int(f.readline())))'
+_LOADER = f'import sys\nf=sys.stdin.buffer\nfor l in f:\n if l==b"{MARK}\\n":exec(f.read(int(f.readline())))'
 _READY = b'{"ready": true}'
 NOT_STARTED = "Could not start the relay on the device: {how}; {cure}."
 LOST = (
@@ -49,16 +49,34 @@ _CURES = {
 _CURE = "see that the device has a Python 3.6 or newer, and that become works there without a terminal (ansible.builtin.ping)"
 
 
-def command(interpreter: str, environment: str) -> str:
-    """The command that a connection has to run. ``environment``: assignments for a shell, or ""."""
-    return f"{environment} {interpreter} -c {shlex.quote(_LOADER)}".strip()
+class Speech(t.NamedTuple):
+    """How a relay is started and asked.
+
+    ``command``: what a connection has to run; ``begin``: what that reads after the mark; ``question``: what it reads for one exchange;
+    ``answer``: what the line means that it prints then, which raises ValueError.
+    """
+
+    command: str
+    begin: str
+    question: t.Callable[[dict[str, t.Any]], str]
+    answer: t.Callable[[dict[str, t.Any], bytes], t.Any]
+
+
+def python(interpreter: str, environment: str, program: str) -> Speech:
+    """The relay in Python. ``environment``: assignments for a shell, or ""; ``program``: with its arguments."""
+    return Speech(
+        f"{environment} {interpreter} -c {shlex.quote(_LOADER)}".strip(),
+        f"{len(program.encode())}\n{program}",
+        lambda asked: json.dumps(asked) + "\n",
+        lambda _asked, line: json.loads(line),
+    )
 
 
 class Channel:
     """The relay at the other end of a process. Raises TransportError when it is lost, or sends what no relay sends."""
 
-    def __init__(self, arguments: t.Sequence[str] | str, program: str, password: str = "", folder: str | None = None) -> None:
-        """Start the process. ``program``: what the relay is to run; ``password``: what is answered if the device asks for one first."""
+    def __init__(self, arguments: t.Sequence[str] | str, speech: Speech, password: str = "", folder: str | None = None) -> None:
+        """Start the process. ``speech``: that of the relay it starts; ``password``: what is answered if the device asks for one first."""
         shell, pipe = isinstance(arguments, str), subprocess.PIPE
         self._process = subprocess.Popen(arguments, shell=shell, stdin=pipe, stdout=pipe, stderr=pipe, cwd=folder, bufsize=0)
         self._input, self._output, self._errors = (
@@ -68,7 +86,8 @@ class Channel:
         os.set_blocking(self._input, False)
         self._read, self._said = bytearray(), b""
         self._started = self._closed = False
-        begin = (f"{password}\n" if password else "") + f"{_MARK}\n{len(program.encode())}\n{program}"
+        self._speech = speech
+        begin = (f"{password}\n" if password else "") + f"{MARK}\n{speech.begin}"
         deadline = time.monotonic() + START
         try:
             self._write(begin.encode(), deadline)
@@ -84,11 +103,11 @@ class Channel:
         """One exchange (see ``remote.Carry``)."""
         deadline = time.monotonic() + PATIENCE
         self._check_silent()
-        self._write(json.dumps(asked).encode() + b"\n", deadline)
+        self._write(self._speech.question(asked).encode("utf-8", "surrogateescape"), deadline)
         line = self._line(deadline)
         self._check_silent()
         try:
-            return _answer.taken(remote.ANSWER, json.loads(line))
+            return _answer.taken(remote.ANSWER, self._speech.answer(asked, line))
         except (ValueError, RecursionError, _answer.MalformedError):
             raise self._malformed("it is not of the kind that was asked for") from None
 
@@ -208,4 +227,4 @@ def malformed(how: str) -> errors.TransportError:
     )
 
 
-__all__ = ("Channel", "command", "malformed")
+__all__ = ("MARK", "Channel", "Speech", "malformed", "python")

@@ -38,11 +38,15 @@ IN_SESSIONS = frozenset(("tpm2_evidence", "tpm2_unseal"))
 
 
 class Compared(t.NamedTuple):
-    """``result``: that of the module, if there is nothing to do; else None, and ``why`` is a word. ``remote``: what has been read, if anything was asked."""
+    """``result``: that of the module, if there is nothing to do; else None, and ``why`` is a word. ``remote``: what has been read, if anything was asked.
+
+    ``said``: the sentence of an error, if there was one.
+    """
 
     result: dict[str, t.Any] | None
     why: str
     remote: Remote | None
+    said: str = ""
 
     @property
     def answers(self) -> dict[bytes, bytes]:
@@ -53,6 +57,7 @@ class Compared(t.NamedTuple):
 def compare(module: str, options: t.Mapping[str, t.Any], *, diff: bool, carry: Carry) -> Compared:
     """Compare one device with the options of a task, which are plain values, as yet unchecked. ``diff``: whether the result has a diff."""
     remote: Remote | None = None
+    said = ""
     try:
         params = valid(module, options)
         remote = Remote(params["tcti"], carry)
@@ -61,10 +66,10 @@ def compare(module: str, options: t.Mapping[str, t.Any], *, diff: bool, carry: C
             return Compared(None, "change", remote)
         return Compared(masked(module, options, _unchanged(module, params, remote, diff)), "", remote)
     except ElsewhereError as elsewhere:
-        why = str(elsewhere)
+        why, said = elsewhere.why, elsewhere.said
     except errors.TpmError as failed:
-        why = failed.reason
-    return Compared(None, why, remote)
+        why, said = failed.reason, failed.message
+    return Compared(None, why, remote, said)
 
 
 def valid(module: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -75,7 +80,7 @@ def valid(module: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
             raise ElsewhereError("path")
     found = ArgumentSpecValidator(spec(module)).validate(dict(options))
     if found.error_messages:
-        raise ElsewhereError("options")
+        raise ElsewhereError("options", "; ".join(found.error_messages))
     return t.cast("dict[str, t.Any]", found.validated_parameters)
 
 

@@ -13,7 +13,7 @@ import importlib.util
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import channel, exchange
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import channel, exchange, shell
 
 Arguments = t.Union[list[str], str]
 _SERVE = '{"serve": true}'
@@ -40,22 +40,45 @@ def obstacle(connection: t.Any) -> str:
     return ""
 
 
-def opened(action: t.Any, interpreter: str) -> channel.Channel:
+def by_python(action: t.Any) -> channel.Speech:
+    """How the relay in Python is started and asked, by the interpreter that Ansible has used for the action's task."""
+    interpreter = str(action._used_interpreter or "").lstrip("#!")
+    return channel.python(interpreter, action._compute_environment_string(), exchange.program().replace(exchange.MARKER, _SERVE))
+
+
+def by_shell(action: t.Any) -> channel.Speech:
+    """How the relay in shell is started and asked."""
+    return shell.speech(action._compute_environment_string())
+
+
+def has_python(action: t.Any) -> bool:
+    """Whether the device has the interpreter that Ansible has used for the action's task."""
+    interpreter = str(action._used_interpreter or "").lstrip("#!") or "python3"
+    return int(action._low_level_execute_command(f"command -v {interpreter}")["rc"]) == 0
+
+
+def asked_shell(action: t.Any, asked: dict[str, t.Any]) -> t.Mapping[str, t.Any]:
+    """One exchange with the relay in shell, which is started for it (see ``remote.Carry``)."""
+    script = shell.alone(asked).encode("utf-8", "surrogateescape")
+    done = action._low_level_execute_command(shell.command(action._compute_environment_string()), in_data=script)
+    return shell.told(asked, str(done["stdout"]))
+
+
+def opened(action: t.Any, speech: channel.Speech) -> channel.Channel:
     """A channel to the device of an action plugin's task. Raises TransportError."""
     connection, started = action._connection, list[channel.Channel]()
-    program = exchange.program().replace(exchange.MARKER, _SERVE)
 
     def start(cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
         become = connection.become
         password = str(become.get_option("become_pass") or "") if become is not None else ""
         folder = getattr(connection, "cwd", None) if _name(connection) == "local" else None
-        started.append(channel.Channel(_WAYS[_name(connection)](connection, cmd), program, password, folder))
+        started.append(channel.Channel(_WAYS[_name(connection)](connection, cmd), speech, password, folder))
         return 0, b"", b""
 
     # Ansible wraps the command as it does every other (become, shell), and hands it to the connection: to the function above.
     connection.exec_command = start
     try:
-        action._low_level_execute_command(channel.command(interpreter, action._compute_environment_string()), in_data=b" ")
+        action._low_level_execute_command(speech.command, in_data=b" ")
     finally:
         del connection.exec_command
     if not started:
@@ -79,4 +102,4 @@ def _ssh(connection: t.Any, command: str) -> Arguments:
 
 _WAYS: dict[str, t.Callable[[t.Any, str], Arguments]] = {"ssh": _ssh, "local": _local}
 
-__all__ = ("obstacle", "opened", "unable")
+__all__ = ("asked_shell", "by_python", "by_shell", "has_python", "obstacle", "opened", "unable")

@@ -54,7 +54,14 @@ Carry = t.Callable[[dict[str, t.Any]], t.Mapping[str, t.Any]]
 
 
 class ElsewhereError(Exception):
-    """The controller cannot settle this from what the relay answers; the module on the device can. The argument is a word that says why."""
+    """The controller cannot settle this from what the relay answers; the module on the device can.
+
+    ``why``: a word. ``said``: what is wrong with the task, where this is known.
+    """
+
+    def __init__(self, why: str, said: str = "") -> None:
+        super().__init__(why)
+        self.why, self.said = why, said
 
 
 class Remote:

@@ -24,7 +24,7 @@ READ = "while read -r line; do case $line in *'# end') break;; esac; done;"
 PROGRAM = "# end\n"
 ASKED: dict[str, t.Any] = {"environment": False, "places": [], "steps": []}
 LOOK = {"environment": False, "places": [["node", "/dev/null"]], "steps": [["look", "/", 1]]}
-SERVE = exchange.program().replace(exchange.MARKER, '{"serve": true}')
+SERVE = channel.python("", "", exchange.program().replace(exchange.MARKER, '{"serve": true}'))
 ANSWER = '{"answers": [], "stopped": null, "used": 0}'
 SHORT = 0.4
 
@@ -51,7 +51,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def opened(device: str, program: str = PROGRAM) -> channel.Channel:
-    return channel.Channel(["sh", "-c", device], program)
+    return channel.Channel(["sh", "-c", device], channel.python("", "", program))
 
 
 def refused(call: t.Callable[[], t.Any], reason: str, *says: str) -> str:
@@ -107,7 +107,7 @@ def test_a_device_that_does_not_read_the_program(started: Started, monkeypatch: 
 
 
 def ours() -> str:
-    return f"exec {sys.executable} -I {channel.command('', '')}"
+    return f"exec {sys.executable} -I {SERVE.command}"
 
 
 def test_the_relay_serves_and_ends(started: Started) -> None:

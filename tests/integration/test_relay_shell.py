@@ -1,0 +1,139 @@
+# Copyright (c) 2026, edgefleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A device without Python, on which there is BusyBox and nothing else, as Ansible brings it into a state over the relay in shell: one playbook run."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import subprocess
+import typing as t
+
+import pytest
+import yaml
+from support import places, profile, secrets
+from support.busybox import BusyBoxDevice
+from support.controller import Controller, said
+from support.node import NodeTpm
+
+AUTHS = {f"{name}_auth": secrets.awkward(f"shell {name}") for name in ("owner", "endorsement", "lockout")}
+KEY = base64.b64encode(profile.TELEMETRY_KEY).decode()
+SECRETS = {**{name: value.encode() for name, value in AUTHS.items()}, "telemetry key": profile.TELEMETRY_KEY}
+FOLDER = "/var/lib/tpm2"
+RESOURCES = profile.quick(profile.hardened(profile.SERIAL, KEY, FOLDER, **AUTHS))
+WHOLE: t.Any = {"tpm2_profile": {"resources": RESOURCES}}
+BLOB = {"path": f"{FOLDER}/telemetry.key.pem", "content_b64": KEY, "pcrs": {"bank": "sha256", "indices": [7]}, "parent": "0x81000001"}
+# What the play does, in this order: a name, a module with its options, and how it is run.
+TASKS: dict[str, tuple[dict[str, t.Any], dict[str, t.Any]]] = {
+    "predicted": (WHOLE, {"check_mode": True}),
+    "provisioned": (WHOLE, {}),
+    "again": (WHOLE, {}),
+    "found out": ({"tpm2_profile": {"resources": RESOURCES, "relay": "auto"}}, {}),
+    "given away": ({"tpm2_sealed_blob": {**BLOB, "owner": "daemon", "group": "1", "mode": "u=r,g=r"}}, {}),
+    "given away again": ({"tpm2_sealed_blob": {**BLOB, "owner": "daemon", "group": "1", "mode": "0440"}}, {}),
+    "nobody": ({"tpm2_sealed_blob": {**BLOB, "owner": "nobody-here"}}, {}),
+    "removed": ({"tpm2_persistent_handle": {"handle": "0x81000210", "state": "absent"}}, {}),
+    "python": ({"tpm2_profile": {"resources": RESOURCES, "relay": "python", "execution": "controller"}}, {}),
+    "no node": ({"tpm2_da_lockout": {"max_tries": 9, "tcti": "device:/dev/tpm9"}}, {}),
+    "no device": ({"tpm2_da_lockout": {"max_tries": 9, "tcti": "device:/etc/passwd"}}, {}),
+    "socket": ({"tpm2_da_lockout": {"max_tries": 9, "tcti": "swtpm:port=1"}}, {}),
+    "option": ({"tpm2_persistent_handle": {"state": "absent"}}, {}),
+    "value": ({"tpm2_nv_index": {"index": "0x81000001", "size": 8}}, {}),
+}
+
+
+@dataclasses.dataclass
+class Played:
+    """How it went, and what the device was given."""
+
+    done: subprocess.CompletedProcess[str]
+    node: NodeTpm
+    device: BusyBoxDevice
+
+    def told(self, task: str) -> str:
+        """Outcome, reason, number of steps and message of a task."""
+        return said(self.done).replace("''", "'").partition(f"<{task}> ")[2].partition(" </>")[0]
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Played]:
+    folder = tmp_path_factory.mktemp("shell")
+    tasks: list[dict[str, t.Any]] = []
+    for name, (module, how) in TASKS.items():
+        ((action, options),) = module.items()
+        tasks.append({"name": name, f"edgefleet.tpm2.{action}": options, "register": "found", "ignore_errors": True, **how})
+        tell = "{{ 'failed' if found is failed else 'changed' if found is changed else 'ok' }} {{ found.reason | default('-') }}"
+        tell += " {{ found.steps | default([]) | length }} {{ found.msg | default('') }}"
+        tasks.append({"name": "Tell", "ansible.builtin.debug": {"msg": f"<{name}> {tell} </>"}})
+    defaults = {"group/edgefleet.tpm2.tpm2": {**AUTHS, "relay": "shell"}}
+    # A controller that has tpm2-pytss.
+    run = Controller(folder, str(places.venv() / "bin" / "ansible-playbook"), "/usr/bin/python3")
+    (folder / "play.yml").write_text(
+        yaml.safe_dump([{"name": "Play", "hosts": "all", "gather_facts": False, "module_defaults": defaults, "tasks": tasks}])
+    )
+    with NodeTpm(folder / "tpm") as node:
+        (folder / "boot").write_bytes(b"firmware")
+        node.tools.run("pcrevent", "7", folder / "boot")
+        device = BusyBoxDevice(folder / "device", node.path)
+        host = {"ansible_connection": "ssh", "ansible_ssh_executable": str(device.ssh)}
+        done = run(str(folder / "play.yml"), {"device": host}, "-vvv")
+        assert done.returncode == 0, said(done)
+        yield Played(done, node, device)
+
+
+def test_the_reference_profile(played: Played) -> None:
+    predicted, provisioned = played.told("predicted"), played.told("provisioned")
+    assert provisioned.startswith("changed - ") and provisioned == predicted
+    assert played.told("again") == played.told("found out") == "ok - 0"
+    tools = played.node.tools
+    assert tools.handles() == [profile.SRK, profile.EK, profile.AK]
+    assert tools.nvread(profile.SERIAL_INDEX).decode() == profile.SERIAL
+    assert tools.da() == (32, 600, 86400) and all(tools.auth_is_set().values()) and tools.lockout_counter() == 0
+    assert tools.readpublic(profile.AK).pem == (played.device.root / FOLDER[1:] / "ak.pub.pem").read_text()
+    assert tools.load_unseal(played.device.root / FOLDER[1:] / "telemetry.key.pem") == profile.TELEMETRY_KEY
+    assert not tools.transients() and not tools.saved_sessions()
+
+
+def test_files_on_the_device(played: Played) -> None:
+    assert played.told("given away").startswith("changed -") and played.told("given away again").startswith("ok -")
+    status = (played.device.root / BLOB["path"][1:]).stat()
+    assert (status.st_mode & 0o7777, status.st_uid, status.st_gid) == (0o440, 1, 1)
+    assert played.told("nobody").startswith("failed ") and "nobody-here" in played.told("nobody")
+    # Nothing is left of the files' making.
+    assert sorted(path.name for path in (played.device.root / FOLDER[1:]).iterdir()) == ["ak.pub.pem", "mqtt.pub.pem", "telemetry.key.pem"]
+
+
+def test_a_handle_is_made_free(played: Played) -> None:
+    assert played.told("removed").startswith("changed - 1")
+
+
+REFUSALS = {
+    "python": ("input", "the relay did not run"),
+    "no node": ("", "/dev/tpm9"),
+    "no device": ("", "not a character device"),
+    "socket": ("input", "device node only"),
+    "option": ("input", "missing required arguments: handle"),
+    "value": ("input", "0x81000001"),
+}
+
+
+@pytest.mark.parametrize("task", REFUSALS)
+def test_what_is_refused(played: Played, task: str) -> None:
+    reason, words = REFUSALS[task]
+    told = played.told(task)
+    assert told.startswith(f"failed {reason}") and words in told
+
+
+def test_the_device_gets_no_secret(played: Played) -> None:
+    heard = "\n".join(played.device.heard)
+    assert secrets.in_text(heard, SECRETS) == []
+    # The recording has what the device was given, and a command's argument is nothing but the loader.
+    assert "telemetry.key.pem" in heard and "begin 0" in heard
+    assert all(len(one.partition("\n")[0]) < 400 for one in played.device.heard if "edgefleet-relay-begins" in one)
+    assert secrets.in_files(played.device.root / "var", SECRETS) == []
+
+
+def test_no_secret_is_shown(played: Played) -> None:
+    assert secrets.in_text(played.done.stdout + played.done.stderr, SECRETS) == []
+    assert "Traceback" not in played.done.stdout + played.done.stderr
