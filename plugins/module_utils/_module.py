@@ -148,7 +148,7 @@ def ensure(spec: _argspec.Spec, build: Build, flat: bool = False) -> None:
 
 def inform(spec: _argspec.Spec, gather: t.Callable[[t.Mapping[str, t.Any], tcti.Tcti], dict[str, t.Any]]) -> None:
     """Return what ``gather`` reads from the TPM, and end the module."""
-    module = create(spec)
+    module = create({**_argspec.execution(), **spec})
     try:
         facts = gather(module.params, tcti.resolve(module.params["tcti"]))
     except errors.TpmError as failed:

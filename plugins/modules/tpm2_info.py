@@ -18,6 +18,7 @@ description:
 extends_documentation_fragment:
   - edgefleet.tpm2._attributes.info
   - edgefleet.tpm2._connection
+  - edgefleet.tpm2._execution
 options:
   gather:
     description:

@@ -20,7 +20,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _a
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import handles
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _answer, _answer_tables, _plain, _text
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import comparison, exchange, reach, remote
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import comparison, exchange, reach, reading, remote
 
 display = Display()
 # Words of the comparison after which only the module on the device can go on: the options, the relay, or the way to the TPM are not for it.
@@ -89,7 +89,7 @@ class DeviceAction(ActionBase):
         if result is not None:
             return self._with_interpreter(_taken(module, table, result))
         self._table = table
-        if compared.answers:
+        if compared.answers and module in comparison.MODULES:
             options = {**options, "known_answers": [f"{command.hex()} {answer.hex()}" for command, answer in compared.answers.items()]}
         if self._writes_files() and any(True for _one in _secret.secret_values(options, _spec(module))):
             return {"failed": True, "changed": False, "reason": "no_pipelining", "msg": NO_PIPELINING.format(module=module)}
@@ -109,7 +109,7 @@ class DeviceAction(ActionBase):
 
     def _compare(self, module: str, options: t.Mapping[str, t.Any], task_vars: Result) -> comparison.Compared:
         """Find out on the controller whether the task has anything to do."""
-        here = module in comparison.MODULES or (module in comparison.IN_SESSIONS and not self._obstacle())
+        here = module in (*comparison.MODULES, reading.MODULE) or (module in comparison.IN_SESSIONS and not self._obstacle())
         if options.get("execution") == "device" or not here:
             return comparison.Compared(None, "device", None)
         self._table = remote.ANSWER
@@ -130,7 +130,10 @@ class DeviceAction(ActionBase):
                 return carry(asked)
             return answer
 
-        compared = comparison.compare(module, _plain.plain(options), diff=bool(self._task.diff), carry=carry)
+        if module == reading.MODULE:
+            compared = reading.read(_plain.plain(options), carry=carry)
+        else:
+            compared = comparison.compare(module, _plain.plain(options), diff=bool(self._task.diff), carry=carry)
         if compared.why:
             display.vvv(f"{module} does not end with the comparison: {compared.why}", host=str(task_vars.get("inventory_hostname")))
         return compared

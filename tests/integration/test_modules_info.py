@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 from conftest import Provisioned
-from support import profile
+from support import module, profile, relay
 from support.cycle import Bench
 from support.proxy import Proxy
+
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import reading
 
 MODULE = "tpm2_info"
 
@@ -38,6 +42,26 @@ def test_all_of_a_provisioned_device(provisioned: Provisioned) -> None:
     assert {one["index"]: one["digest"] for one in found["pcrs"] if one["bank"] == "sha256"}[7] == tools.pcrread(7)
     assert found["da_lockout"] == {"counter": 0, "max_tries": 32, "recovery_time": 600, "lockout_recovery": 86400, "in_lockout": False}
     assert found["tcti"] == proxy.tcti
+
+
+def test_the_controller_reads_the_same_in_few_exchanges(provisioned: Provisioned, system_python: str) -> None:
+    """All facts, and those that day zero asks for first, which do not depend on each other: they travel together."""
+    early = {"gather": ["identity", "da_lockout", "hierarchies", "capacity"]}
+    for options, exchanges in (({}, 3), (early, 1), ({"gather": ["pcrs"], "pcrs": [0, 7]}, 2)):
+        asked: list[dict[str, t.Any]] = []
+
+        def carry(one: dict[str, t.Any], asked: list[dict[str, t.Any]] = asked) -> t.Mapping[str, t.Any]:
+            asked.append(one)
+            return relay.carry(system_python, one)
+
+        options = {"tcti": provisioned.swtpm.tcti, **options}
+        found = reading.read(options, carry=carry).result
+        told = module.run(MODULE, options, python=system_python).expect_ok()
+        assert found == {name: value for name, value in told.items() if name != "invocation"}
+        assert len(asked) == exchanges
+    # What is on the host, and what is wrong with options, is told by the module on the device.
+    for options in ({"gather": ["host"]}, {"gather": ["identity", "findings"]}, {"pcrs": [24]}, {"gather": ["nonsense"]}):
+        assert reading.read({"tcti": provisioned.swtpm.tcti, **options}, carry=lambda asked: pytest.fail(str(asked))).result is None
 
 
 def test_identity_and_algorithms(both: Bench) -> None:

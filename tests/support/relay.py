@@ -13,7 +13,7 @@ import subprocess
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _answer
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import changes, channel, comparison, exchange, live, remote
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import changes, channel, comparison, exchange, live, reading, remote
 
 _PATIENCE = "PATIENCE = 30.0"
 
@@ -74,6 +74,8 @@ def task(
 
     `through`: what is between the channel and the controller.
     """
+    if module == reading.MODULE:
+        return reading.read(options, carry=functools.partial(carry, python)).result
     if module not in comparison.MODULES | comparison.IN_SESSIONS:
         return None
     compared = comparison.compare(module, options, diff=diff, carry=functools.partial(carry, python))

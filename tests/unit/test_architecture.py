@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_resource.evidence": {"_backend", "_transport", "_auth", "_protocol", "_tpm"},
     "_resource.ways": {"_backend", "_transport", "_tpm"},
     "_resource.info": {"_transport", "_tpm"},
-    "_resource.tpm_facts": {"_backend.reader", "_transport", "_tpm"},
+    "_resource.tpm_facts": {"_backend.base", "_backend.reader", "_transport", "_tpm"},
     "_resource.examination": {"_backend.reader", "_transport", "_host", "_advisory", "_tpm"},
     "_resource.observe": {"_backend.base", "_backend.reader", "_tpm"},
     "_host.access": {"_backend.backoff", "_transport", "_tpm"},

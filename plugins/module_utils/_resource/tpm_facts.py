@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.base import Waiting
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend.reader import Reader, connect
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import AUTH_SET
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import (
@@ -26,6 +27,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import (
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
 
 Facts = dict[str, t.Any]
+Found = t.TypeVar("Found")
 
 
 def _text(word: int) -> str:
@@ -66,9 +68,10 @@ def da(reader: Reader) -> Facts:
 
 def hierarchies(reader: Reader) -> Facts:
     """Which auth values are set, which hierarchies are enabled, whether TPM2_Clear is forbidden."""
+    # First, so that it is asked for together with what other subsets ask for first.
+    empty = reader.platform_auth_is_empty()
     permanent = reader.properties().get(constants.PT_PERMANENT, 0)
     startup = reader.properties().get(constants.PT_STARTUP_CLEAR, 0)
-    empty = reader.platform_auth_is_empty()
     state: Facts = {
         name: {"auth_set": bool(permanent & AUTH_SET[number])} for name, number in handles.HIERARCHIES.items() if number in AUTH_SET
     }
@@ -95,11 +98,24 @@ def capacity(reader: Reader) -> Facts:
     return {"capacity": {name: found.get(number) for name, number in numbers.items()}}
 
 
+def _each(numbers: t.Iterable[int], read: t.Callable[[int], Found]) -> list[tuple[int, Found]]:
+    """Read something of each. Raises Waiting only when all have been asked for, so that all are fetched together."""
+    found: list[tuple[int, Found]] = []
+    waiting: Waiting | None = None
+    for number in numbers:
+        try:
+            found.append((number, read(number)))
+        except Waiting as one:
+            waiting = one
+    if waiting is not None:
+        raise waiting
+    return found
+
+
 def objects(reader: Reader) -> Facts:
     """Persistent objects with Name, template and registered user."""
     listed = []
-    for handle in reader.handles(handles.FIRST_PERSISTENT):
-        found = reader.read_public(handle)
+    for handle, found in _each(reader.handles(handles.FIRST_PERSISTENT), reader.read_public):
         if found is not None:
             row = {"handle": handles.text(handle), "name": found[0].name.hex(), "qualified_name": found[1].hex()}
             listed.append({**row, **names.describe(found[0]), "template": _template(found[0]), "user": handles.owner_of(handle)})
@@ -114,8 +130,7 @@ def _template(public: names.Public) -> str | None:
 def indices(reader: Reader) -> Facts:
     """NV indices with type, attributes, size and registered user."""
     listed = []
-    for index in reader.handles(handles.FIRST_NV):
-        found = reader.nv_read_public(index)
+    for index, found in _each(reader.handles(handles.FIRST_NV), reader.nv_read_public):
         if found is not None:
             row = {"index": handles.text(index), "name": found.name.hex()}
             listed.append({**row, **nv.describe(found), "user": handles.owner_of(index)})

@@ -98,8 +98,13 @@ def _paths(options: t.Any, known: _argspec.Spec) -> t.Iterator[str]:
 
 
 def spec(module: str) -> _argspec.Spec:
-    """The argument specification of one of ``MODULES`` or ``IN_SESSIONS``."""
-    others = {"tpm2_evidence": _argspec_identity.evidence, "tpm2_profile": _kinds.profile, "tpm2_unseal": _argspec.unseal}
+    """The argument specification of one of ``MODULES`` or ``IN_SESSIONS``, or of tpm2_info."""
+    others = {
+        "tpm2_evidence": _argspec_identity.evidence,
+        "tpm2_info": _argspec.info,
+        "tpm2_profile": _kinds.profile,
+        "tpm2_unseal": _argspec.unseal,
+    }
     own = others[module]() if module in others else _kinds.KINDS[_ONE_KIND[module]].spec()
     return {**_argspec.connection(), **_argspec.session_key(), **_argspec.execution(), **_argspec.known_answers(), **own}
 
