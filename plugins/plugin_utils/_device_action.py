@@ -119,14 +119,14 @@ class DeviceAction(ActionBase):
             if self._by_shell:
                 return reach.asked_shell(self, asked)
             try:
-                answer = self._execute_module(module_name=exchange.MODULE, module_args=asked, task_vars=task_vars)
-                answer = _answer.taken(remote.ANSWER, answer)
+                printed = self._execute_module(module_name=exchange.MODULE, module_args=asked, task_vars=task_vars)
+                answer = _answer.taken(remote.ANSWER, printed)
             except _answer.MalformedError:
                 raise remote.ElsewhereError("malformed") from None
             if answer.get("failed"):
                 self._by_shell = options.get("relay") != "python" and not reach.has_python(self)
                 if not self._by_shell:
-                    raise remote.ElsewhereError("no_relay")
+                    raise remote.ElsewhereError("no_relay", reach.no_relay(printed))
                 return carry(asked)
             return answer
 

@@ -13,6 +13,7 @@ import importlib.util
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _text
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import channel, exchange, shell
 
 Arguments = t.Union[list[str], str]
@@ -21,11 +22,13 @@ _SERVE = '{"serve": true}'
 
 def unable() -> str:
     """Why this controller cannot change a TPM, as a clause; "" if it can."""
+    cure = "install tpm2-pytss >= 2.0 for the Python of ansible-core"
     if importlib.util.find_spec("tpm2_pytss") is None:
-        return "it has no tpm2-pytss; install tpm2-pytss >= 2.0 for the Python of ansible-core"
+        return f"it has no tpm2-pytss; {cure}"
     from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import own_tcti
 
-    return own_tcti.missing()
+    why = own_tcti.missing()
+    return f"{why}; {cure}" if why else ""
 
 
 def obstacle(connection: t.Any) -> str:
@@ -38,6 +41,15 @@ def obstacle(connection: t.Any) -> str:
     if become is not None and become.get_option("become_pass") and become.name.rpartition(".")[2] != "sudo":
         return f"{become.name} asks for a password, which only sudo can be given here"
     return ""
+
+
+def no_relay(printed: t.Mapping[str, t.Any]) -> str:
+    """What is wrong with a device that did not run the relay, as a clause with its own words. ``printed``: what Ansible returns for that."""
+    words = str(printed.get("module_stderr") or printed.get("msg") or printed.get("module_stdout") or "").strip()
+    said = f" ('{_text.shown(words[-160:])}')" if words else ""
+    return (
+        f"the relay did not run on the device{said}, which takes a Python 3.6 or newer (ansible_python_interpreter) and a become that works"
+    )
 
 
 def by_python(action: t.Any) -> channel.Speech:
@@ -102,4 +114,4 @@ def _ssh(connection: t.Any, command: str) -> Arguments:
 
 _WAYS: dict[str, t.Callable[[t.Any, str], Arguments]] = {"ssh": _ssh, "local": _local}
 
-__all__ = ("asked_shell", "by_python", "by_shell", "has_python", "obstacle", "opened", "unable")
+__all__ = ("asked_shell", "by_python", "by_shell", "has_python", "no_relay", "obstacle", "opened", "unable")
