@@ -27,7 +27,8 @@ options:
       - With V(auto), the comparison is done on the controller. If nothing is to be done, the task ends there. Otherwise it goes on as with
         V(controller) if the controller has tpm2-pytss and the connection allows it (C(ssh) without a password, C(local)), and as with V(device) if not.
       - V(auto) is the same as V(device) for a TPM that is reached through a library on the device, for example with a O(tcti) of C(tabrmd). V(controller)
-        is refused there.
+        is refused there. Where only the device says that it is needed, because its relay does not run or does not answer as a relay does, or by its
+        environment variable E(TPM2TOOLS_TCTI), a task with auth values or secrets fails instead (C(no_relay)). Use V(device) if they may go there.
     type: str
     choices: [auto, controller, device]
     default: auto

@@ -25,6 +25,8 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import compa
 display = Display()
 # Words of the comparison after which only the module on the device can go on: the options, the relay, or the way to the TPM are not for it.
 _DEVICE = ("device", "options", "path", "tcti", "no_relay", "no_shell_socket", "malformed", "file")
+# Words that hang on the task alone; the others are the device's.
+_OF_THE_TASK = ("device", "options", "path", "umask")
 # The modules that use no auth value, though they have the options for it like all others: they are not sent any.
 _WITHOUT_AUTH = ("tpm2_access", "tpm2_info")
 _WHY = {
@@ -33,10 +35,15 @@ _WHY = {
     "no_relay": "the relay did not run on the device",
     "no_shell_socket": "the relay in shell reaches a TPM by its device node only, not by a socket",
     "path": "a path has ~, $ or a control character, which would mean something else here",
+    "umask": "a mode in words hangs on the device's umask",
     "tcti": "its TPM is reached through a library on the device",
 }
 _NOT_HERE = "Could not run {module} from the controller: {why}; leave execution out, or set it to device."
 _NOT_BY_SHELL = "Could not run {module} over the relay in shell: {why}; put this right, or give the device Python and leave relay out."
+_NOT_SENT = (
+    "Could not run {module} from the controller: {why}; no auth value or secret was sent to the device in another way: see whether it is what it says "
+    "it is, or set execution to device, which sends them to it."
+)
 exchange.offer()
 Result = dict[str, t.Any]
 _PREFIX = "edgefleet.tpm2."
@@ -146,11 +153,22 @@ class DeviceAction(ActionBase):
             obstacle = self._obstacle() or compared.said or _WHY.get(compared.why, f"the comparison ended with '{compared.why}'")
         else:
             obstacle = self._obstacle()
+        self._left = compared.why
         result = None if obstacle or compared.remote is None else self._from_here(module, options, compared.remote)
+        why = obstacle or _WHY.get(self._left, f"it ended with '{self._left}'")
         if result is None and (self._by_shell or options.get("execution") == "controller"):
             says = _NOT_BY_SHELL if self._by_shell else _NOT_HERE
-            return {"failed": True, "changed": False, "reason": "input", "msg": says.format(module=module, why=obstacle or _WHY["file"])}
+            return {"failed": True, "changed": False, "reason": "input", "msg": says.format(module=module, why=why)}
+        if result is None and self._lured(module, options, compared):
+            return {"failed": True, "changed": False, "reason": "no_relay", "msg": _NOT_SENT.format(module=module, why=why)}
         return result
+
+    def _lured(self, module: str, options: t.Mapping[str, t.Any], compared: comparison.Compared) -> bool:
+        """Whether the module would be sent with secrets only because the device says so: this controller could do the task, and nobody said `device`."""
+        heard = compared.remote is not None and compared.remote.exchanges > 0
+        chosen = self._left in _OF_THE_TASK or (self._left == "tcti" and bool(options.get("tcti")))
+        secret = any(True for _one in _secret.secret_values(options, _spec(module)))
+        return heard and secret and not chosen and not self._obstacle()
 
     def _obstacle(self) -> str:
         """Why this controller cannot change a TPM over the task's connection, as a clause; "" if it can."""
@@ -166,7 +184,8 @@ class DeviceAction(ActionBase):
         try:
             device = live.Live(known, relay.ask)
             return changes.make(module, _plain.plain(options), check=bool(self._task.check_mode), diff=bool(self._task.diff), device=device)
-        except remote.ElsewhereError:
+        except remote.ElsewhereError as elsewhere:
+            self._left = str(elsewhere)
             return None
         finally:
             relay.close()

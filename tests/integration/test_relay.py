@@ -235,12 +235,38 @@ def changed(tmp_path_factory: pytest.TempPathFactory, blank_state: pathlib.Path,
             "ansible_python_interpreter": str(recorder.python),
         }
         tasks = [{**PROFILE, "vars": {"resources": f"{{{{ {which} }}}}"}, "ignore_errors": False} for which in ("first", "second")]
+        # Devices whose answers would have the module sent: their relay does not run, or answers what no relay does, or they name a library.
+        mine: Host = {"first": resources(device), "second": []}
+        library = {"TPM2TOOLS_TCTI": "tabrmd:bus_name=com.example.none"}
+        lures: dict[str, Host] = {
+            "failing": {**mine, "tcti": proxy.tcti},
+            "lying": {**mine, "tcti": proxy.tcti},
+            "naming": {**mine, "variables": library},
+        }
+        recorders = {"edge-01": recorder, **{name: Recorder(folder / name, system_python) for name in lures}}
+        for name, lured in lures.items():
+            lured["ansible_python_interpreter"] = str(recorders[name].python)
+        recorders["failing"].lie("Segmentation fault")
+        recorders["lying"].lie('{"changed": false, "answers": [7], "stopped": null}')
+        rotating = {**tasks[1], "when": "second | length > 0"}
         (folder / "play.yml").write_text(
-            yaml.safe_dump([{"name": "Play", "hosts": "all", "gather_facts": False, "tasks": [tasks[0], TELL, tasks[1], TELL]}])
+            yaml.safe_dump(
+                [{"name": "Play", "hosts": "all", "gather_facts": False, "tasks": [{**tasks[0], "ignore_errors": True}, TELL, rotating]}]
+            )
         )
-        done = run(str(folder / "play.yml"), {"edge-01": host}, "-vvv")
+        done = run(str(folder / "play.yml"), {"edge-01": host, **lures}, "--forks", "1", "-vvv")
         assert done.returncode == 0, said(done)
-        yield Played(done, done, {"edge-01": recorder}, [record.name for record in proxy.writes()], proxy.wire()), tpm
+        yield Played(done, done, recorders, [record.name for record in proxy.writes()], proxy.wire()), tpm
+
+
+@pytest.mark.parametrize("host", ["failing", "lying", "naming"])
+def test_no_device_can_have_secrets_sent_to_it(changed: tuple[Played, Swtpm], host: str) -> None:
+    """The controller could do the task, and nobody said that the device gets them; so it is for the user to say, and not for the device."""
+    played, _tpm = changed
+    assert played.told(host) == "failed for no_relay"
+    assert played.recorders[host].modules == 0 and played.recorders[host].exchanges >= 1
+    assert secrets.in_text(played.text(host), SECRETS) == []
+    assert "set execution to device" in said(played.done)
 
 
 def test_changes_from_the_controller_send_no_secret(changed: tuple[Played, Swtpm]) -> None:

@@ -25,6 +25,10 @@ while True:
         child.stdin.flush()
     except BrokenPipeError:
         break
+lie = os.path.join({folder!r}, "lie")
+if b"class Relay" in heard and os.path.exists(lie):
+    child.kill()
+    sys.stdout.write(open(lie, encoding="utf-8").read())
 try:
     child.stdin.close()
 except BrokenPipeError:
@@ -74,6 +78,10 @@ class Recorder:
         self.python = folder / "python3"
         self.python.write_text(_PROGRAM.format(folder=str(folder), python=python))
         self.python.chmod(0o755)
+
+    def lie(self, answer: str) -> None:
+        """From now on this is the answer of a relay that is sent."""
+        (self._folder / "lie").write_text(answer)
 
     @property
     def runs(self) -> list[Run]:
