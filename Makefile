@@ -46,7 +46,7 @@ format: ## Lay the Python code out as the linters want it.
 	@.work/venv/bin/ruff check --fix-only --quiet .
 	@.work/venv/bin/ruff format .
 
-bench: ## Measure a no-op over ten devices against tpm2-tools tasks; writes docs/benchmarks.md.
+bench: ## Measure a no-op over ten devices against tpm2-tools tasks, first runs over SSH, and enrolling; writes docs/benchmarks.md.
 	@scripts/setup test
 	@tests/bench/run
 

@@ -13,6 +13,7 @@ import statistics
 import time
 import typing as t
 
+import report
 from support import enroll, enrolling, lab_ca, places
 from support.controller import Controller, said, totals
 from support.factory import Line, Vendor
@@ -248,10 +249,7 @@ def section(folder: pathlib.Path, devices: int, rounds: int) -> str:
     }
     (folder / "plays").mkdir()
     values.update(plays(folder / "plays", vendor, devices, rounds))
-    text = (HERE / "enrolment.md").read_text().partition("-->\n")[2]
-    for name, value in values.items():
-        text = text.replace(f"@{name}@", value)
-    return text
+    return report.filled("enrolment.md", values)
 
 
 __all__ = ("section",)
