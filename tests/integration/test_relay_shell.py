@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import pathlib
 import subprocess
 import typing as t
 
@@ -14,12 +15,16 @@ import pytest
 import yaml
 from support import places, profile, secrets
 from support.busybox import BusyBoxDevice
-from support.controller import Controller, said
+from support.controller import Controller, said, totals
+from support.factory import Line, Vendor
 from support.node import NodeTpm
+from support.swtpm import copy_state
 
 AUTHS = {f"{name}_auth": secrets.awkward(f"shell {name}") for name in ("owner", "endorsement", "lockout")}
 KEY = base64.b64encode(profile.TELEMETRY_KEY).decode()
 SECRETS = {**{name: value.encode() for name, value in AUTHS.items()}, "telemetry key": profile.TELEMETRY_KEY}
+# A controller that has tpm2-pytss.
+PROGRAM = str(places.venv() / "bin" / "ansible-playbook")
 FOLDER = "/var/lib/tpm2"
 RESOURCES = profile.quick(profile.hardened(profile.SERIAL, KEY, FOLDER, **AUTHS))
 WHOLE: t.Any = {"tpm2_profile": {"resources": RESOURCES}}
@@ -67,8 +72,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Played]:
         tell += " {{ found.steps | default([]) | length }} {{ found.msg | default('') }}"
         tasks.append({"name": "Tell", "ansible.builtin.debug": {"msg": f"<{name}> {tell} </>"}})
     defaults = {"group/edgefleet.tpm2.tpm2": {**AUTHS, "relay": "shell"}}
-    # A controller that has tpm2-pytss.
-    run = Controller(folder, str(places.venv() / "bin" / "ansible-playbook"), "/usr/bin/python3")
+    run = Controller(folder, PROGRAM, "/usr/bin/python3")
     (folder / "play.yml").write_text(
         yaml.safe_dump([{"name": "Play", "hosts": "all", "gather_facts": False, "module_defaults": defaults, "tasks": tasks}])
     )
@@ -137,3 +141,57 @@ def test_the_device_gets_no_secret(played: Played) -> None:
 def test_no_secret_is_shown(played: Played) -> None:
     assert secrets.in_text(played.done.stdout + played.done.stderr, SECRETS) == []
     assert "Traceback" not in played.done.stdout + played.done.stderr
+
+
+# -- day zero to audit
+
+
+@dataclasses.dataclass
+class Unit:
+    """A device of a factory line."""
+
+    host: dict[str, t.Any]
+
+
+@pytest.fixture
+def factory(tmp_path: pathlib.Path, vendor: Vendor) -> t.Iterator[tuple[Line, NodeTpm, BusyBoxDevice]]:
+    """A line with one device, whose TPM has its vendor's EK certificate."""
+    controller = Controller(tmp_path, PROGRAM, "/usr/bin/python3")
+    line = Line(tmp_path / "line", vendor, controller)
+    (tmp_path / "tpm").mkdir()
+    copy_state(vendor.make("edge-01"), tmp_path / "tpm")
+    (tmp_path / "boot").write_bytes(b"firmware")
+    with NodeTpm(tmp_path / "tpm") as node:
+        node.tools.run("pcrevent", "7", tmp_path / "boot")
+        node.tools.close_platform()
+        device = BusyBoxDevice(tmp_path / "device", node.path)
+        auths = {f"tpm2_profile_{name}": value for name, value in AUTHS.items()}
+        named = {
+            "tpm2_profile_serial": "EF-1",
+            "tpm2_profile_dir": FOLDER,
+            "tpm2_profile_telemetry_key": KEY,
+            "tpm2_profile_hardened": True,
+        }
+        reached = {
+            "ansible_connection": "ssh",
+            "ansible_ssh_executable": str(device.ssh),
+            "tpm2_profile_relay": "shell",
+            "tpm2_become": False,
+        }
+        line.units["edge-01"] = t.cast("t.Any", Unit({**named, **reached, **auths, "tpm2_profile_mqtt_algorithm": "ecc_p256"}))
+        yield line, node, device
+
+
+def test_day_zero_to_audit(factory: tuple[Line, NodeTpm, BusyBoxDevice]) -> None:
+    line, node, device = factory
+    first = line.play("edgefleet.tpm2.day_zero", "-vvv")
+    assert first.returncode == 0, said(first)
+    second, audit = line.play("edgefleet.tpm2.day_zero"), line.play("edgefleet.tpm2.audit")
+    assert second.returncode == audit.returncode == 0 and "is as declared." in said(audit), said(second) + said(audit)
+    assert totals(first)["edge-01"]["changed"] and not totals(second)["edge-01"]["changed"]
+    assert all(node.tools.auth_is_set().values()) and node.tools.lockout_counter() == 0
+    assert node.tools.load_unseal(device.root / FOLDER[1:] / "telemetry.key.pem") == profile.TELEMETRY_KEY
+    # Enrolled: its birth record, and its certificate on the device.
+    assert list(line.records.iterdir())
+    # All that the device has ever been given.
+    assert not secrets.in_text("\n".join(device.heard), SECRETS) and not secrets.in_text(first.stdout + first.stderr, SECRETS)

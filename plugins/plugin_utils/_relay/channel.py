@@ -42,24 +42,27 @@ LOST = (
 )
 # What to do about a program that has ended before it was ready, by its exit status: of a shell (POSIX, section 2.8.2), of ssh.
 _CURES = {
-    126: "name a Python 3.6 or newer that may be executed with ansible_python_interpreter",
-    127: "name a Python 3.6 or newer with ansible_python_interpreter",
+    126: "name {needs} that may be executed with ansible_python_interpreter",
+    127: "name {needs} with ansible_python_interpreter",
     255: "see that Ansible reaches the device (ansible.builtin.ping)",
 }
-_CURE = "see that the device has a Python 3.6 or newer, and that become works there without a terminal (ansible.builtin.ping)"
+_CURE = "see that the device has {needs}, and that become works there without a terminal (ansible.builtin.ping)"
 
 
 class Speech(t.NamedTuple):
     """How a relay is started and asked.
 
     ``command``: what a connection has to run; ``begin``: what that reads after the mark; ``question``: what it reads for one exchange;
-    ``answer``: what the line means that it prints then, which raises ValueError.
+    ``answer``: what the line means that it prints then, which raises ValueError; ``needs``: what it needs on the device; ``cures``: what to do if it does
+    not start, by the exit status.
     """
 
     command: str
     begin: str
     question: t.Callable[[dict[str, t.Any]], str]
     answer: t.Callable[[dict[str, t.Any], bytes], t.Any]
+    needs: str
+    cures: t.Mapping[int, str]
 
 
 def python(interpreter: str, environment: str, program: str) -> Speech:
@@ -69,6 +72,8 @@ def python(interpreter: str, environment: str, program: str) -> Speech:
         f"{len(program.encode())}\n{program}",
         lambda asked: json.dumps(asked) + "\n",
         lambda _asked, line: json.loads(line),
+        "a Python 3.6 or newer",
+        _CURES,
     )
 
 
@@ -182,7 +187,8 @@ class Channel:
             how = f"it ended with the exit status {status} before it was ready"
         else:
             how = f"it was not ready within {START:.0f} s"
-        return errors.TransportError(NOT_STARTED.format(how=how + said, cure=_CURES.get(status, _CURE)), kind, reason="no_relay")
+        cure = self._speech.cures.get(status, _CURE).format(needs=self._speech.needs)
+        return errors.TransportError(NOT_STARTED.format(how=how + said, cure=cure), kind, reason="no_relay")
 
     def _malformed(self, how: str) -> errors.TransportError:
         self.close()

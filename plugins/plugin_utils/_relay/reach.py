@@ -18,6 +18,8 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import chann
 
 Arguments = t.Union[list[str], str]
 _SERVE = '{"serve": true}'
+# An exit status that sudo, su and shells do not have.
+_NO_PYTHON = 77
 
 
 def unable() -> str:
@@ -64,9 +66,10 @@ def by_shell(action: t.Any) -> channel.Speech:
 
 
 def has_python(action: t.Any) -> bool:
-    """Whether the device has the interpreter that Ansible has used for the action's task."""
+    """Whether the device has the interpreter that Ansible has used for the action's task. Also true if a shell does not run to say that it has not."""
     interpreter = str(action._used_interpreter or "").lstrip("#!") or "python3"
-    return int(action._low_level_execute_command(f"command -v {interpreter}")["rc"]) == 0
+    found = action._low_level_execute_command(f"command -v {interpreter} >/dev/null || exit {_NO_PYTHON}")
+    return int(found["rc"]) != _NO_PYTHON
 
 
 def asked_shell(action: t.Any, asked: dict[str, t.Any]) -> t.Mapping[str, t.Any]:

@@ -43,7 +43,7 @@ _NUMBERS = {**{os.strerror(number): number for number in errno.errorcode}, **_OT
 
 def speech(environment: str) -> channel.Speech:
     """How a channel is opened to this relay and used. ``environment``: assignments for a shell, or ""."""
-    return channel.Speech(command(environment), _program() + _READY, question, answer)
+    return channel.Speech(command(environment), _program() + _READY, question, answer, "a POSIX shell at /bin/sh", {})
 
 
 def command(environment: str) -> str:

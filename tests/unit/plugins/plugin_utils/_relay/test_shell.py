@@ -306,6 +306,12 @@ def test_a_channel_keeps_the_node_open(sh: Shell, node: NodeTpm) -> None:
     assert opened._process.returncode == 0
 
 
+def test_a_shell_that_does_not_start() -> None:
+    with pytest.raises(errors.TransportError) as error:
+        channel.Channel(["sh", "-c", "exit 127"], shell.speech(""))
+    assert error.value.reason == "no_relay" and "POSIX shell" in error.value.message and "Python" not in error.value.message
+
+
 # -- an attacker's lines
 
 STEPS = [
