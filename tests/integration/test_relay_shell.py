@@ -33,6 +33,10 @@ TASKS: dict[str, tuple[dict[str, t.Any], dict[str, t.Any]]] = {
     "provisioned": (WHOLE, {}),
     "again": (WHOLE, {}),
     "found out": ({"tpm2_profile": {"resources": RESOURCES, "relay": "auto"}}, {}),
+    "found out by Ansible": ({"tpm2_da_lockout": {"max_tries": 32, "relay": "auto"}}, {"vars": {"ansible_python_interpreter": "auto"}}),
+    "facts": ({"tpm2_info": {"gather": ["identity", "da_lockout"]}}, {}),
+    "host": ({"tpm2_info": {"gather": ["host"]}}, {}),
+    "unsealed": ({"tpm2_unseal": {"path": f"{FOLDER}/telemetry.key.pem", "pcrs": {"bank": "sha256", "indices": [7]}}}, {"no_log": True}),
     "given away": ({"tpm2_sealed_blob": {**BLOB, "owner": "daemon", "group": "1", "mode": "u=r,g=r"}}, {}),
     "given away again": ({"tpm2_sealed_blob": {**BLOB, "owner": "daemon", "group": "1", "mode": "0440"}}, {}),
     "nobody": ({"tpm2_sealed_blob": {**BLOB, "owner": "nobody-here"}}, {}),
@@ -94,6 +98,8 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Played]:
 def test_the_reference_profile(played: Played) -> None:
     predicted, provisioned = played.told("predicted"), played.told("provisioned")
     assert provisioned.startswith("changed - ") and provisioned == predicted
+    assert played.told("found out by Ansible") == "ok - 0"
+    assert played.told("facts").startswith("ok -") and played.told("unsealed").startswith("ok -")
     assert played.told("again") == played.told("found out") == "ok - 0"
     tools = played.node.tools
     assert tools.handles() == [profile.SRK, profile.EK, profile.AK]
@@ -122,6 +128,7 @@ REFUSALS = {
     "no node": ("", "/dev/tpm9"),
     "no device": ("", "not a character device"),
     "socket": ("input", "device node only"),
+    "host": ("input", "for the device alone"),
     "option": ("input", "missing required arguments: handle"),
     "value": ("input", "0x81000001"),
 }
