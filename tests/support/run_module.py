@@ -53,5 +53,7 @@ def load() -> None:
         importlib.import_module(found.name)
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and sys.argv[1] == "--serve":
+    forks.run(main)
+elif __name__ == "__main__":
     main()

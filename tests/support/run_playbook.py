@@ -55,6 +55,7 @@ def load() -> None:
         for base in ("ansible.plugins", COLLECTION):
             _all_of(f"{base}.{kind}")
     _all_of(f"{COLLECTION}.plugin_utils")
+    _find_plugins()
     _remember_templates()
 
 
@@ -71,25 +72,41 @@ def _all_of(name: str) -> None:
                 pass  # a plugin for a library or a system that this machine does not have
 
 
+def _find_plugins() -> None:
+    # Each worker would look for them and read their options again.
+    from ansible.plugins import loader
+
+    for kind in ("action", "callback", "connection", "lookup", "shell", "strategy", "vars"):
+        list(getattr(loader, f"{kind}_loader").all(class_only=True))
+    for found in (loader.filter_loader, loader.test_loader):
+        list(found.all())
+    importlib.import_module(f"{COLLECTION}.plugin_utils._variables").options()
+
+
 def _remember_templates() -> None:
     # Each host's worker is a process that compiles all templates of its task, which are much the same in all runs: half of a run's time.
-    # The code of a template follows from its text; so what one process has compiled the others take from a file.
-    from ansible import constants
+    # The code of a template follows from its text; so what one process has compiled the others take from a file, and later runs too.
+    import ansible
+    import jinja2
     from jinja2 import Environment
 
-    kept, compile_anew = pathlib.Path(constants.DEFAULT_LOCAL_TMP, "templates"), Environment.compile
-    kept.mkdir()
+    versions = "-".join((ansible.__version__, jinja2.__version__, sys.implementation.cache_tag, str(sys.hexversion)))
+    kept, compile_anew = pathlib.Path(__file__).parents[2] / ".work" / "templates" / versions, Environment.compile
 
     def compiled(self: t.Any, source: t.Any, *place: t.Any, **options: t.Any) -> t.Any:
         what = repr((type(self).__qualname__, source, place, sorted(options.items())))
         file = kept / hashlib.sha256(what.encode()).hexdigest()
         try:
             return marshal.loads(file.read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):
             code = compile_anew(self, source, *place, **options)
-        aside = file.with_suffix(f".{os.getpid()}")
-        aside.write_bytes(marshal.dumps(code))
-        aside.replace(file)
+        try:
+            kept.mkdir(parents=True, exist_ok=True)
+            aside = file.with_suffix(f".{os.getpid()}")
+            aside.write_bytes(marshal.dumps(code))
+            aside.replace(file)
+        except PermissionError:
+            pass  # another user's run
         return code
 
     Environment.compile = compiled  # type: ignore[method-assign]
@@ -125,4 +142,4 @@ def _pass_on(one: pathlib.Path, other: pathlib.Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    forks.run(main)
