@@ -30,8 +30,10 @@ Tasks = list[dict[str, t.Any]]
 
 
 @pytest.fixture
-def rogue(tmp_path: pathlib.Path, system_python: str) -> Rogue:
-    return Rogue(tmp_path / "rogue", system_python)
+def rogue(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Rogue:
+    # Its warm Python has imported what the core of this test's controller sends.
+    controller = request.getfixturevalue("each_controller" if "each_controller" in request.fixturenames else "controller")
+    return Rogue(tmp_path / "rogue", controller.device_python)
 
 
 @pytest.fixture

@@ -98,9 +98,9 @@ def quiet(line: Line, playbook: str, name: str, *arguments: str, **variables: t.
     assert done.returncode == 0 and totals(done)[name]["changed"] == 0, said(done)
 
 
-def test_a_list_of_ones_own_gives_no_secret_to_an_unverified_tpm(each_line: Line, tmp_path: pathlib.Path, system_python: str) -> None:
+def test_a_list_of_ones_own_gives_no_secret_to_an_unverified_tpm(each_line: Line, tmp_path: pathlib.Path) -> None:
     """Neither to its TPM nor to its operating system: before it is enrolled, and in quarantine, where it never was and where it was enrolled."""
-    unit, tap = each_line.put("edge-01"), Tap(tmp_path / "tap", system_python)
+    unit, tap = each_line.put("edge-01"), Tap(tmp_path / "tap", each_line.controller.device_python)
     (unit.folder / "src").write_text("made on the device")
     variables = {
         "lab_resources": own_list(unit),
@@ -134,9 +134,9 @@ def test_a_list_of_ones_own_gives_no_secret_to_an_unverified_tpm(each_line: Line
         assert tap.secrets() == found
 
 
-def test_a_resource_that_cannot_be_read_is_named_before_anything_is_sent(line: Line, tmp_path: pathlib.Path, system_python: str) -> None:
+def test_a_resource_that_cannot_be_read_is_named_before_anything_is_sent(line: Line, tmp_path: pathlib.Path) -> None:
     """Its author learns of it at once, and what it holds does not go out by an unknown name."""
-    unit, tap = line.put("edge-01"), Tap(tmp_path / "tap", system_python)
+    unit, tap = line.put("edge-01"), Tap(tmp_path / "tap", line.controller.device_python)
     before = persistent(unit)
     wrong = [*own_list(unit)[:4], {"key": {"handle": "0x81000211", "auht": HELD["key"]}}]
     done = line.play(DAY_ZERO, tpm2_profile_resources=wrong, ansible_python_interpreter=tap.python)

@@ -73,7 +73,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory, vendor: Vendor, system_pytho
     line = Line(folder / "line", vendor, Controller(folder, cores()[-1]["ansible_playbook"], system_python))
     tap = folder / "tap"
     tap.mkdir()
-    (tap / "python").write_text(f'#!/bin/sh\ntee "{tap}/sent.$$" | {system_python} "$@"\n')
+    (tap / "python").write_text(f'#!/bin/sh\ntee "{tap}/sent.$$" | {line.controller.device_python} "$@"\n')
     (tap / "python").chmod(0o755)
     try:
         for name in ("edge-01", "edge-02"):

@@ -19,7 +19,10 @@ import yaml
 
 from support import places, warm
 
-_RUNNER = pathlib.Path(__file__).with_name("run_playbook.py")
+_FOLDER = pathlib.Path(__file__).parent
+RUNNER = str(_FOLDER / "run_playbook.py")
+# The two sides of a device's warm Python.
+INTERPRETER = (str(_FOLDER / "run_interpreter.py"), str(_FOLDER / "ask_interpreter.py"))
 TIMEOUT_SECONDS = 600.0
 Host = dict[str, t.Any]
 
@@ -56,7 +59,12 @@ class Controller:
         command, environment = self.command(playbook, hosts, arguments)
         if self.cold or self.settings:
             return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS)
-        return forked(command, {**environment, "ANSIBLE_HOME": _home()})
+        return forked(command, {**environment, "ANSIBLE_HOME": home()})
+
+    @property
+    def device_python(self) -> str:
+        """The interpreter of its devices."""
+        return self._python if self.cold else interpreter(self._python, self.program)
 
     def start(self, playbook: str, hosts: dict[str, Host], *arguments: str) -> subprocess.Popen[str]:
         """The same, without waiting for its end."""
@@ -67,8 +75,7 @@ class Controller:
         """The command and the environment of such a run."""
         inventory = self.folder / "inventory.yml"
         # The controller is also the device, and the test must not install anything on it.
-        python = self._python if self.cold else interpreter(self._python, self.program)
-        shared = {"ansible_connection": "local", "ansible_python_interpreter": python, "tpm2_day_zero_stack": False}
+        shared = {"ansible_connection": "local", "ansible_python_interpreter": self.device_python, "tpm2_day_zero_stack": False}
         inventory.write_text(yaml.safe_dump({"edge": {"vars": shared, "hosts": hosts}}))
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "TPM2", "PYTHON"))}
         environment |= {
@@ -81,12 +88,14 @@ class Controller:
         return [self.program, "-i", str(inventory), playbook, *arguments], environment
 
 
-def forked(command: t.Sequence[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run ansible-playbook in a fork of a Python that has imported it with these settings. Raises subprocess.TimeoutExpired."""
-    python = str(pathlib.Path(command[0]).with_name("python"))
+def forked(
+    command: t.Sequence[str], environment: dict[str, str], server: warm.Server | None = None, **request: str
+) -> subprocess.CompletedProcess[str]:
+    """Run ansible-playbook or ansible-inventory in a fork of a Python that has imported it with these settings. Raises subprocess.TimeoutExpired."""
+    server = server or warm.server(RUNNER, str(pathlib.Path(command[0]).with_name("python")), environment, "ANSIBLE_")
     with tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr, open(os.devnull, encoding="ascii") as stdin:
         streams = [stream.fileno() for stream in (stdin, stdout, stderr)]
-        child = warm.server(str(_RUNNER), python, environment, "ANSIBLE_").start(streams, environment, argv=list(command))
+        child = server.start(streams, environment, argv=list(command), **request)
         try:
             code = child.wait(TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
@@ -101,14 +110,12 @@ def interpreter(python: str, program: str) -> str:
     """What Ansible takes for a device's interpreter `python`: a warm one with the module_utils of `program`'s core; any but the usual two is as it is."""
     if python not in map(str, places.device_pythons()):
         return python
-    folder = pathlib.Path(__file__).parent
-    path = places.python_path(pathlib.Path(program).parents[1])
-    return warm.interpreter(str(folder / "run_interpreter.py"), str(folder / "ask_interpreter.py"), python, path).python
+    return warm.interpreter(*INTERPRETER, python, places.python_path(pathlib.Path(program).parents[1])).python
 
 
 @functools.cache
-def _home() -> str:
-    # Ansible's own folder is a setting, and so a server's; it lasts as long as this process.
+def home() -> str:
+    """Ansible's own folder, for all runs of this process: it is a setting, and so a server's."""
     folder = tempfile.TemporaryDirectory(prefix="edgefleet-ansible-")
     atexit.register(folder.cleanup)
     return folder.name

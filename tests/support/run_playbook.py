@@ -1,7 +1,8 @@
 # Copyright (c) 2026, edgefleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``run_playbook.py --serve FD``: a controller's Python that has imported what ansible-playbook and this collection import, and forks for each run.
+"""``run_playbook.py --serve FD``: a controller's Python that has imported what ansible-playbook, ansible-inventory and this collection import, and
+forks for each run.
 
 This file runs on the Python of an ansible-core and imports nothing else of the test bed. Settings are read when Ansible is imported: one server for each
 set of them.
@@ -24,7 +25,8 @@ import warnings
 import forks
 
 # Modules that a run loads by name or from a file; they are not imported by the ones below.
-ANSIBLE = ("ansible.cli.playbook", "ansible.executor.task_queue_manager", "ansible.plugins.loader")
+PROGRAMS = ("playbook", "inventory")
+ANSIBLE = (*(f"ansible.cli.{program}" for program in PROGRAMS), "ansible.executor.task_queue_manager", "ansible.plugins.loader")
 PLUGINS = ("action", "become", "cache", "callback", "connection", "filter", "inventory", "lookup", "shell", "strategy", "test", "vars")
 LIBRARIES = ("alembic.command", "sqlalchemy.dialects.sqlite", "cryptography.x509", "mako.template")
 DEPRECATED = ("ansible.plugins.cache.base",)
@@ -32,16 +34,16 @@ COLLECTION = "ansible_collections.edgefleet.tpm2.plugins"
 
 
 def main() -> None:
-    """Serve; in a child, be ansible-playbook with the arguments of the request."""
+    """Serve; in a child, be the program that the request's arguments begin with."""
     forks.forget_this_folder()
     request = forks.Server(int(sys.argv[2])).serve(load)
     sys.argv = request["argv"]
+    if events := request.get("events"):  # a file for the demo's callback
+        os.environ["EDGEFLEET_EVENTS_FD"] = str(os.open(events, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
     _own_folder()
     # Ansible warns because its finder of collections is installed already.
     warnings.filterwarnings("ignore", "AnsibleCollectionFinder has already been configured")
-    from ansible.cli import playbook
-
-    playbook.main()
+    importlib.import_module(f"ansible.cli.{pathlib.Path(sys.argv[0]).name.partition('-')[2]}").main()
 
 
 def load() -> None:

@@ -13,7 +13,8 @@ import typing as t
 
 import yaml
 
-from support.places import COLLECTIONS, ROOT, USERS_CFG, venv
+from support import controller, warm
+from support.places import COLLECTIONS, ROOT, SYSTEM_PYTHON, USERS_CFG, WORK, python_path, venv
 
 _SETUP = """
 set -e
@@ -48,6 +49,7 @@ class Sandbox:
         command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", _SETUP, "sh", str(mount_point), *map(str, packages)]
         self._holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "ROOT": str(ROOT)})
         self._folders = folders
+        self._servers: tuple[warm.Server, warm.Interpreter] | None = None
 
     def __enter__(self) -> Sandbox:
         if not self._holder.stdout or self._holder.stdout.readline() != "ready\n":
@@ -59,6 +61,8 @@ class Sandbox:
         return self
 
     def __exit__(self, *_exc: object) -> None:
+        for server in self._servers or ():
+            server.close()
         self._holder.kill()
         self._holder.wait()
 
@@ -81,21 +85,29 @@ class Sandbox:
         """Run a role of the collection in it, on itself."""
         tasks: list[dict[str, t.Any]] = [{"name": "Role", "ansible.builtin.import_role": {"name": f"edgefleet.tpm2.{role}"}}]
         book = yaml.safe_dump([{"name": "Play", "hosts": "all", "gather_facts": False, "tasks": tasks}])
-        script = 'cd /tmp && printf "%s" "$1" >play.yml && shift && exec "$@" play.yml 9>events'
-        command = [str(venv() / "bin" / "ansible-playbook"), "--inventory", "localhost,", "--connection", "local"]
-        command += ["--extra-vars", json.dumps({**variables, "ansible_python_interpreter": "/usr/bin/python3"})]
-        command += ["--check"] if check else []
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
+        self.run("sh", "-c", 'printf "%s" "$1" >/tmp/play.yml', "sh", book)
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "PYTHON"))}
         environment |= {
             "ANSIBLE_CONFIG": str(USERS_CFG),
             "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
             "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "demo" / "callback_plugins"),
             "ANSIBLE_CALLBACKS_ENABLED": "edgefleet_events",
             "ANSIBLE_NOCOLOR": "1",
-            "EDGEFLEET_EVENTS_FD": "9",
         }
-        done = self.run("sh", "-c", script, "sh", book, *command, check=False, env=environment)
+        playbooks, python = self._warm(environment)
+        command = [str(venv() / "bin" / "ansible-playbook"), "--inventory", "localhost,", "--connection", "local"]
+        command += ["--extra-vars", json.dumps({**variables, "ansible_python_interpreter": python.python})]
+        command += ["--check"] if check else []
+        done = controller.forked([*command, "/tmp/play.yml"], environment, playbooks, cwd="/tmp", events="/tmp/events")
         return Play(done, [json.loads(line) for line in self.read("/tmp/events").splitlines()])
+
+    def _warm(self, environment: dict[str, str]) -> tuple[warm.Server, warm.Interpreter]:
+        # Both are in here, so that what they see is this copy of the machine.
+        if self._servers is None:
+            playbooks = warm.Server(controller.RUNNER, str(venv() / "bin" / "python"), environment, self._enter)
+            python = warm.Interpreter(*controller.INTERPRETER, str(SYSTEM_PYTHON), python_path(), self._enter, WORK)
+            self._servers = playbooks, python
+        return self._servers
 
 
 class Play:

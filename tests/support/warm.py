@@ -12,6 +12,7 @@ import atexit
 import functools
 import json
 import os
+import pathlib
 import select
 import socket
 import subprocess
@@ -54,11 +55,11 @@ class Child:
 
 
 class Server:
-    """A warm Python; `start` forks it. `wait` raises RuntimeError if it cannot import what its runs need."""
+    """A warm Python; `start` forks it. `wait` raises RuntimeError if it cannot import what its runs need. `enter` is a command that starts it elsewhere."""
 
-    def __init__(self, runner: str, python: str, environment: dict[str, str]) -> None:
+    def __init__(self, runner: str, python: str, environment: dict[str, str], enter: t.Sequence[str] = ()) -> None:
         self._control, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [python, runner, "--serve", str(other.fileno())]
+        command = [*enter, python, runner, "--serve", str(other.fileno())]
         with other:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment, pass_fds=[other.fileno()])
         atexit.register(self.close)
@@ -78,16 +79,21 @@ class Server:
 
 
 class Interpreter:
-    """A warm Python that Ansible can start: `python` is a file for ansible_python_interpreter."""
+    """A warm Python that Ansible can start: `python` is a file for ansible_python_interpreter.
 
-    def __init__(self, runner: str, asks: str, python: str, path: str) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="edgefleet-python-")
+    `enter` is a command that starts it elsewhere, `parent` a folder that is the same there.
+    """
+
+    def __init__(
+        self, runner: str, asks: str, python: str, path: str, enter: t.Sequence[str] = (), parent: pathlib.Path | None = None
+    ) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="edgefleet-python-", dir=parent)
         os.chmod(self._folder.name, 0o755)
         place = os.path.join(self._folder.name, "socket")
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
             listening.bind(place)
             listening.listen(128)
-            command = [python, runner, "--serve", str(listening.fileno()), path]
+            command = [*enter, python, runner, "--serve", str(listening.fileno()), path]
             environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")} | {"PYTHONPATH": path}
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment, pass_fds=[listening.fileno()])
         self.python = os.path.join(self._folder.name, "python3")
