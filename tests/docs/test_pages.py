@@ -21,13 +21,14 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _a
 UTILS = ROOT / "plugins/module_utils"
 CONTROLLER_UTILS = ROOT / "plugins/plugin_utils"
 TOP = {path.name for path in ROOT.iterdir() if path.is_dir()}
-# An underscore word that is no option, no file and no program must occur in these as a word.
-SOURCES = "\n".join(
-    path.read_text()
+# An underscore word that is no option, no file and no program must occur in the sources as a word.
+WORDS = {
+    word
     for folder in ("plugins", "roles", "playbooks", "scripts", "tests/support")
     for path in (ROOT / folder).rglob("*")
     if path.suffix in (".py", ".yml")
-)
+    for word in re.findall(r"\w+", path.read_text())
+}
 
 
 def _options(spec: _argspec.Spec) -> t.Iterator[tuple[str, dict[str, t.Any]]]:
@@ -134,7 +135,7 @@ def unknown(span: str) -> bool:
         return not any(list(folder.glob(span)) for folder in (ROOT, UTILS, CONTROLLER_UTILS)) and not is_pattern(span)
     if re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)+", span):
         is_program = span.startswith("tpm2_") and shutil.which(span) is not None
-        return not is_program and not re.search(rf"\b{span}\b", SOURCES) and not list(UTILS.rglob(f"{span}*"))
+        return not is_program and span not in WORDS and not list(UTILS.rglob(f"{span}*"))
     return False
 
 

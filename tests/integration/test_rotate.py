@@ -22,6 +22,7 @@ from support import module, places, proven, secrets
 from support.controller import Controller, cores, said, totals
 from support.factory import Line, Unit, Vendor
 from support.proxy import Drop, Proxy
+from support.shared import once
 from support.swtpm import Swtpm, copy_state
 from support.tools import ToolError, Tools, as_text, flush_leftovers, leftovers, lockout_counter
 
@@ -155,7 +156,7 @@ def wrapped(folder: pathlib.Path, name: str, program: str) -> str:
     return str(script)
 
 
-def past_of(folder: pathlib.Path, vendor: Vendor, python: str, escrow: dict[str, str]) -> Past:
+def make_past(folder: pathlib.Path, vendor: Vendor, python: str, escrow: dict[str, str]) -> None:
     """Day zero of a hardened device."""
     with hardened_line(folder / "first", vendor, python, escrow) as one:
         done = one.play(DAY_ZERO)
@@ -167,13 +168,13 @@ def past_of(folder: pathlib.Path, vendor: Vendor, python: str, escrow: dict[str,
         shutil.copy(one.line.registry, folder / "registry.sqlite")
         shutil.copytree(one.line.records, folder / "records")
         shutil.copytree(one.line.ca.folder, folder / "ca")
-    return Past(folder, escrow)
 
 
 @pytest.fixture(scope="module")
 def past(tmp_path_factory: pytest.TempPathFactory, vendor: Vendor, system_python: str) -> Past:
     """Of a device with derived auth values."""
-    return past_of(tmp_path_factory.mktemp("derived"), vendor, system_python, {"mode": "derived", "master": MASTER})
+    escrow = {"mode": "derived", "master": MASTER}
+    return Past(once(tmp_path_factory, "past-derived", lambda folder: make_past(folder, vendor, system_python, escrow)), escrow)
 
 
 @pytest.fixture
@@ -261,9 +262,13 @@ def test_interrupted_and_run_again(hardened: Hardened, point: str, length: int) 
 @pytest.fixture(scope="module")
 def length(past: Past, tmp_path_factory: pytest.TempPathFactory, vendor: Vendor, system_python: str) -> int:
     """How many TPM commands a rotation takes."""
-    with hardened_line(tmp_path_factory.mktemp("length"), vendor, system_python, past.escrow, past) as one:
-        assert one.play(ROTATE).returncode == 0
-        return one.proxy.count()
+
+    def measure(folder: pathlib.Path) -> None:
+        with hardened_line(folder / "line", vendor, system_python, past.escrow, past) as one:
+            assert one.play(ROTATE).returncode == 0
+            (folder / "length").write_text(str(one.proxy.count()))
+
+    return int((once(tmp_path_factory, "rotation", measure) / "length").read_text())
 
 
 def interrupt(hardened: Hardened, point: str, length: int) -> None:

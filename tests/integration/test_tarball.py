@@ -19,7 +19,7 @@ import pytest
 import yaml
 from docs.documents import links
 from support import places, profile
-from support.controller import cores
+from support.controller import each_core
 from support.swtpm import Swtpm
 from support.tools import Tools
 
@@ -62,23 +62,24 @@ class Elsewhere:
         return done.stdout
 
 
-@pytest.fixture(params=cores(), ids=lambda core: f"core-{core['core']}")
-def elsewhere(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Elsewhere:
-    folder = tmp_path / "elsewhere"
+@pytest.fixture(scope="module", params=each_core("tarball"))
+def elsewhere(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Elsewhere:
+    """One for all tests of a core, which build and install there once."""
+    folder = tmp_path_factory.mktemp("tarball") / "elsewhere"
     folder.mkdir()
     guide = (places.ROOT / "docs/first-fleet.md").read_text()
     (folder / "ansible.cfg").write_text(guide.partition("```ini\n")[2].partition("```")[0])
     return Elsewhere(folder, request.param)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def tarball(elsewhere: Elsewhere) -> pathlib.Path:
     elsewhere.run("ansible_galaxy", "collection", "build", places.ROOT, "--output-path", elsewhere.folder)
     (built,) = elsewhere.folder.glob("edgefleet-tpm2-*.tar.gz")
     return built
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def installed(elsewhere: Elsewhere, tarball: pathlib.Path) -> Elsewhere:
     elsewhere.run("ansible_galaxy", "collection", "install", tarball, "--offline", "--collections-path", "collections")
     return elsewhere

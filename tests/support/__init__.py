@@ -48,11 +48,12 @@ The files, each with a docstring that says more:
 - ``rogue.py``: an attacker's Python that runs every module and changes its answer
 - ``run_interpreter.py``: a device's warm Python that forks each time Ansible starts it
 - ``run_module.py``: runs modules in this Python, without AnsiballZ
-- ``run_playbook.py``: a controller's warm Python that forks for each run of ansible-playbook
+- ``run_playbook.py``: a controller's warm Python that forks for each run of ansible-playbook or ansible-inventory
 - ``run_task.py``: a controller that does a task over the relay, in a process of its own that can be killed
 - ``sandbox.py``: a copy-on-write view of this machine, in namespaces of its own
 - ``scene.py``: a hardened device on a line with registry, escrow and LDevID
 - ``secrets.py``: looks for secrets on the wire, in outputs, in files
+- ``shared.py``: what is made once for all workers of a session
 - ``softhsm.py``: PKCS#11 tokens in software
 - ``state.py``: the final state of a device, seen from outside, so that two runs can be compared
 - ``swtpm.py``: one software TPM as a process of its own

@@ -83,6 +83,12 @@ def _find_plugins() -> None:
     for found in (loader.filter_loader, loader.test_loader):
         list(found.all())
     importlib.import_module(f"{COLLECTION}.plugin_utils._variables").options()
+    # The first template makes Jinja's lexer.
+    from ansible import template
+    from ansible.parsing.dataloader import DataLoader
+
+    trusted = getattr(template, "trust_as_template", str)
+    template.Templar(loader=DataLoader(), variables={}).template(trusted("{{ 1 | default(2) }}"))
 
 
 def _remember_templates() -> None:
@@ -94,10 +100,14 @@ def _remember_templates() -> None:
 
     versions = "-".join((ansible.__version__, jinja2.__version__, sys.implementation.cache_tag, str(sys.hexversion)))
     kept, compile_anew = pathlib.Path(__file__).parents[2] / ".work" / "templates" / versions, Environment.compile
+    known = {file.name: marshal.loads(file.read_bytes()) for file in kept.glob("*") if not file.suffix}
 
     def compiled(self: t.Any, source: t.Any, *place: t.Any, **options: t.Any) -> t.Any:
         what = repr((type(self).__qualname__, source, place, sorted(options.items())))
-        file = kept / hashlib.sha256(what.encode()).hexdigest()
+        name = hashlib.sha256(what.encode()).hexdigest()
+        if name in known:
+            return known[name]
+        file = kept / name
         try:
             return marshal.loads(file.read_bytes())
         except (FileNotFoundError, PermissionError):
