@@ -54,6 +54,9 @@ def test_nothing_secret_is_sent_from_the_controller(scene: Scene, tmp_path: path
     values = {**MINE, **auths(scene, 1, 2)}
     assert recorder.exchanges > 5
     assert found(recorder, values) == [] and secrets.in_text(shown, values) == []
+    # Nor does it stay in the controller's temporary files.
+    left = [scene.folder / "desk" / "ansible", scene.line.records]
+    assert [one for folder in left if folder.is_dir() for one in secrets.in_files(folder, values)] == []
     # The recording has what was done: new auth values, and a secret, in commands whose first parameter is encrypted.
     for code in ("00000129", "00000153"):
         assert re.search(f"8002[0-9a-f]{{8}}{code}", "".join(run.text for run in recorder.runs)), code
