@@ -13,8 +13,11 @@ import pytest
 from support import places, profile, secrets
 from support.controller import said
 from support.factory import Vendor
+from support.proxy import Proxy
 from support.recorder import Recorder
 from support.scene import HOST, MASTER, Scene
+from support.swtpm import Swtpm
+from support.tools import Tools
 
 HIERARCHIES: tuple[t.Literal["owner", "endorsement", "lockout"], ...] = ("owner", "endorsement", "lockout")
 MINE = {"master": MASTER.encode(), "telemetry key": profile.TELEMETRY_KEY}
@@ -60,6 +63,36 @@ def test_nothing_secret_is_sent_from_the_controller(scene: Scene, tmp_path: path
     # The recording has what was done: new auth values, and a secret, in commands whose first parameter is encrypted.
     for code in ("00000129", "00000153"):
         assert re.search(f"8002[0-9a-f]{{8}}{code}", "".join(run.text for run in recorder.runs)), code
+
+
+@pytest.mark.parametrize("playbook", ["audit", "day_zero", "rotate_auth"])
+def test_a_host_with_another_tpm_in_an_enrolled_devices_place(
+    tmp_path: pathlib.Path,
+    past: pathlib.Path,
+    vendor: Vendor,
+    system_python: str,
+    new_swtpm: t.Callable[..., Swtpm],
+    playbook: str,
+) -> None:
+    """It answers SSH at the device's address, with a genuine TPM of its own, and is sent nothing of the device's, in whatever session."""
+    recorder = Recorder(tmp_path / "python", system_python)
+    other = new_swtpm(vendor.make("impostor"))
+    Tools(other.tcti).close_platform()
+    with (
+        Scene(tmp_path / "impostor", vendor, str(places.venv() / "bin" / "ansible-playbook"), system_python, past) as scene,
+        Proxy(other) as proxy,
+    ):
+        # The device's files were copied, so that only its TPM is missing.
+        host = {"ansible_python_interpreter": str(recorder.python), "tpm2_profile_execution": "controller", "tpm2_profile_tcti": proxy.tcti}
+        done = scene.play(playbook, **host)
+        assert done.returncode != 0 and "Traceback" not in said(done), said(done)
+        values = {**MINE, **auths(scene, 1, 2)}
+        assert recorder.exchanges and found(recorder, values) == []
+        # Nothing was sent in a session either, which that TPM would have opened.
+        assert not {"TPM2_HierarchyChangeAuth", "TPM2_DictionaryAttackParameters", "TPM2_SetPrimaryPolicy", "TPM2_Create"} & set(
+            proxy.codes()
+        )
+        assert all(scene.auth_opens(name, 1) for name in HIERARCHIES)
 
 
 def test_the_recording_finds_what_a_module_on_the_device_is_sent(scene: Scene, tmp_path: pathlib.Path, system_python: str) -> None:
