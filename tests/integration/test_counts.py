@@ -18,7 +18,7 @@ import typing as t
 import pytest
 import yaml
 from conftest import Provisioned
-from support import enroll, enrolling, module, profile, secrets
+from support import enroll, enrolling, module, places, profile, secrets
 from support.controller import Controller, interpreter, said, totals
 from support.factory import Line, Vendor
 from support.proxy import Proxy
@@ -30,8 +30,8 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import excha
 
 NO_OP, FIRST_RUN, FINE_GRAINED, DA_CHANGE = 8, 30, 2, 12
 ENROLLING, LDEVID, FACTS, HANDOVER = 20, 9, 3, 8
-# Of a run by the action plugin; bytes are what the device's Python gets, in an exchange and in all.
-EXCHANGES_NO_OP, EXCHANGES_FIRST, PROGRAM_BYTES, SENT_BYTES = 1, 2, 8 << 10, 12 << 10
+# Of a run by the action plugin: the exchanges of its comparison, and the bytes that the device's Python gets in each, and for a relay that stays.
+EXCHANGES_NO_OP, EXCHANGES_FIRST, PROGRAM_BYTES, SENT_BYTES, STAYING_BYTES = 1, 2, 8 << 10, 12 << 10, 20 << 10
 RC_FAILURE = 0x101
 AUTHS = {f"{name}_auth": secrets.made_up(f"counts {name}") for name in ("owner", "endorsement", "lockout")}
 
@@ -184,35 +184,56 @@ def test_check_mode_on_a_provisioned_device(ready: Counted, provisioned: Provisi
     ready.reads_only("check mode, any state")
 
 
+class Played:
+    """Plays of the reference profile on a device whose Python is recorded: how often which program came to it, and how many bytes."""
+
+    def __init__(self, controller: Controller, proxy: Proxy, folder: pathlib.Path, python: str, table: Table) -> None:
+        self.controller, self.proxy, self.table, self.python = controller, proxy, table, python
+        warm = python if controller.cold else interpreter(python, controller.program)
+        self.recorder = Recorder(folder / "python", warm)
+        task = {"name": "Keep", "edgefleet.tpm2.tpm2_profile": {"tcti": proxy.tcti, "resources": reference(folder)}}
+        self.play = controller.folder / "play.yml"
+        self.play.write_text(yaml.safe_dump([{"name": "Play", "hosts": "all", "gather_facts": False, "tasks": [task]}]))
+
+    def run(self, what: str, commands: int, exchanges: int, modules: int, stays: int = 0) -> None:
+        """Run it, and hold it to these bounds; a run with none but one exchange has nothing to do. ``stays``: relays that stay."""
+        self.proxy.reset()
+        self.recorder.reset()
+        done = self.controller(str(self.play), {"edge-01": {"ansible_python_interpreter": str(self.recorder.python)}})
+        changed = int((exchanges, modules, stays) != (EXCHANGES_NO_OP, 0, 0))
+        assert done.returncode == 0 and totals(done)["edge-01"]["changed"] == changed, said(done)
+        measure = functools.partial(self.table.measure, self.python)
+        measure(f"{what}: TPM commands", commands, self.proxy.count())
+        measure(f"{what}: exchanges, and a relay that stays", exchanges + stays, self.recorder.exchanges)
+        measure(f"{what}: modules", modules, self.recorder.modules)
+        given = sum(len(one.stdin.encode()) for one in self.recorder.runs if one.relay)
+        measure(f"{what}: bytes that they take", exchanges * SENT_BYTES + stays * STAYING_BYTES, given)
+
+    def run_again(self, what: str) -> None:
+        """Run it with nothing to do."""
+        self.run(what, NO_OP, EXCHANGES_NO_OP, 0)
+        self.table.measure(self.python, f"{what}: connections", 1, self.proxy.connections)
+        assert self.proxy.writes() == self.proxy.sessions() == self.proxy.loads() == []
+
+
 def test_the_reference_profile_by_its_action_plugin(
     each_controller: Controller, proxied: Proxy, device_dir: pathlib.Path, system_python: str, table: Table
 ) -> None:
-    """What controller and device do together: the comparison over the relay, and the module where something is to be done."""
-    recorder = Recorder(device_dir / "python", interpreter(system_python, each_controller.program))
-    task = {"name": "Keep", "edgefleet.tpm2.tpm2_profile": {"tcti": proxied.tcti, "resources": reference(device_dir)}}
-    play = each_controller.folder / "play.yml"
-    play.write_text(yaml.safe_dump([{"name": "Play", "hosts": "all", "gather_facts": False, "tasks": [task]}]))
-
-    def run(what: str, changed: int, exchanges: int, commands: int) -> None:
-        proxied.reset()
-        recorder.reset()
-        done = each_controller(str(play), {"edge-01": {"ansible_python_interpreter": str(recorder.python)}})
-        assert done.returncode == 0 and totals(done)["edge-01"]["changed"] == changed, said(done)
-        measure = functools.partial(table.measure, system_python)
-        measure(f"by the action plugin, {what}: TPM commands", commands, proxied.count())
-        measure(f"by the action plugin, {what}: exchanges", exchanges, recorder.exchanges)
-        measure(f"by the action plugin, {what}: modules", changed, recorder.modules)
-        measure(
-            f"by the action plugin, {what}: bytes in exchanges",
-            exchanges * SENT_BYTES,
-            sum(len(one.stdin) for one in recorder.runs if one.relay),
-        )
-
+    """What a controller without tpm2-pytss and a device do: the comparison over the relay, and the module where something is to be done."""
     table.measure(system_python, "relay: bytes of the program", PROGRAM_BYTES, len(exchange.program()))
-    run("first run", 1, EXCHANGES_FIRST, FIRST_RUN)
-    run("no-op", 0, EXCHANGES_NO_OP, NO_OP)
-    table.measure(system_python, "by the action plugin, no-op: connections", 1, proxied.connections)
-    assert proxied.writes() == proxied.sessions() == proxied.loads() == []
+    played = Played(each_controller, proxied, device_dir, system_python, table)
+    played.run("by the action plugin, first run", FIRST_RUN, EXCHANGES_FIRST, 1)
+    played.run_again("by the action plugin, no-op")
+
+
+def test_the_reference_profile_from_the_controller(
+    proxied: Proxy, device_dir: pathlib.Path, system_python: str, tmp_path: pathlib.Path, table: Table
+) -> None:
+    """A controller with tpm2-pytss sends no module, and after the comparison one relay that stays."""
+    controller = Controller(tmp_path, str(places.venv() / "bin/ansible-playbook"), system_python)
+    played = Played(controller, proxied, device_dir, system_python, table)
+    played.run("from the controller, first run", FIRST_RUN, EXCHANGES_FIRST, 0, stays=1)
+    played.run_again("from the controller, no-op")
 
 
 FINE: dict[str, dict[str, t.Any]] = {
