@@ -157,6 +157,9 @@ class DeviceAction(ActionBase):
         result = None if obstacle or compared.remote is None else self._from_here(module, options, compared.remote)
         why = obstacle or _WHY.get(self._left, f"it ended with '{self._left}'")
         if result is None and (self._by_shell or options.get("execution") == "controller"):
+            failed = compared.failed
+            if failed is not None and self._left == compared.why and (module == reading.MODULE or not self._obstacle()):
+                return {"failed": True, "changed": False, "msg": failed.message, **failed.words()}
             says = _NOT_BY_SHELL if self._by_shell else _NOT_HERE
             return {"failed": True, "changed": False, "reason": "input", "msg": says.format(module=module, why=why)}
         if result is None and self._lured(module, options, compared):

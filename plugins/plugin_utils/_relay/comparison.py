@@ -40,13 +40,14 @@ IN_SESSIONS = frozenset(("tpm2_evidence", "tpm2_unseal"))
 class Compared(t.NamedTuple):
     """``result``: that of the module, if there is nothing to do; else None, and ``why`` is a word. ``remote``: what has been read, if anything was asked.
 
-    ``said``: the sentence of an error, if there was one.
+    ``said``: a clause, ``failed``: an error; each if it is known what is wrong.
     """
 
     result: dict[str, t.Any] | None
     why: str
     remote: Remote | None
     said: str = ""
+    failed: errors.TpmError | None = None
 
     @property
     def answers(self) -> dict[bytes, bytes]:
@@ -57,7 +58,6 @@ class Compared(t.NamedTuple):
 def compare(module: str, options: t.Mapping[str, t.Any], *, diff: bool, carry: Carry) -> Compared:
     """Compare one device with the options of a task, which are plain values, as yet unchecked. ``diff``: whether the result has a diff."""
     remote: Remote | None = None
-    said = ""
     try:
         params = valid(module, options)
         remote = Remote(params["tcti"], carry)
@@ -66,10 +66,9 @@ def compare(module: str, options: t.Mapping[str, t.Any], *, diff: bool, carry: C
             return Compared(None, "change", remote)
         return Compared(masked(module, options, _unchanged(module, params, remote, diff)), "", remote)
     except ElsewhereError as elsewhere:
-        why, said = elsewhere.why, elsewhere.said
+        return Compared(None, elsewhere.why, remote, elsewhere.said, elsewhere.failed)
     except errors.TpmError as failed:
-        why, said = failed.reason, failed.message
-    return Compared(None, why, remote, said)
+        return Compared(None, failed.reason, remote, failed=failed)
 
 
 def valid(module: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -80,7 +79,8 @@ def valid(module: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
             raise ElsewhereError("path")
     found = ArgumentSpecValidator(spec(module)).validate(dict(options))
     if found.error_messages:
-        raise ElsewhereError("options", "; ".join(found.error_messages))
+        wrong = f"Could not take the options of {module}: {'; '.join(found.error_messages)}; see ansible-doc edgefleet.tpm2.{module}."
+        raise ElsewhereError("options", failed=errors.InputError(wrong))
     return t.cast("dict[str, t.Any]", found.validated_parameters)
 
 

@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import os
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import reader
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import file_errors
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import device as node
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import stream, tcti
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _answer, _text
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _answer
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import channel
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import stopped as stopped_why
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay.remote import (
     LARGEST_FILE,
     Carry,
@@ -34,17 +33,6 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay.remote impor
 _DONE = _answer.fields({"error": _answer.INT, "folder": _answer.TEXT})
 # The largest response of a TPM, and the bytes of its header (TSS 2.0 TCTI API; TPM 2.0 Library Part 1, section 18).
 _LARGEST, _HEADER = 4096, 10
-# Why the relay could not send a command, by its word: what is wrong, what to do, and the kind of failure.
-_STOPPED = {
-    "garbage": ("the endpoint does not speak TPM 2.0", "name the tcti of a TPM 2.0", errors.NOT_A_TPM),
-    "closed": ("it closed the connection in mid-command", "see that it runs, then run again", errors.BROKEN),
-    "no_shell_tool": (
-        "the device's shell lacks one of dd, tr, od or hexdump, stat, readlink and mktemp",
-        "install it, or give the device Python",
-        errors.OTHER,
-    ),
-    "silent": ("it took the connection and did not answer", "see that no other client holds it, then run again", errors.NO_ANSWER),
-}
 
 
 class Live:
@@ -78,7 +66,7 @@ class Live:
         response: bytes = _taken(responded, self._now(["send", command.hex()]))
         # The TSS takes responses apart in C, so it gets none that cannot be one.
         if not _HEADER <= len(response) <= _LARGEST or int.from_bytes(response[2:6], "big") != len(response):
-            raise self._why(["garbage", 0])
+            raise stopped_why.explain(self.place, ["garbage", 0])
         return response
 
     def read(self, path: str) -> bytes | None:
@@ -152,25 +140,10 @@ class Live:
         told = self._carry({"environment": False, "places": self._before.places(), "steps": [step]})
         stopped, answers = told.get("stopped"), told.get("answers") or []
         if stopped:
-            raise self._why(stopped)
+            raise stopped_why.explain(self.place, stopped)
         if len(answers) != 1:
             raise malformed()
         return answers[0]
-
-    def _why(self, stopped: list[t.Any]) -> errors.TransportError:
-        word, number = str(stopped[0]), stopped[-1]
-        number = number if isinstance(number, int) and 0 < number < 1 << 16 else 0
-        if word == "no_device":
-            return node.not_a_device(self.place.conf)
-        if word == "unreachable" and self.place.name == "device":
-            return node.explain_open(self.place.conf, number, exists=lambda _path: False)
-        if word == "unreachable":
-            return stream.explain_open(self.place, OSError(number, os.strerror(number) if number else "no host can have this name"))
-        if word == "broken" and self.place.name == "device":
-            return node.explain_use(self.place.conf, number)
-        found = os.strerror(number) if word == "broken" and number else _text.shown(word, 40)
-        why, cure, kind = _STOPPED.get(word, (found, "see that it runs, then run again", errors.BROKEN))
-        return errors.TransportError(f"Could not talk to the TPM at {self.place.text}: {why}; {cure}.", kind)
 
 
 def _taken(take: t.Callable[[t.Any], t.Any], answer: t.Any) -> t.Any:

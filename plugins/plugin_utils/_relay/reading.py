@@ -33,10 +33,9 @@ def read(options: t.Mapping[str, t.Any], *, carry: Carry) -> comparison.Compared
         found = _facts(remote, params["gather"], params["pcrs"])
         return comparison.Compared({"changed": False, **found}, "", remote)
     except ElsewhereError as elsewhere:
-        why = str(elsewhere)
+        return comparison.Compared(None, elsewhere.why, remote, elsewhere.said, elsewhere.failed)
     except errors.TpmError as failed:
-        why = failed.reason
-    return comparison.Compared(None, why, remote)
+        return comparison.Compared(None, failed.reason, remote, failed=failed)
 
 
 def _facts(remote: Remote, gather: t.Sequence[str], pcrs: t.Sequence[int] | None) -> dict[str, t.Any]:

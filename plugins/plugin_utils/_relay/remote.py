@@ -22,6 +22,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import fi
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, marshal, pcr
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import stream, tcti
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _answer
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay.stopped import explain
 
 # Bytes of a file that travel to the controller; larger ones are compared on the device.
 LARGEST_FILE = 1 << 15
@@ -58,12 +59,12 @@ Carry = t.Callable[[dict[str, t.Any]], t.Mapping[str, t.Any]]
 class ElsewhereError(Exception):
     """The controller cannot settle this from what the relay answers; the module on the device can.
 
-    ``why``: a word. ``said``: what is wrong with the task, where this is known.
+    ``why``: a word. ``said``: a clause for a sentence, ``failed``: an error; each where it is known what is wrong.
     """
 
-    def __init__(self, why: str, said: str = "") -> None:
+    def __init__(self, why: str, said: str = "", failed: errors.TpmError | None = None) -> None:
         super().__init__(why)
-        self.why, self.said = why, said
+        self.why, self.said, self.failed = why, said, failed
 
 
 class Remote:
@@ -179,7 +180,7 @@ class Remote:
         answers = told.get("answers") or []
         kept = [self._keep(step, answer) for step, answer in zip(steps, answers)]
         if stopped or len(answers) != len(steps):
-            raise ElsewhereError("stopped")
+            raise ElsewhereError("stopped", failed=explain(self.place, stopped) if stopped else None)
         if not all(kept):
             raise ElsewhereError("busy")
         self._used(told)
