@@ -78,7 +78,7 @@ def _find_plugins() -> None:
     # Each worker would look for them and read their options again.
     from ansible.plugins import loader
 
-    for kind in ("action", "callback", "connection", "lookup", "shell", "strategy", "vars"):
+    for kind in ("action", "become", "callback", "connection", "inventory", "lookup", "shell", "strategy", "vars"):
         list(getattr(loader, f"{kind}_loader").all(class_only=True))
     for found in (loader.filter_loader, loader.test_loader):
         list(found.all())
