@@ -134,6 +134,12 @@ def venv_python() -> str:
     return _python("venv")
 
 
+@pytest.fixture(params=["device", "controller"])
+def either_python(request: pytest.FixtureRequest, system_python: str) -> str:
+    """The distribution's interpreter, for the module and for the relay alone."""
+    return places.FromController(system_python) if request.param == "controller" else system_python
+
+
 def _python(kind: str) -> str:
     try:
         return places.require_python(kind)

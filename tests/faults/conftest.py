@@ -31,12 +31,6 @@ def other_python_of(system_python: str, venv_python: str) -> dict[str, str]:
     return _by_variant(_OTHER_HALF, system_python, venv_python)
 
 
-@pytest.fixture(params=["device", "controller"])
-def either_python(request: pytest.FixtureRequest, system_python: str) -> str:
-    """The distribution's interpreter, for the module and for the relay alone."""
-    return places.FromController(system_python) if request.param == "controller" else system_python
-
-
 def _by_variant(kinds: dict[str, str], system: str, venv: str) -> dict[str, str]:
     chosen = {variant: {"system": system, "venv": venv}[kind] for variant, kind in kinds.items()}
     return {**chosen, "controller": places.FromController(system)}

@@ -112,6 +112,23 @@ def test_an_altered_answer(new_device: MakeDevice, clean: Clean, controller: str
     again(device, expected, counter)
 
 
+def test_another_run_in_between(new_device: MakeDevice, clean: Clean, controller: str) -> None:
+    """A second controller does all the work after the first has looked, and before it begins: nothing is made twice, and no try is counted."""
+    expected, device = clean("controller", controller), new_device("controller", controller)
+    counter = faults.counter_now(device)
+
+    def through(opened: channel.Channel) -> remote.Carry:
+        device.run().expect_ok()
+        device.proxy.reset()
+        return opened.ask
+
+    result = run_through(device, through)
+    faults.assert_one_sentence(result.expect_failed())
+    assert not result.changed and device.proxy.writes() == []
+    assert device.state() == expected.state and faults.counter_now(device) == counter
+    faults.assert_nothing_to_do(device)
+
+
 def test_the_relay_ends_with_its_controller(new_device: MakeDevice, tmp_path: pathlib.Path, system_python: str) -> None:
     """Nothing stays on the device that holds the TPM."""
     pids, python = tmp_path / "pids", tmp_path / "python3"

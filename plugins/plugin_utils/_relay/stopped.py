@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
@@ -17,6 +18,12 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import d
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import stream, tcti
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _text
 
+# What is wrong with the name of a host, by the number of the error (getaddrinfo(3)).
+_NAMES = {
+    0: "no host can have this name",
+    socket.EAI_NONAME: "Name or service not known",
+    socket.EAI_AGAIN: "Temporary failure in name resolution",
+}
 # Why the relay could not send a command, by its word: what is wrong, what to do, and the kind of failure.
 _STOPPED = {
     "garbage": ("the endpoint does not speak TPM 2.0", "name the tcti of a TPM 2.0", errors.NOT_A_TPM),
@@ -32,14 +39,14 @@ _STOPPED = {
 
 def explain(place: tcti.Tcti, stopped: t.Sequence[t.Any]) -> errors.TransportError:
     """The error. ``stopped``: the relay's word, and the system's number of an error."""
-    word, number = str(stopped[0]), stopped[-1]
-    number = number if isinstance(number, int) and 0 < number < 1 << 16 else 0
+    word, told = str(stopped[0]), stopped[-1] if isinstance(stopped[-1], int) else 0
+    number = told if 0 < told < 1 << 16 else 0
     if word == "no_device":
         return node.not_a_device(place.conf)
     if word == "unreachable" and place.name == "device":
         return node.explain_open(place.conf, number, exists=lambda _path: False)
     if word == "unreachable":
-        return stream.explain_open(place, OSError(number, os.strerror(number) if number else "no host can have this name"))
+        return stream.explain_open(place, OSError(number, os.strerror(number) if number else _NAMES.get(told, _NAMES[0])))
     if word == "broken" and place.name == "device":
         return node.explain_use(place.conf, number)
     found = os.strerror(number) if word == "broken" and number else _text.shown(word, 40)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import socket
 import typing as t
 
 import pytest
@@ -112,11 +113,13 @@ STOPPED: list[tuple[str, list[t.Any], str, str]] = [
     (SOCKET, ["unreachable", errno.ECONNREFUSED], "no_answer", "Connection refused; start it"),
     (SOCKET, ["unreachable", errno.EACCES], "no_permission", "no permission"),
     (SOCKET, ["unreachable", 0], "no_answer", "no host can have this name"),
+    (SOCKET, ["unreachable", socket.EAI_NONAME], "no_answer", "Name or service not known"),
     (SOCKET, ["closed", 0], "connection_lost", "closed the connection in mid-command"),
     (SOCKET, ["silent", 0], "no_answer", "did not answer"),
     (SOCKET, ["broken", errno.ECONNRESET], "connection_lost", "Connection reset by peer"),
     *((place, one, "", "") for place in (DEVICE, SOCKET) for one in (
-        ["unreachable"], ["unreachable", "2"], ["unreachable", -1], ["unreachable", 1 << 40], ["broken", None], ["environment", 0], [7], [None], [[]],
+        ["unreachable"], ["unreachable", "2"], ["unreachable", []], ["unreachable", {}],
+        ["unreachable", True], ["unreachable", -1], ["unreachable", 1 << 40], ["broken", None], ["environment", 0], [7], [None], [[]],
         [{"a": 1}], ["\x1b[2J\n", 0], ["x" * 5000, 5],
     )),
 ]  # fmt: skip
