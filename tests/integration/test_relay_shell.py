@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import grp
 import pathlib
 import subprocess
 import typing as t
@@ -206,3 +207,17 @@ def test_day_zero_to_audit(factory: tuple[Line, NodeTpm, BusyBoxDevice]) -> None
     assert list(line.records.iterdir())
     assert all("edgefleet-relay-begins" in one for one in device.heard)
     assert secrets.in_text("\n".join(device.heard), SECRETS) == [] and len(device.heard) > 4
+
+
+def test_become_and_the_tasks_environment(tmp_path: pathlib.Path) -> None:
+    task = {"edgefleet.tpm2.tpm2_da_lockout": {"max_tries": 9, "relay": "shell"}, "become": True, "become_user": "daemon"}
+    tasks = [{"name": "Keep", **task, "environment": {"TPM2TOOLS_TCTI": "{{ node }}"}}]
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([{"name": "Play", "hosts": "all", "gather_facts": False, "tasks": tasks}]))
+    with NodeTpm(tmp_path / "tpm") as node:
+        run, hosts = warm(tmp_path), {"here": {"node": node.tcti}}
+        refused = run(str(tmp_path / "play.yml"), hosts)
+        assert refused.returncode and f"Could not open {node.path}: no permission" in said(refused)
+        node.give(0o660, grp.getgrnam("daemon").gr_gid)
+        done, again = (run(str(tmp_path / "play.yml"), hosts) for _each in range(2))
+        assert [totals(one)["here"]["changed"] for one in (done, again)] == [1, 0]
+        assert node.tools.da()[0] == 9

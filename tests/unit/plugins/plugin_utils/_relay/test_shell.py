@@ -176,6 +176,12 @@ def test_tools(tmp_path: pathlib.Path, lacking: str) -> None:
     assert bool(told["answers"]) is (lacking == "od")
 
 
+def test_a_shell_whose_printf_is_a_program(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "start").write_text("enable -n printf\n")
+    told = Shell(pathlib.Path("/bin/bash")).run(ask(["look", "/", 1]), BASH_ENV=str(tmp_path / "start"))
+    assert told["stopped"] == ["no_shell_tool", 0] and told["answers"] == []
+
+
 # -- files
 
 
