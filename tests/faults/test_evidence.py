@@ -11,7 +11,7 @@ import pathlib
 import typing as t
 
 import pytest
-from support import evidence, module
+from support import evidence, module, places
 from support.faults import assert_one_sentence
 from support.proxy import Drop, Proxy
 from support.swtpm import Swtpm
@@ -29,6 +29,11 @@ PROTECTED = {"TPM2_NV_Certify", "TPM2_Quote", "TPM2_Certify", "TPM2_Sign", "TPM2
 # One of the device's Pythons has one exchange in one half of the faults, and the other exchange in the other half.
 ONE_HALF = {"collect": "system", "activate": "venv"}
 OTHER_HALF = {"collect": "venv", "activate": "system"}
+FROM_CONTROLLER = dict.fromkeys(POSITIONS, "controller")
+# From the controller, each position meets one of two faults.
+WAYS = {"device": ONE_HALF, "controller": FROM_CONTROLLER}
+KILLED = [("device", *one) for one in EVERY_POSITION] + [("controller", *one) for one in EVERY_POSITION[::2]]
+LOST = [("device", *one) for one in EVERY_POSITION] + [("controller", *one) for one in EVERY_POSITION[1::2]]
 
 
 class Exchange:
@@ -112,7 +117,7 @@ def exchange(
 ) -> t.Iterator[MakeExchange]:
     """A maker of exchanges by name, with the Python of one half of the faults."""
     proxies: list[Proxy] = []
-    pythons = {"system": system_python, "venv": venv_python}
+    pythons = {"system": system_python, "venv": venv_python, "controller": places.FromController(system_python)}
 
     def make(name: str, half: dict[str, str]) -> Exchange:
         proxy = Proxy(new_swtpm({"collect": evidence_state, "activate": asked_state}[name]))
@@ -126,7 +131,7 @@ def exchange(
         proxy.close()
 
 
-@pytest.mark.parametrize("half", [ONE_HALF, OTHER_HALF], ids=["one", "other"])
+@pytest.mark.parametrize("half", [ONE_HALF, OTHER_HALF, FROM_CONTROLLER], ids=["one", "other", "controller"])
 @pytest.mark.parametrize("name", POSITIONS)
 def test_every_position_is_tried(exchange: MakeExchange, name: str, half: dict[str, str]) -> None:
     made = exchange(name, half)
@@ -136,9 +141,9 @@ def test_every_position_is_tried(exchange: MakeExchange, name: str, half: dict[s
 
 
 # Nothing but the TPM is changed between two commands: killed after one is killed before the next, and so with the power.
-@pytest.mark.parametrize(("name", "position"), EVERY_POSITION)
-def test_killed(exchange: MakeExchange, name: str, position: int) -> None:
-    made = exchange(name, ONE_HALF)
+@pytest.mark.parametrize(("way", "name", "position"), KILLED)
+def test_killed(exchange: MakeExchange, way: str, name: str, position: int) -> None:
+    made = exchange(name, WAYS[way])
     killed = module.killed_run(made.proxy, position, evidence.MODULE, made.arguments, python=made.python)
     if killed.rc != -9:
         made.check(killed.expect_ok())
@@ -170,9 +175,9 @@ def test_the_power_fails(exchange: MakeExchange, name: str, position: int) -> No
     made.answers_now([], len(made.proxy.key_generations()), counter)
 
 
-@pytest.mark.parametrize(("name", "position"), EVERY_POSITION)
-def test_a_response_is_lost(exchange: MakeExchange, name: str, position: int) -> None:
-    made = exchange(name, ONE_HALF)
+@pytest.mark.parametrize(("way", "name", "position"), LOST)
+def test_a_response_is_lost(exchange: MakeExchange, way: str, name: str, position: int) -> None:
+    made = exchange(name, WAYS[way])
     made.proxy.drop_response(position)
     result = made.run()
     if not result.ok:
