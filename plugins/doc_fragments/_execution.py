@@ -36,7 +36,7 @@ options:
     description:
       - The language of the relay, which the controller sends to the device. It does not matter with O(execution=device).
       - V(python) needs Python 3.6 or newer on the device.
-      - V(shell) needs a POSIX shell at C(/bin/sh) with a C(printf) of its own, and C(dd), C(tr), C(od) or C(hexdump), C(stat), C(readlink) and
+      - V(shell) needs a POSIX shell at C(/bin/sh) with a C(printf) of its own, and C(dd), C(tr), C(od) or C(hexdump), C(readlink) and
         C(mktemp). BusyBox has all of them. It reaches the kernel's device nodes only, not the socket of a software TPM. As the module cannot run
         on a device without Python, the task is then always done as with O(execution=controller), and fails where that is not possible.
       - With V(auto), the relay is V(python). If the device does not have the interpreter that Ansible uses, it is V(shell). That costs two more

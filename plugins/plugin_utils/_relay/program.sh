@@ -24,7 +24,7 @@ lacking=''
 # Any other printf would have the content of files in its arguments, which everybody on the device sees.
 # shellcheck disable=SC2123
 [ "$(PATH='' && printf A)" = A ] || lacking='printf'
-for tool in dd tr readlink stat mktemp; do command -v $tool >/dev/null || lacking=$tool; done
+for tool in dd tr readlink mktemp; do command -v $tool >/dev/null || lacking=$tool; done
 
 say() { printf ' %s' "$1"; }
 
@@ -115,13 +115,26 @@ resolve() {
     fi
 }
 
-status() {
-    if found=$(stat -L -c '%d %i %f %u %g %U %G' "$1" 2>&1); then
-        printf 's%s' "$(text "$found")"
-    else
-        fault "$found"
-    fi
-}
+# PATH: device, inode, type and mode, owner, group, their names; or the lines that have them.
+if command -v stat >/dev/null; then
+    status() {
+        if found=$(stat -L -c '%d %i %f %u %g %U %G' "$1" 2>&1); then
+            printf 's%s' "$(text "$found")"
+        else
+            fault "$found"
+        fi
+    }
+else
+    status() {
+        if found=$(ls -lniLd "$1" 2>&1); then
+            printf 'l%s' "$(text "$found
+$(ls -lLd "$1")
+$(df -P "$1" || df -P "${1%/*}/")")"
+        else
+            fault "$found"
+        fi
+    }
+fi
 
 # PATH BLOCKS: what is at a path, and the content of a file, as far as so many blocks of 4096 bytes.
 look() {
@@ -155,11 +168,19 @@ put() {
     if [ -d "$1" ]; then say done:21; return; fi
     folder=${1%/*}
     mode=$2
-    [ "$3" = 0 ] || [ ! -e "$1" ] || mode=$(printf %o $((0$(stat -L -c %a "$1") & 0777)))
+    if [ "$3" = 1 ] && [ -e "$1" ]; then
+        # drwsr-x--x: each third as letters without the special bits.
+        # shellcheck disable=SC2012,SC2020
+        others=$(ls -lLd "$1" | dd bs=10 count=1 | tr st xx)
+        users=${others#?}
+        others=${others#???????}
+        group=${users#???}
+        mode=$(printf 'u=%s,g=%s,o=%s' "${users%??????}" "${group%???}" "$others" | tr -d ST-)
+    fi
     if said=$( {
         mkdir -p "${folder:-/}" && new=$(mktemp "$folder/.edgefleet-XXXXXX") || exit 1
         # Less than the whole arrives if somebody has ended the part that prints it.
-        if dd of="$new" bs=4096 conv=fsync && [ "$(stat -c %s "$new")" = "$4" ] && chmod "$mode" "$new" && mv -f "$new" "$1"; then
+        if dd of="$new" bs=4096 conv=fsync && [ "$(wc -c <"$new")" -eq "$4" ] && chmod "$mode" "$new" && mv -f "$new" "$1"; then
             sync
             exit 0
         fi

@@ -19,6 +19,7 @@ import re
 import shlex
 import stat
 import typing as t
+import zlib
 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _answer
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import channel, remote
@@ -29,6 +30,9 @@ _BLOCK = 4096
 # Reads lines up to the mark, as the loader of the other relay does; then the shell reads what follows.
 _LOADER = f'while IFS= read -r line && [ "$line" != {channel.MARK} ]; do :; done; exec /bin/sh'
 _READY = "printf '{\"ready\": true}\\n'\n"
+# What ls -l shows of a file (POSIX).
+_MODES = re.compile(r"[-dcbpsl]([r-][w-][xsS-]){2}[r-][w-][xtT-]")
+_TYPES = dict(zip("-dcbpsl", (stat.S_IFREG, stat.S_IFDIR, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO, stat.S_IFSOCK, stat.S_IFLNK)))
 _OCTAL = [chr(byte) if chr(byte).isalnum() and byte < 128 else f"\\{byte:03o}" for byte in range(256)]
 # How C libraries and shells say what failed, where that differs from this system's words.
 _OTHER_WORDS = {
@@ -202,13 +206,44 @@ def _looked(most: int, parts: list[str]) -> dict[str, t.Any]:
 
 
 def _status(part: str) -> list[str] | int:
-    """Device, inode, type and mode, owner, group and their names, or the number of an error."""
+    """Device, inode, type and mode in hex, owner, group and their names, or the number of an error."""
+    if part.startswith("l"):
+        return _listed(_text(part[1:]).splitlines())
     if not part.startswith("s"):
         return _number(part)
     numbers = _text(part[1:]).split(" ")
     if len(numbers) != 7:
         raise ValueError("no status")
     return numbers
+
+
+def _listed(lines: list[str]) -> list[str]:
+    """The same from ls -lni, ls -l and df -P, whose last line names a file system and ends with where it is mounted: that stands for the device."""
+    if len(lines) < 2:
+        raise ValueError("no list")
+    inode, modes, _links, owner, group = lines[0].split()[:5]
+    _modes, _links, *names = lines[1].split()[:4]
+    if not _MODES.fullmatch(modes[:10]) or len(names) != 2:
+        raise ValueError("no list")
+    system = lines[-1].split(None, 5) if len(lines) > 3 else []
+    named = [("UNKNOWN" if name == number else name) for name, number in zip(names, (owner, group))]
+    return [
+        str(zlib.crc32(" ".join([*system[:1], *system[5:]]).encode(errors="replace"))),
+        inode,
+        f"{_mode(modes):x}",
+        owner,
+        group,
+        *named,
+    ]
+
+
+def _mode(modes: str) -> int:
+    """Type and mode as a number, from drwxr-xr-t and the like."""
+    found = _TYPES[modes[0]]
+    for at, letter in enumerate(modes[1:10]):
+        special = (stat.S_ISUID, stat.S_ISGID, stat.S_ISVTX)[at // 3] if letter in "sStT" else 0
+        found |= special | (0o400 >> at if letter in "rwxst" else 0)
+    return found
 
 
 def _text(digits: str) -> str:

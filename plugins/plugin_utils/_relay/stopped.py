@@ -29,7 +29,7 @@ _STOPPED = {
     "garbage": ("the endpoint does not speak TPM 2.0", "name the tcti of a TPM 2.0", errors.NOT_A_TPM),
     "closed": ("it closed the connection in mid-command", "see that it runs, then run again", errors.BROKEN),
     "no_shell_tool": (
-        "the device's shell lacks a printf of its own, or one of dd, tr, od or hexdump, stat, readlink and mktemp",
+        "the device's shell lacks a printf of its own, or one of dd, tr, od or hexdump, readlink and mktemp",
         "install BusyBox, which has them all, or give the device Python",
         errors.OTHER,
     ),
