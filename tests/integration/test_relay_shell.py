@@ -8,7 +8,9 @@ from __future__ import annotations
 import base64
 import dataclasses
 import grp
+import itertools
 import pathlib
+import shlex
 import subprocess
 import typing as t
 
@@ -20,6 +22,8 @@ from support.controller import Controller, said, totals
 from support.factory import Line, Vendor
 from support.node import NodeTpm
 from support.swtpm import copy_state
+
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import changes, channel, comparison, live, shell
 
 AUTHS = {f"{name}_auth": secrets.awkward(f"shell {name}") for name in ("owner", "endorsement", "lockout")}
 KEY = base64.b64encode(profile.TELEMETRY_KEY).decode()
@@ -221,3 +225,54 @@ def test_become_and_the_tasks_environment(tmp_path: pathlib.Path) -> None:
         done, again = (run(str(tmp_path / "play.yml"), hosts) for _each in range(2))
         assert [totals(one)["here"]["changed"] for one in (done, again)] == [1, 0]
         assert node.tools.da()[0] == 9
+
+
+# -- a relay that dies
+
+
+def run_from_here(
+    options: dict[str, t.Any], strike: t.Callable[[int, channel.Channel], None] = lambda _asked, _serving: None
+) -> dict[str, t.Any]:
+    """The profile from this process. ``strike``: what happens before each exchange over the channel, which is given the number of those before."""
+    loader = shlex.split(shell.command(""))
+
+    def carry(asked: dict[str, t.Any]) -> dict[str, t.Any]:
+        done = subprocess.run(loader, input=shell.alone(asked), capture_output=True, text=True, check=True)
+        return shell.told(asked, done.stdout)
+
+    compared = comparison.compare("tpm2_profile", options, diff=False, carry=carry)
+    if compared.result is not None:
+        return compared.result
+    assert compared.remote is not None
+    serving, count = channel.Channel(loader, shell.speech("")), itertools.count()
+
+    def ask(asked: dict[str, t.Any]) -> t.Mapping[str, t.Any]:
+        strike(next(count), serving)
+        return serving.ask(asked)
+
+    try:
+        return changes.make("tpm2_profile", options, check=False, diff=False, device=live.Live(compared.remote, ask))
+    finally:
+        serving.close()
+
+
+@pytest.mark.parametrize("position", [2, 8, 14, 20])
+def test_a_shell_that_is_killed(tmp_path: pathlib.Path, position: int) -> None:
+    def strike(asked: int, serving: channel.Channel) -> None:
+        if asked == position:
+            serving._process.kill()
+
+    (tmp_path / "boot").write_bytes(b"firmware")
+    with NodeTpm(tmp_path / "tpm") as node:
+        node.tools.run("pcrevent", "7", tmp_path / "boot")
+        options = {"tcti": node.tcti, "resources": profile.quick(profile.hardened(profile.SERIAL, KEY, tmp_path / "files", **AUTHS))}
+        failed = run_from_here(options, strike)
+        assert failed["failed"] and failed["reason"] == "connection_lost", failed
+        # As the kernel's resource manager does when the node is closed.
+        node.tools.flush_all()
+        done = run_from_here(options)
+        assert not done.get("failed") and done["changed"], done
+        node.tools.flush_all()
+        assert run_from_here(options)["changed"] is False
+        assert all(node.tools.auth_is_set().values()) and node.tools.lockout_counter() == 0
+        assert node.tools.load_unseal(tmp_path / "files" / "telemetry.key.pem") == profile.TELEMETRY_KEY
