@@ -8,15 +8,16 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import random
 import time
 import typing as t
 
 import pytest
-from support import faults, module, places, relay, secrets
+from support import faults, fuzz, module, places, profile, relay, secrets
 from support.commands import Record
-from support.proxy import Drop
+from support.proxy import Drop, Proxy
 from support.state import auth_opens
-from support.tools import Tools
+from support.tools import Tools, lockout_counter
 
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import channel, remote
 
@@ -127,6 +128,55 @@ def test_another_run_in_between(new_device: MakeDevice, clean: Clean, controller
     assert not result.changed and device.proxy.writes() == []
     assert device.state() == expected.state and faults.counter_now(device) == counter
     faults.assert_nothing_to_do(device)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_damaged_responses(proxied: Proxy, controller: str, tmp_path: pathlib.Path, seed: int) -> None:
+    """At random, from some command on: the TSS and the engine get what no TPM says, and say so; then an honest run does all that is left."""
+    dice, secret = random.Random(seed), secrets.made_up("damaged")
+    options: dict[str, t.Any] = {"tcti": proxied.tcti, "resources": small_profile(tmp_path, secret)}
+
+    def through(opened: channel.Channel) -> remote.Carry:
+        honest = dice.randrange(24)
+
+        def ask(asked: dict[str, t.Any]) -> t.Mapping[str, t.Any]:
+            nonlocal honest
+            told, honest = opened.ask(asked), honest - 1
+            if honest >= 0 or asked["steps"][0][0] != "send" or not told["answers"] or dice.randrange(2):
+                return told
+            data = bytearray(fuzz.spoilt(bytes.fromhex(told["answers"][0]), dice))
+            if dice.randrange(4):
+                data[2:6] = len(data).to_bytes(4, "big")  # else it would not even be looked at
+            return {**told, "answers": [data.hex()]}
+
+        return ask
+
+    def run(between: relay.Through) -> dict[str, t.Any]:
+        found = relay.task("tpm2_profile", options, python=controller, check=False, diff=True, through=between)
+        assert found is not None and secrets.in_text(json.dumps(found), {"secret": secret.encode()}) == []
+        for kind in ("-l", "-t"):
+            Tools(proxied.swtpm.tcti).run("flushcontext", kind)
+        return found
+
+    for _round in range(6):
+        found = run(through)
+        if found.get("failed"):
+            faults.assert_one_sentence(found["msg"])
+    assert not run(lambda opened: opened.ask).get("failed")
+    assert not run(lambda opened: opened.ask)["changed"]
+    assert lockout_counter(proxied.swtpm) == 0
+
+
+def small_profile(folder: pathlib.Path, secret: str) -> profile.Resources:
+    """One resource of most kinds, each made in little time."""
+    return [
+        {"primary_key": {"template": "srk_ecc_p256"}},
+        {"key": {"path": str(folder / "key.pem"), "usage": "sign", "algorithm": "ecc_p256"}},
+        {"nv_index": {"index": "0x01800011", "content": "open", "attributes": ["ownerread", "ownerwrite", "authread"]}},
+        {"sealed_blob": {"path": str(folder / "blob.pem"), "content": secret, "pcrs": {"indices": [7]}}},
+        {"da_lockout": {"max_tries": 7}},
+        {"hierarchy": {"hierarchy": "endorsement", "auth": secret}},
+    ]
 
 
 def test_the_relay_ends_with_its_controller(new_device: MakeDevice, tmp_path: pathlib.Path, system_python: str) -> None:
