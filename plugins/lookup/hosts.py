@@ -47,6 +47,7 @@ _raw:
   elements: str
 """
 
+import importlib
 import typing as t
 
 from ansible import context
@@ -54,8 +55,10 @@ from ansible.errors import AnsibleLookupError
 from ansible.inventory.manager import InventoryManager, split_host_pattern
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _tags, _text
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _tags, _text, _variables
 
+# What templates of our roles use. Where one filter of a collection is used, Ansible loads them all.
+AHEAD = ("filter.birth_record", "filter.sealed_to", "filter.serial_number", "filter.text", "filter.without_secrets", "lookup.unfilled")
 _READING = ("syntax", "listhosts", "listtasks", "listtags")
 
 
@@ -83,7 +86,15 @@ class LookupModule(LookupBase):
                     raise AnsibleLookupError(
                         f"Could not begin: --limit {_text.shown(limit)} leaves none of {_text.shown(pattern)}; correct --limit, or leave it out."
                     )
+            _ahead()
         return [pattern]
+
+
+def _ahead() -> None:
+    """Import what each task of each device would compile anew: a play's hosts are looked up before Ansible forks its workers."""
+    for name in AHEAD:
+        importlib.import_module(f"ansible_collections.edgefleet.tpm2.plugins.{name}")
+    _variables.options()  # keeps what it has read
 
 
 def _parts(pattern: str) -> list[str]:
