@@ -8,6 +8,7 @@ A task's options come as JSON on standard input, and the device's Python with th
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 
@@ -26,7 +27,7 @@ def main() -> None:
 
 def load() -> None:
     """Import what a task needs."""
-    from support import relay  # noqa: F401 - imported for the children
+    importlib.import_module("support.relay")
 
 
 if __name__ == "__main__":
