@@ -48,6 +48,24 @@ def test_a_playbook_says_and_does_the_same(each_controller: Controller, swtpm: S
     assert runs[0][0] == 2 and "0x01800010" in runs[0][1]
 
 
+def test_what_stands_beside_a_play_is_found(each_controller: Controller) -> None:
+    """Variables of groups and hosts, and plugins: what a server has found before is not taken for all that there is."""
+    folder = each_controller.folder
+    for name, text in {
+        "group_vars/edge.yml": "of_group: from the group\n",
+        "host_vars/edge-01.yml": "of_host: from the host\n",
+        "filter_plugins/mine.py": "class FilterModule:\n    def filters(self):\n        return {'mine': lambda text: text + ' and filtered'}\n",
+    }.items():
+        (folder / name).parent.mkdir()
+        (folder / name).write_text(text)
+    tasks = [{"name": "Show", "ansible.builtin.debug": {"msg": "{{ (of_group ~ ', ' ~ of_host) | mine }}"}}]
+    (folder / "play.yml").write_text(yaml.safe_dump([{"name": "Show", "hosts": "all", "gather_facts": False, "tasks": tasks}]))
+    for cold in (True, False):
+        each_controller.cold = cold
+        done = each_controller(str(folder / "play.yml"), {"edge-01": {}})
+        assert done.returncode == 0 and "from the group, from the host and filtered" in done.stdout, done.stdout + done.stderr
+
+
 def test_a_module_of_ansible_and_a_script_find_the_same_process(each_controller: Controller) -> None:
     script = each_controller.folder / "script.py"
     script.write_text(SCRIPT)

@@ -78,7 +78,8 @@ def _find_plugins() -> None:
     # Each worker would look for them and read their options again.
     from ansible.plugins import loader
 
-    for kind in ("action", "become", "callback", "connection", "inventory", "lookup", "shell", "strategy", "vars"):
+    # Not those of variables: Ansible takes what has been found of them for what has been loaded, and reads no group_vars.
+    for kind in ("action", "become", "callback", "connection", "inventory", "lookup", "shell", "strategy"):
         list(getattr(loader, f"{kind}_loader").all(class_only=True))
     for found in (loader.filter_loader, loader.test_loader):
         list(found.all())
