@@ -44,21 +44,28 @@ def test_all_of_a_provisioned_device(provisioned: Provisioned) -> None:
     assert found["tcti"] == proxy.tcti
 
 
+class Asked:
+    """The relay, and how often it was asked."""
+
+    def __init__(self, python: str) -> None:
+        self._python = python
+        self.exchanges = 0
+
+    def __call__(self, asked: dict[str, t.Any]) -> t.Mapping[str, t.Any]:
+        self.exchanges += 1
+        return relay.carry(self._python, asked)
+
+
 def test_the_controller_reads_the_same_in_few_exchanges(provisioned: Provisioned, system_python: str) -> None:
     """All facts, and those that day zero asks for first, which do not depend on each other: they travel together."""
     early = {"gather": ["identity", "da_lockout", "hierarchies", "capacity"]}
     for options, exchanges in (({}, 3), (early, 1), ({"gather": ["pcrs"], "pcrs": [0, 7]}, 2)):
-        asked: list[dict[str, t.Any]] = []
-
-        def carry(one: dict[str, t.Any], asked: list[dict[str, t.Any]] = asked) -> t.Mapping[str, t.Any]:
-            asked.append(one)
-            return relay.carry(system_python, one)
-
+        asked = Asked(system_python)
         options = {"tcti": provisioned.swtpm.tcti, **options}
-        found = reading.read(options, carry=carry).result
+        found = reading.read(options, carry=asked).result
         told = module.run(MODULE, options, python=system_python).expect_ok()
         assert found == {name: value for name, value in told.items() if name != "invocation"}
-        assert len(asked) == exchanges
+        assert asked.exchanges == exchanges
     # What is on the host, and what is wrong with options, is told by the module on the device.
     for options in ({"gather": ["host"]}, {"gather": ["identity", "findings"]}, {"pcrs": [24]}, {"gather": ["nonsense"]}):
         assert reading.read({"tcti": provisioned.swtpm.tcti, **options}, carry=lambda asked: pytest.fail(str(asked))).result is None
