@@ -151,7 +151,9 @@ NASTY: dict[str, t.Any] = {
     "tcti": ESC,
 }
 KEPT = {"tcti", "resource_manager", "family", "revision", "manufacturer", "model", "firmware", "changed", "failed", "warnings"}
-IDENTITY: dict[str, t.Any] = {"name": "Ask", "edgefleet.tpm2.tpm2_info": {"gather": ["identity"]}, "register": "seen"}
+IDENTITY: dict[str, t.Any] = {"name": "Ask", "edgefleet.tpm2.tpm2_info": {}, "register": "seen"}
+# This file is about modules on the device, and what becomes of their answers.
+BY_MODULE = {"gather": ["identity"], "execution": "device"}
 
 
 def dump(controller: Controller) -> dict[str, t.Any]:
@@ -175,7 +177,7 @@ def assert_harmless(done: t.Any) -> None:
 
 def test_only_what_is_ours_is_left_of_an_answer(each_controller: Controller, host: Host, rogue: Rogue) -> None:
     rogue.answer(NASTY)
-    ask = {**IDENTITY, "edgefleet.tpm2.tpm2_info": {"gather": ["identity"], "tcti": host["tpm2_profile_tcti"]}}
+    ask = {**IDENTITY, "edgefleet.tpm2.tpm2_info": {**BY_MODULE, "tcti": host["tpm2_profile_tcti"]}}
     done = play(each_controller, [ask], {"edge-01": host}, "-vvv")
     assert done.returncode == 0, said(done)
     assert_harmless(done)
@@ -205,7 +207,7 @@ def test_a_malformed_answer_is_one_sentence(each_controller: Controller, host: H
         other = Rogue(each_controller.folder / f"rogue-{number}", rogue.real)
         other.answer(*BAD_ANSWERS[name])
         hosts[f"edge-{number}"] = host | {"ansible_python_interpreter": str(other.python)}
-    ask = {**IDENTITY, "edgefleet.tpm2.tpm2_info": {"gather": ["identity"], "tcti": host["tpm2_profile_tcti"]}, "ignore_errors": True}
+    ask = {**IDENTITY, "edgefleet.tpm2.tpm2_info": {**BY_MODULE, "tcti": host["tpm2_profile_tcti"]}, "ignore_errors": True}
     tell = {
         "name": "Tell",
         "ansible.builtin.assert": {
@@ -223,7 +225,7 @@ def test_what_is_no_answer_at_all_is_said_without_its_text_being_obeyed(
 ) -> None:
     # The second has a tab in a text, which strict readers refuse and Ansible's takes.
     rogue.answer({}, junk + ESC.encode())
-    ask = {**IDENTITY, "edgefleet.tpm2.tpm2_info": {"gather": ["identity"], "tcti": host["tpm2_profile_tcti"]}}
+    ask = {**IDENTITY, "edgefleet.tpm2.tpm2_info": {**BY_MODULE, "tcti": host["tpm2_profile_tcti"]}}
     done = play(each_controller, [ask], {"edge-01": host}, "-vv")
     assert done.returncode != 0 and "no JSON" in said(done) and "module_stdout" in said(done)
     assert_harmless(done)
@@ -329,7 +331,7 @@ def test_no_secret_without_pipelining_and_the_rest_as_ever(each_controller: Cont
     assert done.returncode == 0, said(done)
     assert not _of_modules(rogue)
     # What is no secret is sent as ever.
-    info = {"tcti": tcti, "gather": ["identity"]}
+    info = {"tcti": tcti, **BY_MODULE}
     public = {"name": "Public", "edgefleet.tpm2.tpm2_info": info, "vars": {"ansible_pipelining": False}}
     done = play(each_controller, [public], {"edge-01": host})
     assert done.returncode == 0 and len(_of_modules(rogue)) == 1, said(done)

@@ -110,7 +110,9 @@ def failing(_answer: Answer, plan: Plan) -> Answer:
 
 
 def smooth(answer: Answer, _plan: Plan) -> Answer:
-    """Claim that nothing fails, and that no hierarchy has an auth."""
+    """Claim that nothing fails, and that no hierarchy has an auth; and have no working relay, which would pass on what the TPM says."""
+    if "answers" in answer:
+        return {"failed": True, "msg": "no relay here"}
     if answer.get("failed"):
         return {"changed": False, "steps": [], "resources": []}
     return t.cast("Answer", json.loads(json.dumps(answer).replace('"auth_set": true', '"auth_set": false')))
