@@ -32,6 +32,12 @@ RUNS: dict[str, dict[str, t.Any]] = {
 NOT_OF_THE_DEVICE = {"tpm2_auth_generation", "tpm2_enroll", "tpm2_registry_info"}
 
 
+@pytest.fixture(scope="session", params=["system", "venv"])
+def device_python(request: pytest.FixtureRequest) -> str:
+    """Both Pythons with modules on them; from the controller there is nothing here to look at."""
+    return places.require_python(request.param)
+
+
 def test_each_module_is_here() -> None:
     assert {path.stem for path in (places.ROOT / "plugins/modules").glob("tpm2_*.py")} == RUNS.keys() | NOT_OF_THE_DEVICE
 

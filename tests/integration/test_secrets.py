@@ -241,6 +241,12 @@ def refused(folder: pathlib.Path) -> list[dict[str, t.Any]]:
     ]
 
 
+@pytest.fixture(scope="session", params=["system", "venv"])
+def device_python(request: pytest.FixtureRequest) -> str:
+    """Both Pythons with modules on them; from the controller there is nothing here to look at."""
+    return places.require_python(request.param)
+
+
 @pytest.fixture
 def controller(swtpm: Swtpm, device_python: str) -> t.Iterator[Controller]:
     """The oldest core and a device with the distribution's Python, then the newest core and one with PyPI's tpm2-pytss."""

@@ -25,7 +25,9 @@ HARMLESS |= {"LOCAL_TEMP", "LOG_PATH", "NOCOLOR", "REMOTE_TMP", "SSH_CONTROL_PAT
 # Tests of a setting itself, each in one file.
 OF_THE_SETTING = {
     "tests/integration/test_inventory.py": {"INVENTORY_ANY_UNPARSED_IS_FAILED"},
+    "tests/bench/ssh.py": {"PIPELINING"},
     "tests/integration/test_relay.py": {"BECOME_ALLOW_SAME_USER"},
+    "tests/integration/test_relay_refused.py": {"BECOME_ALLOW_SAME_USER"},
     "tests/integration/test_secrets.py": {"PIPELINING"},
     "tests/attacks/test_hostile_device.py": {"CACHE_PLUGIN", "CACHE_PLUGIN_CONNECTION"},
     "tests/integration/test_boundary.py": {"CACHE_PLUGIN", "CACHE_PLUGIN_CONNECTION", "INJECT_FACT_VARS", "KEEP_REMOTE_FILES"},
