@@ -22,6 +22,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import t
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.opener import open_transport
 
 MAX_COUNT = 254
+MOST_PCRS = 8
 # No TPM has nearly as many handles, properties or algorithms.
 MOST_ITEMS = 4096
 
@@ -182,6 +183,11 @@ class Reader:
     def pcr_read(self, chosen: t.Sequence[pcr.Selection]) -> dict[str, dict[int, bytes]]:
         """The values of PCRs by bank and index; banks that are not allocated are missing."""
         found: dict[str, dict[int, bytes]] = {one.bank: {} for one in chosen}
+        for piece in pieces(chosen):
+            self._read_piece(piece, found)
+        return found
+
+    def _read_piece(self, chosen: t.Sequence[pcr.Selection], found: dict[str, dict[int, bytes]]) -> None:
         left = list(chosen)
         while left:
             body = self._ask("read", "the PCRs", marshal.command(constants.CC_PCR_READ, parameters=pcr.marshal(left)))
@@ -194,7 +200,6 @@ class Reader:
             asked, left = left, _remaining(left, found)
             if left == asked:  # the PCRs that are left belong to banks that are not allocated
                 break
-        return found
 
     def platform_auth_is_empty(self) -> bool | None:
         """Whether the platform hierarchy accepts an empty auth; None if it is disabled. Changes nothing.
@@ -211,6 +216,16 @@ class Reader:
         cursor = marshal.Cursor(self._ask("read the self-test of", "the TPM", marshal.command(constants.CC_GET_TEST_RESULT)))
         cursor.sized()
         return cursor.u32()
+
+
+def pieces(chosen: t.Sequence[pcr.Selection]) -> list[list[pcr.Selection]]:
+    """The PCRs in as many parts as a TPM returns at once (TPML_DIGEST, Part 2, section 10.9.6)."""
+    every = [(one.bank, index) for one in chosen for index in one.indices]
+    parts = [every[at : at + MOST_PCRS] for at in range(0, len(every), MOST_PCRS)]
+    return [
+        [pcr.Selection(bank, tuple(index for of, index in part if of == bank)) for bank in dict.fromkeys(bank for bank, _index in part)]
+        for part in parts
+    ]
 
 
 def _remaining(asked: t.Sequence[pcr.Selection], found: t.Mapping[str, t.Mapping[int, bytes]]) -> list[pcr.Selection]:
@@ -237,4 +252,4 @@ def connect(place: tcti.Tcti, known: t.Mapping[bytes, bytes] | None = None) -> t
         connection.close()
 
 
-__all__ = ("Reader", "Transmitter", "connect")
+__all__ = ("Reader", "Transmitter", "connect", "pieces")

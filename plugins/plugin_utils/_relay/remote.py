@@ -28,8 +28,6 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay.stopped impo
 LARGEST_FILE = 1 << 15
 # A run asks for facts that depend on others a few times. A device that makes it ask for ever is not answered any more.
 MOST_EXCHANGES = 12
-# Digests that a TPM returns at once (TPML_DIGEST, Part 2, section 10.9.6).
-MOST_PCRS = 8
 _LOOK = _answer.fields(
     {
         "real": _answer.TEXT,
@@ -231,16 +229,12 @@ class RemoteReader(reader.Reader):
         self._remote.fetch()
 
     def pcr_read(self, chosen: t.Sequence[pcr.Selection]) -> dict[str, dict[int, bytes]]:
-        """As on the device, where the next command depends on what the last one has returned; here as many as a TPM returns at once, and all together."""
-        if sum(len(one.indices) for one in chosen) <= MOST_PCRS:
-            return super().pcr_read(chosen)
-        starts = [(one, at) for one in chosen for at in range(0, len(one.indices), MOST_PCRS)]
+        """As on the device, but all parts are asked for before the first has been read."""
         found: dict[str, dict[int, bytes]] = {one.bank: {} for one in chosen}
         complete = True
-        for one, at in starts:
+        for piece in reader.pieces(chosen):
             try:
-                got = super().pcr_read([pcr.Selection(one.bank, one.indices[at : at + MOST_PCRS])])
-                found[one.bank].update(got[one.bank])
+                self._read_piece(piece, found)
             except base.Waiting:
                 complete = False
         if not complete:

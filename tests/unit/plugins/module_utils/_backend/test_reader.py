@@ -275,7 +275,24 @@ def test_pcrs_are_read_until_none_is_left() -> None:
     script = Script(pcr_values(ALL_EIGHT, *first), pcr_values("00000001 000b 03 000100", b"\x10" * 32))
     found = Reader(script).pcr_read([pcr.Selection("sha256", (*range(8), 8))])
     assert found == {"sha256": {**dict(enumerate(first)), 8: b"\x10" * 32}}
-    assert [command[10:].hex() for command in script.sent] == ["00000001000b03ff0100", "00000001000b03000100"]
+    assert [command[10:].hex() for command in script.sent] == ["00000001000b03ff0000", "00000001000b03000100"]
+
+
+def test_a_part_of_the_pcrs_holds_those_of_several_banks_and_is_read_until_none_is_left() -> None:
+    script = Script(
+        pcr_values("00000002 000b 03 3f0000 000c 03 000000", *[b"\xaa" * 32] * 6),
+        pcr_values("00000001 000c 03 010000", b"\xbb" * 48),
+        pcr_values("00000001 000c 03 020000", b"\xbb" * 48),
+        pcr_values("00000001 000c 03 040000", b"\xbb" * 48),
+    )
+    found = Reader(script).pcr_read([pcr.Selection("sha256", tuple(range(6))), pcr.Selection("sha384", (0, 1, 2))])
+    assert {bank: len(values) for bank, values in found.items()} == {"sha256": 6, "sha384": 3}
+    assert [command[10:].hex() for command in script.sent] == [
+        "00000002000b033f0000000c03030000",
+        "00000001000c03030000",
+        "00000001000c03020000",
+        "00000001000c03040000",
+    ]
 
 
 def test_a_bank_that_is_not_allocated_stays_empty() -> None:
