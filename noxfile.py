@@ -32,7 +32,7 @@ FOLDERS = {
     "proofs": ["tests/attacks", "tests/bench", "tests/demo", "tests/faults"],
 }
 # What the unit tests cover, in percent, less a little for what hangs on chance. It never falls: what rises is written here.
-FLOORS = {"module_utils/_tpm": 98.6, "plugin_utils": 89.9}
+FLOORS = {"module_utils/_tpm": 98.6, "plugin_utils": 90.0}
 
 nox.options.envdir = str(WORK / "nox")
 nox.options.reuse_venv = "yes"
