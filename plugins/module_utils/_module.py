@@ -98,9 +98,7 @@ def _check_owned(module: AnsibleModule, resource: Resource) -> None:
             _found = name is None or str(name).isdigit() or find(str(name))
         except KeyError:
             raise modes.no_such(kind, name, path) from None
-    fault = "" if mode is None else modes.fault(mode, lambda text: module._symbolic_mode_to_octal(os.stat("/"), text) & 0o7777)
-    if fault:
-        raise errors.InputError(f"Could not plan {path}: mode '{mode}' {fault}.")
+    modes.check(path, mode, lambda text: module._symbolic_mode_to_octal(os.stat("/"), text) & 0o7777)
 
 
 def _files(module: AnsibleModule, resources: t.Sequence[Resource]) -> bool:

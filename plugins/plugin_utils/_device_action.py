@@ -16,7 +16,7 @@ from ansible.module_utils.json_utils import _filter_non_json_lines
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity, _kinds, _secret, _values
+from ansible_collections.edgefleet.tpm2.plugins.module_utils import _secret, _values
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import handles
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import TpmError
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _answer, _answer_tables, _plain, _text
@@ -83,7 +83,7 @@ class DeviceAction(ActionBase):
             The answer: keys of the table with values of its types. A malformed answer becomes a failure with the reason `malformed_answer`.
         """
         self._table, self._notes, self._by_shell = table, list[str](), False
-        misread = _values.misread(options, _spec(module))
+        misread = _values.misread(options, comparison.spec(module))
         if options.get("known_answers") is not None:
             # Somebody else's would be taken for what this TPM says.
             misread = "Could not take known_answers: only the controller's part of this module gives it; leave it out."
@@ -98,7 +98,7 @@ class DeviceAction(ActionBase):
         self._table = table
         if compared.answers and module in comparison.MODULES:
             options = {**options, "known_answers": [f"{command.hex()} {answer.hex()}" for command, answer in compared.answers.items()]}
-        if self._writes_files() and any(True for _one in _secret.secret_values(options, _spec(module))):
+        if self._writes_files() and any(True for _one in _secret.secret_values(options, comparison.spec(module))):
             return {"failed": True, "changed": False, "reason": "no_pipelining", "msg": NO_PIPELINING.format(module=module)}
         try:
             answer = self._execute_module(module_name=_PREFIX + module, module_args=dict(options), task_vars=task_vars)
@@ -170,7 +170,7 @@ class DeviceAction(ActionBase):
         """Whether the module would be sent with secrets only because the device says so: this controller could do the task, and nobody said `device`."""
         heard = compared.remote is not None and compared.remote.exchanges > 0
         chosen = self._left in _OF_THE_TASK or (self._left == "tcti" and bool(options.get("tcti")))
-        secret = any(True for _one in _secret.secret_values(options, _spec(module)))
+        secret = any(True for _one in _secret.secret_values(options, comparison.spec(module)))
         return heard and secret and not chosen and not self._obstacle()
 
     def _obstacle(self) -> str:
@@ -219,13 +219,6 @@ class DeviceAction(ActionBase):
             return json.dumps(_malformed(self._task.action, "it is nested too deep"))
         except _answer.MalformedError as malformed:
             return json.dumps(_malformed(self._task.action, malformed.message))
-
-
-def _spec(module: str) -> _argspec.Spec:
-    name = module.removeprefix("tpm2_")
-    others = {"evidence": _argspec_identity.evidence, "profile": _kinds.profile}
-    common = {**_argspec.connection(), **_argspec.session_key(), **_argspec.execution(), **_argspec.known_answers()}
-    return {**common, **(others.get(name) or vars(_argspec)[name])()}
 
 
 def _taken(module: str, table: _answer.Kind, result: Result) -> Result:

@@ -67,7 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plugin_utils": {"_secret", "_values", "_advisory", "_protocol", "_tpm"},
     # The controller runs the modules' engine over the relay.
     "plugin_utils._relay": {"_argspec", "_argspec_identity", "_kinds", "_secret", "_task", "_resource", "_backend", "_transport", "_tpm"},
-    "plugin_utils._device_action": {"_argspec", "_argspec_identity", "_kinds", "_secret", "_values", "_tpm"},
+    "plugin_utils._device_action": {"_secret", "_values", "_tpm"},
 }
 CONTROLLER = {"action", "filter", "inventory", "lookup", "plugin_utils"}
 # What the controller's side may build on beside the standard library, and the files that are meant for it.

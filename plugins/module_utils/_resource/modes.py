@@ -60,6 +60,13 @@ def no_such(kind: str, name: t.Any, path: str) -> InputError:
     return InputError(f"Could not plan {path}: there is no {kind} {name} on the device; create it, or name another.")
 
 
+def check(path: str, mode: t.Any, symbolic: t.Callable[[str], int]) -> None:
+    """Raises InputError if a mode for a file, where one is given, has a fault."""
+    wrong = "" if mode is None else fault(mode, symbolic)
+    if wrong:
+        raise InputError(f"Could not plan {path}: mode '{mode}' {wrong}.")
+
+
 def number(mode: int | str, symbolic: t.Callable[[str], int]) -> int:
     """A mode without a fault as a number."""
     if isinstance(mode, int):
@@ -67,4 +74,4 @@ def number(mode: int | str, symbolic: t.Callable[[str], int]) -> int:
     return int(mode.replace("o", ""), 8) if _OCTAL.fullmatch(mode) else symbolic(mode)
 
 
-__all__ = ("fault", "no_such", "number")
+__all__ = ("check", "fault", "no_such", "number")

@@ -79,10 +79,7 @@ def _check_owned(owned: model.OwnedFile, device: Live) -> None:
         name = owned.options.get(kind)
         if name is not None and device.own(None, None, **{"owner": None, "group": None, kind: name}):
             raise modes.no_such(kind, name, owned.path)
-    mode = owned.options.get("mode")
-    fault = "" if mode is None else modes.fault(mode, comparison.symbolic(0o755))
-    if fault:
-        raise errors.InputError(f"Could not plan {owned.path}: mode '{mode}' {fault}.")
+    modes.check(owned.path, owned.options.get("mode"), comparison.symbolic(0o755))
 
 
 def _own(owned: model.OwnedFile, device: Live) -> None:

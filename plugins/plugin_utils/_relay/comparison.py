@@ -7,8 +7,8 @@
 
 """Compare a device with what a task declares, on the controller: the same observation and the same plan as in the module.
 
-If there is nothing to do, that is the task's result, and the device has been sent no option of it, and so no secret. In every other case (something is
-to be changed, or is wrong, or takes a session) the module on the device does the task, beginning with what has been read here.
+If there is nothing to do, that is the task's result, and the device has been sent no auth value and no secret. In every other case (something is to be
+changed, or is wrong, or takes a session) the task goes on with what has been read here: from the controller (changes.py), or in the module on the device.
 """
 
 from __future__ import annotations
@@ -21,7 +21,16 @@ from ansible.module_utils.common.parameters import remove_values
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _argspec, _argspec_identity, _kinds, _secret, _task
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import base
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import context, engine, model, modes, observation, observe, places
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import (
+    context,
+    engine,
+    model,
+    modes,
+    observation,
+    observe,
+    places,
+    ways,
+)
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.unseal import Unseal
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, errors, marshal, nv
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport import tcti
@@ -98,15 +107,11 @@ def _paths(options: t.Any, known: _argspec.Spec) -> t.Iterator[str]:
 
 
 def spec(module: str) -> _argspec.Spec:
-    """The argument specification of one of ``MODULES`` or ``IN_SESSIONS``, or of tpm2_info."""
-    others = {
-        "tpm2_evidence": _argspec_identity.evidence,
-        "tpm2_info": _argspec.info,
-        "tpm2_profile": _kinds.profile,
-        "tpm2_unseal": _argspec.unseal,
-    }
-    own = others[module]() if module in others else _kinds.KINDS[_ONE_KIND[module]].spec()
-    return {**_argspec.connection(), **_argspec.session_key(), **_argspec.execution(), **_argspec.known_answers(), **own}
+    """The argument specification of a device module, with all that the controller's part of one may take."""
+    name = module.removeprefix("tpm2_")
+    others = {"evidence": _argspec_identity.evidence, "profile": _kinds.profile}
+    common = {**_argspec.connection(), **_argspec.session_key(), **_argspec.execution(), **_argspec.known_answers()}
+    return {**common, **(others.get(name) or vars(_argspec)[name])()}
 
 
 def _unchanged(module: str, params: dict[str, t.Any], remote: Remote, diff: bool) -> dict[str, t.Any]:
@@ -115,15 +120,8 @@ def _unchanged(module: str, params: dict[str, t.Any], remote: Remote, diff: bool
     given, salt, outcome = _task.given(params), _task.salt(params), engine.Outcome()
     _ahead(resources, given, remote)
     places.check_all(resources, remote)
-    run = engine.Engine(
-        tcti.Tcti("relay", ""),
-        given,
-        salt=salt,
-        connect=remote.connect,
-        open_backend=_no_session,
-        require_library=lambda: None,
-        disk=remote,
-    )
+    leading = ways.Ways(tcti.Tcti("relay", ""), connect=remote.connect, open_backend=_no_session, require_library=lambda: None, disk=remote)
+    run = leading.engine(given, salt=salt)
     run.run(resources, True, outcome)
     if outcome.steps:
         raise ElsewhereError("change")
