@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _secret
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _answer, _answer_tables, _device_action
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _answer, _answer_tables
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import comparison
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 ACTIONS = {path.stem for path in (ROOT / "plugins/action").glob("*.py")}
@@ -51,8 +52,8 @@ def test_a_table_is_what_return_documents(name: str) -> None:
 def test_the_name_of_a_key_is_no_secret(name: str) -> None:
     # Without pipelining a task that pins the session's key, and sends no secret, is not refused.
     options = {"session_key": {"handle": "0x81010001", "name": "000b" + "00" * 32}, "owner_auth": None}
-    assert not list(_secret.secret_values(options, _device_action._spec(name)))
-    assert list(_secret.secret_values({**options, "owner_auth": "one"}, _device_action._spec(name))) == ["one"]
+    assert not list(_secret.secret_values(options, comparison.spec(name)))
+    assert list(_secret.secret_values({**options, "owner_auth": "one"}, comparison.spec(name))) == ["one"]
 
 
 OURS = _answer.fields(
