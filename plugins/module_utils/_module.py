@@ -95,7 +95,7 @@ def _check_owned(module: AnsibleModule, resource: Resource) -> None:
     for kind, find in (("owner", pwd.getpwnam), ("group", grp.getgrnam)):
         name = wanted.get(kind)
         try:
-            _found = name is None or str(name).isdigit() or find(str(name))
+            _found = name is None or modes.numeric(kind, str(name), path) or find(str(name))
         except KeyError:
             raise modes.no_such(kind, name, path) from None
     modes.check(path, mode, lambda text: module._symbolic_mode_to_octal(os.stat("/"), text) & 0o7777)

@@ -110,6 +110,8 @@ def test_what_is_no_certificate_of_ours_stays(bench: Bench, tmp_path: pathlib.Pa
         ({"content": "{{ certificate }}"}, "content is not a PEM certificate; give it with its BEGIN and END lines"),
         ({"owner": "nobody-of-that-name"}, "there is no owner nobody-of-that-name on the device"),
         ({"group": "no-group-of-that-name"}, "there is no group no-group-of-that-name on the device"),
+        # The number that means "as it is" (chown(2)).
+        ({"owner": "4294967295"}, "there is no owner 4294967295 on the device"),
         ({"mode": "rw-r--r--"}, "'rw-r--r--' is not a mode"),
         ({"path": "iak.cert.pem"}, "it is not an absolute path"),
         ({"path": "/dev/null/iak.cert.pem"}, "/dev/null"),

@@ -16,6 +16,8 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm.errors import 
 
 _OCTAL = re.compile(r"(0o)?0?[0-7]{1,4}", re.ASCII)
 _SPECIAL = 0o7000
+# The number that means "as it is" in place of an owner or group (chown(2)), and how many digits it has.
+_NO_ID, _DIGITS = 0xFFFFFFFF, 10
 _CURE = 'write it as "0600" or u=rw,g=r'
 
 
@@ -55,6 +57,15 @@ def fault(mode: t.Any, symbolic: t.Callable[[str], int]) -> str:
     )
 
 
+def numeric(kind: str, name: str, path: str) -> bool:
+    """Whether a file's owner or group is given as a number. Raises InputError for a number that nobody can have."""
+    if not name.isdecimal():
+        return False
+    if len(name) > _DIGITS or int(name) >= _NO_ID:
+        raise no_such(kind, name, path)
+    return True
+
+
 def no_such(kind: str, name: t.Any, path: str) -> InputError:
     """The error for an owner or a group of a file that the device does not have."""
     return InputError(f"Could not plan {path}: there is no {kind} {name} on the device; create it, or name another.")
@@ -74,4 +85,4 @@ def number(mode: int | str, symbolic: t.Callable[[str], int]) -> int:
     return int(mode.replace("o", ""), 8) if _OCTAL.fullmatch(mode) else symbolic(mode)
 
 
-__all__ = ("check", "fault", "no_such", "number")
+__all__ = ("check", "fault", "no_such", "number", "numeric")

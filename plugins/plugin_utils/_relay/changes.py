@@ -13,6 +13,7 @@ TPM's bus sees.
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils import _task
@@ -77,17 +78,22 @@ def _check_owned(owned: model.OwnedFile, device: Live) -> None:
     """Check a file's mode, owner and group before anything is changed. Raises InputError."""
     for kind in ("owner", "group"):
         name = owned.options.get(kind)
-        if name is not None and device.own(None, None, **{"owner": None, "group": None, kind: name}):
+        if name is None or modes.numeric(kind, str(name), owned.path):
+            continue
+        if device.own(None, None, **{"owner": None, "group": None, kind: name}):
             raise modes.no_such(kind, name, owned.path)
     modes.check(owned.path, owned.options.get("mode"), comparison.symbolic(0o755))
 
 
 def _own(owned: model.OwnedFile, device: Live) -> None:
+    """Give a file the mode, owner and group of its task. Raises TpmError."""
     found, mode = device.look(owned.path), owned.options.get("mode")
     wanted = None if mode is None else modes.number(mode, comparison.symbolic(found["mode"]))
-    if device.own(owned.path, wanted, owned.options.get("owner"), owned.options.get("group")):
+    number = device.own(owned.path, wanted, owned.options.get("owner"), owned.options.get("group"))
+    if number:
         raise errors.TpmError(
-            f"Could not give {owned.path} its mode, owner and group: the device refuses; run with become as root, or leave them out.",
+            f"Could not give {owned.path} its mode, owner and group: the device refuses ({os.strerror(number)}); run with become as root, or "
+            "leave them out.",
             reason="file",
             object=owned.path,
         )

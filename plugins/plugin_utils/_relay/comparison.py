@@ -194,7 +194,7 @@ def differs(owned: model.OwnedFile, disk: t.Any) -> bool:
         return True
     pairs = zip((wanted.get("owner"), wanted.get("group")), found["names"], found["ids"])
     # Ansible takes a number for a number, even if a user has that name.
-    return any(one is not None and str(one) != str(number if str(one).isdigit() else name) for one, name, number in pairs)
+    return any(one is not None and str(one) != str(number if str(one).isdecimal() else name) for one, name, number in pairs)
 
 
 def _unchecked(owned: model.OwnedFile, remote: Remote) -> bool:

@@ -21,6 +21,7 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _answer
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import channel
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import stopped as stopped_why
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay.remote import (
+    ERRORS,
     LARGEST_FILE,
     Carry,
     ElsewhereError,
@@ -131,9 +132,11 @@ class Live:
     def _done(self, step: Step) -> dict[str, t.Any]:
         try:
             found = _DONE.take(self._now(step), "file")
-            return {"error": int(found["error"]), "folder": found.get("folder")}
-        except (_answer.MalformedError, KeyError, TypeError):
+        except _answer.MalformedError:
             raise malformed() from None
+        if found.get("error") not in ERRORS:
+            raise malformed()
+        return found
 
     def _now(self, step: Step) -> t.Any:
         """One exchange with one step."""

@@ -31,9 +31,13 @@ if TYPE_CHECKING:
     import typing as t
 
 ASKED = r"""<<INCLUDE_ANSIBLE_MODULE_JSON_ARGS>>"""
-HEADER = 10  # bytes: a tag, in bytes 2 to 5 the size of the whole, and a code
-MOST = 1 << 16  # bytes of a response
-PATIENCE = 30.0  # seconds, for a socket
+# Bytes: a tag, in bytes 2 to 5 the size of the whole, and a code.
+HEADER = 10
+# Bytes of a response.
+MOST = 1 << 16
+# Seconds, for a socket: to connect, and to read; and to wait for a response to a change, which may be to make an RSA key.
+PATIENCE = 30.0
+LONG = 540.0
 
 
 class Failed(Exception):
@@ -47,7 +51,12 @@ class Node:
         self.file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         # A command that is written to an ordinary file would destroy its content.
         if not stat.S_ISCHR(os.fstat(self.file).st_mode):
+            self.close()
             raise Failed("no_device")
+
+    def close(self) -> None:
+        """Close the node: only then can a direct one be opened again."""
+        os.close(self.file)
 
     def send(self, command: bytes) -> bytes:
         """One command, and its response, which may come in pieces."""
@@ -64,7 +73,7 @@ class Node:
 class Stream:
     """A stream that carries commands and responses without framing."""
 
-    def __init__(self, place: "list[t.Any]") -> None:
+    def __init__(self, place: "list[t.Any]", patience: float) -> None:
         # Imported where they are used: socket and tempfile take a device longer than all that a run with nothing to do asks of it.
         import socket
 
@@ -74,6 +83,11 @@ class Stream:
             self.socket.connect(place[1])
         else:
             self.socket = socket.create_connection((place[1], place[2]), PATIENCE)
+        self.socket.settimeout(patience)
+
+    def close(self) -> None:
+        """End the connection."""
+        self.socket.close()
 
     def send(self, command: bytes) -> bytes:
         """One command, and its response."""
@@ -95,12 +109,12 @@ class Stream:
         return data
 
 
-def reach(places: "list[list[t.Any]]") -> "tuple[int, Node | Stream]":
+def reach(places: "list[list[t.Any]]", patience: float) -> "tuple[int, Node | Stream]":
     """Open the first place that exists; the first one of all if none does. Returns its number, and what was opened."""
     there = [number for number, place in enumerate(places) if place[0] != "node" or os.path.exists(place[1])]
     number = (there or [0])[0]
     place = places[number]
-    return number, Node(place[1]) if place[0] == "node" else Stream(place)
+    return number, Node(place[1]) if place[0] == "node" else Stream(place, patience)
 
 
 def names(owner: int, group: int) -> "list[str | None]":
@@ -199,8 +213,8 @@ def own(path: "str | None", mode: "int | None", owner: "str | None", group: "str
     import pwd
 
     try:
-        uid = -1 if owner is None else int(owner) if owner.isdigit() else pwd.getpwnam(owner).pw_uid
-        gid = -1 if group is None else int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
+        uid = -1 if owner is None else int(owner) if owner.isdecimal() else pwd.getpwnam(owner).pw_uid
+        gid = -1 if group is None else int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
         if path is not None:
             os.lchown(path, uid, gid)
         if path is not None and mode is not None:
@@ -220,6 +234,7 @@ class Relay:
 
     tpm = None  # type: Node | Stream | None
     used = None  # type: int | None
+    patience = PATIENCE
 
     def work(self, asked: "dict[str, t.Any]") -> "dict[str, t.Any]":
         """Carry out the steps. Returns the answers up to the step that failed, and why, as a word and the system's number of the error."""
@@ -232,7 +247,7 @@ class Relay:
         try:
             # Opened also if only files are looked at: without a TPM, the module that asks would fail as well.
             if self.tpm is None:
-                self.used, self.tpm = reach(asked["places"])
+                self.used, self.tpm = reach(asked["places"], self.patience)
             for step in asked["steps"]:
                 if step[0] != "send":
                     answers.append(FILES[step[0]](*step[1:]))
@@ -245,15 +260,18 @@ class Relay:
         except (OSError, UnicodeError) as error:
             import socket
 
-            word = "silent" if isinstance(error, socket.timeout) else "broken" if self.tpm else "unreachable"
-            told["stopped"] = [word, 0 if word == "silent" else getattr(error, "errno", 0) or 0]
-        if told["stopped"]:
+            late = isinstance(error, socket.timeout)
+            word = "unreachable" if self.tpm is None else "silent" if late else "broken"
+            told["stopped"] = [word, errno.ETIMEDOUT if late else getattr(error, "errno", 0) or 0]
+        if told["stopped"] and self.tpm:
+            self.tpm.close()
             self.tpm = None
         told["used"] = self.used
         return told
 
     def serve(self) -> None:
         """Answer one line after the other until there are no more: the controller has gone, or is done."""
+        self.patience = LONG
         say({"ready": True})
         for line in sys.stdin.buffer:
             say(self.work(json.loads(line.decode())))

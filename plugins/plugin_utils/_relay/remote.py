@@ -49,6 +49,8 @@ ANSWER = _answer.fields(
         "failed": _answer.BOOL,
     }
 )
+# The system's numbers of errors, and the modes of files (inode(7)). C functions take no larger ones.
+ERRORS, _MODES = range(1 << 16), range(1 << 12)
 Step = list[t.Any]
 # Has the relay carry out what these options ask for; returns its answer, of the kind ANSWER.
 Carry = t.Callable[[dict[str, t.Any]], t.Mapping[str, t.Any]]
@@ -256,7 +258,9 @@ def looked(answer: t.Any) -> dict[str, t.Any]:
         found = _LOOK.take(answer, "file")
         if not {"real", "link", "same"} <= found.keys() or None in found.values():
             raise ElsewhereError("malformed")
-        if "mode" in found and not len(found["ids"]) == len(found["names"]) == 2:
+        if "mode" in found and not (found["mode"] in _MODES and len(found["ids"]) == len(found["names"]) == 2):
+            raise ElsewhereError("malformed")
+        if found.get("error", 0) not in ERRORS:
             raise ElsewhereError("malformed")
         found["same"] = [(int(device), int(inode), str(rest)) for device, inode, rest in found["same"]]
         if "data" in found:
@@ -266,4 +270,4 @@ def looked(answer: t.Any) -> dict[str, t.Any]:
     return t.cast("dict[str, t.Any]", found)
 
 
-__all__ = ("ANSWER", "LARGEST_FILE", "Carry", "ElsewhereError", "Remote", "RemoteReader", "Step", "looked", "responded")
+__all__ = ("ANSWER", "ERRORS", "LARGEST_FILE", "Carry", "ElsewhereError", "Remote", "RemoteReader", "Step", "looked", "responded")

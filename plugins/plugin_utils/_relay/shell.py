@@ -195,6 +195,8 @@ def _looked(most: int, parts: list[str]) -> dict[str, t.Any]:
     if isinstance(numbers, int):
         return {**found, "error": numbers}
     kind, owner, group = int(numbers[2], 16), int(numbers[3]), int(numbers[4])
+    if not 0 <= kind < 1 << 16:
+        raise ValueError("no mode of a file")
     names = [None if name == "UNKNOWN" else name for name in numbers[5:]]
     found.update(mode=stat.S_IMODE(kind), ids=[owner, group], names=names)
     if not stat.S_ISREG(kind):

@@ -62,8 +62,13 @@ def test_a_file_gets_its_mode_and_owner(wanted: dict[str, str], given: list[t.An
 def test_what_a_file_cannot_be_given() -> None:
     found = make(owning(errno.ENOENT, only=False), "tpm2_sealed_blob", {**BLOB, "owner": "nobody-here"})
     assert found["failed"] and found["reason"] == "input" and "there is no owner nobody-here on the device" in found["msg"]
+    for number in ("4294967295", "9" * 5000):
+        device = SoftDevice()
+        found = make(device, "tpm2_sealed_blob", {**BLOB, "group": number})
+        assert found["failed"] and found["reason"] == "input" and f"there is no group {number} on the device" in found["msg"]
+        assert not owned(device)
     found = make(owning(errno.EPERM, only=True), "tpm2_sealed_blob", {**BLOB, "owner": "nobody"})
-    assert found["failed"] and found["reason"] == "file" and "the device refuses" in found["msg"]
+    assert found["failed"] and found["reason"] == "file" and "the device refuses (Operation not permitted)" in found["msg"]
     found = make(SoftDevice(), "tpm2_sealed_blob", {**BLOB, "mode": "4755"})
     assert found["failed"] and found["reason"] == "input" and "mode '4755'" in found["msg"]
 

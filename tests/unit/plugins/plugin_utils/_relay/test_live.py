@@ -61,6 +61,8 @@ LIES: dict[str, t.Any] = {
     "an error of another type": [{"error": "0", "real": 7}],
     "an error that is true": [{"error": True, "real": None}],
     "an error that is null": [{"error": None, "real": PATH}],
+    "an error below zero": [{"error": -1, "real": PATH, "link": False, "same": []}],
+    "an error larger than a C integer": [{"error": 1 << 40, "real": PATH, "link": False, "same": []}],
 }
 
 

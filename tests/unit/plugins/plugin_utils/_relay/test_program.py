@@ -9,6 +9,7 @@ import ast
 import base64
 import contextlib
 import errno
+import io
 import json
 import os
 import pathlib
@@ -23,7 +24,7 @@ import typing as t
 import pytest
 from support import places, relay
 
-from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import exchange, program
+from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import channel, exchange, program
 
 COMMAND, RESPONSE = "80010000000a0000017b", "80010000000c00000000abcd"
 OTHER = "80010000000a0000017a"
@@ -159,8 +160,28 @@ def test_what_is_silent(peer: t.Callable[..., Peer], pieces: tuple[bytes, ...]) 
     assert run(ask(["send", COMMAND], places=[peer(*pieces).place]), patience=0.2) == {
         "changed": False,
         "answers": [],
-        "stopped": ["silent", 0],
+        "stopped": ["silent", errno.ETIMEDOUT],
     }
+
+
+def test_a_host_that_does_not_take_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not reached; that it took the connection and did not answer would be untrue."""
+
+    def connect(_address: t.Any, patience: float) -> socket.socket:
+        assert patience == program.PATIENCE
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    told = program.Relay().work(ask(["send", COMMAND], places=[["tcp", "192.0.2.1", 2321]]))
+    assert told["stopped"] == ["unreachable", errno.ETIMEDOUT]
+
+
+def test_a_change_may_take_longer_than_a_read(peer: t.Callable[..., Peer], monkeypatch: pytest.MonkeyPatch) -> None:
+    served, asked = program.Relay(), ask(["send", COMMAND], places=[peer(GOOD).place])
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(json.dumps(asked).encode())))
+    served.serve()
+    assert isinstance(served.tpm, program.Stream) and served.tpm.socket.gettimeout() == program.LONG < channel.PATIENCE
+    served.tpm.close()
 
 
 def test_what_is_not_there(tmp_path: pathlib.Path) -> None:
@@ -231,6 +252,17 @@ def test_a_device_node() -> None:
     with node(GOOD) as (path, heard):
         assert run(ask(["send", COMMAND], ["send", OTHER], places=[["node", path]]))["answers"] == [RESPONSE, RESPONSE]
     assert heard == [COMMAND, OTHER]
+
+
+def test_a_node_that_fails_is_closed(tmp_path: pathlib.Path) -> None:
+    """A direct node can be opened once at a time, so the next step could not open it again."""
+    (tmp_path / "tpm0").touch()
+    before = os.listdir("/dev/fd")
+    served = program.Relay()
+    assert served.work(ask(["send", COMMAND], places=[["node", str(tmp_path / "tpm0")]]))["stopped"] == ["no_device", 0]
+    # Writing to this one fails.
+    assert served.work(ask(["send", COMMAND], places=[["node", "/dev/full"]]))["stopped"] == ["broken", errno.ENOSPC]
+    assert os.listdir("/dev/fd") == before
 
 
 def test_the_first_node_that_exists() -> None:
@@ -433,7 +465,7 @@ def test_serving(peer: t.Callable[..., Peer]) -> None:
 # What the program uses of the standard library: all of it is in Python 3.6.
 IN_PYTHON_3_6 = {
     "binascii": "a2b_base64 b2a_base64",
-    "errno": "EACCES EFBIG EINVAL EISDIR ELOOP ENOENT ENOTDIR",
+    "errno": "EACCES EFBIG EINVAL EISDIR ELOOP ENOENT ENOTDIR ETIMEDOUT",
     "grp": "getgrgid getgrnam",
     "json": "dumps loads",
     "os": "O_CLOEXEC O_DIRECTORY O_RDONLY O_RDWR W_OK X_OK access chmod close environ fchmod fdopen fstat fsync lchown makedirs open path read "
@@ -467,7 +499,7 @@ def test_the_program_is_one_of_python_3_6() -> None:
     # It evaluates annotations where a function is defined, unless they are texts.
     annotations = [a.annotation for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for a in f.args.args if a.annotation]
     annotations += [f.returns for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) and f.returns]
-    assert {one.id for one in annotations if isinstance(one, ast.Name)} <= {"bool", "bytes", "int", "str"}
+    assert {one.id for one in annotations if isinstance(one, ast.Name)} <= {"bool", "bytes", "float", "int", "str"}
     assert all(isinstance(one, (ast.Name, ast.Constant)) for one in annotations)
 
 

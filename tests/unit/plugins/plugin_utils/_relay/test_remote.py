@@ -203,6 +203,8 @@ LIES: dict[str, t.Callable[[Asked, Told], t.Any]] = {
     "a file with an error that is none": looked(error="ENOENT"),
     "a file with an error and no content": looked(error=13, data=...),
     "a file with a text for a mode": looked(mode="0600"),
+    "a file with a mode larger than a C integer": looked(mode=1 << 40),
+    "a file with an error larger than a C integer": looked(error=1 << 40, data=...),
     "a file without an owner": looked(ids=..., names=...),
     "a file with one owner": looked(ids=[0], names=["root"]),
     "a file with three owners": looked(ids=[0, 0, 0], names=["a", "b", "c"]),

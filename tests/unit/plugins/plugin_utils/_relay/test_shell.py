@@ -354,6 +354,9 @@ LIES = {
     "no look": "edgefleet-relay sent:80 sent:80 look:1 end",
     "no status": "edgefleet-relay sent:80 sent:80 look:0:2f:s2f:s2f:s2f:s end",
     "no numbers in a status": f"edgefleet-relay sent:80 sent:80 look:0:2f:{'s' + b'a b c d e f g'.hex()}:s:s:s end",
+    "a mode larger than a C integer": "edgefleet-relay sent:80 sent:80 look:0:2f:{0}:{0}:{0}:s end".format(
+        "s" + f"1 2 {'f' * 30} 0 0 a b".encode().hex()
+    ),
     "no list": "edgefleet-relay sent:80 sent:80 look:0:2f:l2f:l2f:l2f:s end",
     "no modes in a list": f"edgefleet-relay sent:80 sent:80 look:0:2f:{'l' + b'1 drwxr-xr-? 2 0 0'.hex() + b'%ndrwx 2 r r'.hex()}:0:0:s end",
     "too large": "edgefleet-relay sent:" + "80" * (3 << 20) + " end",
