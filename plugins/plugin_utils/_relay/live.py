@@ -130,13 +130,14 @@ class Live:
             self._before.looks[path] = _taken(looked, self._now(["look", path, LARGEST_FILE]))
 
     def _done(self, step: Step) -> dict[str, t.Any]:
+        """One exchange with one step that is about a file. Returns ``error``, the system's number of an error or 0, and perhaps ``folder``."""
         try:
             found = _DONE.take(self._now(step), "file")
         except _answer.MalformedError:
             raise malformed() from None
         if found.get("error") not in ERRORS:
             raise malformed()
-        return found
+        return t.cast("dict[str, t.Any]", found)
 
     def _now(self, step: Step) -> t.Any:
         """One exchange with one step."""
