@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """scripts/cores: the oldest and the newest ansible-core that the Pythons on this machine can run.
 
-Makes an environment .work/core-VERSION for each (ansible-core and what it needs, nothing else), prints them, and lists them in
+Makes an environment .work/core-VERSION for each (ansible-core, and what the controller's side needs), prints them, and lists them in
 .work/cores.json: [{"core": "2.18.19", "python": "3.11", "bin": FOLDER, "ansible_playbook": FILE, ...}], the oldest first.
 """
 
@@ -56,13 +56,16 @@ def make_environment(core: str, python: str) -> pathlib.Path:
     """Make .work/core-VERSION, unless it exists and was made here by the same Python; return its bin folder."""
     folder = WORK / f"core-{core}"
     stamp = folder / "stamp"
-    wanted = "\n".join([str(folder), python, *pinned(), ""])
+    pytss = [line for line in (ROOT / "scripts/requirements-demo.txt").read_text().splitlines() if line.startswith("tpm2-pytss==")]
+    wanted = "\n".join([str(folder), python, *pinned(), *pytss, ""])
     if not stamp.exists() or stamp.read_text() != wanted:
         print(f"==> installing ansible-core {core} into .work/{folder.name} with {python}", file=sys.stderr, flush=True)
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([python, "-m", "venv", folder], check=True)
         pip = [folder / "bin/python", "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--quiet"]
-        subprocess.run([*pip, f"ansible-core=={core}", *pinned()], check=True)
+        built = [str(ROOT / "scripts/pytss_wheel"), str(folder / "bin/python")]
+        wheel = subprocess.run(built, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+        subprocess.run([*pip, f"ansible-core=={core}", *pinned(), wheel], check=True)
         stamp.write_text(wanted)
     return folder / "bin"
 

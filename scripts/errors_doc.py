@@ -65,10 +65,10 @@ A failed task returns the sentence as `msg`. The sentence may change with any re
 
 - `reason`, one word. If the TPM, or the software on the way to it, refused a command, the word is the name of the code, for example
   `TPM_RC_BAD_AUTH`. Otherwise it is a word of the next table. Modules that run on the controller have more words (see
-  [identity](identity.md)). The controller adds three of its own: `malformed_answer`, if a device answered something that no module of this
-  collection sends, `no_pipelining`, if secrets would be written to a file on the device, and `no_relay`, if the relay, through which the
-  controller changes a TPM, could not be started on the device, or if the device would have to be sent secrets only because its relay does not
-  answer as a relay does. A task that Ansible itself refuses, for example because of an unknown
+  [identity](identity.md)). The controller adds four of its own: `malformed_answer`, if a device answered something that no module of this
+  collection sends, `no_pipelining`, if secrets would be written to a file on the device, `no_relay`, if the relay, through which the
+  controller changes a TPM, could not be started on the device, and `untold`, if the task cannot be done from the controller, and the device
+  would have to be sent auth values or secrets though nobody has said `execution: device`. A task that Ansible itself refuses, for example because of an unknown
   option, has no `reason`;
 - `object`, the handle, NV index, path or hierarchy that the failure is about, written as in `resources` and `steps` of the result. It is
   missing if it is not known.

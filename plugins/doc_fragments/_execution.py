@@ -25,10 +25,13 @@ options:
       - With V(device), the module is sent to the device with all its options, auth values and secrets among them, and does everything there. The device
         needs tpm2-pytss.
       - With V(auto), the comparison is done on the controller. If nothing is to be done, the task ends there. Otherwise it goes on as with
-        V(controller) if the controller has tpm2-pytss and the connection allows it (C(ssh) without a password, C(local)), and as with V(device) if not.
-      - V(auto) is the same as V(device) for a TPM that is reached through a library on the device, for example with a O(tcti) of C(tabrmd). V(controller)
-        is refused there. Where only the device says that it is needed, because its relay does not run or does not answer as a relay does, or by its
-        environment variable E(TPM2TOOLS_TCTI), a task with auth values or secrets fails instead (C(no_relay)). Use V(device) if they may go there.
+        V(controller) if the controller has tpm2-pytss and the connection allows it (C(ssh) without a password, C(local), C(docker), C(podman); C(su)
+        without a password). If not, the module is sent to the device, but only without auth values and secrets. A task that has any fails then
+        (with the reason C(untold)). Use V(device) if the operating system of the device may have them.
+      - The same holds for a TPM that is reached through a library on the device, such as a O(tcti) of C(tabrmd), and for a device on which the relay does
+        not run, or does not answer as a relay does.
+      - A C(local) connection sends nothing to anybody else. If the controller has no tpm2-pytss, or the O(tcti) is of a library, V(auto) runs the module
+        there as V(device) does.
     type: str
     choices: [auto, controller, device]
     default: auto

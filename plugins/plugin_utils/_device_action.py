@@ -41,8 +41,8 @@ _WHY = {
 _NOT_HERE = "Could not run {module} from the controller: {why}; leave execution out, or set it to device."
 _NOT_BY_SHELL = "Could not run {module} over the relay in shell: {why}; put this right, or give the device Python and leave relay out."
 _NOT_SENT = (
-    "Could not run {module} from the controller: {why}; no auth value or secret was sent to the device in another way: see whether it is what it says "
-    "it is, or set execution to device, which sends them to it."
+    "Could not run {module} from the controller: {why}; no auth value or secret was sent to the device in another way: mend this, or, if the device's "
+    "operating system may see them, set execution (tpm2_profile_execution for the playbooks) to device."
 )
 exchange.offer()
 Result = dict[str, t.Any]
@@ -159,19 +159,25 @@ class DeviceAction(ActionBase):
         if result is None and (self._by_shell or options.get("execution") == "controller"):
             failed = compared.failed
             if failed is not None and self._left == compared.why and (module == reading.MODULE or not self._obstacle()):
-                return {"failed": True, "changed": False, "msg": failed.message, **failed.words()}
+                return _failure(failed)
             says = _NOT_BY_SHELL if self._by_shell else _NOT_HERE
             return {"failed": True, "changed": False, "reason": "input", "msg": says.format(module=module, why=why)}
-        if result is None and self._lured(module, options, compared):
-            return {"failed": True, "changed": False, "reason": "no_relay", "msg": _NOT_SENT.format(module=module, why=why)}
+        if result is None and self._untold(module, options, compared):
+            if compared.failed is not None and self._left == compared.why:
+                return _failure(compared.failed)
+            return {"failed": True, "changed": False, "reason": "untold", "msg": _NOT_SENT.format(module=module, why=why)}
         return result
 
-    def _lured(self, module: str, options: t.Mapping[str, t.Any], compared: comparison.Compared) -> bool:
-        """Whether the module would be sent with secrets only because the device says so: this controller could do the task, and nobody said `device`."""
+    def _untold(self, module: str, options: t.Mapping[str, t.Any], compared: comparison.Compared) -> bool:
+        """Whether the module would be sent to another host with secrets, though nobody said `device`.
+
+        On the controller itself only a device decides nothing: what the task or the controller cannot do from here is done by the module.
+        """
+        if options.get("execution") == "device" or not any(True for _one in _secret.secret_values(options, comparison.spec(module))):
+            return False
         heard = compared.remote is not None and compared.remote.exchanges > 0
         chosen = self._left in _OF_THE_TASK or (self._left == "tcti" and bool(options.get("tcti")))
-        secret = any(True for _one in _secret.secret_values(options, comparison.spec(module)))
-        return heard and secret and not chosen and not self._obstacle()
+        return not reach.own_host(self._connection) or (heard and not chosen and not self._obstacle())
 
     def _obstacle(self) -> str:
         """Why this controller cannot change a TPM over the task's connection, as a clause; "" if it can."""
@@ -183,7 +189,7 @@ class DeviceAction(ActionBase):
         try:
             relay = reach.opened(self, reach.by_shell(self) if self._by_shell else reach.by_python(self))
         except TpmError as failed:
-            return {"failed": True, "changed": False, "msg": failed.message, **failed.words()}
+            return _failure(failed)
         try:
             device = live.Live(known, relay.ask)
             return changes.make(module, _plain.plain(options), check=bool(self._task.check_mode), diff=bool(self._task.diff), device=device)
@@ -227,6 +233,10 @@ def _taken(module: str, table: _answer.Kind, result: Result) -> Result:
         return _answer.taken(table, result)
     except _answer.MalformedError as malformed:
         return _malformed(module, malformed.message)
+
+
+def _failure(failed: TpmError) -> Result:
+    return {"failed": True, "changed": False, "msg": failed.message, **failed.words()}
 
 
 def _malformed(module: str, why: str) -> Result:

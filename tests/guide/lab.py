@@ -64,6 +64,12 @@ def controller_image() -> str:
             constraints = ["--constraint", str(places.ROOT / "scripts/constraints.txt")]
             wanted = ["--only-binary=:all:", f"--python-version={PYTHON}", "--dest", str(context), f"ansible-core=={core}", *LIBRARIES]
             subprocess.run([str(places.venv() / "bin/pip"), "download", "--quiet", *constraints, *wanted], check=True)
+        # pip compiles it, which the container's archive has no tools for.
+        made = subprocess.run(
+            [str(places.ROOT / "scripts/pytss_wheel"), str(places.venv() / "bin/python")], check=True, stdout=subprocess.PIPE, text=True
+        )
+        wheel = pathlib.Path(made.stdout.strip())
+        (context / wheel.name).write_bytes(wheel.read_bytes())
         for file in (_HERE / "image").iterdir():
             (context / file.name).write_bytes(file.read_bytes())
         return image("bookworm", context)
@@ -117,6 +123,7 @@ class Lab:
     def install(self) -> None:
         """Install the collection from a clone, as the README says; print what is said."""
         print(self.user(f"git clone -q {ADDRESS} && ansible-galaxy collection install --force ./edgefleet.tpm2"))
+        print(self.user("pip install --quiet 'tpm2-pytss>=2.0'"))
 
     def device(self, name: str, address: str, suite: str, tpm: pathlib.Path | None = None) -> Container:
         """Add a device: a bare host with a blank TPM, or with the TPM whose state is in a folder. The controller's user may log in as root."""

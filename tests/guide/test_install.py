@@ -10,7 +10,7 @@ from guide.page import Block, blocks
 from guide.reader import Reader, recap
 
 README, GUIDE = "README.md", "docs/first-fleet.md"
-CLONE, TARBALL = "git clone ", "ansible-galaxy collection build "
+CLONE, TARBALL, LIBRARY = "git clone ", "ansible-galaxy collection build ", "pip install "
 FOLDER, PREFLIGHT = "mkdir -p ~/my-fleet", "ansible-playbook -i inventory.yml edgefleet.tpm2.preflight"
 
 
@@ -25,12 +25,12 @@ def test_install(lab: Lab) -> None:
     reader = Reader(lab, README)
     inventory, keys = (block for block in blocks(GUIDE) if block.section == "2. The inventory")
     by_line = {block.text.splitlines()[0]: block for block in section("Install")}
-    clone, tarball, folder, preflight = (
-        next(block for line, block in by_line.items() if line.startswith(begin)) for begin in (CLONE, TARBALL, FOLDER, PREFLIGHT)
+    clone, tarball, library, folder, preflight = (
+        next(block for line, block in by_line.items() if line.startswith(begin)) for begin in (CLONE, TARBALL, LIBRARY, FOLDER, PREFLIGHT)
     )
     for install in (clone, tarball):
         reader.terminal.run("cd; rm -rf ~/.ansible ~/my-fleet")
-        for block in (install, folder, inventory, keys, preflight):
+        for block in (install, library, folder, inventory, keys, preflight):
             said = reader.execute(block)
         recap(said, "edge-01", "edge-02")
         assert "skipping" not in said and "[WARNING]" not in said

@@ -30,7 +30,7 @@ TASK = {
         "hierarchy": "{{ hierarchy | default('endorsement') }}",
         "auth": AUTH,
         "current_auth": "",
-        "execution": "controller",
+        "execution": "{{ execution | default('controller') }}",
         "relay": "python",
     },
     "become": "{{ becoming | default(false) }}",
@@ -124,6 +124,8 @@ def told(tmp_path_factory: pytest.TempPathFactory, blank_state: pathlib.Path) ->
                 "ansible_become_exe": "/bin/true",
             },
             "odd": {**mine, "ansible_connection": "odd"},
+            "odd-by-itself": {**mine, "ansible_connection": "odd", "execution": "auto"},
+            "odd-as-told": {**mine, "ansible_connection": "odd", "execution": "device"},
             "library": {**mine, "tcti": "tabrmd:bus_name=com.example.none"},
             "no-tpm": {**mine, "tcti": f"device:{folder}/tpmrm0"},
         }
@@ -137,7 +139,8 @@ REFUSED: dict[str, tuple[str, tuple[str, ...]]] = {
     "no-python-later": ("no_relay", ("Could not start the relay", "status 127", "/nowhere/python3", "ansible_python_interpreter")),
     "chatter": ("malformed_answer", ("it is too long",)),
     "liar": ("malformed_answer", ("nothing of it was believed",)),
-    "odd": ("input", ("its connection plugin odd is not one of ssh, local",)),
+    "odd": ("input", ("its connection plugin odd is not one of ssh, local, docker, podman",)),
+    "odd-by-itself": ("untold", ("its connection plugin odd", "no auth value or secret was sent", "tpm2_profile_execution", "to device")),
     "library": ("input", ("reached through a library on the device",)),
     "no-tpm": ("no_tpm", ("tpmrm0: there is no such TPM",)),
 }
@@ -171,25 +174,39 @@ def test_nothing_was_changed_but_where_no_folder_is_needed(told: tuple[Told, Pro
     """The relay writes no file of its own: a folder for temporary files that is full, read-only or noexec does not matter."""
     results, proxy = told
     assert results["no-folder"]["changed"] and not results["no-folder"].get("failed"), results["no-folder"]
-    assert [record.name for record in proxy.writes()] == ["TPM2_HierarchyChangeAuth"]
+    # As the user has said so, the module has done it for one more; of the other hierarchy.
+    assert results["odd-as-told"]["changed"] and not results["odd-as-told"].get("failed"), results["odd-as-told"]
+    assert [record.name for record in proxy.writes()] == ["TPM2_HierarchyChangeAuth"] * 2
     Tools(proxy.swtpm.tcti).run("changeauth", "-Q", "-c", "o", "-p", AUTH, AUTH)
 
 
+WITHOUT = "import sys\n\nsys.modules['tpm2_pytss'] = None\n"
+OLD = {"tpm2_pytss/__init__.py": "__version__ = '1.2.0'\n", "tpm2_pytss/TCTI.py": "class TCTI: pass\n"}
+
+
 @pytest.mark.parametrize(
-    ("pytss", "says"), [("", "it has no tpm2-pytss; install tpm2-pytss >= 2.0"), ("old", "tpm2-pytss is too old")], ids=["none", "old"]
+    ("files", "says"),
+    [({"sitecustomize.py": WITHOUT}, "it has no tpm2-pytss; install tpm2-pytss >= 2.0"), (OLD, "tpm2-pytss is too old")],
+    ids=["none", "old"],
 )
-def test_a_controller_that_cannot(tmp_path: pathlib.Path, pytss: str, says: str) -> None:
-    """The oldest core's Python has none; and then the distribution's, in which no TCTI can be written (before 2.0)."""
+def test_a_controller_that_cannot(tmp_path: pathlib.Path, files: dict[str, str], says: str) -> None:
+    """A Python without tpm2-pytss; and one with that of Debian 12, in which no TCTI can be written (before 2.0)."""
+    for name, content in files.items():
+        (tmp_path / "python" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "python" / name).write_text(content)
     with contextlib.closing(Swtpm(tmp_path / "tpm")) as tpm:
         tpm.start()
-        hosts: dict[str, Host] = {"edge-01": {"tcti": tpm.tcti, "ansible_python_interpreter": str(places.SYSTEM_PYTHON)}}
-        settings = {}
-        if pytss:
-            (tmp_path / "old" / "tpm2_pytss").mkdir(parents=True)
-            (tmp_path / "old" / "tpm2_pytss" / "__init__.py").write_text("__version__ = '1.2.0'\n")
-            (tmp_path / "old" / "tpm2_pytss" / "TCTI.py").write_text("class TCTI: pass\n")
-            settings["PYTHONPATH"] = str(tmp_path / "old")
-        found = play(tmp_path / "desk", cores()[0]["ansible_playbook"], hosts, **settings)["edge-01"]
-    assert found["failed"] and found["reason"] == "input"
-    assert_one_sentence(found["msg"])
-    assert says in found["msg"] and "install" in found["msg"], found["msg"]
+        device = script(tmp_path / "device", f'unset PYTHONPATH; exec {places.SYSTEM_PYTHON} "$@"')
+        mine: Host = {"tcti": tpm.tcti, "ansible_python_interpreter": device}
+        hosts: dict[str, Host] = {
+            "told": mine,
+            "elsewhere": {**mine, "ansible_connection": "odd", "execution": "auto"},
+            "itself": {**mine, "execution": "auto"},
+        }
+        found = play(tmp_path / "desk", cores()[0]["ansible_playbook"], hosts, PYTHONPATH=str(tmp_path / "python"))
+    for host, reason in {"told": "input", "elsewhere": "untold"}.items():
+        assert found[host]["failed"] and found[host]["reason"] == reason, found
+        assert_one_sentence(found[host]["msg"])
+        assert says in found[host]["msg"] and "install" in found[host]["msg"], found[host]["msg"]
+    # A host that provisions itself, as with ansible-pull, sends nothing to anybody.
+    assert found["itself"]["changed"] and not found["itself"].get("failed"), found["itself"]

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shlex
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
@@ -43,6 +44,11 @@ def obstacle(connection: t.Any) -> str:
     if become is not None and become.get_option("become_pass") and become.name.rpartition(".")[2] != "sudo":
         return f"{become.name} asks for a password, which only sudo can be given here"
     return ""
+
+
+def own_host(connection: t.Any) -> bool:
+    """Whether a task's device is this host itself, as for ansible-pull: then nothing that is sent to it leaves the controller."""
+    return _name(connection) == "local"
 
 
 def no_relay(printed: t.Mapping[str, t.Any]) -> str:
@@ -115,6 +121,19 @@ def _ssh(connection: t.Any, command: str) -> Arguments:
     return [one.decode() if isinstance(one, bytes) else str(one) for one in built]
 
 
-_WAYS: dict[str, t.Callable[[t.Any, str], Arguments]] = {"ssh": _ssh, "local": _local}
+def _docker(connection: t.Any, command: str) -> Arguments:
+    built = connection._build_exec_cmd([connection._play_context.executable, "-c", command])
+    return [one.decode() if isinstance(one, bytes) else str(one) for one in built]
 
-__all__ = ("asked_shell", "by_python", "by_shell", "has_python", "no_relay", "obstacle", "opened", "unable")
+
+def _podman(connection: t.Any, command: str) -> Arguments:
+    user = ["--user", connection.user] if connection.user else []
+    extra = shlex.split(connection.get_option("podman_extra_args") or "")
+    # Without --interactive, as the plugin itself does it, a program in the container has no standard input.
+    began = [connection.get_option("podman_executable"), *extra, "exec", "--interactive", *user, connection._container_id]
+    return [*began, *shlex.split(command)]
+
+
+_WAYS: dict[str, t.Callable[[t.Any, str], Arguments]] = {"ssh": _ssh, "local": _local, "docker": _docker, "podman": _podman}
+
+__all__ = ("asked_shell", "by_python", "by_shell", "has_python", "no_relay", "obstacle", "opened", "own_host", "unable")

@@ -60,7 +60,9 @@ class Action:
         (Plugin("ansible.builtin.local"), ""),
         (Plugin("ssh"), ""),
         (Plugin("ssh", password="x"), "ssh asks for a password"),
-        (Plugin("containers.podman.podman"), "its connection plugin podman is not one of ssh, local"),
+        (Plugin("containers.podman.podman"), ""),
+        (Plugin("community.docker.docker"), ""),
+        (Plugin("community.docker.docker_api"), "its connection plugin docker_api is not one of ssh, local, docker, podman"),
         (Plugin("ssh", Plugin("ansible.builtin.sudo", become_pass="x")), ""),
         (Plugin("ssh", Plugin("ansible.builtin.su")), ""),
         (Plugin("ssh", Plugin("ansible.builtin.su", become_pass="x")), "ansible.builtin.su asks for a password"),
@@ -103,6 +105,23 @@ def test_ssh_runs_the_command_on_the_host_of_the_task() -> None:
     connection = Plugin("ssh", ssh_executable="echo")
     assert reach._ssh(connection, "command") == ["echo", "gw-17", "command"]
     assert reach._ssh(Plugin("ssh", ssh_executable="echo", host="gw-18"), "command") == ["echo", "gw-18", "command"]
+
+
+def test_containers_are_entered_with_a_standard_input() -> None:
+    connection = Plugin("containers.podman.podman", podman_executable="podman", podman_extra_args="--log-level error")
+    connection._container_id, connection.user = "gw-17", "edge"
+    began = ["podman", "--log-level", "error", "exec", "--interactive", "--user", "edge", "gw-17"]
+    assert reach._podman(connection, "/bin/sh -c 'exec true'") == [*began, "/bin/sh", "-c", "exec true"]
+    connection.user = None
+    assert "--user" not in reach._podman(connection, "true")
+    docker = Plugin("community.docker.docker")
+    docker._play_context.executable = "/bin/sh"
+    docker._build_exec_cmd = lambda command: ["docker", b"exec", "-i", "gw-17", *command]
+    assert reach._docker(docker, "exec true") == ["docker", "exec", "-i", "gw-17", "/bin/sh", "-c", "exec true"]
+
+
+def test_which_devices_are_the_controller() -> None:
+    assert reach.own_host(Plugin("ansible.builtin.local")) and not reach.own_host(Plugin("ssh"))
 
 
 def test_whether_a_device_has_python() -> None:
