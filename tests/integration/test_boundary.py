@@ -311,7 +311,7 @@ WRITES_FILES: dict[str, dict[str, t.Any]] = {
 
 def test_no_secret_without_pipelining_and_the_rest_as_ever(each_controller: Controller, host: Host, rogue: Rogue) -> None:
     tcti = host["tpm2_profile_tcti"]
-    secret = {"tcti": tcti, "hierarchy": "owner", "auth": "sentinel-auth"}
+    secret = {"tcti": tcti, "hierarchy": "owner", "auth": "sentinel-auth", "execution": "device"}
     tasks: Tasks = []
     for name, how in WRITES_FILES.items():
         tasks += [

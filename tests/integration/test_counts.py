@@ -18,7 +18,7 @@ import typing as t
 import pytest
 import yaml
 from conftest import Provisioned
-from support import enroll, enrolling, module, places, profile, secrets
+from support import enroll, enrolling, module, profile, secrets
 from support.controller import Controller, interpreter, said, totals
 from support.factory import Line, Vendor
 from support.proxy import Proxy
@@ -216,22 +216,12 @@ class Played:
         assert self.proxy.writes() == self.proxy.sessions() == self.proxy.loads() == []
 
 
-def test_the_reference_profile_by_its_action_plugin(
+def test_the_reference_profile_from_the_controller(
     each_controller: Controller, proxied: Proxy, device_dir: pathlib.Path, system_python: str, table: Table
 ) -> None:
-    """What a controller without tpm2-pytss and a device do: the comparison over the relay, and the module where something is to be done."""
+    """The controller sends no module, and after the comparison one relay that stays."""
     table.measure(system_python, "relay: bytes of the program", PROGRAM_BYTES, len(exchange.program()))
     played = Played(each_controller, proxied, device_dir, system_python, table)
-    played.run("by the action plugin, first run", FIRST_RUN, EXCHANGES_FIRST, 1)
-    played.run_again("by the action plugin, no-op")
-
-
-def test_the_reference_profile_from_the_controller(
-    proxied: Proxy, device_dir: pathlib.Path, system_python: str, tmp_path: pathlib.Path, table: Table
-) -> None:
-    """A controller with tpm2-pytss sends no module, and after the comparison one relay that stays."""
-    controller = Controller(tmp_path, str(places.venv() / "bin/ansible-playbook"), system_python)
-    played = Played(controller, proxied, device_dir, system_python, table)
     played.run("from the controller, first run", FIRST_RUN, EXCHANGES_FIRST, 0, stays=1)
     played.run_again("from the controller, no-op")
 

@@ -107,6 +107,8 @@ def test_a_list_of_ones_own_gives_no_secret_to_an_unverified_tpm(each_line: Line
         "tpm2_profile_resources": "{{ lab_resources + tpm2_profile_certificates }}",
         "tpm2_profile_owner_auth": OWN["owner"],
         "ansible_python_interpreter": tap.python,
+        # Else its operating system gets no secret at all.
+        "tpm2_profile_execution": "device",
     }
     refused = each_line.play(DAY_ZERO, **variables, tpm2_identity_trust={})
     assert refused.returncode != 0 and "is quarantined (" in said(refused), said(refused)
