@@ -44,7 +44,9 @@ def test_a_controller_that_dies_leaves_no_secret(new_scene: NewScene, past: path
     device, remote = scene.belongs_to(hang="plugins.modules.tpm2_profile"), scene.folder / "remote"
     # Not below the scene: Ansible's own sockets need a short path.
     scene.line.controller.settings["TMPDIR"] = str(tmpdir)
-    command = scene.line.controller.start("edgefleet.tpm2.day_zero", {HOST: scene.host(ansible_remote_tmp=str(remote))})
+    command = scene.line.controller.start(
+        "edgefleet.tpm2.day_zero", {HOST: scene.host(ansible_remote_tmp=str(remote), tpm2_profile_execution="device")}
+    )
     try:
         while command.poll() is None and not device.hung.exists():
             time.sleep(0.05)
