@@ -20,10 +20,12 @@ description:
   - It changes nothing, and does the same in check mode.
 notes:
   - Only root can try other users; any other user can try only itself.
+  - The users are users of the device, so the module always runs there, and needs Python 3.9. O(execution=controller) is refused. O(relay) has no effect.
   - A TPM behind TCP (V(swtpm:), V(mssim:)) has no access control. Every user who can connect has access.
 extends_documentation_fragment:
   - edgefleet.tpm2._attributes.info
   - edgefleet.tpm2._connection
+  - edgefleet.tpm2._execution
   - edgefleet.tpm2._access
 seealso:
   - module: edgefleet.tpm2.tpm2_info
@@ -88,7 +90,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors
 
 def main() -> None:
     """Run the module."""
-    module = _module.create(_argspec.access())
+    module = _module.create({**_argspec.execution(), **_argspec.access()})
     allowed, refused = module.params["allowed"], module.params["refused"]
     try:
         place, users = access.visit(module.params["tcti"], [*allowed, *refused], module.params["timeout"])

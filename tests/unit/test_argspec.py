@@ -109,6 +109,11 @@ def test_a_module_documents_what_it_takes(module: str, monkeypatch: pytest.Monke
     assert others["supports_check_mode"] is (documented["attributes"]["check_mode"]["support"] == "full")
 
 
+@pytest.mark.parametrize("module", yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["action_groups"]["tpm2"])
+def test_an_option_that_is_set_for_the_group_is_taken_by_all_its_modules(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {*_argspec.connection(), *_argspec.execution()} <= set(spec_of(module, monkeypatch)[0])
+
+
 def secrets(spec: Options, where: str = "") -> t.Iterator[tuple[str, bool]]:
     """Options that by their names hold a secret, and whether they are no_log."""
     for name, option in spec.items():
