@@ -30,10 +30,22 @@ Result = dict[str, t.Any]
 def make(module: str, options: t.Mapping[str, t.Any], *, check: bool, diff: bool, device: Live) -> Result:
     """The module's result. ``check``: only plan. Raises ElsewhereError, before anything is changed, if only the module on the device can do this."""
     params, outcome = comparison.valid(module, options), engine.Outcome()
-    leading = ways.Ways(device.place, lambda _place: device, device.connect, _opener(device), esapi.require_library, device)
-    run = _talk if module == "tpm2_evidence" else _ensure
+    way = ways.Ways(
+        device.place,
+        transport=lambda _place: device,
+        connect=device.connect,
+        open_backend=_opener(device),
+        require_library=esapi.require_library,
+        disk=device,
+    )
     try:
-        result = run(module, params, outcome, check, diff, leading)
+        if module == "tpm2_evidence":
+            found = evidence_task.talk(params, way, _task.given(params), _task.salt(params), check, outcome)
+            result = {**_task.result(outcome, predicted=check, diff=diff), **found}
+        else:
+            result = _ensure(comparison.made(module, params), params, outcome, check, diff, way, device)
+            if module == "tpm2_unseal":
+                result.update(outcome.plans[0].result)
     except errors.TpmError as failed:
         result = {"failed": True, "msg": failed.message, **failed.words(), **_task.failure(outcome)}
     if outcome.notes:
@@ -41,12 +53,14 @@ def make(module: str, options: t.Mapping[str, t.Any], *, check: bool, diff: bool
     return comparison.masked(module, options, result)
 
 
-def _ensure(module: str, params: Result, outcome: engine.Outcome, check: bool, diff: bool, leading: ways.Ways) -> Result:
-    resources, device = comparison.made(module, params), t.cast("Live", leading.disk)
+def _ensure(
+    resources: t.Sequence[model.Resource], params: Result, outcome: engine.Outcome, check: bool, diff: bool, way: ways.Ways, device: Live
+) -> Result:
+    """The result of a module that ensures something. Raises TpmError, ElsewhereError."""
     for owned in filter(None, (resource.owned_file for resource in resources)):
         _check_owned(owned, device)
     places.check_all(resources, device)
-    run = leading.engine(_task.given(params), salt=_task.salt(params))
+    run = way.engine(_task.given(params), salt=_task.salt(params))
     run.run(resources, check, outcome)
     result = _task.result(outcome, predicted=check, diff=diff)
     for owned in filter(None, (resource.owned_file for resource in resources)):
@@ -54,19 +68,14 @@ def _ensure(module: str, params: Result, outcome: engine.Outcome, check: bool, d
             result["changed"] = True
             if not check:
                 _own(owned, device)
-    if module == "tpm2_unseal":
-        result.update(outcome.plans[0].result)
     if params.get("return_reads"):
         result["reads"] = _task.reads(run, outcome)
     return result
 
 
-def _talk(_module: str, params: Result, outcome: engine.Outcome, check: bool, diff: bool, leading: ways.Ways) -> Result:
-    found = evidence_task.talk(params, leading, _task.given(params), _task.salt(params), check, outcome)
-    return {**_task.result(outcome, predicted=check, diff=diff), **found}
-
-
 def _opener(device: Live) -> t.Callable[[tcti.Tcti, int], base.Backend]:
+    """How the TSS is opened over the relay. From then on, the module on the device cannot go on with the task."""
+
     def opened(place: tcti.Tcti, nv_buffer: int) -> base.Backend:
         device.begun = True
         return esapi.Esapi(place, nv_buffer, own_tcti.OwnTcti(device))

@@ -66,14 +66,28 @@ class Compared(t.NamedTuple):
 
 def compare(module: str, options: t.Mapping[str, t.Any], *, diff: bool, carry: Carry) -> Compared:
     """Compare one device with the options of a task, which are plain values, as yet unchecked. ``diff``: whether the result has a diff."""
+
+    def look(params: dict[str, t.Any], remote: Remote) -> dict[str, t.Any]:
+        if module in IN_SESSIONS:
+            remote.fetch()
+            raise ElsewhereError("change")
+        return masked(module, options, _unchanged(module, params, remote, diff))
+
+    return attempt(module, options, carry, look)
+
+
+def attempt(
+    module: str,
+    options: t.Mapping[str, t.Any],
+    carry: Carry,
+    look: t.Callable[[dict[str, t.Any], Remote], dict[str, t.Any]],
+) -> Compared:
+    """What ``look`` finds on a device, given the checked options and the device; or why it cannot say: it may raise ElsewhereError and TpmError."""
     remote: Remote | None = None
     try:
         params = valid(module, options)
         remote = Remote(params["tcti"], carry)
-        if module in IN_SESSIONS:
-            remote.fetch()
-            return Compared(None, "change", remote)
-        return Compared(masked(module, options, _unchanged(module, params, remote, diff)), "", remote)
+        return Compared(look(params, remote), "", remote)
     except ElsewhereError as elsewhere:
         return Compared(None, elsewhere.why, remote, elsewhere.said, elsewhere.failed)
     except errors.TpmError as failed:
@@ -120,8 +134,8 @@ def _unchanged(module: str, params: dict[str, t.Any], remote: Remote, diff: bool
     given, salt, outcome = _task.given(params), _task.salt(params), engine.Outcome()
     _ahead(resources, given, remote)
     places.check_all(resources, remote)
-    leading = ways.Ways(tcti.Tcti("relay", ""), connect=remote.connect, open_backend=_no_session, require_library=lambda: None, disk=remote)
-    run = leading.engine(given, salt=salt)
+    way = ways.Ways(tcti.Tcti("relay", ""), connect=remote.connect, open_backend=_no_session, require_library=lambda: None, disk=remote)
+    run = way.engine(given, salt=salt)
     run.run(resources, True, outcome)
     if outcome.steps:
         raise ElsewhereError("change")
@@ -218,4 +232,4 @@ class _Stat(t.NamedTuple):
     st_mode: int
 
 
-__all__ = ("IN_SESSIONS", "MODULES", "Compared", "compare", "differs", "made", "masked", "spec", "valid")
+__all__ = ("IN_SESSIONS", "MODULES", "Compared", "attempt", "compare", "differs", "made", "masked", "spec", "valid")

@@ -13,7 +13,7 @@ import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import base
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import tpm_facts
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import errors, pcr
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import pcr
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import comparison
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay.remote import Carry, ElsewhereError, Remote
 
@@ -22,20 +22,17 @@ MODULE = "tpm2_info"
 
 def read(options: t.Mapping[str, t.Any], *, carry: Carry) -> comparison.Compared:
     """The module's result, or why only the module on the device can give it: it looks at the host, or says best what is wrong."""
-    remote: Remote | None = None
-    try:
-        params = comparison.valid(MODULE, options)
-        if set(params["gather"]) & set(tpm_facts.BESIDE):
-            raise ElsewhereError("host")
-        if params["pcrs"]:
-            pcr.selection("sha256", params["pcrs"])
-        remote = Remote(params["tcti"], carry)
-        found = _facts(remote, params["gather"], params["pcrs"])
-        return comparison.Compared({"changed": False, **found}, "", remote)
-    except ElsewhereError as elsewhere:
-        return comparison.Compared(None, elsewhere.why, remote, elsewhere.said, elsewhere.failed)
-    except errors.TpmError as failed:
-        return comparison.Compared(None, failed.reason, remote, failed=failed)
+    return comparison.attempt(MODULE, options, carry, _look)
+
+
+def _look(params: dict[str, t.Any], remote: Remote) -> dict[str, t.Any]:
+    """The module's result. Raises ElsewhereError, TpmError."""
+    if set(params["gather"]) & set(tpm_facts.BESIDE):
+        raise ElsewhereError("host")
+    if params["pcrs"]:
+        # Refuses numbers that no PCR has, before the device is asked anything.
+        pcr.selection("sha256", params["pcrs"])
+    return {"changed": False, **_facts(remote, params["gather"], params["pcrs"])}
 
 
 def _facts(remote: Remote, gather: t.Sequence[str], pcrs: t.Sequence[int] | None) -> dict[str, t.Any]:
