@@ -42,8 +42,8 @@ LOST = (
 )
 # What to do about a program that has ended before it was ready, by its exit status: of a shell (POSIX, section 2.8.2), of ssh.
 _CURES = {
-    126: "name {needs} that may be executed with ansible_python_interpreter",
-    127: "name {needs} with ansible_python_interpreter",
+    126: "set ansible_python_interpreter to {needs} that may be executed",
+    127: "set ansible_python_interpreter to {needs}",
     255: "see that Ansible reaches the device (ansible.builtin.ping)",
 }
 _CURE = "see that the device has {needs}, and that become works there without a terminal (ansible.builtin.ping)"
@@ -83,7 +83,11 @@ class Channel:
     def __init__(self, arguments: t.Sequence[str] | str, speech: Speech, password: str = "", folder: str | None = None) -> None:
         """Start the process. ``speech``: that of the relay it starts; ``password``: what is answered if the device asks for one first."""
         shell, pipe = isinstance(arguments, str), subprocess.PIPE
-        self._process = subprocess.Popen(arguments, shell=shell, stdin=pipe, stdout=pipe, stderr=pipe, cwd=folder, bufsize=0)
+        try:
+            self._process = subprocess.Popen(arguments, shell=shell, stdin=pipe, stdout=pipe, stderr=pipe, cwd=folder, bufsize=0)
+        except OSError as error:
+            how, cure = f"this controller could not start a program ({error.strerror})", "mend this on the controller, then run again"
+            raise errors.TransportError(NOT_STARTED.format(how=how, cure=cure), errors.BROKEN, reason="no_relay") from None
         self._input, self._output, self._errors = (
             t.cast("t.IO[bytes]", one).fileno() for one in (self._process.stdin, self._process.stdout, self._process.stderr)
         )
@@ -105,7 +109,7 @@ class Channel:
         self._started = True
 
     def ask(self, asked: dict[str, t.Any]) -> t.Mapping[str, t.Any]:
-        """One exchange (see ``remote.Carry``)."""
+        """One exchange (see ``remote.Carry``). Raises TransportError; after that, the relay has been ended."""
         deadline = time.monotonic() + PATIENCE
         self._check_silent()
         self._write(self._speech.question(asked).encode("utf-8", "surrogateescape"), deadline)

@@ -101,6 +101,12 @@ def test_a_relay_that_is_not_ready(started: Started, monkeypatch: pytest.MonkeyP
     refused(lambda: opened(device).ask(ASKED), reason, *says)
 
 
+def test_a_controller_that_cannot_start_a_program(tmp_path: pathlib.Path) -> None:
+    for program, folder in (str(tmp_path / "ssh"), None), ("true", str(tmp_path / "gone")):
+        start = functools.partial(channel.Channel, [program], SERVE, folder=folder)
+        refused(start, "no_relay", "this controller could not start a program (No such file or directory)")
+
+
 def test_a_device_that_does_not_read_the_program(started: Started, monkeypatch: pytest.MonkeyPatch) -> None:
     impatient(monkeypatch)
     refused(lambda: opened("sleep 20", "x" * (1 << 20)), "no_relay", "it was not ready within")
