@@ -45,9 +45,10 @@ def _look(raw: t.Any, options: _action_support.Options, path: t.Callable[[str], 
         problem = ask.incident(registry, host=host, serial=serial)
         found: Result = {"changed": False, "device": ask.describe(device, problem, doubt)}
         found["registry"] = {"where": registry.shown, "exists": registry.there, "detail": "" if registry.there else missing(url)}
+        # No auth value is derived for a device in quarantine, an unproven one, or another host than the signed one.
+        trusted = None if problem or doubt or device is None or ask.elsewhere(device, options["host"]) else device
+        found["trusted"] = trusted is not None and trusted.auth_pending is None
         if options["escrow"]:
-            # No auth value is derived for a device in quarantine, an unproven one, or another host than the signed one.
-            trusted = None if problem or doubt or device is None or ask.elsewhere(device, options["host"]) else device
             held = _action_support.escrow(registry, options["escrow"], create=create, path=path)
             found["auths"] = held.auths(trusted) if trusted else dict.fromkeys(HIERARCHIES, "")
             if trusted and trusted.auth_pending is not None:

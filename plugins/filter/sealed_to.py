@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The filter that binds resources to PCR values that were verified; it is documented in the YAML file of its name."""
+"""Filters for resources that are bound to PCR values that were verified; each is documented in the YAML file of its name."""
 
 from __future__ import annotations
 
@@ -15,20 +15,45 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import pcr
 Options = t.Mapping[str, t.Any]
 
 
+class _UnprovenError(Exception):
+    """PCRs are asked for that were not verified; its text is the sentence."""
+
+
 def sealed_to(resources: t.Any, pcrs: t.Any) -> list[t.Any]:
     """The resources of a profile, each ``{kind: options}``, with ``values`` added to each PCR assertion on the current values.
 
     ``pcrs``: ``{bank: sha256, values: {index: hex}}``, as `tpm2_enroll` returns it; empty if nothing was verified. Raises AnsibleFilterError,
     also for an assertion on the current values of PCRs that were not verified.
     """
+    _checked(resources, pcrs)
+    try:
+        return _all_bound(resources, pcrs) if pcrs else list(resources)
+    except _UnprovenError as unproven:
+        raise AnsibleFilterError(str(unproven)) from None
+
+
+def unproven_pcrs(resources: t.Any, pcrs: t.Any) -> str:
+    """The sentence with which `sealed_to` fails because PCRs were not verified; "" if it does not. Raises AnsibleFilterError for anything else."""
+    _checked(resources, pcrs)
+    try:
+        if pcrs:
+            _all_bound(resources, pcrs)
+    except _UnprovenError as unproven:
+        return str(unproven)
+    return ""
+
+
+def _checked(resources: t.Any, pcrs: t.Any) -> None:
     if not isinstance(resources, (list, tuple)) or not all(isinstance(item, t.Mapping) for item in resources):
         raise AnsibleFilterError("Could not bind resources to PCR values: the filter takes a list of resources; give a list.")
-    if not pcrs:
-        return list(resources)
-    if not isinstance(pcrs, t.Mapping) or set(pcrs) != {"bank", "values"} or not isinstance(pcrs["values"], t.Mapping):
+    if pcrs and (not isinstance(pcrs, t.Mapping) or set(pcrs) != {"bank", "values"} or not isinstance(pcrs["values"], t.Mapping)):
         raise AnsibleFilterError(
             "Could not bind resources to PCR values: the filter takes 'bank' and 'values'; give it what tpm2_enroll returns as pcrs."
         )
+
+
+def _all_bound(resources: t.Sequence[t.Mapping[str, t.Any]], pcrs: Options) -> list[t.Any]:
+    """Raises _UnprovenError."""
     values = {str(index): str(value) for index, value in pcrs["values"].items()}
     return [{kind: _bound(options, str(pcrs["bank"]), values) for kind, options in item.items()} for item in resources]
 
@@ -56,7 +81,7 @@ def _policy(policy: t.Any, bank: str, values: t.Mapping[str, str]) -> t.Any:
 
 
 def _assertion(given: t.Any, bank: str, values: t.Mapping[str, str]) -> t.Any:
-    """One selection of PCRs, with the verified values added if it has none. Raises AnsibleFilterError if not all of them are verified."""
+    """One selection of PCRs, with the verified values added if it has none. Raises _UnprovenError if not all of them are verified."""
     if not isinstance(given, t.Mapping) or given.get("values"):
         return given
     try:
@@ -69,7 +94,7 @@ def _assertion(given: t.Any, bank: str, values: t.Mapping[str, str]) -> t.Any:
     of = str(given.get("bank") or "sha256")
     unproven = [index for index in chosen if of != bank or index not in values]
     if unproven:
-        raise AnsibleFilterError(
+        raise _UnprovenError(
             f"Could not bind resources to PCR values: enrolment does not quote {', '.join(unproven)} of the bank {of}, so nobody has proven them; name them in "
             "tpm2_identity_pcrs (pcrs of tpm2_enroll), all in one bank, or give the values that you expect."
         )
@@ -77,8 +102,8 @@ def _assertion(given: t.Any, bank: str, values: t.Mapping[str, str]) -> t.Any:
 
 
 class FilterModule:
-    """The filter by name."""
+    """The filters by name."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """What Ansible asks for."""
-        return {"sealed_to": sealed_to}
+        return {"sealed_to": sealed_to, "unproven_pcrs": unproven_pcrs}

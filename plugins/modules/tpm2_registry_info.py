@@ -64,6 +64,13 @@ registry:
       if there is none. This module never makes one.
   returned: always
   type: dict
+trusted:
+  description:
+    - Whether auth values and secrets may go to the device, in a session that only its registered endorsement key can open. False if it is not
+      enrolled, if its birth record does not prove what the registry says, if it is in quarantine, if it was enrolled as another host, and
+      while its auth values are being replaced.
+  returned: always
+  type: bool
 auths:
   description: The current auth value of each hierarchy. Empty if the device is not enrolled and proven.
   returned: with O(escrow)

@@ -48,15 +48,18 @@ Hosts = t.Mapping[str, t.Mapping[str, t.Any]]
 
 
 @functools.cache
-def options() -> frozenset[str]:
-    """The names of all variables that roles and playbooks take."""
-    found = set(PLAYBOOKS)
+def roles() -> t.Mapping[str, t.Mapping[str, t.Any]]:
+    """The entry points of each role, by role and name, each with its ``options`` as an argument specification."""
     # libyaml's is ten times as fast, and every play's first task waits for this.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    for path in ROLES.glob("*/meta/argument_specs.yml"):
-        for point in yaml.load(path.read_text(encoding="utf-8"), Loader=loader)["argument_specs"].values():
-            found.update(point.get("options") or {})
-    return frozenset(found)
+    files = sorted(ROLES.glob("*/meta/argument_specs.yml"))
+    return {path.parents[1].name: yaml.load(path.read_text(encoding="utf-8"), Loader=loader)["argument_specs"] for path in files}
+
+
+@functools.cache
+def options() -> frozenset[str]:
+    """The names of all variables that roles and playbooks take."""
+    return PLAYBOOKS.union(*(point.get("options") or {} for points in roles().values() for point in points.values()))
 
 
 @functools.cache
@@ -197,4 +200,4 @@ def _few(hosts: t.Sequence[str], most: int = 5) -> str:
     return ", ".join(told) + (f" and {len(hosts) - most} more" if len(hosts) > most else "")
 
 
-__all__ = ("INVENTORY_REGISTRY", "Hosts", "filled", "misspelt", "options", "resources", "serial_faults", "tcti_fault")
+__all__ = ("INVENTORY_REGISTRY", "Hosts", "filled", "misspelt", "options", "resources", "roles", "serial_faults", "tcti_fault")

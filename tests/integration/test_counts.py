@@ -30,6 +30,9 @@ from ansible_collections.edgefleet.tpm2.plugins.plugin_utils._relay import excha
 
 NO_OP, FIRST_RUN, FINE_GRAINED, DA_CHANGE = 8, 30, 2, 12
 ENROLLING, LDEVID, FACTS, HANDOVER = 20, 9, 3, 8
+# Of a playbook with nothing to do, for each device: the tasks that are executed after the first play, which looks at all devices' variables on the
+# controller, without and with a registry; the tasks of all plays for which Ansible starts a process, skipped ones too; the exchanges.
+PLAYED = {"day_zero": (3, 5, 9, 2), "audit": (2, 3, 5, 1)}
 # Of a run by the action plugin: the exchanges of its comparison, and the bytes that the device's Python gets in each, and for a relay that stays.
 EXCHANGES_NO_OP, EXCHANGES_FIRST, PROGRAM_BYTES, SENT_BYTES, STAYING_BYTES = 1, 2, 8 << 10, 12 << 10, 20 << 10
 RC_FAILURE = 0x101
@@ -425,3 +428,27 @@ def test_day_zero_costs_what_its_steps_cost(
     table.measure(walk.python, "day_zero, first run: TPM commands", FACTS + FIRST_RUN + ENROLLING + HANDOVER + NO_OP, len(first))
     table.measure(walk.python, "day_zero, no-op: TPM commands that enrolling adds", 0, len(second) - len(without))
     table.measure(walk.python, "day_zero, no-op: TPM commands", FACTS + NO_OP, len(second))
+
+
+@pytest.mark.parametrize("playbook", PLAYED)
+def test_a_playbook_with_nothing_to_do_executes_few_tasks(line: Line, table: Table, system_python: str, playbook: str) -> None:
+    """Each is a process of the controller: without a registry, and with one, which is asked once, and once more for what is due."""
+    unit = line.put("edge-01")
+    *executed, processes, exchanges = PLAYED[playbook]
+    with Proxy(unit.swtpm) as proxy:
+        unit_there = {**line.variables, **unit.host, "tpm2_profile_telemetry_key": _key(), "tpm2_profile_tcti": proxy.tcti}
+        first = line.controller("edgefleet.tpm2.day_zero", {unit.name: unit_there})
+        assert first.returncode == 0, said(first)
+        for registry, bound in zip(("", line.registry), executed, strict=True):
+            proxy.reset()
+            done = line.controller(f"edgefleet.tpm2.{playbook}", {unit.name: {**unit_there, "tpm2_identity_registry": registry}})
+            found = totals(done)[unit.name]
+            assert done.returncode == 0 and {name for name, number in found.items() if number} == {"ok", "skipped"}, said(done)
+            begin, others = (text.count(f"ok: [{unit.name}]") for text in done.stdout.split("\nPLAY [", 2)[1:])
+            assert begin + others == found["ok"]
+            what = f"{playbook}, no-op, {'with' if registry else 'without'} a registry"
+            table.measure(system_python, f"{what}: tasks that are executed", bound, others)
+            # What the first play executes is done once for all devices, and so is the last play's first task, which is skipped.
+            own = others + found["skipped"] - (playbook == "day_zero")
+            table.measure(system_python, f"{what}: processes of the controller", processes, own)
+            table.measure(system_python, f"{what}: exchanges", exchanges, proxy.connections)

@@ -69,14 +69,14 @@ def test_the_readme_lists_every_variable() -> None:
 def test_audit_and_main_give_the_module_the_same_options() -> None:
     tasks = {
         name: next(task for task in yaml.safe_load((ROLE / "tasks" / f"{name}.yml").read_text()) if "edgefleet.tpm2.tpm2_profile" in task)
-        for name in ("main", "handover", "audit")
+        for name in ("apply", "handover", "compare")
     }
-    main, handover, audit = (tasks[name]["edgefleet.tpm2.tpm2_profile"] for name in ("main", "handover", "audit"))
+    main, handover, audit = (tasks[name]["edgefleet.tpm2.tpm2_profile"] for name in ("apply", "handover", "compare"))
     # What enrolment gets to see of the run, and what only silences a warning of check mode, is no part of what is declared.
     not_declared = {"return_reads": None, "library_to_come": None}
     assert {**main, **not_declared} == {**audit, **not_declared}
     assert {**handover, "resources": None} == {**audit, "resources": None}
-    assert tasks["audit"]["check_mode"] is True
+    assert tasks["compare"]["check_mode"] is True
 
 
 def test_the_default_resources_are_the_reference_profile(each_controller: Controller, host: Host) -> None:
@@ -210,6 +210,27 @@ def test_the_preflight_refuses_a_tpm_in_lockout(controller: Controller, host: Ho
     done = controller("edgefleet.tpm2.day_zero", {"edge-01": host})
     assert done.returncode != 0
     assert "edge-01: The TPM is in dictionary attack lockout; wait 1000 s" in said(done)
+    assert tools.handles("persistent") == []
+
+
+def test_a_variable_that_is_not_what_a_role_takes_is_named_before_a_device_is_asked(each_controller: Controller, host: Host) -> None:
+    """As Ansible does when a role begins, in the words of Ansible; and the other devices go on."""
+    wrong = {**host, "tpm2_profile_serial": "OTHER", "tpm2_profile_hardened": "perhaps", "tpm2_profile_relay": "{{ 'per' }}l"}
+    for playbook in ("day_zero", "audit"):
+        done = each_controller(f"edgefleet.tpm2.{playbook}", {"edge-01": wrong, "edge-02": host}, "--check")
+        heard = said(done)
+        assert "edge-01: Could not use the variables of the role provision: " in heard and "correct them in the inventory." in heard
+        assert "tpm2_profile_hardened" in heard and "unable to convert to bool" in heard and "python, shell, got: perl" in heard
+        assert totals(done)["edge-01"]["failed"] == 1 and "Could not reach" not in heard
+        assert totals(done)["edge-02"]["ok"] > totals(done)["edge-01"]["ok"]
+
+
+def test_secrets_that_enrolment_could_not_seal_are_refused_at_the_start(controller: Controller, host: Host, tools: Tools) -> None:
+    enrolling = {"tpm2_identity_registry": str(controller.folder / "registry.sqlite"), "tpm2_identity_new_registry": True}
+    host |= {**enrolling, "tpm2_identity_pcrs": {"bank": "sha256", "indices": [0]}}
+    done = controller("edgefleet.tpm2.day_zero", {"edge-01": host})
+    assert done.returncode != 0
+    assert "edge-01: Could not bind resources to PCR values: enrolment does not quote 7 of the bank sha256" in said(done), said(done)
     assert tools.handles("persistent") == []
 
 

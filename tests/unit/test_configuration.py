@@ -108,12 +108,27 @@ ROLES = sorted(path.parent for path in (ROOT / "roles").glob("*/tasks") if path.
 def test_every_playbook_begins_with_the_guard(path: pathlib.Path) -> None:
     first = yaml.safe_load(path.read_text())[0]["tasks"][0]
     assert first["ansible.builtin.import_role"] == {"name": GUARD}
-    assert set(first) == {"name", "ansible.builtin.import_role"}
+    assert set(first) - {"run_once"} == {"name", "ansible.builtin.import_role"}
 
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
-def test_every_role_depends_on_the_guard(role: pathlib.Path) -> None:
-    assert yaml.safe_load((role / "meta/main.yml").read_text())["dependencies"] == [{"role": GUARD}]
+def test_every_role_begins_with_the_guard(role: pathlib.Path) -> None:
+    """By its dependency; or each entry point by itself, so that our playbooks, which have asked before, can do without."""
+    if yaml.safe_load((role / "meta/main.yml").read_text())["dependencies"] == [{"role": GUARD}]:
+        return
+    for entry in yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"]:
+        first = yaml.safe_load((role / f"tasks/{entry}.yml").read_text())[0]
+        assert first["ansible.builtin.import_role"] == {"name": GUARD} and len(first) == 2, entry
+
+
+def test_a_playbook_uses_what_has_no_guard_after_its_own() -> None:
+    """The files of roles that are no entry points are for our playbooks, which all begin with the guard."""
+    for path in FILES:
+        for task in _tasks(yaml.safe_load(path.read_text())) if _holds_tasks(path) else []:
+            role = task.get("ansible.builtin.import_role") or task.get("ansible.builtin.include_role") or {}
+            entry = role.get("tasks_from", "main")
+            if role and entry not in (*_variables.roles()[role["name"].rpartition(".")[2]], "main"):
+                assert path.is_relative_to(ROOT / "playbooks") or (path, entry) == (ROOT / "roles/resource_manager/tasks/main.yml", "tcti")
 
 
 def test_the_guard_and_the_plugins_say_the_same() -> None:
@@ -130,7 +145,8 @@ def _tasks(items: t.Any) -> t.Iterator[dict[str, t.Any]]:
             yield item
 
 
-FILES = PLAYBOOKS + sorted(path for path in (ROOT / "roles").rglob("*.yml"))
+PARTS = sorted((ROOT / "playbooks/tasks").glob("*.yml"))
+FILES = PLAYBOOKS + PARTS + sorted(path for path in (ROOT / "roles").rglob("*.yml"))
 SOURCES = FILES + sorted((ROOT / "playbooks/templates").iterdir()) + sorted((ROOT / "roles").rglob("*.j2"))
 
 
@@ -146,7 +162,7 @@ def test_no_text_of_ours_reads_what_a_host_can_set(path: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("path", [*FILES], ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_what_a_host_answered_chooses_no_place(path: pathlib.Path) -> None:
-    if "tasks" not in path.parts and "playbooks" not in path.parts:
+    if not _holds_tasks(path):
         return
     everything = [task for one in FILES for task in (_tasks(yaml.safe_load(one.read_text())) if _holds_tasks(one) else [])]
     registered = {task["register"] for task in everything if "register" in task}
@@ -163,7 +179,7 @@ def test_what_a_host_answered_chooses_no_place(path: pathlib.Path) -> None:
 
 
 def _holds_tasks(path: pathlib.Path) -> bool:
-    return "tasks" in path.parts or "playbooks" in path.parts
+    return bool({"tasks", "playbooks"} & {*path.relative_to(ROOT).parts})
 
 
 def test_whose_birth_records_count_is_said_alike() -> None:
@@ -184,10 +200,14 @@ def test_which_pcrs_are_quoted_is_said_alike() -> None:
 @pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: path.stem)
 def test_every_playbook_begins_with_what_can_be_told_before(path: pathlib.Path) -> None:
     begin, *others = yaml.safe_load(path.read_text())
-    _guard, look, *_more = begin["tasks"]
+    (look,) = [task for task in begin["tasks"] if task.get("ansible.builtin.import_role", {}).get("tasks_from") == "inventory"]
     assert look["ansible.builtin.import_role"] == {"name": GUARD, "tasks_from": "inventory", "rolespec_validate": False}
+    # What comes before it brings variables alone.
+    before = [task["ansible.builtin.import_role"] for task in begin["tasks"][1 : begin["tasks"].index(look)]]
+    assert before in ([], [{"name": "edgefleet.tpm2.provision", "tasks_from": "variables"}])
     # The tags that it knows are those of the tasks.
-    used = {tag for play in others for task in _tasks(play["tasks"]) for tag in task.get("tags", [])} - {"always"}
+    parts = [yaml.safe_load(part.read_text()) for part in PARTS if path.stem == "day_zero"]
+    used = {tag for tasks in [*(play["tasks"] for play in others), *parts] for task in _tasks(tasks) for tag in task.get("tags", [])} - {"always"}
     assert set(look["vars"]["controller_tags"]) == used
     if path.stem not in ("fleet_check", "trust_bundle"):  # which run on the controller, over files
         assert begin["hosts"].startswith("{{ lookup('edgefleet.tpm2.hosts', ") and begin["strategy"] == "ansible.builtin.linear"
@@ -202,7 +222,14 @@ def test_what_recognises_a_device_is_done_whatever_the_tags_are() -> None:
     _begin, play, _outcome = yaml.safe_load((ROOT / "playbooks/day_zero.yml").read_text())
     tasks = {task["name"]: task for task in _tasks(play["tasks"])}
     assert tasks["Look the device up"]["tags"] == ["always"]
+    tasks.update({task["name"]: task for part in PARTS for task in yaml.safe_load(part.read_text())})
+    del tasks["Have the variables of the role"]  # and no task
     assert {name: task for name, task in tasks.items() if "block" not in task and not task.get("tags")} == {}
+
+
+@pytest.mark.parametrize("role", ["controller", "provision"])
+def test_the_variables_of_a_role_come_without_a_task(role: str) -> None:
+    assert yaml.safe_load((ROOT / "roles" / role / "tasks/variables.yml").read_text()) == []
 
 
 def test_the_variables_that_the_inventory_is_compared_with() -> None:

@@ -17,7 +17,7 @@ from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import policy
 
 ZERO, SEVEN, OWN = "11" * 32, "22" * 32, "33" * 32
 QUOTED = {"bank": "sha256", "values": {"0": ZERO, "7": SEVEN}}
-sealed_to = FilterModule().filters()["sealed_to"]
+sealed_to, unproven_pcrs = (FilterModule().filters()[name] for name in ("sealed_to", "unproven_pcrs"))
 
 
 def blob(**options: t.Any) -> dict[str, t.Any]:
@@ -63,6 +63,9 @@ def test_what_nobody_has_verified_is_refused(given: t.Any, named: str) -> None:
     for resource in (blob(pcrs=given), blob(policy=[{"or": [[{"pcr": given}]]}])):
         with pytest.raises(AnsibleFilterError, match=f"enrolment does not quote {named}"):
             sealed_to([resource], QUOTED)
+        # Before the quote is made, the same sentence can be had without failing.
+        assert unproven_pcrs([resource], QUOTED).startswith(f"Could not bind resources to PCR values: enrolment does not quote {named}")
+        assert unproven_pcrs([resource], {}) == unproven_pcrs([blob(pcrs={"indices": [0, 7]})], QUOTED) == ""
 
 
 def test_also_in_a_policy_and_its_branches() -> None:
@@ -88,3 +91,5 @@ def test_where_nothing_was_quoted(pcrs: t.Any) -> None:
 def test_what_it_cannot_read(resources: t.Any, pcrs: t.Any) -> None:
     with pytest.raises(AnsibleFilterError, match="^Could not bind resources to PCR values: "):
         sealed_to(resources, pcrs)
+    with pytest.raises(AnsibleFilterError, match="^Could not bind resources to PCR values: "):
+        unproven_pcrs(resources, pcrs)
