@@ -12,7 +12,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._auth.choose import Auth, for_value
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import files, observation
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import observation
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.files import LOCAL, Files
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, errors, handles
 
 # By hierarchy: the bit of the TPM's properties that says whether it is enabled, or whether its auth is set.
@@ -36,8 +37,8 @@ class Run:
     for a hierarchy without dictionary attack protection.
     """
 
-    def __init__(self, given: t.Mapping[int, bytes], seen: observation.Observation, disk: files.Files = files.LOCAL) -> None:
-        self.given, self.files = dict(given), disk
+    def __init__(self, given: t.Mapping[int, bytes], seen: observation.Observation, files: Files = LOCAL) -> None:
+        self.given, self.files = dict(given), files
         self.declared: dict[int, bytes] = {}
         self.seen = seen
         # By hierarchy: a function that returns the digest of the policy that a hierarchy resource asks for; it may be called once PCRs have been read.

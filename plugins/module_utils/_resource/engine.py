@@ -12,8 +12,9 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import reader
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import files, model, observation, observe, places
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import model, observation, observe, places
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.context import Run
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.files import LOCAL, Files
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._tpm import constants, errors, handles, names, nv
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti import Tcti
 
@@ -102,7 +103,7 @@ class Engine:
 
     ``seen``: the facts that have been read already. ``salt``: the handle and Name of the only key that sessions may be salted to. ``certified``: the
     attestation key signs for what the run makes, so that its commands need no proof of their own. ``connect`` and
-    ``open_backend`` are the ways to the TPM, for reads and for changes; ``require_library`` tells whether the second is there; ``disk`` is the way to
+    ``open_backend`` are the ways to the TPM, for reads and for changes; ``require_library`` tells whether the second is there; ``files`` is the way to
     the device's files.
     """
 
@@ -117,10 +118,10 @@ class Engine:
         connect: Connect = reader.connect,
         open_backend: Open = open_backend,
         require_library: t.Callable[[], None] = require_library,
-        disk: files.Files = files.LOCAL,
+        files: Files = LOCAL,
     ) -> None:
         self._connect, self._open_backend, self._require_library = connect, open_backend, require_library
-        self._tcti, self._files = tcti, disk
+        self._tcti, self._files = tcti, files
         self._given = given
         self._backend: Backend | None = None
         self._seen = observation.Observation() if seen is None else seen

@@ -12,7 +12,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._backend import reader
-from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import engine, files
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource import engine
+from ansible_collections.edgefleet.tpm2.plugins.module_utils._resource.files import LOCAL, Files
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.opener import open_transport
 from ansible_collections.edgefleet.tpm2.plugins.module_utils._transport.tcti import Tcti, Transport
 
@@ -21,14 +22,17 @@ if t.TYPE_CHECKING:
 
 
 class Ways(t.NamedTuple):
-    """``transport`` and ``connect`` lead to the TPM for reads, ``open_backend`` for changes; ``require_library`` tells whether the latter is possible."""
+    """``transport`` and ``connect`` lead to the TPM at ``place`` for reads, ``open_backend`` for changes; ``files`` leads to the device's files.
+
+    ``require_library`` raises DependencyError if changes are not possible.
+    """
 
     place: Tcti
     transport: t.Callable[[Tcti], Transport] = open_transport
     connect: t.Callable[[Tcti], t.ContextManager[Reads]] = reader.connect
     open_backend: t.Callable[[Tcti, int], Backend] = engine.open_backend
     require_library: t.Callable[[], None] = engine.require_library
-    disk: files.Files = files.LOCAL
+    files: Files = LOCAL
 
     def engine(self, given: t.Mapping[int, bytes], **more: t.Any) -> engine.Engine:
         """The engine of a run that goes this way; ``more``: its other arguments."""
@@ -38,7 +42,7 @@ class Ways(t.NamedTuple):
             connect=self.connect,
             open_backend=self.open_backend,
             require_library=self.require_library,
-            disk=self.disk,
+            files=self.files,
             **more,
         )
 

@@ -36,7 +36,7 @@ def make(module: str, options: t.Mapping[str, t.Any], *, check: bool, diff: bool
         connect=device.connect,
         open_backend=_opener(device),
         require_library=esapi.require_library,
-        disk=device,
+        files=device,
     )
     try:
         if module == "tpm2_evidence":
@@ -64,7 +64,7 @@ def _ensure(
     run.run(resources, check, outcome)
     result = _task.result(outcome, predicted=check, diff=diff)
     for owned in filter(None, (resource.owned_file for resource in resources)):
-        if comparison.differs(owned, device):
+        if comparison.differs(owned, device.look(owned.path)):
             result["changed"] = True
             if not check:
                 _own(owned, device)

@@ -134,13 +134,14 @@ def _unchanged(module: str, params: dict[str, t.Any], remote: Remote, diff: bool
     given, salt, outcome = _task.given(params), _task.salt(params), engine.Outcome()
     _ahead(resources, given, remote)
     places.check_all(resources, remote)
-    way = ways.Ways(tcti.Tcti("relay", ""), connect=remote.connect, open_backend=_no_session, require_library=lambda: None, disk=remote)
+    way = ways.Ways(tcti.Tcti("relay", ""), connect=remote.connect, open_backend=_no_session, require_library=lambda: None, files=remote)
     run = way.engine(given, salt=salt)
     run.run(resources, True, outcome)
     if outcome.steps:
         raise ElsewhereError("change")
     for owned in filter(None, (resource.owned_file for resource in resources)):
-        if differs(owned, remote) or _unchecked(owned, remote):
+        found = remote.look(owned.path)
+        if differs(owned, found) or _unchecked(owned, found):
             raise ElsewhereError("attributes")
     result = _task.result(outcome, predicted=True, diff=diff)
     if params.get("return_reads"):
@@ -198,9 +199,9 @@ def _guess(resource: model.Resource, reader: base.Reads, remote: Remote) -> None
             observe.read(reader, contents, expected, remote)
 
 
-def differs(owned: model.OwnedFile, disk: t.Any) -> bool:
-    """Whether a file that is there lacks the mode, owner or group that a task asks for. ``disk``: a ``Remote`` or ``Live``."""
-    found, wanted = disk.look(owned.path), owned.options
+def differs(owned: model.OwnedFile, found: t.Mapping[str, t.Any]) -> bool:
+    """Whether a file that is there lacks the mode, owner or group that a task asks for. ``found``: what is at its path (see ``Remote.look``)."""
+    wanted = owned.options
     if "mode" not in found:
         return False
     mode = wanted.get("mode")
@@ -211,9 +212,9 @@ def differs(owned: model.OwnedFile, disk: t.Any) -> bool:
     return any(one is not None and str(one) != str(number if str(one).isdecimal() else name) for one, name, number in pairs)
 
 
-def _unchecked(owned: model.OwnedFile, remote: Remote) -> bool:
+def _unchecked(owned: model.OwnedFile, found: t.Mapping[str, t.Any]) -> bool:
     """Whether there is no file, though its mode, owner or group are given: a wrong mode and an unknown owner are refused even then."""
-    return "mode" not in remote.look(owned.path) and any(owned.options.get(name) is not None for name in ("mode", "owner", "group"))
+    return "mode" not in found and any(owned.options.get(name) is not None for name in ("mode", "owner", "group"))
 
 
 def symbolic(now: int) -> t.Callable[[str], int]:

@@ -70,7 +70,8 @@ class ElsewhereError(Exception):
 class Remote:
     """The TPM that ``given`` names (a TCTI string; None: the device's own), and the files beside it.
 
-    It is a transport and a ``Files``. Its methods raise ``Waiting`` for what has not been fetched yet, and ElsewhereError.
+    It is a transport and a ``Files``. Its methods raise ``Waiting`` for what has not been fetched yet; ElsewhereError where the module on the device is
+    needed; InputError for a tcti or a path that is wrong; TpmError for a response that no TPM sends.
     """
 
     def __init__(self, given: str | None, carry: Carry) -> None:
@@ -194,7 +195,7 @@ class Remote:
             self._steps.append(step)
 
     def places(self) -> list[Step]:
-        """Where the relay looks for the TPM. Raises ElsewhereError."""
+        """Where the relay looks for the TPM: the first of these that exists. Raises ElsewhereError for a TCTI of a library, InputError for an odd one."""
         if self._place is None:
             return [["node", tcti.RESOURCE_MANAGED], ["node", tcti.DIRECT]]
         if self._place.name == "device":
