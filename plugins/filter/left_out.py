@@ -25,7 +25,9 @@ def left_out(resources: t.Any, certificates: t.Any = (), hardened: bool = False)
         raise AnsibleFilterError("Could not compare resources: the filter takes lists of resources; give lists.")
     found = []
     listed = _of(resources, "hierarchy")
-    without = [name for name in ("owner", "endorsement", "lockout") if not any("auth" in one for one in listed if one.get("hierarchy") == name)]
+    without = [
+        name for name in ("owner", "endorsement", "lockout") if not any("auth" in one for one in listed if one.get("hierarchy") == name)
+    ]
     if hardened and without:
         found.append(f"the auth of {', '.join(without)} (tpm2_profile_hardened; the list tpm2_profile_hardening has it)")
     if hardened and not any(one.get("refuse_empty_auth") for one in listed if one.get("hierarchy") == "platform"):

@@ -58,7 +58,14 @@ from ansible.plugins.lookup import LookupBase
 from ansible_collections.edgefleet.tpm2.plugins.plugin_utils import _tags, _text, _variables
 
 # What templates of our roles use. Where one filter of a collection is used, Ansible loads them all.
-AHEAD = ("filter.birth_record", "filter.certificate_resources", "filter.left_out", "filter.sealed_to", "filter.serial_number", "filter.text")
+AHEAD: tuple[str, ...] = (
+    "filter.birth_record",
+    "filter.certificate_resources",
+    "filter.left_out",
+    "filter.sealed_to",
+    "filter.serial_number",
+    "filter.text",
+)
 AHEAD += ("filter.without_secrets", "lookup.unfilled")
 _READING = ("syntax", "listhosts", "listtasks", "listtags")
 

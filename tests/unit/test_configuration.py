@@ -207,7 +207,9 @@ def test_every_playbook_begins_with_what_can_be_told_before(path: pathlib.Path) 
     assert before in ([], [{"name": "edgefleet.tpm2.provision", "tasks_from": "variables"}])
     # The tags that it knows are those of the tasks.
     parts = [yaml.safe_load(part.read_text()) for part in PARTS if path.stem == "day_zero"]
-    used = {tag for tasks in [*(play["tasks"] for play in others), *parts] for task in _tasks(tasks) for tag in task.get("tags", [])} - {"always"}
+    used = {tag for tasks in [*(play["tasks"] for play in others), *parts] for task in _tasks(tasks) for tag in task.get("tags", [])} - {
+        "always"
+    }
     assert set(look["vars"]["controller_tags"]) == used
     if path.stem not in ("fleet_check", "trust_bundle"):  # which run on the controller, over files
         assert begin["hosts"].startswith("{{ lookup('edgefleet.tpm2.hosts', ") and begin["strategy"] == "ansible.builtin.linear"
