@@ -34,8 +34,9 @@ attributes:
     membership:
       - edgefleet.tpm2.tpm2
 requirements:
-  - Python >= 3.9
-  - tpm2-pytss >= 1.2 (for changes; reading needs Python alone)
+  - Python >= 3.6 or a POSIX shell on the device
+  - tpm2-pytss >= 2.0 on the controller, for changes
+  - Python >= 3.9 and, for changes, tpm2-pytss >= 1.2 on the device with C(execution=device)
 """
 
     # For modules that change nothing.

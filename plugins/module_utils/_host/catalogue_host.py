@@ -231,8 +231,8 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         "pytss_missing",
-        WARNING,
-        "Install python3-tpm2-pytss (role tpm_stack does): every change to a TPM needs it.",
+        INFO,
+        "Install python3-tpm2-pytss (role tpm_stack does) if tasks change the TPM with execution: device; the controller needs none on the device.",
         lambda v: when(
             v.at("host.software") is not None and "tpm2-pytss" not in v.at("host.software"), "tpm2-pytss", "it is not installed"
         ),

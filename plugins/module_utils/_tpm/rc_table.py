@@ -22,7 +22,7 @@ _RETRY = "wait a moment and run the play again"
 _FLUSH = "end other programs that use this TPM, or flush with tpm2_flushcontext, use /dev/tpmrm0 and not /dev/tpm0, then run again"
 _STALE = "another program flushed it, or /dev/tpm0 is shared without a resource manager: use /dev/tpmrm0 and run again"
 _ALGORITHM = "choose one that tpm2_info lists for this TPM"
-_TSS = "report this with the versions of tpm2-tss and tpm2-pytss on the device"
+_TSS = "report this with the versions of tpm2-tss and tpm2-pytss"
 _FIRMWARE = "make a new key under the present firmware"
 _FAPI = "this collection does not use FAPI: look at the program that does, and at /etc/tpm2-tss/fapi-config.json"
 
