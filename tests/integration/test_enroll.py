@@ -60,6 +60,16 @@ def test_the_roles_in_a_play_of_ones_own(line: Line) -> None:
     )
 
 
+def test_what_was_read_before_the_stack_counts_if_it_is_not_read_again(line: Line) -> None:
+    """The roles that set up the host are left out by their tags; nothing then asks again which auths a new device has."""
+    unit = line.put("edge-01")
+    Tools(unit.swtpm.tcti).run("changeauth", "-c", "o", "somebody's")
+    done = line.play("edgefleet.tpm2.day_zero", "--tags", "provision,identity", tpm2_day_zero_stack=True, tpm2_become=False)
+    assert done.returncode != 0 and done.stdout.count("Read the TPM's facts]") == 1
+    assert "edge-01: the TPM has an auth value for owner, and the registry does not know this device." in said(done), said(done)
+    assert totals(done)["edge-01"]["changed"] == 0
+
+
 def test_what_is_added_stays_beside_what_enrolment_brings(line: Line) -> None:
     """The example of the guide, with a second and longer tag, on a hardened device; the registry's answer does not replace it."""
     unit = line.put("edge-01")
