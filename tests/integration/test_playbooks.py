@@ -216,13 +216,13 @@ def test_the_preflight_refuses_a_tpm_in_lockout(controller: Controller, host: Ho
 def test_a_variable_that_is_not_what_a_role_takes_is_named_before_a_device_is_asked(each_controller: Controller, host: Host) -> None:
     """As Ansible does when a role begins, in the words of Ansible; and the other devices go on."""
     wrong = {**host, "tpm2_profile_serial": "OTHER", "tpm2_profile_hardened": "perhaps", "tpm2_profile_relay": "{{ 'per' }}l"}
-    for playbook in ("day_zero", "audit"):
+    for playbook, other in (("day_zero", "edge-02 would be done"), ("audit", "edge-02 is not as declared")):
         done = each_controller(f"edgefleet.tpm2.{playbook}", {"edge-01": wrong, "edge-02": host}, "--check")
         heard = said(done)
         assert "edge-01: Could not use the variables of the role provision: " in heard and "correct them in the inventory." in heard
         assert "tpm2_profile_hardened" in heard and "unable to convert to bool" in heard and "python, shell, got: perl" in heard
         assert totals(done)["edge-01"]["failed"] == 1 and "Could not reach" not in heard
-        assert totals(done)["edge-02"]["ok"] > totals(done)["edge-01"]["ok"]
+        assert other in heard
 
 
 def test_secrets_that_enrolment_could_not_seal_are_refused_at_the_start(controller: Controller, host: Host, tools: Tools) -> None:
