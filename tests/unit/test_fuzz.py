@@ -241,6 +241,7 @@ def test_what_a_relay_answers(rounds: Rounds) -> None:
     refused = 0
     for dice in rounds("relay"):
         refused += _relayed(lambda told: damaged(damaged(told, dice), dice))  # noqa: B023 - called at once
+        _served(lambda told: damaged(told, dice))  # noqa: B023 - called at once
     assert refused > ROUNDS // 2
 
 
