@@ -200,16 +200,22 @@ def _guess(resource: model.Resource, reader: base.Reads, remote: Remote) -> None
 
 
 def differs(owned: model.OwnedFile, found: t.Mapping[str, t.Any]) -> bool:
-    """Whether a file that is there lacks the mode, owner or group that a task asks for. ``found``: what is at its path (see ``Remote.look``)."""
+    """Whether a file that is there lacks the mode, owner or group that a task asks for. ``found``: what is at its path (see ``Remote.look``).
+
+    Raises InputError for a number that no owner or group can have.
+    """
     wanted = owned.options
     if "mode" not in found:
         return False
     mode = wanted.get("mode")
     if mode is not None and (modes.fault(mode, symbolic(found["mode"])) or modes.number(mode, symbolic(found["mode"])) != found["mode"]):
         return True
-    pairs = zip((wanted.get("owner"), wanted.get("group")), found["names"], found["ids"])
-    # Ansible takes a number for a number, even if a user has that name.
-    return any(one is not None and str(one) != str(number if str(one).isdecimal() else name) for one, name, number in pairs)
+    for kind, name, number in zip(("owner", "group"), found["names"], found["ids"]):
+        one = wanted.get(kind)
+        # Ansible takes a number for a number, even if a user has that name.
+        if one is not None and (int(one) != number if modes.numeric(kind, str(one), owned.path) else str(one) != name):
+            return True
+    return False
 
 
 def _unchecked(owned: model.OwnedFile, found: t.Mapping[str, t.Any]) -> bool:

@@ -408,6 +408,7 @@ SETTLED: dict[str, dict[str, t.Any]] = {
     "mode in words": blob(mode="u=rw,go="),
     "owner": blob(owner="root", group="root"),
     "owner by number": blob(owner="0", group="0"),
+    "another way to write a number": blob(owner="00"),
     "absent": blob(**GONE),
     "numbers from templates": blob(pcrs={"indices": ["7"]}, parent=str(0x81000001)),
     "another verify": blob(verify="policy"),
@@ -421,7 +422,6 @@ OPEN: dict[str, tuple[dict[str, t.Any], str]] = {
     "a mode of another type": (blob(mode=True), "attributes"),
     "another owner": (blob(owner="nobody"), "attributes"),
     "another owner by number": (blob(owner="1"), "attributes"),
-    "another way to write a number": (blob(owner="00"), "attributes"),
     "another group": (blob(group="nogroup"), "attributes"),
     "an absent file with a mode that is wrong": (blob(**GONE, mode="rw"), "attributes"),
     "an absent file with a mode": (blob(**GONE, mode="0600"), "attributes"),
@@ -457,6 +457,8 @@ def test_a_user_whose_name_is_a_number() -> None:
     assert device.compare("tpm2_sealed_blob", blob(owner="1000")).why == "attributes"
     assert device.compare("tpm2_sealed_blob", blob(group="1000")).why == "attributes"
     assert device.compare("tpm2_sealed_blob", blob(owner="5", group="5")).result is not None
+    assert device.compare("tpm2_sealed_blob", blob(owner="0005")).result is not None
+    assert device.compare("tpm2_sealed_blob", blob(owner="9" * 5000)).why == "input"
 
 
 PROFILES: dict[str, t.Any] = {
