@@ -30,7 +30,9 @@ _OF_THE_TASK = ("device", "options", "path", "umask")
 # The modules that use no auth value, though they have the options for it like all others: they are not sent any.
 _WITHOUT_AUTH = ("tpm2_access", "tpm2_info")
 _WHY = {
+    "device": "it is for the device alone",
     "file": "it needs a file of the device that is too large",
+    "host": "it looks at the host around the TPM",
     "malformed": "the relay's answer is not one that the relay gives",
     "no_relay": "the relay did not run on the device",
     "no_shell_socket": "the relay in shell reaches a TPM by its device node only, not by a socket",
@@ -38,7 +40,7 @@ _WHY = {
     "umask": "a mode in words hangs on the device's umask",
     "tcti": "its TPM is reached through a library on the device",
 }
-_NOT_HERE = "Could not run {module} from the controller: {why}; leave execution out, or set it to device."
+_NOT_HERE = "Could not run {module} from the controller: {why}; mend this, or set execution to device, which sends the task to it as it is."
 _NOT_BY_SHELL = "Could not run {module} over the relay in shell: {why}; put this right, or give the device Python and leave relay out."
 _NOT_SENT = (
     "Could not run {module} from the controller: {why}; no auth value or secret was sent to the device in another way: mend this, or, if the device's "
@@ -147,10 +149,12 @@ class DeviceAction(ActionBase):
 
     def _change(self, module: str, options: t.Mapping[str, t.Any], compared: comparison.Compared) -> Result | None:
         """Do the task from the controller; None if the module on the device is to do it."""
-        if options.get("execution") == "device" or module not in comparison.MODULES | comparison.IN_SESSIONS:
-            obstacle = "it is for the device alone"
-        elif compared.remote is None or not compared.remote.exchanges or compared.why in _DEVICE:
-            obstacle = self._obstacle() or compared.said or _WHY.get(compared.why, f"the comparison ended with '{compared.why}'")
+        reads = module == reading.MODULE
+        if options.get("execution") == "device" or not (reads or module in comparison.MODULES | comparison.IN_SESSIONS):
+            obstacle = _WHY["device"]
+        elif reads or compared.remote is None or not compared.remote.exchanges or compared.why in _DEVICE:
+            found = compared.said or _WHY.get(compared.why, f"the comparison ended with '{compared.why}'")
+            obstacle = found if reads else self._obstacle() or found
         else:
             obstacle = self._obstacle()
         self._left = compared.why
