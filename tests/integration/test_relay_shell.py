@@ -135,7 +135,7 @@ REFUSALS = {
     "no device": ("", "not a character device"),
     "socket": ("input", "device node only"),
     "facts of no TPM": ("no_tpm", "/dev/tpm9"),
-    "host": ("input", "for the device alone"),
+    "host": ("input", "it looks at the host around the TPM"),
     "option": ("input", "missing required arguments: handle"),
     "value": ("input", "0x81000001"),
 }
