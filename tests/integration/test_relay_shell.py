@@ -213,6 +213,23 @@ def test_day_zero_to_audit(factory: tuple[Line, NodeTpm, BusyBoxDevice]) -> None
     assert secrets.in_text("\n".join(device.heard), SECRETS) == [] and len(device.heard) > 4
 
 
+# By SSH server: which relay the device's variables name.
+@pytest.mark.parametrize(("server", "relay"), {"sshd": "shell"}.items())
+def test_a_real_server_from_day_zero_to_audit(factory: tuple[Line, NodeTpm, BusyBoxDevice], server: str, relay: str) -> None:
+    line, node, device = factory
+    with device.served(server) as reached:
+        host = {key: value for key, value in line.units["edge-01"].host.items() if key != "ansible_ssh_executable"}
+        line.units["edge-01"] = t.cast("t.Any", Unit({**host, **reached, "tpm2_profile_relay": relay}))
+        first, audit = line.play("edgefleet.tpm2.day_zero"), line.play("edgefleet.tpm2.audit")
+    assert first.returncode == audit.returncode == 0, said(first) + said(audit)
+    assert totals(first)["edge-01"]["changed"] and not totals(audit)["edge-01"]["changed"]
+    assert all(node.tools.auth_is_set().values()) and node.tools.lockout_counter() == 0
+    assert node.tools.load_unseal(device.root / FOLDER[1:] / "telemetry.key.pem") == profile.TELEMETRY_KEY
+    assert list(line.records.iterdir()) and secrets.in_files(device.root, SECRETS) == []
+    # Nothing of it went through the program that takes ssh's place.
+    assert device.heard == []
+
+
 def test_become_and_the_tasks_environment(tmp_path: pathlib.Path) -> None:
     task = {"edgefleet.tpm2.tpm2_da_lockout": {"max_tries": 9, "relay": "shell"}, "become": True, "become_user": "daemon"}
     tasks = [{"name": "Keep", **task, "environment": {"TPM2TOOLS_TCTI": "{{ node }}"}}]
