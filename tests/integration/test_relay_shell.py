@@ -214,7 +214,7 @@ def test_day_zero_to_audit(factory: tuple[Line, NodeTpm, BusyBoxDevice]) -> None
 
 
 # By SSH server: which relay the device's variables name.
-@pytest.mark.parametrize(("server", "relay"), {"sshd": "shell"}.items())
+@pytest.mark.parametrize(("server", "relay"), {"sshd": "shell", "dropbear": "auto"}.items())
 def test_a_real_server_from_day_zero_to_audit(factory: tuple[Line, NodeTpm, BusyBoxDevice], server: str, relay: str) -> None:
     line, node, device = factory
     with device.served(server) as reached:

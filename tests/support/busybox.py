@@ -36,9 +36,10 @@ rm "$record.in"
 exit $code
 """
 
-# By server: its command on the device. It writes to standard error, and stays in the foreground.
+# By server: its command on the device. Both write to standard error, and stay in the foreground.
 SERVERS = {
     "sshd": "/sbin/sshd -D -e -f /etc/ssh/config -p {port}",
+    "dropbear": "/sbin/dropbear -F -E -s -r /etc/ssh/dropbear -p 127.0.0.1:{port}",
 }
 _SSHD = """ListenAddress 127.0.0.1
 HostKey /etc/ssh/host
@@ -141,11 +142,14 @@ class BusyBoxDevice:
             place.mkdir(parents=True, mode=0o700)
         for path in (key, folder / "host"):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
+        if server == "dropbear":
+            subprocess.run(["dropbearkey", "-t", "ed25519", "-f", folder / "dropbear"], check=True, capture_output=True)
         shutil.copy(f"{key}.pub", allowed)
         allowed.chmod(0o600)
         (folder / "config").write_text(_SSHD)
         with (self.root / "etc" / "passwd").open("a") as users:
             users.write("sshd:x:100:100::/run/sshd:/bin/false\n")
+        (self.root / "etc" / "shells").write_text("/bin/sh\n")
 
 
 def _wait(process: subprocess.Popen[bytes], port: int) -> None:

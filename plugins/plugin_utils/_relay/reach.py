@@ -74,7 +74,8 @@ def by_shell(action: t.Any) -> channel.Speech:
 def has_python(action: t.Any) -> bool:
     """Whether the device has the interpreter that Ansible has used for the action's task. Also true if a shell does not run to say that it has not."""
     interpreter = str(action._used_interpreter or "").lstrip("#!") or "python3"
-    found = action._low_level_execute_command(f"command -v {interpreter} >/dev/null || exit {_NO_PYTHON}")
+    # Something on standard input, or ssh asks for a terminal: a device without /dev/pts has none, and dropbear then refuses to run the command.
+    found = action._low_level_execute_command(f"command -v {interpreter} >/dev/null || exit {_NO_PYTHON}", in_data=b" ")
     return int(found["rc"]) != _NO_PYTHON
 
 

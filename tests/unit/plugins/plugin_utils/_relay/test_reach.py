@@ -41,12 +41,14 @@ class Action:
         self._connection, self._rc = connection, rc
         self._used_interpreter = f"#!{sys.executable}"
         self.commands: list[str] = []
+        self.inputs: list[bytes | None] = []
 
     def _compute_environment_string(self) -> str:
         return "RELAY_TEST=1"
 
     def _low_level_execute_command(self, cmd: str, in_data: bytes | None = None) -> dict[str, t.Any]:
         self.commands.append(cmd)
+        self.inputs.append(in_data)
         if hasattr(self._connection, "exec_command"):
             self._connection.exec_command(cmd, in_data=in_data)
             return {}
@@ -130,6 +132,8 @@ def test_whether_a_device_has_python() -> None:
     action._used_interpreter = "#!/no/python"
     assert not reach.has_python(action)
     assert reach.has_python(Action(Plugin("local"), rc=1)), "a shell that does not run says nothing"
+    # With nothing on standard input ssh asks for a terminal, and a device may have none to give.
+    assert all(action.inputs)
 
 
 def test_one_exchange_by_the_shell() -> None:
