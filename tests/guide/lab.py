@@ -41,10 +41,12 @@ _HERE = pathlib.Path(__file__).parent
 
 def engine(*arguments: str, check: bool = True, text: str | None = None) -> str:
     """Run podman; return what it printed. Raises AssertionError with all of it where it failed and `check` is true."""
-    options: t.Any = {"capture_output": True, "text": True, "errors": "surrogateescape"}
-    done = subprocess.run(["podman", *arguments], input=text, check=False, timeout=300, env=_ENVIRONMENT, **options)
-    assert done.returncode == 0 or not check, f"podman {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+    # Not as text, in which Python makes line ends of the other bytes that may be one: a random key has them.
+    given = None if text is None else text.encode(errors="surrogateescape")
+    done = subprocess.run(["podman", *arguments], input=given, check=False, timeout=300, env=_ENVIRONMENT, capture_output=True)
+    said, wrong = (one.decode(errors="surrogateescape") for one in (done.stdout, done.stderr))
+    assert done.returncode == 0 or not check, f"podman {' '.join(arguments)}\n{said}\n{wrong}"
+    return said
 
 
 def image(suite: str, folder: pathlib.Path | None = None) -> str:
